@@ -1,0 +1,75 @@
+# Every target makes the environment that it needs; nothing but Python 3.11 or newer and make has to be there.
+
+# The first of these that runs and is new enough (a version manager's stub may be there and refuse to run).
+PYTHON ?= $(shell for candidate in python3.13 python3.12 python3.11 python3.14 python3 python; do \
+	$$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$candidate; break; }; done)
+
+DEV := .venv
+DEMO := .venv-demo
+BENCH := .venv-bench
+OLDEST := .venv-oldest
+PIP_FLAGS := --disable-pip-version-check --quiet
+
+.PHONY: help demo test test-oldest check fmt generate bench clean
+.DELETE_ON_ERROR:
+
+help:
+	@echo "make demo      reset a forgotten password against a local user pool"
+	@echo "make test      run the tests"
+	@echo "make check     lint, types, and whether the generated code is as generated"
+	@echo "make fmt       format the code and mend what the linter can"
+	@echo "make generate  write the generated code anew from the pinned service model"
+	@echo "make bench     measure against plain aiohttp, aiobotocore, boto3 and capo"
+	@echo "make clean     remove the environments"
+
+# $(call environment,FOLDER,PIP ARGUMENTS)
+define environment
+@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found; name one: make PYTHON=/path/to/python3"; exit 1; }
+@echo "making $(1) with $(PYTHON) (once)"
+@$(PYTHON) -m venv --clear $(1)
+@$(1)/bin/python -m pip install $(PIP_FLAGS) $(2)
+@touch $@
+endef
+
+$(DEV)/.ready: pyproject.toml requirements-dev.txt constraints.txt
+	$(call environment,$(DEV),-c constraints.txt -r requirements-dev.txt -e .)
+
+$(DEMO)/.ready: pyproject.toml constraints.txt
+	$(call environment,$(DEMO),-c constraints.txt -e .)
+
+$(OLDEST)/.ready: pyproject.toml requirements-oldest.txt constraints.txt
+	$(call environment,$(OLDEST),-r requirements-oldest.txt -e .)
+
+$(BENCH)/.ready: pyproject.toml benchmarks/requirements.txt
+	$(call environment,$(BENCH),-r benchmarks/requirements.txt -e .)
+
+demo: $(DEMO)/.ready
+	@$(DEMO)/bin/python examples/reset_password.py
+
+test: $(DEV)/.ready test-oldest
+	@$(DEV)/bin/python -m cognito_async.testing prepare
+	@$(DEV)/bin/python -m pytest
+
+# What touches aiohttp, attrs and cattrs, with the oldest releases of them that the package admits.
+test-oldest: $(OLDEST)/.ready
+	@$(OLDEST)/bin/python -m pytest tests/test_contract.py tests/test_transport.py tests/test_wire.py
+
+check: $(DEV)/.ready
+	@$(DEV)/bin/ruff check .
+	@$(DEV)/bin/ruff format --check .
+	@$(DEV)/bin/mypy
+	@$(DEV)/bin/basedpyright
+	@$(DEV)/bin/python -m tools.generate --check
+
+fmt: $(DEV)/.ready
+	@$(DEV)/bin/ruff check --fix-only --quiet .
+	@$(DEV)/bin/ruff format .
+
+generate: $(DEV)/.ready
+	@$(DEV)/bin/python -m tools.generate
+
+bench: $(BENCH)/.ready
+	@$(BENCH)/bin/python -m benchmarks
+
+clean:
+	rm -rf $(DEV) $(DEMO) $(BENCH) $(OLDEST)

@@ -1,0 +1,166 @@
+"""How much there is: files, lines, wheel, installed size; and what creating a client and a first use cost."""
+
+import importlib.metadata
+import subprocess
+import sys
+import tempfile
+import zipfile
+from collections.abc import Iterable
+from pathlib import Path
+
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from benchmarks.child import ROOT, ChildFailedError, answer_of, environment, last_line
+from benchmarks.contenders import AIOBOTOCORE, CAPO, OURS, contenders
+from benchmarks.rounds import Spread
+from benchmarks.subject import families, heaviest
+from benchmarks.table import Table
+
+GENERATED = "# GENERATED"
+PEERS = {AIOBOTOCORE: "aiobotocore", CAPO: "capo-cognito-identity-provider"}
+
+
+def run(*, quick: bool) -> list[Table]:
+    """Weigh the wheel and what it needs, count its lines, time client creation and first use."""
+    tables = [_weigh()]
+    known = contenders()
+    times = Table(
+        "Creating a client, and the first use of an operation",
+        "Fresh processes, third-party libraries loaded before: what is timed is the library's own share. First use: "
+        "import the family, build a request with every member set, validate, encode, decode a full answer.",
+        ("measure", "ms", "bar"),
+    )
+    if why := known[OURS].absence("AsyncCognitoSession"):
+        times.add(OURS, why)
+    else:
+        _time_ours(times, runs=2 if quick else 3)
+    _time_aiobotocore(times, runs=2 if quick else 3)
+    return [*tables, times]
+
+
+def _weigh() -> Table:
+    table = Table(
+        "Size",
+        "Installed: the bytes of all files of the wheel and of all that it requires, without bytecode, pip and "
+        "setuptools; MB = 1,000,000 bytes. Lines: of the .py files in the wheel, blank ones included.",
+        ("measure", "value", "bar"),
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            wheel = _built_wheel(Path(folder))
+            with zipfile.ZipFile(wheel) as content:
+                _count_lines(table, content)
+                table.add("wheel", f"{wheel.stat().st_size / 1e3:,.0f} KB", "<= 800 KB")
+                own = sum(entry.file_size for entry in content.infolist())
+                metadata = next(name for name in content.namelist() if name.endswith(".dist-info/METADATA"))
+                needed = _requirements(content.read(metadata).decode())
+            parts = {name: _installed_bytes(name) for name in sorted(_closure(needed))}
+            total = own + sum(parts.values())
+            table.add(f"installed, {OURS} and the {len(parts)} it needs", f"{total / 1e6:.1f} MB", "<= 16 MB")
+        except (ChildFailedError, importlib.metadata.PackageNotFoundError, OSError) as failure:
+            table.add_failed(OURS, failure)
+    for name, distribution in PEERS.items():
+        try:
+            peers_parts = _closure({distribution})
+            weight = sum(map(_installed_bytes, peers_parts))
+        except importlib.metadata.PackageNotFoundError:
+            table.add(f"installed, {name}", "not installed")
+        else:
+            table.add(f"installed, {name} and the {len(peers_parts) - 1} it needs", f"{weight / 1e6:.1f} MB")
+    return table
+
+
+def _built_wheel(folder: Path) -> Path:
+    """Build the wheel with the hatchling of this environment."""
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
+    done = subprocess.run(
+        command, env=environment(), cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
+    )
+    if done.returncode != 0:
+        raise ChildFailedError(last_line(done.stderr))
+    return next(folder.glob("*.whl"))
+
+
+def _count_lines(table: Table, content: zipfile.ZipFile) -> None:
+    """Count the lines of the package as shipped, the generated ones apart."""
+    lines = {True: 0, False: 0}
+    files = {True: 0, False: 0}
+    for name in content.namelist():
+        if name.endswith((".py", ".pyi")):
+            text = content.read(name).decode()
+            generated = text.startswith(GENERATED)
+            lines[generated] += len(text.splitlines())
+            files[generated] += 1
+    table.add("hand-written lines", f"{lines[False]:,} in {files[False]} files", "<= 2,500")
+    table.add("generated lines", f"{lines[True]:,} in {files[True]} files", "<= 9,000 in <= 30 files")
+
+
+def _requirements(metadata: str) -> set[str]:
+    """Return what a METADATA file requires here, without extras."""
+    lines = (line.removeprefix("Requires-Dist:") for line in metadata.splitlines() if line.startswith("Requires-Dist:"))
+    return _applying(lines)
+
+
+def _applying(lines: Iterable[str]) -> set[str]:
+    """Return the names of the requirements that apply here, without extras."""
+    requirements = [Requirement(line) for line in lines]
+    return {
+        canonicalize_name(one.name) for one in requirements if one.marker is None or one.marker.evaluate({"extra": ""})
+    }
+
+
+def _closure(names: set[str]) -> set[str]:
+    """Return the distributions with all that they require in turn."""
+    found: set[str] = set()
+    waiting = set(names)
+    while waiting:
+        name = waiting.pop()
+        found.add(name)
+        waiting |= _applying(importlib.metadata.requires(name) or []) - found
+    return found
+
+
+def _installed_bytes(name: str) -> int:
+    """Add up the files of an installed distribution, without bytecode."""
+    files = importlib.metadata.files(name) or []
+    paths = [Path(str(file.locate())) for file in files if "__pycache__" not in file.parts]
+    return sum(path.stat().st_size for path in paths if path.is_file())
+
+
+def _time_ours(table: Table, runs: int) -> None:
+    """Time the heaviest operation of each family, each run in a process of its own."""
+    first: dict[str, float] = {}
+    answers: list[dict[str, float]] = []
+    for family in families():
+        request = heaviest(family)
+        name = f"{request.removesuffix('Request')} in {family}"
+        try:
+            mine = [answer_of("benchmarks.programs.first_use", family, request, kind=dict) for _ in range(runs + 1)]
+        except ChildFailedError as failure:
+            table.add_failed(f"first use of {name}", failure)
+        else:
+            first[name] = Spread.of(one["first"] for one in mine[1:]).median  # the very first compiled the bytecode
+            answers += mine[1:]
+    if not first:
+        return
+    slowest = max(first, key=lambda name: first[name])
+    opened, client, second = (Spread.of(one[part] for one in answers) for part in ("open", "client", "second"))
+    table.add("creating a client", client.show("{:.4f}"), "<= 1 ms")
+    table.add(f"first use, the slowest of {len(first)} families: {slowest}", f"{first[slowest]:.1f}", "<= 25 ms")
+    table.add("first use, over all families", Spread.of(first.values()).show("{:.1f}"))
+    table.add("second use", second.show("{:.2f}"))
+    table.add("for comparison: import, session and first client", opened.show("{:.1f}"))
+
+
+def _time_aiobotocore(table: Table, runs: int) -> None:
+    if why := contenders()[AIOBOTOCORE].absence():
+        table.add(AIOBOTOCORE, why)
+        return
+    try:
+        times = [answer_of("benchmarks.programs.aiobotocore_client", kind=list) for _ in range(runs)]
+    except ChildFailedError as failure:
+        table.add_failed(AIOBOTOCORE, failure)
+        return
+    table.add("aiobotocore: creating its first client", Spread.of(one[0] for one in times).show("{:.1f}"))
+    table.add("aiobotocore: creating its second client", Spread.of(one[1] for one in times).show("{:.1f}"))

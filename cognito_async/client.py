@@ -1,0 +1,78 @@
+"""The client: all operations as methods, with bound values filled in."""
+
+from collections.abc import Coroutine
+from typing import TYPE_CHECKING, Any, cast
+
+from attrs import evolve
+
+from cognito_async.call import Timeouts
+from cognito_async.operations.methods import OperationMethods
+from cognito_async.protocol.binding import Bound, missing
+from cognito_async.protocol.operation import Answer, Request
+from cognito_async.protocol.retry import RetryPolicy
+
+if TYPE_CHECKING:
+    from cognito_async.session import AsyncCognitoSession
+
+
+class CognitoClient(OperationMethods):
+    """All operations of Amazon Cognito user pools, each as an awaitable method with keyword arguments.
+
+    Made by ``AsyncCognitoSession.client``. The values that it is bound to fill ``client_id``, ``user_pool_id`` and the
+    secret hash wherever an operation takes them; a value given to the call wins.
+    """
+
+    def __init__(
+        self,
+        session: "AsyncCognitoSession",
+        bound: Bound,
+        *,
+        timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
+    ) -> None:
+        """Take the session that sends, and what to fill in."""
+        self._session = session
+        self._bound = bound
+        self._timeouts = timeouts
+        self._retry = retry
+
+    def __repr__(self) -> str:
+        return f"CognitoClient({self._bound!r})"
+
+    def with_options(self, *, timeouts: Timeouts | None = None, retry: RetryPolicy | None = None) -> "CognitoClient":
+        """Make a copy with other options, on the same connections.
+
+        Args:
+            timeouts: The time limits of its calls; None to keep this client's.
+            retry: The retry policy of its calls; None to keep this client's.
+
+        Returns:
+            The copy.
+        """
+        return CognitoClient(
+            self._session, self._bound, timeouts=timeouts or self._timeouts, retry=retry or self._retry
+        )
+
+    async def send(self, request: Request[Answer]) -> Answer:
+        """Fill in the bound values and send a request; each operation's method ends here.
+
+        Args:
+            request: An instance of one of the classes in ``cognito_async.operations``.
+
+        Returns:
+            The operation's answer; None where it has no members.
+
+        Raises:
+            ParameterValidationError: The request breaks a rule; nothing was sent.
+            CognitoError: Any other failure, see ``cognito_async.errors``.
+        """
+        copy: Request[Answer] = evolve(cast("Any", request))
+        return await self._call(copy)
+
+    def _call(self, request: Request[Answer]) -> Coroutine[Any, Any, Answer]:
+        # Set in place, although frozen: the request is new and ours, and a copy would cost as much as validating it.
+        for name, value in missing(request, self._bound).items():
+            object.__setattr__(request, name, value)
+        return self._session.send(
+            request, timeouts=self._timeouts, retry=self._retry, user_pool_id=self._bound.user_pool_id
+        )

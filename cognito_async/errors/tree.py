@@ -1,0 +1,143 @@
+"""The errors that are ours; those that the service declares are generated beside this file."""
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+__all__ = [
+    "CognitoError",
+    "ConnectError",
+    "ConnectTimeoutError",
+    "CredentialsError",
+    "InvalidResponseError",
+    "PaginationError",
+    "ParameterValidationError",
+    "RequestTimeoutError",
+    "ServiceError",
+    "SessionClosedError",
+    "TransportError",
+]
+
+
+class CognitoError(Exception):
+    """Base of every error that this library raises.
+
+    Attributes:
+        message: What happened, in one sentence; holds no secret.
+        code: The service's error code, e.g. ``"CodeMismatchException"``; None where the service gave none.
+        status: The HTTP status of the answer; None where there was no answer.
+        request_id: The service's id of the request, for AWS support; None where there was no answer.
+        operation: The operation's AWS name, e.g. ``"ConfirmForgotPassword"``; None outside an operation.
+        attempts: How many times the request was sent; 0 where nothing was sent.
+        retry_after_ms: The pause in milliseconds that the service asked for; None where it asked for none.
+        server_date: The answer's Date header as sent; None where there was none.
+    """
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        code: str | None = None,
+        status: int | None = None,
+        request_id: str | None = None,
+        operation: str | None = None,
+        attempts: int = 0,
+        retry_after_ms: int | None = None,
+        server_date: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.code = code
+        self.status = status
+        self.request_id = request_id
+        self.operation = operation
+        self.attempts = attempts
+        self.retry_after_ms = retry_after_ms
+        self.server_date = server_date
+
+    def __str__(self) -> str:
+        """Give the message, then what is known of the call, in brackets."""
+        facts = [
+            self.code if self.code != self.message else None,
+            self.operation,
+            f"HTTP {self.status}" if self.status is not None else None,
+            f"request id {self.request_id}" if self.request_id else None,
+            f"{self.attempts} attempts" if self.attempts > 1 else None,
+        ]
+        known = ", ".join(fact for fact in facts if fact)
+        return f"{self.message} ({known})" if known else self.message
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Survive pickling, which would otherwise lose the keyword-only arguments."""
+        return _rebuild, (type(self), self.message, self.__dict__)
+
+
+def _rebuild(kind: type[CognitoError], message: str, attributes: Mapping[str, Any]) -> CognitoError:
+    error = kind.__new__(kind, message)
+    Exception.__init__(error, message)
+    error.__dict__.update(attributes)
+    return error
+
+
+class ParameterValidationError(CognitoError, ValueError):
+    """A value was refused before anything was sent.
+
+    Attributes:
+        parameter: The path of the parameter, e.g. ``"user_attributes[3].name"``.
+        rule: The rule that it breaks, e.g. ``"must have at least 6 characters"``. The value is never shown.
+    """
+
+    def __init__(self, parameter: str, rule: str, *, operation: str | None = None) -> None:
+        super().__init__(f"{parameter} {rule}", operation=operation)
+        self.parameter = parameter
+        self.rule = rule
+
+
+class SessionClosedError(CognitoError, RuntimeError):
+    """The session was closed; open a new one."""
+
+
+class CredentialsError(CognitoError):
+    """No usable AWS credentials for an operation that must be signed; the message names each place looked at."""
+
+
+class PaginationError(CognitoError):
+    """The service gave the same page token twice, which would never end."""
+
+
+class InvalidResponseError(CognitoError):
+    """An answer that can't be read: a proxy's HTML, truncated JSON, a body over the size limit."""
+
+
+class TransportError(CognitoError):
+    """No usable answer came back.
+
+    Attributes:
+        sent: Whether the request had left: False (the service can't have seen it), True, or None (unknown).
+    """
+
+    def __init__(self, message: str = "", *, sent: bool | None = None, operation: str | None = None) -> None:
+        super().__init__(message, operation=operation)
+        self.sent = sent
+
+
+class ConnectError(TransportError):
+    """No connection: refused, unknown host, TLS failure. Nothing was sent."""
+
+
+class RequestTimeoutError(TransportError, TimeoutError):
+    """A time limit ended the attempt or the call; ``sent`` tells whether the request had left."""
+
+
+class ConnectTimeoutError(ConnectError, RequestTimeoutError):
+    """No connection within the connect limit. Nothing was sent."""
+
+
+class ServiceError(CognitoError):
+    """The service answered with an error.
+
+    The declared ones are subclasses named as AWS names them; a code that this version doesn't know comes as this class,
+    with the code kept in ``code``.
+    """
+
+    EXTRA_MEMBERS: ClassVar[Mapping[str, str]] = {}
+    """Attributes beyond the message that this error carries, with their wire names."""

@@ -1,0 +1,103 @@
+"""AWS Signature Version 4 for a POST of JSON. Pure: the time is an argument.
+
+See https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html.
+"""
+
+import hmac
+from collections.abc import Mapping
+from datetime import datetime
+from hashlib import sha256
+from urllib.parse import quote, urlsplit
+
+from attrs import field, frozen
+
+ALGORITHM = "AWS4-HMAC-SHA256"
+SERVICE = "cognito-idp"
+DEFAULT_PORTS = {"http": 80, "https": 443}
+# What proxies and tracers may change on the way; and a signature does not sign itself.
+UNSIGNED_HEADERS = frozenset(
+    {
+        *("authorization", "baggage", "connection", "expect", "keep-alive", "proxy-authenticate"),
+        *("proxy-authorization", "te", "traceparent", "tracestate", "trailer", "transfer-encoding", "upgrade"),
+        *("user-agent", "x-amzn-trace-id"),
+    }
+)
+
+
+@frozen(kw_only=True)
+class Credentials:
+    """AWS credentials; only the access key's id is ever shown.
+
+    Attributes:
+        access_key_id: The access key's id.
+        secret_access_key: The access key's secret.
+        session_token: The token of temporary credentials; None for long-lived ones.
+    """
+
+    access_key_id: str
+    secret_access_key: str = field(repr=lambda _: "'***'")
+    session_token: str | None = field(default=None, repr=lambda value: "None" if value is None else "'***'")
+
+
+def sign(
+    url: str, headers: Mapping[str, str], body: bytes, credentials: Credentials, region: str, now: datetime
+) -> dict[str, str]:
+    """Sign a POST.
+
+    Args:
+        url: Where it goes.
+        headers: Its headers; those that proxies change (User-Agent, …) are not signed.
+        body: Its body.
+        credentials: Whose signature.
+        region: The region that answers, e.g. ``"eu-west-1"``.
+        now: The time in UTC.
+
+    Returns:
+        All headers to send: those given, X-Amz-Date, X-Amz-Security-Token if there is a session token, Authorization.
+    """
+    timestamp = now.strftime("%Y%m%dT%H%M%SZ")
+    headers = {**headers, "X-Amz-Date": timestamp}
+    if credentials.session_token:
+        headers["X-Amz-Security-Token"] = credentials.session_token
+    names, canonical = _canonical_request(url, headers, body)
+    scope = f"{timestamp[:8]}/{region}/{SERVICE}/aws4_request"
+    text = f"{ALGORITHM}\n{timestamp}\n{scope}\n{sha256(canonical.encode()).hexdigest()}"
+    key = f"AWS4{credentials.secret_access_key}".encode()
+    for part in scope.split("/"):
+        key = hmac.digest(key, part.encode(), "sha256")
+    signature = hmac.digest(key, text.encode(), "sha256").hex()
+    headers["Authorization"] = (
+        f"{ALGORITHM} Credential={credentials.access_key_id}/{scope}, SignedHeaders={names}, Signature={signature}"
+    )
+    return headers
+
+
+def _canonical_request(url: str, headers: Mapping[str, str], body: bytes) -> tuple[str, str]:
+    parts = urlsplit(url)
+    signed = {name.lower(): " ".join(value.split()) for name, value in headers.items()}
+    signed["host"] = _host(url)
+    lines = [(name, value) for name, value in sorted(signed.items()) if name not in UNSIGNED_HEADERS]
+    names = ";".join(name for name, _ in lines)
+    values = "".join(f"{name}:{value}\n" for name, value in lines)
+    path = quote(_normal_path(parts.path), safe="/~")
+    return names, f"POST\n{path}\n\n{values}\n{names}\n{sha256(body).hexdigest()}"
+
+
+def _normal_path(path: str) -> str:
+    """Resolve dots and drop empty segments, as the service does before it checks the signature."""
+    segments: list[str] = []
+    for segment in path.split("/"):
+        if segment == "..":
+            del segments[-1:]
+        elif segment not in {"", "."}:
+            segments.append(segment)
+    end = "/" if segments and path.endswith("/") else ""
+    return f"/{'/'.join(segments)}{end}"
+
+
+def _host(url: str) -> str:
+    """Give the Host header that an HTTP library sends: with the port unless it is the scheme's own."""
+    parts = urlsplit(url)
+    name = parts.hostname or ""
+    host = f"[{name}]" if ":" in name else name
+    return host if parts.port in {None, DEFAULT_PORTS.get(parts.scheme)} else f"{host}:{parts.port}"

@@ -1,0 +1,347 @@
+"""Requests to HTTP and HTTP to results: the JSON 1.1 protocol of AWS, as Cognito speaks it.
+
+The only file that knows cattrs and JSON. Pure: usable with any HTTP library, see ``encode`` and ``decode``.
+"""
+
+import json
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from cattrs import BaseConverter
+from cattrs.fns import identity
+from cattrs.gen import make_dict_unstructure_fn, override
+
+from cognito_async.errors import CognitoError, InvalidResponseError, ServiceError, TransportError
+from cognito_async.protocol.operation import Answer, Operation, Request
+from cognito_async.protocol.shapes import (
+    Blob,
+    Document,
+    ListOf,
+    MapOf,
+    Shape,
+    Struct,
+    Structure,
+    Timestamp,
+    members,
+)
+
+CONTENT_TYPE = "application/x-amz-json-1.1"
+FIRST_ERROR_STATUS = 300
+MAX_MESSAGE_LENGTH = 2_000
+
+Hook = Callable[[Any], Any]
+
+_JSON = json.JSONEncoder()
+
+
+class HttpRequest:
+    """One attempt on its way out.
+
+    Attributes:
+        url: Where to POST it.
+        connect_timeout: The limit in seconds for opening a connection; None for none.
+        headers: All headers but those that the HTTP library adds (Host, Content-Length).
+        body: The JSON.
+        sent: Kept by the transport: False until the first byte is handed to the socket, then True.
+        status: Kept by the transport: the answer's status once it is known, else None.
+    """
+
+    __slots__ = ("body", "connect_timeout", "headers", "sent", "status", "url")
+
+    def __init__(self, url: str, headers: dict[str, str], body: bytes, connect_timeout: float | None = None) -> None:
+        self.url = url
+        self.connect_timeout = connect_timeout
+        self.headers = headers
+        self.body = body
+        self.sent: bool | None = False
+        self.status: int | None = None
+
+
+class HttpResponse:
+    """An answer as it came.
+
+    Attributes:
+        status: The HTTP status.
+        headers: The headers; looked up without regard to case.
+        body: The body, possibly cut off.
+        complete: False if the body was cut off.
+    """
+
+    __slots__ = ("body", "complete", "headers", "status")
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes, *, complete: bool = True) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+        self.complete = complete
+
+
+def headers_for(operation: Operation) -> dict[str, str]:
+    """Give the headers that every request of an operation carries."""
+    return {"Content-Type": CONTENT_TYPE, "X-Amz-Target": operation.target}
+
+
+def needs_no_body(operation: Operation, status: int) -> bool:
+    """Tell whether an answer's status alone is a success."""
+    return operation.answer is None and status < FIRST_ERROR_STATUS
+
+
+def encode(request: Request[Any]) -> bytes:
+    """Turn a validated request into the JSON body; members that are None are left out.
+
+    Args:
+        request: The request, validated (see ``protocol.validation``).
+
+    Returns:
+        The body.
+    """
+    return _JSON.encode(_CONVERTER.unstructure(request)).encode("ascii")
+
+
+def decode(response: HttpResponse, request: Request[Answer]) -> Answer:
+    """Turn an answer into the operation's result.
+
+    Members and error codes that this version doesn't know are ignored or kept, never refused. An operation whose answer
+    has no members needs no body: an empty or cut-off one is a success.
+
+    Args:
+        response: What came back.
+        request: What was asked.
+
+    Returns:
+        An instance of the operation's answer class, or None where the answer has no members.
+
+    Raises:
+        ServiceError: The service's own error, as its own class where the code is known.
+        InvalidResponseError: The answer can't be read.
+    """
+    operation = request.OPERATION
+    try:
+        if response.status >= FIRST_ERROR_STATUS:
+            raise _service_error(response, request)
+        if operation.answer is None:
+            _expect_object_start(response)
+            return None  # type: ignore[return-value]  # Answer is None wherever operation.answer is
+        if not response.complete:
+            raise TransportError("the connection was lost in the middle of the answer", sent=True)
+        answer: Answer = _CONVERTER.structure(_parse_object(response), operation.answer)  # type: ignore[assignment]
+    except CognitoError as error:
+        error.operation = operation.name
+        raise
+    except _Misshapen as fault:
+        misshapen = _unreadable(f"a member of the answer is not {fault}", response)
+        misshapen.operation = operation.name
+        raise misshapen from None
+    return answer
+
+
+def _expect_object_start(response: HttpResponse) -> None:
+    """Refuse what a proxy may answer with 200; a cut-off object is as good as a whole one where nothing is read."""
+    start = response.body[:64].lstrip()
+    if start and not start.startswith(b"{"):
+        raise _unreadable("the answer is not JSON", response)
+
+
+def _parse_object(response: HttpResponse) -> dict[str, Any]:
+    try:
+        parsed = json.loads(response.body) if response.body else {}
+    except (ValueError, RecursionError):
+        # Not "from": the cause holds the body, and the body may hold tokens.
+        raise _unreadable("the answer is not JSON", response) from None
+    if not isinstance(parsed, dict):
+        raise _unreadable("the answer is not a JSON object", response)
+    return parsed
+
+
+def _unreadable(why: str, response: HttpResponse) -> InvalidResponseError:
+    return InvalidResponseError(
+        f"{why}: {len(response.body)} bytes of {_content_type(response)}", **_answer_facts(response)
+    )
+
+
+def _content_type(response: HttpResponse) -> str:
+    return response.headers.get("Content-Type", "unknown type")[:64]
+
+
+def _answer_facts(response: HttpResponse) -> dict[str, Any]:
+    headers = response.headers
+    return {
+        "status": response.status,
+        "request_id": headers.get("x-amzn-RequestId", headers.get("x-amz-request-id")),
+        "retry_after_ms": _whole_number(headers.get("x-amz-retry-after")),
+        "server_date": headers.get("Date"),
+    }
+
+
+def _whole_number(text: str | None) -> int | None:
+    short_enough = 10
+    if text is None or not (text.isascii() and text.isdigit()) or len(text) > short_enough:
+        return None
+    return int(text)
+
+
+def _service_error(response: HttpResponse, request: Request[Any]) -> CognitoError:
+    # Imported here because a call that succeeds, such as a program's first, has no need of them.
+    from cognito_async.errors.modelled import BY_CODE  # noqa: PLC0415
+    from cognito_async.protocol.redaction import redact  # noqa: PLC0415
+
+    try:
+        body = _parse_object(response)
+    except InvalidResponseError as unreadable:
+        body = {}
+        fallback: CognitoError = unreadable
+    else:
+        fallback = _unreadable("an error without a code", response)
+    code = _error_code(body, response.headers)
+    if code is None:
+        return fallback
+    text = body.get("message", body.get("Message"))
+    message = redact(text, request)[:MAX_MESSAGE_LENGTH] if isinstance(text, str) and text else code
+    kind = BY_CODE.get(code, ServiceError)
+    error = kind(message, code=code, **_answer_facts(response))
+    for name, wire_name in kind.EXTRA_MEMBERS.items():
+        value = body.get(wire_name)
+        setattr(error, name, value if isinstance(value, str) else None)
+    return error
+
+
+def _error_code(body: Mapping[str, Any], headers: Mapping[str, str]) -> str | None:
+    """Find the code: in ``__type``, in the header (which ends in a colon), or in ``code``; with or without a namespace."""
+    for candidate in (body.get("__type"), headers.get("x-amzn-ErrorType"), body.get("code")):
+        if isinstance(candidate, str):
+            code = candidate.partition(":")[0].rpartition("#")[2].strip()
+            if code:
+                return code[:128]
+    return None
+
+
+class _Misshapen(Exception):  # noqa: N818 - never leaves this file
+    """A part of the answer has another form than the model says; the text names the form that was wanted."""
+
+
+def _encoder(shape: Shape) -> Hook:
+    if isinstance(shape, Struct):
+        return _CONVERTER.unstructure  # finds the class's hook by the value, and makes it when the first one comes
+    if isinstance(shape, ListOf):
+        element = _encoder(shape.element)
+        return list if element is identity else lambda values: [element(value) for value in values]
+    if isinstance(shape, MapOf):
+        entry = _encoder(shape.value)
+        return dict if entry is identity else lambda values: {key: entry(value) for key, value in values.items()}
+    return _ENCODERS.get(type(shape), identity)
+
+
+def _encode_blob(value: bytes | bytearray | memoryview) -> str:
+    return b64encode(bytes(value)).decode("ascii")
+
+
+def _encode_document(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _encode_document(element) for key, element in value.items()}
+    if isinstance(value, list | tuple):
+        return [_encode_document(element) for element in value]
+    return value
+
+
+_ENCODERS: dict[type[Shape], Hook] = {Blob: _encode_blob, Document: _encode_document}
+
+
+def _decoder(shape: Shape) -> Hook:
+    """Choose the hook for a shape. Scalars pass as they are: an unexpected one is worth more than a lost call."""
+    if isinstance(shape, Struct):
+        return _struct_decoder(shape.type)
+    if isinstance(shape, ListOf):
+        return _list_decoder(_decoder(shape.element))
+    if isinstance(shape, MapOf):
+        return _map_decoder(_decoder(shape.value))
+    return _DECODERS.get(type(shape), identity)
+
+
+def _struct_decoder(kind: type[Structure]) -> Hook:
+    hook: Callable[[Any, Any], Any] | None = None
+
+    def decode_struct(value: Any) -> Any:
+        nonlocal hook
+        if hook is None:  # made when the first value comes: most answers hold few of the types that they could
+            hook = _CONVERTER.get_structure_hook(kind)
+        return hook(value, kind)
+
+    return decode_struct
+
+
+def _list_decoder(element: Hook) -> Hook:
+    def decode_list(values: Any) -> list[Any]:
+        if not isinstance(values, list):
+            raise _Misshapen("a list")
+        return values if element is identity else [None if value is None else element(value) for value in values]
+
+    return decode_list
+
+
+def _map_decoder(entry: Hook) -> Hook:
+    def decode_map(values: Any) -> dict[str, Any]:
+        if not isinstance(values, dict):
+            raise _Misshapen("an object")
+        return values if entry is identity else {k: None if v is None else entry(v) for k, v in values.items()}
+
+    return decode_map
+
+
+def _decode_blob(value: Any) -> bytes:
+    try:
+        return b64decode(value)
+    except (ValueError, TypeError):
+        raise _Misshapen("base64") from None
+
+
+def _decode_timestamp(value: Any) -> datetime:
+    try:
+        return datetime.fromtimestamp(float(value), UTC)
+    except (ValueError, TypeError, OverflowError, OSError):
+        raise _Misshapen("a time in epoch seconds") from None
+
+
+_DECODERS: dict[type[Shape], Hook] = {Blob: _decode_blob, Timestamp: _decode_timestamp}
+
+
+def _is_structure(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Structure)
+
+
+def _unstructure_hook(kind: type[Structure]) -> Hook:
+    overrides: dict[str, Any] = {
+        name: override(rename=about.wire_name, unstruct_hook=_encoder(about.shape)) for name, about in members(kind)
+    }
+    return make_dict_unstructure_fn(
+        kind, _CONVERTER, _cattrs_omit_if_default=True, _cattrs_use_linecache=False, **overrides
+    )
+
+
+def _structure_hook(kind: type[Structure]) -> Callable[[Any, Any], Any]:
+    """Make the hook that reads one class.
+
+    Not cattrs's generated function: it would refuse an answer that lacks a required member, and would be compiled anew
+    for each class, which takes longer than reading most answers.
+    """
+    plan = [(name, about.wire_name, _decoder(about.shape)) for name, about in members(kind)]
+    # What the model requires but the answer lacks is None, as if it were optional: no reason to lose the rest.
+    required: dict[str, Any] = {name: None for name, about in members(kind) if about.required}
+
+    def structure_object(value: Any, _: Any) -> Any:
+        if not isinstance(value, dict):
+            raise _Misshapen("an object")
+        received = required.copy()
+        for name, wire_name, decoder in plan:
+            member = value.get(wire_name)
+            if member is not None:
+                received[name] = member if decoder is identity else decoder(member)
+        return kind(**received)
+
+    return structure_object
+
+
+_CONVERTER = BaseConverter(detailed_validation=False)
+_CONVERTER.register_unstructure_hook_factory(_is_structure, _unstructure_hook)
+_CONVERTER.register_structure_hook_factory(_is_structure, _structure_hook)

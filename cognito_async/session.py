@@ -1,0 +1,191 @@
+"""The session: owns the pooled connections and drives each call from its request to its result."""
+
+import os
+import random
+from collections.abc import Callable
+from types import TracebackType
+from typing import TYPE_CHECKING, Self
+
+import cognito_async.operations.account_recovery  # noqa: F401 - the main job's classes: made here, not in a running loop
+from cognito_async.call import Call, Route, Timeouts
+from cognito_async.client import CognitoClient
+from cognito_async.errors import ParameterValidationError, SessionClosedError
+from cognito_async.protocol.binding import Bound
+from cognito_async.protocol.endpoints import check_endpoint_url, check_region, region_of_pool, service_url
+from cognito_async.protocol.operation import Answer, Request
+from cognito_async.protocol.retry import RetryPolicy, RetryQuota
+from cognito_async.protocol.shapes import Text
+from cognito_async.protocol.validation import validate, validate_value
+from cognito_async.transport import AiohttpTransport, PoolLimits, Transport
+
+if TYPE_CHECKING:
+    from cognito_async.protocol.signing import Credentials
+    from cognito_async.signer import Signer
+
+
+class AsyncCognitoSession:
+    """Owns the connections to Amazon Cognito user pools in one region; serves any number of tasks.
+
+    Open it with ``async with``, or end it with ``await session.close()``. Making one does no I/O.
+    """
+
+    def __init__(
+        self,
+        region: str | None = None,
+        *,
+        endpoint_url: str | None = None,
+        retry: RetryPolicy | None = None,
+        timeouts: Timeouts | None = None,
+        pool: PoolLimits | None = None,
+        credentials: "Credentials | None" = None,
+        use_fips: bool = False,
+        use_dualstack: bool = False,
+        transport: Transport | None = None,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """Configure a session.
+
+        Args:
+            region: The AWS region, e.g. ``"eu-west-1"``. None to take it from a user pool's id (``eu-west-1_AbC``), else
+                from ``AWS_REGION`` or ``AWS_DEFAULT_REGION``.
+            endpoint_url: The service's URL, for emulators and private endpoints. None for
+                ``AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER`` or ``AWS_ENDPOINT_URL``, else the region's own.
+            retry: When to try again; None for the defaults of RetryPolicy.
+            timeouts: The time limits; None for the defaults of Timeouts.
+            pool: The bounds of the connection pool; None for the defaults of PoolLimits.
+            credentials: AWS credentials for signed operations. None for the environment's, else those that botocore
+                finds (extra ``aws``). Unsigned operations, such as ConfirmForgotPassword, never look for any.
+            use_fips: Use the endpoint with FIPS 140 cryptography.
+            use_dualstack: Use the endpoint that answers on IPv4 and IPv6.
+            transport: What sends the requests; None for aiohttp.
+            chance: Gives random numbers in [0, 1) for the jitter.
+
+        Raises:
+            ParameterValidationError: The region or endpoint can't be used.
+        """
+        environ = os.environ
+        self._region = None if region is None else check_region(region)
+        self._region_fallback = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or None
+        if endpoint_url is None and not (use_fips or use_dualstack):
+            from_environ = environ.get("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER") or environ.get("AWS_ENDPOINT_URL")
+            endpoint_url = from_environ or None
+        self._endpoint_url = (
+            None
+            if endpoint_url is None
+            else check_endpoint_url(endpoint_url, use_fips=use_fips, use_dualstack=use_dualstack)
+        )
+        self._variant = {"use_fips": use_fips, "use_dualstack": use_dualstack}
+        self._retry = retry or RetryPolicy()
+        self._timeouts = timeouts or Timeouts()
+        self._transport = transport or AiohttpTransport(pool or PoolLimits())
+        self._given_credentials = credentials
+        self._signer: Signer | None = None
+        self._quota = RetryQuota()
+        self._chance = chance
+        self._routes: dict[str | None, Route] = {}
+        self._closed = False
+
+    def client(
+        self, client_id: str | None = None, client_secret: str | None = None, user_pool_id: str | None = None
+    ) -> CognitoClient:
+        """Make a client; it is free to make, and shares this session's connections.
+
+        Args:
+            client_id: The app client's id, filled in wherever an operation takes one. None to give it with each call.
+            client_secret: The app client's secret, from which each secret hash is computed. None if it has none.
+            user_pool_id: The user pool's id, likewise filled in.
+
+        Returns:
+            The client.
+
+        Raises:
+            ParameterValidationError: One of the three can't be what it should be.
+        """
+        given = {
+            "client_id": (client_id, 128),
+            "client_secret": (client_secret, 64),
+            "user_pool_id": (user_pool_id, 55),
+        }
+        for name, (value, longest) in given.items():
+            if value is not None:
+                validate_value(name, value, Text(1, longest))
+        return CognitoClient(self, Bound(client_id=client_id, client_secret=client_secret, user_pool_id=user_pool_id))
+
+    async def __aenter__(self) -> Self:
+        self._check_open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close all connections; safe twice. A call after it raises SessionClosedError."""
+        self._closed = True
+        if self._signer is not None:
+            await self._signer.close()
+        await self._transport.close()
+
+    async def send(
+        self,
+        request: Request[Answer],
+        *,
+        timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
+        user_pool_id: str | None = None,
+    ) -> Answer:
+        """Send a request and return its answer, with retries.
+
+        Args:
+            request: An instance of one of the classes in ``cognito_async.operations``.
+            timeouts: The time limits of this call; None for the session's.
+            retry: The retry policy of this call; None for the session's.
+            user_pool_id: A user pool whose id tells the region where neither session nor request does; None for none.
+
+        Returns:
+            The operation's answer; None where it has no members.
+
+        Raises:
+            ParameterValidationError: The request breaks a rule; nothing was sent.
+            CognitoError: Any other failure, see ``cognito_async.errors``.
+        """
+        self._check_open()
+        validate(request)
+        route = self._route(region_of_pool(getattr(request, "user_pool_id", None) or user_pool_id))
+        return await Call(request, route, retry or self._retry, timeouts or self._timeouts).run()
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise SessionClosedError("the session is closed; open a new one with AsyncCognitoSession(...)")
+
+    def _route(self, pool_region: str | None) -> Route:
+        """Find where a call goes, once for each region that pools are in."""
+        region = self._region or pool_region or self._region_fallback
+        route = self._routes.get(region)
+        if route is None:
+            route = self._routes[region] = Route(
+                f"{self._endpoint_url or self._service_url(region)}/",
+                region,
+                transport=self._transport,
+                signer=self._signing,
+                quota=self._quota,
+                chance=self._chance,
+            )
+        return route
+
+    def _signing(self) -> "Signer":
+        """Make what signs, when the first signed call comes: unsigned ones have no part of it, not even its import."""
+        if self._signer is None:
+            from cognito_async.credentials import CredentialsResolver  # noqa: PLC0415
+            from cognito_async.signer import Signer  # noqa: PLC0415
+
+            self._signer = Signer(CredentialsResolver(self._given_credentials))
+        return self._signer
+
+    def _service_url(self, region: str | None) -> str:
+        if region is None:
+            raise ParameterValidationError(
+                "region", "is required: give AsyncCognitoSession('eu-west-1'), bind a user_pool_id, or set AWS_REGION"
+            )
+        return service_url(region, **self._variant)

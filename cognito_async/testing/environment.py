@@ -1,0 +1,150 @@
+"""The environment that the emulator lives in: made once, in the user's cache folder, with pins of its own."""
+
+import asyncio
+import contextlib
+import hashlib
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import sysconfig
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _try_to_lock(file: int) -> None:
+        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+else:
+    import fcntl
+
+    def _try_to_lock(file: int) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+PREPARE_COMMAND: Final = "python -m cognito_async.testing prepare"
+LAST_WORDS: Final = 30  # lines of output kept to explain a failure
+
+# cryptography is optional to MiniStack; without it the tokens it issues are not signed.
+PINS: Final = (
+    "ministack==1.5.33", "cryptography==50.0.2", "botocore==1.43.106", "cffi==2.1.1", "defusedxml==0.7.1",
+    "graphql-core==3.2.12", "h11==0.16.0", "h2==4.4.1", "hpack==4.2.0", "Hypercorn==0.18.0", "hyperframe==6.1.0",
+    "jmespath==1.1.0", "jsonata-python==0.7.1", "priority==2.0.0", "pycparser==3.12", "python-dateutil==2.9.0.post0",
+    "PyYAML==6.0.3", "six==1.17.0", "urllib3==2.8.0", "wsproto==1.3.2",
+)  # fmt: skip
+
+# Settings of pip that would put the packages elsewhere, or argue with our pins.
+_MISLEADING: Final = frozenset(
+    ("PIP_CONSTRAINT", "PIP_PREFIX", "PIP_PYTHON", "PIP_REQUIREMENT", "PIP_ROOT", "PIP_TARGET", "PIP_USER",
+     "__PYVENV_LAUNCHER__")
+)  # fmt: skip
+
+StepRunner = Callable[[Sequence[str], Mapping[str, str], int], Awaitable[tuple[int, str]]]
+
+
+class LocalPoolError(RuntimeError):
+    """The local pool cannot be had on this machine; the text says what to do about it."""
+
+
+def environment_folder() -> Path:
+    """Return where the private environment is, or will be: in your cache, one for each Python and set of pins."""
+    defaults = {"win32": os.environ.get("LOCALAPPDATA") or "~/AppData/Local", "darwin": "~/Library/Caches"}
+    cache = os.environ.get("XDG_CACHE_HOME") or defaults.get(sys.platform, "~/.cache")
+    kind = "\n".join((*PINS, str(sys.implementation.cache_tag), sysconfig.get_platform()))
+    digest = hashlib.sha256(kind.encode()).hexdigest()[:8]
+    version = f"{PINS[0].replace('==', '-')}-py{sys.version_info.major}.{sys.version_info.minor}"
+    return Path(cache).expanduser().absolute() / "cognito_async" / f"{version}-{digest}"
+
+
+async def run_step(command: Sequence[str], environment: Mapping[str, str], lock: int) -> tuple[int, str]:
+    """Run one step of making the environment; return its exit code and what it printed."""
+    # The step holds the lock too: if this process is killed, nobody may start over while pip still writes.
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        pass_fds=() if sys.platform == "win32" else (lock,),
+    )
+    try:
+        output, _ = await process.communicate()
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await to_the_end(process.communicate())
+    return process.returncode or 0, output.decode(errors="replace")
+
+
+async def prepare(*, run: StepRunner = run_step) -> Path:
+    """Make the private environment unless it is there, and return its interpreter.
+
+    Args:
+        run: Runs one step, given its command, its variables and the descriptor of the lock.
+
+    Raises:
+        LocalPoolError: It cannot be made: no network, no ensurepip, no room. The text has the step's last words.
+    """
+    folder = environment_folder()
+    python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+
+    def is_made() -> bool:
+        return (folder / "complete").exists() and python.exists()  # a link to a Python since removed is none
+
+    try:
+        if not await asyncio.to_thread(is_made):
+            await asyncio.to_thread(folder.parent.mkdir, parents=True, exist_ok=True)
+            async with _locked(folder.with_name(f"{folder.name}.lock")) as lock:
+                if not await asyncio.to_thread(is_made):
+                    await _make(folder, python, run, lock)
+    except OSError as error:
+        raise LocalPoolError(f"{error}; `{PREPARE_COMMAND}` makes the emulator's environment") from error
+    return python
+
+
+async def _make(folder: Path, python: Path, run: StepRunner, lock: int) -> None:
+    print(f"cognito_async: installing {PINS[0]} into {folder} (done once)", file=sys.stderr, flush=True)
+    with contextlib.suppress(FileNotFoundError):
+        await asyncio.to_thread(shutil.rmtree, folder)
+    variables = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON") and k not in _MISLEADING}
+    pip = [str(python), "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar=off"]
+    for step in ([sys.executable, "-I", "-m", "venv", str(folder)], [*pip, *PINS]):
+        code, output = await run(step, variables, lock)
+        if code:
+            tail = "\n".join(output.rstrip().splitlines()[-LAST_WORDS:])
+            raise LocalPoolError(
+                f"cannot make the emulator's environment in {folder}; once the cause below is gone, "
+                f"`{PREPARE_COMMAND}` makes it. `{shlex.join(step[:5])} …` said:\n{tail}"
+            )
+    await asyncio.to_thread((folder / "complete").touch)
+
+
+@contextlib.asynccontextmanager
+async def _locked(path: Path) -> AsyncGenerator[int, None]:
+    """Hold a lock among processes; the system lets go of it for one that dies."""
+    with await asyncio.to_thread(path.open, "ab") as file:
+        while True:
+            try:
+                _try_to_lock(file.fileno())
+                break
+            except (BlockingIOError, PermissionError):
+                await asyncio.sleep(0.1)
+        yield file.fileno()
+
+
+async def to_the_end(work: Coroutine[object, None, object]) -> None:
+    """Finish the work even when the caller is cancelled meanwhile; then pass the cancellation on."""
+    task, interruption = asyncio.create_task(work), None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            interruption = error
+    try:
+        task.result()
+    finally:
+        if interruption is not None:
+            raise interruption

@@ -1,0 +1,240 @@
+"""Hypothesis strategies for the service's data, kept as a small library: valid requests, and answers of every kind.
+
+Requests come from the package's own metadata (``protocol.shapes``), answers and the service's errors from botocore's
+model: so a test that compares the two sides compares two readings of the service, not one reading with itself.
+"""
+
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any, TypeAlias
+
+from botocore.loaders import Loader
+from botocore.model import ServiceModel
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+
+from cognito_async import operations
+from cognito_async.protocol.operation import Request
+from cognito_async.protocol.shapes import (
+    Blob,
+    Boolean,
+    Document,
+    Integer,
+    ListOf,
+    MapOf,
+    Shape,
+    Struct,
+    Structure,
+    Text,
+    Timestamp,
+    members,
+)
+
+Json: TypeAlias = Any
+"""What json.loads gives."""
+
+ROOM = 3
+"""How many elements, and how many characters, a value may have beyond the fewest that it needs."""
+LONGEST = 300
+"""Up to here a text is also tried at its greatest length."""
+INT32 = 2**31
+INT64 = 2**63
+LATEST = 4_102_444_800
+"""The year 2100 in epoch seconds."""
+
+
+# --- what there is ---
+
+
+@cache
+def service_model() -> Any:
+    """Load botocore's model of the service."""
+    return ServiceModel(Loader().load_service_model("cognito-idp", "service-2"), "cognito-idp")
+
+
+@cache
+def request_types() -> dict[str, type[Request[Any]]]:
+    """Map each operation's AWS name to its request class, in the model's order."""
+    return {name: getattr(operations, f"{name}Request") for name in service_model().operation_names}
+
+
+def nested_shapes(shape: Shape) -> Iterator[Shape]:
+    """Yield a shape and all that it is made of, without the members of structures."""
+    yield shape
+    if isinstance(shape, ListOf):
+        yield from nested_shapes(shape.element)
+    elif isinstance(shape, MapOf):
+        yield from nested_shapes(shape.key)
+        yield from nested_shapes(shape.value)
+
+
+# --- valid requests ---
+
+CHARACTERS = st.characters(exclude_categories=["Cs"])
+SCALARS = st.none() | st.booleans() | st.integers(-INT64, INT64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
+DOCUMENTS: SearchStrategy[Json] = st.recursive(
+    SCALARS | st.text(CHARACTERS, max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(CHARACTERS, max_size=5), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def requests(operation: str) -> SearchStrategy[Request[Any]]:
+    """Make valid requests of an operation, by its AWS name."""
+    return structures(request_types()[operation])
+
+
+@cache
+def structures(kind: type[Structure]) -> SearchStrategy[Any]:
+    """Make valid instances of a generated class; an optional member is there or not."""
+    wanted = {name: values(about.shape) for name, about in members(kind) if about.required}
+    optional = {name: values(about.shape) for name, about in members(kind) if not about.required}
+    return st.fixed_dictionaries(wanted, optional=optional).map(lambda given: kind(**given))
+
+
+def values(shape: Shape) -> SearchStrategy[Any]:
+    """Make valid values of a shape."""
+    return _VALUES[type(shape)](shape)
+
+
+def _texts(shape: Shape) -> SearchStrategy[str]:
+    return texts(shape.low or 0, shape.high)
+
+
+@cache
+def texts(low: int, high: int | None) -> SearchStrategy[str]:
+    """Make texts of any characters, mostly short ones, where it is not far also the longest."""
+    short = st.text(CHARACTERS, min_size=low, max_size=_limited(low, high))
+    if high is None or high > LONGEST:
+        return short
+    return short | CHARACTERS.map(lambda character: character * high)
+
+
+@cache
+def _integers(low: int | None, high: int | None) -> SearchStrategy[int]:
+    return st.integers(-INT32 if low is None else low, INT32 - 1 if high is None else high)
+
+
+def _lists(shape: Any) -> SearchStrategy[list[Any]]:
+    low = shape.low or 0
+    return st.lists(values(shape.element), min_size=low, max_size=_limited(low, shape.high))
+
+
+def _maps(shape: Any) -> SearchStrategy[dict[str, Any]]:
+    low = shape.low or 0
+    return st.dictionaries(
+        values(shape.key), values(shape.value), min_size=low, max_size=_limited(low, shape.high)
+    )
+
+
+def _limited(low: int, high: int | None) -> int:
+    return low + ROOM if high is None else min(low + ROOM, high)
+
+
+_VALUES: dict[type[Shape], Callable[[Any], SearchStrategy[Any]]] = {
+    Text: _texts,
+    Integer: lambda shape: _integers(shape.low, shape.high),
+    Boolean: lambda _: st.booleans(),
+    Blob: lambda shape: st.binary(min_size=shape.low or 0, max_size=_limited(shape.low or 0, shape.high)),
+    Document: lambda _: DOCUMENTS.filter(lambda document: document is not None),
+    ListOf: _lists,
+    MapOf: _maps,
+    Struct: lambda shape: structures(shape.type),
+}
+
+
+def smallest(kind: type[Structure], character: str = "x") -> Any:
+    """Make the smallest valid instance of a class: the required members only, as short as they may be."""
+    return kind(**{name: smallest_value(about.shape, character) for name, about in members(kind) if about.required})
+
+
+def smallest_value(shape: Shape, character: str = "x") -> Any:
+    """Make the smallest valid value of a shape that is not empty."""
+    count = max(shape.low or 0, 1)
+    if isinstance(shape, Struct):
+        return smallest(shape.type, character)
+    if isinstance(shape, ListOf):
+        return [smallest_value(shape.element, character)] * count
+    if isinstance(shape, MapOf):
+        value = smallest_value(shape.value, character)
+        return {f"{smallest_value(shape.key, character)}{number}": value for number in range(count)}
+    simple = {Text: character * count, Integer: shape.low or 0, Boolean: True, Blob: b"x" * count, Document: {}}
+    return simple[type(shape)]
+
+
+# --- answers ---
+
+
+def answers(operation: str) -> SearchStrategy[dict[str, Json]]:
+    """Make answers of an operation as JSON: any member left out or null, unknown members and enum values among them."""
+    shape = service_model().operation_model(operation).output_shape
+    return UNKNOWN if shape is None else _wire_structures(shape.name)
+
+
+UNKNOWN: SearchStrategy[dict[str, Json]] = st.dictionaries(
+    st.sampled_from(["__type", "NewMember", "username", "user_pool_id", "Émoji 😀", ""]), DOCUMENTS, max_size=2
+)
+WHOLE_SECONDS = st.integers(0, LATEST)
+TIMES: SearchStrategy[float] = (
+    WHOLE_SECONDS | WHOLE_SECONDS.map(float) | st.floats(0, LATEST) | st.integers(0, LATEST * 1000).map(lambda n: n / 1000)
+)
+
+
+@cache
+def _wire_structures(name: str) -> SearchStrategy[dict[str, Json]]:
+    shape = service_model().shape_for(name)
+    optional = {wire_name: st.none() | wire_values(inner) for wire_name, inner in shape.members.items()}
+    known = st.fixed_dictionaries({}, optional=optional)
+    return st.tuples(UNKNOWN, known).map(lambda parts: {**parts[0], **parts[1]})
+
+
+def wire_values(shape: Any) -> SearchStrategy[Json]:
+    """Make the JSON of a shape of botocore's, as the service could send it."""
+    if getattr(shape, "is_document_type", False):
+        return DOCUMENTS
+    kind = shape.type_name
+    if kind == "structure":
+        return _wire_structures(shape.name)
+    if kind == "list":
+        return st.lists(st.none() | wire_values(shape.member), max_size=ROOM)
+    if kind == "map":
+        return st.dictionaries(texts(0, 8), st.none() | wire_values(shape.value), max_size=ROOM)
+    if kind == "string" and shape.enum:
+        return st.sampled_from(shape.enum) | st.just("VALUE_OF_NEXT_YEAR")
+    return _WIRE_SCALARS[kind]
+
+
+_WIRE_SCALARS: Mapping[str, SearchStrategy[Json]] = {
+    "string": texts(0, 12),
+    "integer": st.integers(-INT32, INT32 - 1),
+    "long": st.integers(-INT64, INT64 - 1),
+    "boolean": st.booleans(),
+    "timestamp": TIMES,
+    "blob": st.binary(max_size=12).map(lambda content: b64encode(content).decode("ascii")),
+}
+
+
+# --- from our side to AWS's names ---
+
+
+def by_wire_names(value: Any, shape: Shape | None = None) -> Any:
+    """Turn an instance into what boto3 would take or give: dicts by AWS's names, without the members that are None.
+
+    Args:
+        value: A generated structure, or a value of a shape.
+        shape: The value's shape; None for a structure.
+
+    Returns:
+        The plain value.
+    """
+    if value is None:
+        return None
+    if isinstance(value, Structure):
+        given = ((about, getattr(value, name)) for name, about in members(type(value)))
+        return {about.wire_name: by_wire_names(member, about.shape) for about, member in given if member is not None}
+    if isinstance(shape, ListOf):
+        return [by_wire_names(element, shape.element) for element in value]
+    if isinstance(shape, MapOf):
+        return {key: by_wire_names(element, shape.value) for key, element in value.items()}
+    return value

@@ -1,0 +1,90 @@
+"""Write ``cognito_async/operations`` and ``cognito_async/errors/modelled.py`` from the service model and our tables.
+
+Usage: ``python -m tools.generate`` writes the files, ``python -m tools.generate --check`` fails and says what has
+changed if the committed ones are not what it would write, be it by a hand's edit or by a newer botocore.
+"""
+
+import argparse
+import sys
+from difflib import unified_diff
+from pathlib import Path
+
+from tools.facts import facts_text
+from tools.model import ModelError, Reader, load_model
+from tools.render_methods import method_files
+from tools.render_types import errors_file, type_files
+
+ROOT = Path(__file__).parent.parent
+MOST_LINES = 60
+
+
+def render(directory: str | None = None) -> dict[str, str]:
+    """Render every generated file.
+
+    Args:
+        directory: A folder laid out as botocore's data folder; None for the installed botocore.
+
+    Returns:
+        The texts by their path below the project.
+    """
+    model = load_model(directory)
+    service = Reader(model).service()
+    files = {f"operations/{name}": text for name, text in (type_files(service) | method_files(service)).items()}
+    files["errors/modelled.py"] = errors_file(service)
+    package = {f"cognito_async/{name}": text for name, text in sorted(files.items())}
+    return {"tools/model_facts.txt": facts_text(model), **package}
+
+
+def generated_files(root: Path) -> set[str]:
+    """Find the generated files that are there, among them those that no longer should be."""
+    paths = [*(root / "cognito_async/operations").rglob("*.py"), root / "cognito_async/errors/modelled.py"]
+    return {path.relative_to(root).as_posix() for path in paths if path.exists()}
+
+
+def differences(files: dict[str, str], root: Path) -> list[str]:
+    """Compare with what is committed; the model's facts first, which say what a newer model brings."""
+    lines = [f"{name}: should not be there" for name in sorted(generated_files(root) - set(files))]
+    for name, text in files.items():
+        path = root / name
+        committed = path.read_text(encoding="utf-8") if path.exists() else ""
+        diff = unified_diff(committed.splitlines(), text.splitlines(), name, f"{name} (generated)", lineterm="", n=0)
+        lines += [line for line in diff if not line.startswith("@@")]
+    return lines
+
+
+def write(files: dict[str, str], root: Path) -> None:
+    """Write the files and remove those that are no longer generated."""
+    for name in generated_files(root) - set(files):
+        (root / name).unlink()
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if anything would change")
+    parser.add_argument("--model", metavar="DIR", help="read DIR/cognito-idp/… instead of the installed botocore")
+    options = parser.parse_args(arguments)
+    try:
+        files = render(options.model)
+    except ModelError as error:
+        print(f"generate: {error}", file=sys.stderr)
+        return 2
+    if not options.check:
+        write(files, ROOT)
+        print(f"generate: wrote {len(files)} files")
+        return 0
+    changed = differences(files, ROOT)
+    if not changed:
+        print(f"generate: {len(files)} files are as generated")
+        return 0
+    print("\n".join(changed[:MOST_LINES]))
+    print(f"generate: {len(changed)} lines differ; run 'make generate' and read the diff", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

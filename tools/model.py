@@ -1,0 +1,331 @@
+"""The service model and our tables, read into plain data that the renderers can print."""
+
+import builtins
+import keyword
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from attrs import field, frozen
+from botocore.loaders import Loader
+
+TABLES = Path(__file__).parent / "tables"
+TOKENS = ("NextToken", "PaginationToken")
+SCALARS = {
+    "string": "str",
+    "integer": "int",
+    "long": "int",
+    "boolean": "bool",
+    "timestamp": "datetime",
+    "blob": "bytes",
+}
+SHAPES = {"string": "Text", "integer": "Integer", "long": "Integer", "boolean": "Boolean", "blob": "Blob"}
+
+
+class ModelError(Exception):
+    """The model and the tables disagree; the text says which row to add or remove."""
+
+
+@frozen
+class Member:
+    """One member of a structure."""
+
+    wire_name: str
+    name: str
+    annotation: str
+    expression: str
+    required: bool
+    secret: bool
+    bindable: bool
+    bounds: str
+    phrase: str
+
+    @property
+    def optional(self) -> bool:
+        """Whether the constructor gives it None when it is left out."""
+        return self.bindable or not self.required
+
+
+@frozen
+class Structure:
+    """A request, an answer or a nested type."""
+
+    name: str
+    doc: str
+    members: tuple[Member, ...]
+    nested: tuple[str, ...]
+    values: tuple[str, ...]
+
+
+@frozen
+class Page:
+    """How an operation pages: the token's and the list's Python names, and the item's annotation."""
+
+    token: str
+    items: str
+    item_type: str
+
+
+@frozen
+class Operation:
+    """One operation with all that is known of it."""
+
+    name: str
+    method: str
+    family: str
+    summary: str
+    category: str | None
+    rate: int | None
+    signed: bool | None
+    request: Structure
+    answer: Structure | None
+    empty_answer: str | None
+    errors: tuple[str, ...]
+    fills: tuple[tuple[str, str], ...]
+    page: Page | None
+
+
+@frozen
+class Service:
+    """All that is generated from."""
+
+    operations: tuple[Operation, ...]
+    families: dict[str, str]
+    shared: dict[str, Any]
+    nested: dict[str, Structure]
+    values: dict[str, tuple[str, ...]]
+    errors: dict[str, dict[str, str]] = field(repr=False)
+
+
+def table(name: str) -> dict[str, Any]:
+    """Read one of the tables beside this file."""
+    return tomllib.loads((TABLES / f"{name}.toml").read_text(encoding="utf-8"))
+
+
+def snake_case(name: str, words: dict[str, str]) -> str:
+    """Turn AWS's PascalCase into snake_case: ``GetCSVHeader`` to ``get_csv_header``."""
+    for word, plain in words.items():
+        name = name.replace(word, plain)
+    name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
+    return name.lower()
+
+
+def load_model(directory: str | None = None) -> dict[str, Any]:
+    """Load the service model of the installed botocore, or of a folder laid out as botocore's data folder."""
+    loader = Loader(extra_search_paths=[directory] if directory else None, include_default_search_paths=not directory)
+    model: dict[str, Any] = loader.load_service_model("cognito-idp", "service-2")
+    return model
+
+
+class Reader:
+    """Reads a model with the tables; each method gives one part of the Service."""
+
+    def __init__(self, model: dict[str, Any]) -> None:
+        """Take the model and read the tables."""
+        self.model = model
+        self.shapes: dict[str, Any] = model["shapes"]
+        self.rows = table("operations")
+        self.families: dict[str, str] = table("families")["families"]
+        self.shared: dict[str, Any] = table("families")["shared"]
+        self.rates: dict[str, int] = {name: row["rate"] for name, row in table("quotas")["categories"].items()}
+        self.names = table("names")
+        self.bounds = table("bounds")
+        self.binding = table("binding")
+        self.types = table("types")
+        self.phrases = table("parameters")
+        self.secrets = set(table("secrets")["unmarked"]["members"])
+        self.sent = self._reachable("input")
+
+    def service(self) -> Service:
+        """Read everything."""
+        self._check_rows()
+        operations = tuple(self.operation(name) for name in self.rows)
+        nested_names = sorted(self._reachable("input") | self._reachable("output"))
+        nested = {name: self.structure(name, self.types[name]) for name in nested_names}
+        enums = {name: tuple(shape["enum"]) for name, shape in sorted(self.shapes.items()) if shape.get("enum")}
+        return Service(operations, self.families, self.shared, nested, enums, dict(self._errors()))
+
+    def operation(self, name: str) -> Operation:
+        """Read one operation."""
+        model, row = self.model["operations"][name], self.rows[name]
+        request_name, answer_name = model["input"]["shape"], model.get("output", {}).get("shape")
+        answer = None
+        if answer_name and self.shapes[answer_name]["members"]:
+            answer = self.structure(answer_name, f"The answer of {name}.", operation=name)
+        signed = None if name in self.binding["optionally_signed"]["operations"] else model.get("authtype") != "none"
+        return Operation(
+            name=name,
+            method=self.python_name(name),
+            family=row["family"],
+            summary=row["summary"],
+            category=row.get("category"),
+            rate=self.rates.get(row.get("category", "")),
+            signed=signed,
+            request=self.structure(request_name, f"The input of {name}.", operation=name),
+            answer=answer,
+            empty_answer=answer_name if answer is None else None,
+            errors=tuple(sorted(error["shape"] for error in model["errors"])),
+            fills=tuple(self._fills(name, request_name)),
+            page=self._page(request_name, answer_name),
+        )
+
+    def structure(self, name: str, doc: str, operation: str | None = None) -> Structure:
+        """Read one structure; ``operation`` is given for requests and answers."""
+        shape = self.shapes[name]
+        is_request = operation is not None and name == self.model["operations"][operation]["input"]["shape"]
+        received_only = not is_request and name not in self.sent
+        members = tuple(
+            self._member(name, wire_name, operation if is_request else None, received_only=received_only)
+            for wire_name in shape["members"]
+        )
+        targets = [self._leaf(member["shape"]) for member in shape["members"].values()]
+        nested = [target for target in targets if self._is_struct(target)]
+        values = [target for target in targets if self.shapes[target].get("enum")]
+        return Structure(name, doc, members, tuple(dict.fromkeys(nested)), tuple(dict.fromkeys(values)))
+
+    def python_name(self, wire_name: str) -> str:
+        """Name a member or method."""
+        name: str = self.names["members"].get(wire_name) or snake_case(wire_name, self.names["words"])
+        types = {"str", "int", "bool", "bytes", "list", "dict"}
+        if keyword.iskeyword(name) or (name in types and name in vars(builtins)):
+            raise ModelError(f"{wire_name} would be called {name}: give it another name in names.toml")
+        return name
+
+    def _member(self, owner: str, wire_name: str, operation: str | None, *, received_only: bool) -> Member:
+        shape_name = self.shapes[owner]["members"][wire_name]["shape"]
+        shape = self.shapes[shape_name]
+        low, high = self.bounds.get(f"{owner}.{wire_name}", (shape.get("min"), shape.get("max")))
+        filled = {member for _, member in self._fills(operation, owner)} if operation else set()
+        name = self.python_name(wire_name)
+        return Member(
+            wire_name=wire_name,
+            name=name,
+            annotation=self.annotation(shape_name, received_only=received_only),
+            expression=self._expression(shape_name, low, high),
+            required=wire_name in self.shapes[owner].get("required", ()),
+            secret=self._is_sensitive(shape_name) or f"{owner}.{wire_name}" in self.secrets,
+            bindable=received_only or (operation is not None and name in filled),
+            bounds=_bounds_text(shape["type"], low, high),
+            phrase=self._phrase(operation, wire_name) if operation else "",
+        )
+
+    def annotation(self, shape_name: str, *, received_only: bool) -> str:
+        """Give the annotation of a shape; what is only received is a concrete list or dict."""
+        shape = self.shapes[shape_name]
+        kind = shape["type"]
+        if shape.get("document"):
+            return "JsonValue"
+        if kind == "structure":
+            return shape_name
+        if kind == "list":
+            inner = self.annotation(shape["member"]["shape"], received_only=received_only)
+            return f"{'list' if received_only else 'Sequence'}[{inner}]"
+        if kind == "map":
+            inner = self.annotation(shape["value"]["shape"], received_only=received_only)
+            return f"{'dict' if received_only else 'Mapping'}[str, {inner}]"
+        return f"{shape_name} | str" if shape.get("enum") else SCALARS[kind]
+
+    def _expression(self, shape_name: str, low: int | None, high: int | None) -> str:
+        shape = self.shapes[shape_name]
+        kind = shape["type"]
+        if shape.get("document"):
+            return "Document()"
+        if kind == "structure":
+            return f"Struct({shape_name})"
+        if kind == "timestamp":
+            return "Timestamp()"
+        inner = [self._inner(shape[part]["shape"]) for part in ("key", "value", "member") if part in shape]
+        bounds = [] if low is None and high is None else [str(low), str(high)]
+        return f"{ {'list': 'ListOf', 'map': 'MapOf'}.get(kind) or SHAPES[kind] }({', '.join(inner + bounds)})"
+
+    def _inner(self, shape_name: str) -> str:
+        shape = self.shapes[shape_name]
+        return self._expression(shape_name, shape.get("min"), shape.get("max"))
+
+    def _phrase(self, operation: str, wire_name: str) -> str:
+        phrase = self.phrases["by_operation"].get(f"{operation}.{wire_name}") or self.phrases["any"].get(wire_name)
+        if not phrase:
+            raise ModelError(f"parameters.toml lacks {wire_name} (in {operation})")
+        return str(phrase)
+
+    def _fills(self, operation: str, request: str) -> Iterator[tuple[str, str]]:
+        """Name the bound values that fill a request: a rule of protocol.binding, and the member."""
+        plain = {"UserPoolId": "user_pool_id", "ClientId": "client_id", "SecretHash": "secret_hash"}
+        for wire_name, rule in plain.items():
+            if wire_name in self.shapes[request]["members"]:
+                yield rule, self.python_name(wire_name)
+        for rule in ("client_secret", "secret_hash_in_map"):
+            if operation in self.binding[rule]:
+                yield rule, self.python_name(self.binding[rule][operation])
+
+    def _page(self, request: str, answer: str | None) -> Page | None:
+        if answer is None:
+            return None
+        received = self.shapes[answer]["members"]
+        tokens = [token for token in TOKENS if token in self.shapes[request]["members"] and token in received]
+        lists = [name for name, member in received.items() if self.shapes[member["shape"]]["type"] == "list"]
+        if not tokens:
+            return None
+        if len(lists) != 1:
+            raise ModelError(f"{answer} has a page token and {len(lists)} lists: which one holds the items?")
+        item = self.shapes[received[lists[0]]["shape"]]["member"]["shape"]
+        return Page(self.python_name(tokens[0]), self.python_name(lists[0]), self.annotation(item, received_only=True))
+
+    def _errors(self) -> Iterator[tuple[str, dict[str, str]]]:
+        for name, shape in sorted(self.shapes.items()):
+            if shape.get("exception"):
+                extra = [wire_name for wire_name in shape["members"] if wire_name.lower() != "message"]
+                yield name, {self.python_name(wire_name): wire_name for wire_name in extra}
+
+    def _reachable(self, direction: str) -> set[str]:
+        """Collect the nested structures that requests ("input") or answers ("output") can hold."""
+        found: set[str] = set()
+        open_ends = [op[direction]["shape"] for op in self.model["operations"].values() if direction in op]
+        while open_ends:
+            for member in self.shapes[open_ends.pop()]["members"].values():
+                target = self._leaf(member["shape"])
+                if self._is_struct(target) and target not in found:
+                    found.add(target)
+                    open_ends.append(target)
+        return found
+
+    def _leaf(self, shape_name: str) -> str:
+        """Follow lists and maps down to what they hold."""
+        shape = self.shapes[shape_name]
+        inner = shape.get("member") or shape.get("value")
+        return self._leaf(inner["shape"]) if inner else shape_name
+
+    def _is_sensitive(self, shape_name: str) -> bool:
+        """Whether the model marks a shape, or what a list or map of it holds."""
+        shape = self.shapes[shape_name]
+        inner = shape.get("member") or shape.get("value")
+        return bool(shape.get("sensitive")) or (inner is not None and self._is_marked_scalar(inner["shape"]))
+
+    def _is_marked_scalar(self, shape_name: str) -> bool:
+        return not self._is_struct(self._leaf(shape_name)) and self._is_sensitive(shape_name)
+
+    def _is_struct(self, shape_name: str) -> bool:
+        shape = self.shapes[shape_name]
+        return shape["type"] == "structure" and not shape.get("document")
+
+    def _check_rows(self) -> None:
+        rows, modelled = set(self.rows), set(self.model["operations"])
+        if rows != modelled:
+            raise ModelError(
+                f"operations.toml lacks {sorted(modelled - rows)} and has {sorted(rows - modelled)} too many"
+            )
+        nested = self._reachable("input") | self._reachable("output")
+        if nested - set(self.types):
+            raise ModelError(f"types.toml lacks {sorted(nested - set(self.types))}")
+
+
+def _bounds_text(kind: str, low: int | None, high: int | None) -> str:
+    unit = {"string": " characters", "blob": " bytes", "list": " elements", "map": " entries"}.get(kind, "")
+    low = low or None if unit else low
+    if low is None and high is None:
+        return ""
+    if low is None:
+        return f"at most {high:,}{unit}"
+    return f"at least {low:,}{unit}" if high is None else f"{low:,} to {high:,}{unit}"

@@ -1,0 +1,210 @@
+"""Print the generated types: requests, answers, nested structures, known values, errors, and the lazy index of all."""
+
+from collections.abc import Iterable, Iterator
+
+from tools.model import Member, Operation, Service, Structure
+from tools.render import HEADER, imports, packed, wrapped
+
+CLASS = "@structure\n"
+
+
+def type_files(service: Service) -> dict[str, str]:
+    """Print each file of types.
+
+    Returns:
+        The files' texts by their path below ``operations/``.
+    """
+    homes = _homes(service)
+    files = {
+        f"{family}.py": _family(service, homes, family, f"{doc[:-1]}: requests, answers and what they hold.")
+        for family, doc in service.families.items()
+    }
+    files |= {f"{name}.py": _family(service, homes, name, row["doc"]) for name, row in service.shared.items()}
+    files["no_members.py"] = _no_members(service)
+    files["__init__.py"] = _index(service, homes)
+    return files
+
+
+def errors_file(service: Service) -> str:
+    """Print the file of the declared errors."""
+    declared: dict[str, list[str]] = {name: [] for name in service.errors}
+    for operation in service.operations:
+        for error in operation.errors:
+            declared[error].append(operation.name)
+    parts = [HEADER, '"""The errors that the service declares, named as AWS names them."""\n\n']
+    parts += ["from collections.abc import Mapping\nfrom typing import ClassVar\n\n"]
+    parts += [
+        "from cognito_async.errors.tree import ServiceError\n\n",
+        packed("__all__ = [", map(_quoted, declared), "]"),
+    ]
+    for name, extra in service.errors.items():
+        by = declared[name]
+        many = 6
+        who = f"{len(by)} operations" if len(by) > many else ", ".join(by)
+        parts.append(f"\n\nclass {name}(ServiceError):\n")
+        text = f'"""Declared by {who}.'
+        if extra:
+            parts.append(wrapped(text, "    "))
+            parts.append("\n    Attributes:\n")
+            parts += [
+                f"        {python}: The answer's ``{wire}``; None where it has none.\n"
+                for python, wire in extra.items()
+            ]
+            parts.append('    """\n\n')
+            pairs = ", ".join(f'"{python}": "{wire}"' for python, wire in extra.items())
+            parts.append(f"    EXTRA_MEMBERS: ClassVar[Mapping[str, str]] = {{{pairs}}}\n")
+            parts += [f"    {python}: str | None = None\n" for python in extra]
+        else:
+            parts.append(wrapped(f'{text}"""', "    "))
+    parts.append("\n\nBY_CODE: Mapping[str, type[ServiceError]] = {\n")
+    parts += [f'    "{name}": {name},\n' for name in declared]
+    parts.append("}\n")
+    return "".join(parts)
+
+
+def _homes(service: Service) -> dict[str, str]:
+    """Tell in which file each nested type and list of values lives: with its only family, or with the shared ones."""
+    users: dict[str, set[str]] = {}
+    for operation in service.operations:
+        roots = [root for root in (operation.request, operation.answer) if root is not None]
+        nested = [*_closure(service, roots)]
+        values = [value for each in (*roots, *(service.nested[name] for name in nested)) for value in each.values]
+        for name in (*nested, *values):
+            users.setdefault(name, set()).add(operation.family)
+    named = {name: home for home, row in service.shared.items() for name in row["types"]}
+    rest = [*service.shared][-1]
+    return {name: families.pop() if len(families) == 1 else named.get(name, rest) for name, families in users.items()}
+
+
+def _closure(service: Service, roots: Iterable[Structure | None]) -> Iterator[str]:
+    """Yield the nested types below some structures, inner ones first, each once."""
+    seen: set[str] = set()
+
+    def below(structure: Structure) -> Iterator[str]:
+        for name in structure.nested:
+            if name not in seen:
+                seen.add(name)
+                yield from below(service.nested[name])
+                yield name
+
+    for root in roots:
+        if root is not None:
+            yield from below(root)
+
+
+def _family(service: Service, homes: dict[str, str], family: str, doc: str) -> str:
+    operations = [operation for operation in service.operations if operation.family == family]
+    roots = [root for op in operations for root in (op.answer, op.request)] or [*service.nested.values()]
+    names = [*_closure(service, roots)] if operations else _inner_first(service, homes, family)
+    values = "".join(_known(name, known) for name, known in service.values.items() if homes.get(name) == family)
+    body = [_structure(service.nested[name], "Structure") for name in names if homes[name] == family]
+    for operation in operations:
+        if operation.answer is not None:
+            body.append(_structure(operation.answer, "Structure"))
+        answer = operation.answer.name if operation.answer else "None"
+        body.append(_structure(operation.request, f"Request[{answer}]", _operation(operation)))
+    text = (f"\n{values}" if values else "") + "".join(f"\n\n{part}" for part in body)
+    extra = {
+        f"cognito_async.operations.{shared}": [name for name, home in homes.items() if home == shared]
+        for shared in service.shared
+        if shared != family
+    }
+    return f'{HEADER}"""{doc}"""\n\n{imports(text, extra)}{text}'
+
+
+def _inner_first(service: Service, homes: dict[str, str], shared_home: str) -> list[str]:
+    shared = [service.nested[name] for name, home in homes.items() if home == shared_home and name in service.nested]
+    inner = [*_closure(service, shared)]
+    return [*inner, *(each.name for each in shared if each.name not in inner)]
+
+
+def _structure(structure: Structure, base: str, extra: str = "") -> str:
+    members = "".join(_field(member) for member in structure.members)
+    return f'{CLASS}class {structure.name}({base}):\n    """{structure.doc}"""\n{extra}{members}'
+
+
+def _field(member: Member) -> str:
+    annotation = f"{member.annotation} | None" if member.optional and not _nullable(member) else member.annotation
+    arguments = [_quoted(member.wire_name), member.expression]
+    if member.optional:
+        arguments.append("default=None")
+    if member.optional and member.required:
+        arguments.append("required=True")
+    if member.secret:
+        arguments.append("secret=True")
+    return packed(f"{member.name}: {annotation} = member(", arguments, ")", "    ")
+
+
+def _nullable(member: Member) -> bool:
+    return member.annotation == "JsonValue"
+
+
+def _operation(operation: Operation) -> str:
+    facts = [_quoted(operation.name)]
+    if operation.signed is not True:
+        facts.append(f"signed={operation.signed}")
+    if operation.category:
+        facts.append(f'category="{operation.category}"')
+    if operation.answer:
+        facts.append(f"answer={operation.answer.name}")
+    if operation.fills:
+        pairs = [f"({_quoted(rule)}, {_quoted(member)})" for rule, member in operation.fills]
+        facts.append(f"fills=({', '.join(pairs)}{',' if len(pairs) == 1 else ''})")
+    return packed("OPERATION: ClassVar[Operation] = Operation(", facts, ")", "    ")
+
+
+def _known(name: str, known: tuple[str, ...]) -> str:
+    """Print the known values of a plain str, for completion; others pass through, both ways."""
+    return packed(f"{name}: TypeAlias = Literal[", map(_quoted, known), "]")
+
+
+def _no_members(service: Service) -> str:
+    names = sorted(operation.empty_answer for operation in service.operations if operation.empty_answer)
+    doc = '"""Answers without members, by their AWS names; the calls themselves return None."""\n\n'
+    body = "".join(f'\n\n{CLASS}class {name}(Structure):\n    """Holds nothing."""\n' for name in names)
+    return f"{HEADER}{doc}{imports(body, {})}{body}"
+
+
+def _index(service: Service, homes: dict[str, str]) -> str:
+    modules: dict[str, list[str]] = {family: [] for family in (*service.families, *service.shared, "no_members")}
+    for name, home in homes.items():
+        modules[home].append(name)
+    for operation in service.operations:
+        modules[operation.family].append(operation.request.name)
+        if operation.answer:
+            modules[operation.family].append(operation.answer.name)
+        elif operation.empty_answer:
+            modules["no_members"].append(operation.empty_answer)
+    parts = [
+        HEADER,
+        '"""Every request, answer and nested type by its AWS name; each family is loaded when first used."""\n\n',
+    ]
+    parts.append("from importlib import import_module\nfrom typing import TYPE_CHECKING, Any\n\nif TYPE_CHECKING:\n")
+    parts += [f"    from cognito_async.operations.{module} import *\n" for module in sorted(modules)]
+    parts.append("\n_NAMES = {\n")
+    for module, names in sorted(modules.items()):
+        parts.append(packed(f'"{module}": (', map(_quoted, sorted(names)), "),", "    "))
+    parts.append("}\n_HOME = {name: module for module, names in _NAMES.items() for name in names}\n")
+    parts.append(_LAZY)
+    return "".join(parts)
+
+
+_LAZY = '''
+
+def __dir__() -> list[str]:
+    return sorted(_HOME)
+
+
+if not TYPE_CHECKING:  # the checkers see the imports above, and so each misspelt name
+
+    def __getattr__(name: str) -> Any:
+        """Load the family that holds a name, and keep the name here from then on."""
+        if name not in _HOME:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)
+        return value
+'''
+
+
+def _quoted(text: str) -> str:
+    return f'"{text}"'
