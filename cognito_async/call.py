@@ -12,7 +12,7 @@ from uuid import uuid4
 from attrs import field, frozen
 
 from cognito_async.deadline import Deadline
-from cognito_async.errors import CognitoError, ParameterValidationError, RequestTimeoutError
+from cognito_async.errors import CognitoError, PaceTimeoutError, ParameterValidationError, RequestTimeoutError
 from cognito_async.protocol.operation import Answer, Request
 from cognito_async.protocol.retry import RetryKind, RetryPolicy, RetryQuota, classify
 from cognito_async.protocol.shapes import Record
@@ -20,8 +20,11 @@ from cognito_async.protocol.wire import HttpRequest, decode, encode, headers_for
 from cognito_async.version import __version__
 
 if TYPE_CHECKING:
+    from collections import Counter
     from datetime import timedelta
 
+    from cognito_async.pacer import Pacer
+    from cognito_async.protocol.events import Event
     from cognito_async.signer import Signer
     from cognito_async.transport import Transport
 
@@ -59,12 +62,18 @@ class Route:
         transport: What sends.
         signer: Gives what signs; asked by signed operations only.
         quota: The retry tokens.
+        pacer: Gives each operation its lane.
         chance: Gives random numbers in [0, 1).
+        on_event: Told what happens besides the answers; None for nobody.
+        counts: What has happened so far.
         id_prefix: The start of the invocation ids, in the form of a UUID without its last group.
         counter: Counts the calls, for the last group.
     """
 
-    __slots__ = ("chance", "counter", "id_prefix", "quota", "region", "signer", "transport", "url")
+    __slots__ = (
+        *("chance", "counter", "counts", "id_prefix", "on_event", "pacer", "quota", "region", "signer"),
+        *("transport", "url"),
+    )
 
     def __init__(
         self,
@@ -74,7 +83,10 @@ class Route:
         transport: "Transport",
         signer: "Callable[[], Signer]",
         quota: RetryQuota,
+        pacer: "Pacer",
         chance: Callable[[], float],
+        on_event: "Callable[[Event], None] | None",
+        counts: "Counter[str]",
     ) -> None:
         """Take all of it."""
         self.url = url
@@ -82,7 +94,10 @@ class Route:
         self.transport = transport
         self.signer = signer
         self.quota = quota
+        self.pacer = pacer
         self.chance = chance
+        self.on_event = on_event
+        self.counts = counts
         self.id_prefix = str(uuid4())[:-12]
         self.counter = count()
 
@@ -91,8 +106,8 @@ class Call(Generic[Answer]):
     """Sends a validated request until it has an answer, or no right to another attempt."""
 
     __slots__ = (
-        *("_attempts", "_body", "_clock_corrected", "_deadline", "_headers", "_limit_exceeded", "_loop"),
-        *("_operation", "_policy", "_request", "_route", "_signed_with", "_started", "_timeouts"),
+        *("_attempts", "_body", "_clock_corrected", "_deadline", "_headers", "_history", "_lane", "_limit_exceeded"),
+        *("_loop", "_operation", "_policy", "_request", "_route", "_signed_with", "_started", "_timeouts", "_tokens"),
     )
 
     def __init__(self, request: Request[Answer], route: Route, policy: RetryPolicy, timeouts: Timeouts) -> None:
@@ -102,6 +117,7 @@ class Call(Generic[Answer]):
         self._route = route
         self._policy = policy
         self._timeouts = timeouts
+        self._lane = route.pacer.lane(request.OPERATION)
         self._body = encode(request)
         self._headers = {
             **headers_for(request.OPERATION),
@@ -110,7 +126,9 @@ class Call(Generic[Answer]):
         }
         self._loop = asyncio.get_running_loop()
         self._attempts = 0
+        self._tokens = 0
         self._limit_exceeded = 0
+        self._history: list[CognitoError] = []
         self._clock_corrected = False
         self._signed_with: timedelta | None = None
         self._started = self._loop.time()
@@ -125,29 +143,36 @@ class Call(Generic[Answer]):
         Raises:
             CognitoError: What the last attempt ended with.
         """
-        tokens = 0
+        counts = self._route.counts
+        counts["calls"] += 1
         try:
             while True:
                 try:
                     answer = await self._attempt()
                 except CognitoError as error:
-                    error.operation, error.attempts = self._operation.name, self._attempts
-                    retry = self._plan(error)
-                    if retry is None:
-                        raise
-                    tokens, delay = retry
+                    delay = self._after(error)
+                    if delay is None:  # a delete that the lost first attempt had done already
+                        return None  # type: ignore[return-value]  # deletes have no answer
                 else:
-                    self._route.quota.give_back(tokens or 1)
+                    self._route.quota.give_back(self._tokens or 1)
+                    counts["succeeded"] += 1
                     return answer
                 await asyncio.sleep(delay)
         except asyncio.CancelledError:
-            self._route.quota.give_back(tokens)
+            self._route.quota.give_back(self._tokens)
+            raise
+        except BaseException:
+            counts["failed"] += 1
             raise
 
     async def _attempt(self) -> Answer:
-        """Send once, within the time that is left."""
+        """Send once, when its turn has come, within the time that is left."""
+        operation, route, headers, lane = self._operation, self._route, self._headers, self._lane
+        paced = lane.rate is not None
+        if paced:
+            await lane.enter(self._deadline - self._loop.time(), self._tell_wait)
         self._attempts += 1
-        operation, route, headers = self._operation, self._route, self._headers
+        route.counts["attempts"] += 1
         headers["amz-sdk-request"] = f"attempt={self._attempts}; max={max(self._policy.max_attempts, self._attempts)}"
         request = HttpRequest(route.url, headers, self._body, self._timeouts.connect)
         limit = self._limit()
@@ -165,36 +190,68 @@ class Call(Generic[Answer]):
                 within = "" if limit is None else f" within {limit:.3g} s"
                 raise RequestTimeoutError(f"no answer{within}", sent=request.sent) from None
             return None  # type: ignore[return-value]  # Answer is None where no body is needed
-        return decode(response, self._request)
+        finally:
+            if paced and request.sent is False:
+                lane.leave()
+        answer = decode(response, self._request)
+        lane.answered()
+        return answer
 
     def _limit(self) -> float | None:
         """Give the time for the next attempt, in seconds."""
-        left = self._deadline - (self._loop.time() if self._attempts > 1 else self._started)
+        left = self._deadline - self._loop.time()
         limit = min(max(left, 0.0), inf if self._timeouts.attempt is None else self._timeouts.attempt)
         return None if limit == inf else limit
 
-    def _plan(self, error: CognitoError) -> tuple[int, float] | None:
-        """Decide about another attempt: the tokens it costs and the pause before it, or None."""
+    def _after(self, error: CognitoError) -> float | None:
+        """Decide what follows a failed attempt: give the pause before the next, or None for success after all.
+
+        Raises:
+            CognitoError: The call ends here.
+        """
+        # Imported here because a call that succeeds, such as a program's first, has no need of them.
+        from cognito_async.operations.facts import REPLAY  # noqa: PLC0415
+        from cognito_async.protocol.replay import Verdict, is_unclear, judge  # noqa: PLC0415
+
+        error.operation, error.attempts = self._operation.name, self._attempts
+        self._history.append(error)
         if self._corrects_clock(error):
-            return 0, 0.0
+            return 0.0
         kind = classify(error)
-        if kind is None:
+        self._note(kind, error)
+        delay = self._delay(kind, error)
+        replay = REPLAY[self._operation.name]
+        unclear_before = any(map(is_unclear, self._history[:-1]))
+        verdict = judge(error, replay, unclear_before=unclear_before, may_retry=delay is not None)
+        if verdict is Verdict.RETRY and kind is not None and delay is not None:
+            self._tokens = self._route.quota.take(kind)
+            self._tell_retry(kind, error, delay)
+            return delay
+        if verdict is Verdict.GONE:
+            self._route.counts["succeeded"] += 1
+            return None
+        if verdict is Verdict.AMBIGUOUS:
+            refused = error.code is not None and not is_unclear(error) and kind is not RetryKind.THROTTLED
+            raise self._ambiguous(error, replay.find_out, refused=refused) from error
+        raise error
+
+    def _note(self, kind: RetryKind | None, error: CognitoError) -> None:
+        """Let the lane know what the service said to the request's rate."""
+        if kind is RetryKind.THROTTLED:
+            self._route.counts["throttled"] += 1
+            self._lane.throttled()
+        elif error.status is not None:
+            self._lane.answered()
+
+    def _delay(self, kind: RetryKind | None, error: CognitoError) -> float | None:
+        """Give the pause before another attempt in seconds, or None where there may be none."""
+        if kind is None or isinstance(error, PaceTimeoutError):
             return None
         self._limit_exceeded += kind is RetryKind.LIMIT_EXCEEDED
-        if not self._policy.allows(kind, self._attempts, self._limit_exceeded):
+        if not self._policy.allows(kind, self._attempts, self._limit_exceeded) or not self._route.quota.affords(kind):
             return None
         delay = self._policy.delay(kind, self._attempts, self._route.chance(), error.retry_after_ms)
-        if self._loop.time() + delay >= self._deadline:
-            return None
-        tokens = self._route.quota.take(kind)
-        if not tokens:
-            return None
-        try:
-            self._announce(kind, error, delay)
-        except BaseException:
-            self._route.quota.give_back(tokens)
-            raise
-        return tokens, delay
+        return None if self._loop.time() + delay >= self._deadline else delay
 
     def _corrects_clock(self, error: CognitoError) -> bool:
         """Put the clock right, once a call, if that is why a signature was refused."""
@@ -203,9 +260,18 @@ class Call(Generic[Answer]):
         self._clock_corrected = self._route.signer().corrects_clock(error, self._signed_with)
         return self._clock_corrected
 
-    def _announce(self, kind: RetryKind, error: CognitoError, delay: float) -> None:
-        """Tell the log and the hook about a retry."""
-        from cognito_async.protocol.events import RetryDetails  # noqa: PLC0415 - not for calls that succeed at once
+    def _ambiguous(self, error: CognitoError, find_out: str, *, refused: bool) -> CognitoError:
+        from cognito_async.errors.tree import ambiguous  # noqa: PLC0415
+        from cognito_async.protocol.events import AmbiguousDetails  # noqa: PLC0415
+
+        outcome = ambiguous(error, tuple(self._history), find_out, refused=refused)
+        self._route.counts["ambiguous"] += 1
+        details = AmbiguousDetails(operation=self._operation.name, error=outcome)
+        self._tell(details, logging.WARNING, "%s: outcome unknown after %d attempts", self._attempts)
+        return outcome
+
+    def _tell_retry(self, kind: RetryKind, error: CognitoError, delay: float) -> None:
+        from cognito_async.protocol.events import RetryDetails  # noqa: PLC0415
 
         details = RetryDetails(
             operation=self._operation.name,
@@ -216,14 +282,34 @@ class Call(Generic[Answer]):
             delay=delay,
             elapsed=self._loop.time() - self._started,
         )
-        _LOG.info(
-            "%s: attempt %d of %d ended in %s; trying again in %.3f s",
-            details.operation,
-            details.attempt,
-            details.max_attempts,
-            error.code or type(error).__name__,
-            delay,
-            extra={"cognito_retry": details},
-        )
-        if self._policy.on_retry is not None:
-            self._policy.on_retry(details)
+        self._route.counts["retries"] += 1
+        try:
+            name = error.code or type(error).__name__
+            self._tell(
+                details,
+                logging.INFO,
+                "%s: attempt %d of %d ended in %s; again in %.3f s",
+                self._attempts,
+                self._policy.max_attempts,
+                name,
+                delay,
+            )
+            if self._policy.on_retry is not None:
+                self._policy.on_retry(details)
+        except BaseException:
+            self._route.quota.give_back(self._tokens)
+            raise
+
+    def _tell_wait(self, wait: float) -> None:
+        from cognito_async.protocol.events import PaceDetails  # noqa: PLC0415
+
+        self._route.counts["paced"] += 1
+        category, rate = self._operation.category or self._operation.name, self._lane.rate or inf
+        details = PaceDetails(operation=self._operation.name, category=category, rate=rate, wait=wait)
+        self._tell(details, logging.DEBUG, "%s: waits %.3f s for its turn at %.3g a second", wait, rate)
+
+    def _tell(self, details: "Event", level: int, text: str, *values: object) -> None:
+        """Log what happened, with the details as the record's ``cognito_event``, and call the session's hook."""
+        _LOG.log(level, text, details.operation, *values, extra={"cognito_event": details})
+        if self._route.on_event is not None:
+            self._route.on_event(details)

@@ -2,6 +2,7 @@
 
 import os
 import random
+from collections import Counter
 from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -10,6 +11,7 @@ import cognito_async.operations.account_recovery  # noqa: F401 - the main job's 
 from cognito_async.call import Call, Route, Timeouts
 from cognito_async.client import CognitoClient
 from cognito_async.errors import ParameterValidationError, SessionClosedError
+from cognito_async.pacer import LocalPacer
 from cognito_async.protocol.binding import Bound
 from cognito_async.protocol.endpoints import check_endpoint_url, check_region, region_of_pool, service_url
 from cognito_async.protocol.operation import Answer, Request
@@ -19,7 +21,10 @@ from cognito_async.protocol.validation import validate, validate_value
 from cognito_async.transport import AiohttpTransport, PoolLimits, Transport
 
 if TYPE_CHECKING:
+    from cognito_async.pacer import Pacer
+    from cognito_async.protocol.events import Event, Stats
     from cognito_async.protocol.signing import Credentials
+    from cognito_async.quotas import Quotas
     from cognito_async.signer import Signer
 
 
@@ -37,10 +42,13 @@ class AsyncCognitoSession:
         retry: RetryPolicy | None = None,
         timeouts: Timeouts | None = None,
         pool: PoolLimits | None = None,
+        quotas: "Quotas | None" = None,
         credentials: "Credentials | None" = None,
         use_fips: bool = False,
         use_dualstack: bool = False,
         transport: Transport | None = None,
+        pacer: "Pacer | None" = None,
+        on_event: "Callable[[Event], None] | None" = None,
         chance: Callable[[], float] = random.random,
     ) -> None:
         """Configure a session.
@@ -53,11 +61,15 @@ class AsyncCognitoSession:
             retry: When to try again; None for the defaults of RetryPolicy.
             timeouts: The time limits; None for the defaults of Timeouts.
             pool: The bounds of the connection pool; None for the defaults of PoolLimits.
+            quotas: The request rates to keep to; None to start free and find them out from the service's throttling.
             credentials: AWS credentials for signed operations. None for the environment's, else those that botocore
                 finds (extra ``aws``). Unsigned operations, such as ConfirmForgotPassword, never look for any.
             use_fips: Use the endpoint with FIPS 140 cryptography.
             use_dualstack: Use the endpoint that answers on IPv4 and IPv6.
             transport: What sends the requests; None for aiohttp.
+            pacer: What lets requests wait for their turn; None for one that serves this session alone.
+            on_event: Called with RetryDetails, PaceDetails or AmbiguousDetails when such a thing happens; an error that
+                it raises ends the call. None for no hook.
             chance: Gives random numbers in [0, 1) for the jitter.
 
         Raises:
@@ -81,6 +93,9 @@ class AsyncCognitoSession:
         self._given_credentials = credentials
         self._signer: Signer | None = None
         self._quota = RetryQuota()
+        self._pacer = pacer or LocalPacer({} if quotas is None else quotas.by_category())
+        self._on_event = on_event
+        self._counts: Counter[str] = Counter()
         self._chance = chance
         self._routes: dict[str | None, Route] = {}
         self._closed = False
@@ -155,6 +170,19 @@ class AsyncCognitoSession:
         route = self._route(region_of_pool(getattr(request, "user_pool_id", None) or user_pool_id))
         return await Call(request, route, retry or self._retry, timeouts or self._timeouts).run()
 
+    @property
+    def stats(self) -> "Stats":
+        """What the session has done so far, and the present rate of each quota category that is limited."""
+        from cognito_async.protocol.events import Stats  # noqa: PLC0415 - for those who ask
+
+        names = ("calls", "attempts", "succeeded", "failed", "ambiguous", "retries", "throttled", "paced")
+        lanes = {name: lane for name, lane in self._pacer.lanes().items() if lane.rate is not None}
+        return Stats(
+            **{name: self._counts[name] for name in names},
+            rates={name: lane.rate for name, lane in lanes.items() if lane.rate is not None},
+            waiting={name: lane.waiting for name, lane in lanes.items()},
+        )
+
     def _check_open(self) -> None:
         if self._closed:
             raise SessionClosedError("the session is closed; open a new one with AsyncCognitoSession(...)")
@@ -170,7 +198,10 @@ class AsyncCognitoSession:
                 transport=self._transport,
                 signer=self._signing,
                 quota=self._quota,
+                pacer=self._pacer,
                 chance=self._chance,
+                on_event=self._on_event,
+                counts=self._counts,
             )
         return route
 

@@ -25,7 +25,7 @@ async def tour() -> None:
     async with AsyncExitStack() as until_the_end:
         with act("The emulator starts") as note:
             pool = await until_the_end.enter_async_context(LocalPool())
-            note("It takes everyone for an administrator who has the right key.")
+            note("Whoever holds its key is an administrator.")
         session = await until_the_end.enter_async_context(pool.session())
         pool_id = await create_a_pool(session.client())
         client_id = await create_an_app_client(session.client(user_pool_id=pool_id))

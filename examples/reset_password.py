@@ -59,7 +59,7 @@ async def sign_in(client: CognitoClient, title: str, password: str) -> None:
         )
         tokens = check(answer.authentication_result, "signing in should have brought tokens.")
         check(tokens.access_token, "there should have been an access token among them.")
-        note(f"Welcome, Ada: here is an access token for the next {tokens.expires_in} seconds.")
+        note(f"Welcome, Ada: here is an access token for the next {(tokens.expires_in or 0) // 60} minutes.")
 
 
 async def ask_for_a_reset(client: CognitoClient) -> None:

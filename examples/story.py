@@ -26,7 +26,7 @@ def act(title: str) -> Generator[Callable[[str], None], None, None]:
     took = f"{(perf_counter() - started) * 1000:,.0f} ms"
     print(f"  {title}{took:>{WIDTH - len(title) - 2}}")
     for line in outcome:
-        print(fill(line, WIDTH - 10, initial_indent=INDENT, subsequent_indent=INDENT))
+        print(fill(line, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT))
     print(flush=True)
 
 

@@ -7,6 +7,7 @@ import os
 import selectors
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 from unittest.mock import Mock
 
@@ -14,10 +15,15 @@ import aiohttp
 import pytest
 from aioresponses import aioresponses
 from attrs import frozen
+from hypothesis import settings
 from multidict import CIMultiDict
 
 from cognito_async import AsyncCognitoSession, CognitoClient, RetryPolicy, Timeouts, TransportError
 from cognito_async.protocol.wire import HttpRequest, HttpResponse
+
+# A run finds what the last one found, on slow machines too.
+settings.register_profile("tests", deadline=None, derandomize=True)
+settings.load_profile("tests")
 
 # --- clocks -----------------------------------------------------------------------------------------------------------
 
@@ -52,7 +58,7 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
         """Give the virtual time in seconds."""
         return self._clock.now
 
-    def run_in_executor(self, *_: Any) -> Any:
+    def run_in_executor(self, *_: Any) -> Any:  # type: ignore[override]
         """Refuse: the clock would run away while a thread works."""
         raise RuntimeError("a virtual clock does not wait for threads")
 
@@ -173,7 +179,7 @@ class ScriptedTransport:
     def pauses(self) -> list[float]:
         """Give the time between attempts, in seconds; the pauses, where answers come at once."""
         times = [attempt.at for attempt in self.attempts]
-        return [later - earlier for earlier, later in zip(times, times[1:], strict=False)]
+        return [later - earlier for earlier, later in pairwise(times)]
 
 
 def respond(status: int = 200, body: bytes = b"{}", headers: Mapping[str, str] | None = None) -> HttpResponse:
@@ -239,7 +245,7 @@ class _MockedResponse(aiohttp.ClientResponse):
         super().__init__(*args, **kwargs)
 
 
-class MockedHttp(aioresponses):  # type: ignore[misc]  # untyped
+class MockedHttp(aioresponses):
     """aioresponses that works with every aiohttp from 3.11.16 on."""
 
     def add(self, *args: Any, **kwargs: Any) -> None:
@@ -255,7 +261,8 @@ class MockedHttp(aioresponses):  # type: ignore[misc]  # untyped
 @pytest.fixture
 def mocked() -> Iterator[MockedHttp]:
     """Put mocks in place of aiohttp's requests."""
-    with MockedHttp() as mocks:
+    mocks = MockedHttp()
+    with mocks:
         yield mocks
 
 

@@ -1,11 +1,13 @@
-"""What tests need to look at processes."""
+"""What tests need that start processes and look at them."""
 
 import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from cognito_async.testing import LocalPool
 
 ROOT = Path(__file__).parent.parent
 
@@ -27,3 +29,14 @@ async def until(condition: Callable[[], object], seconds: float = 15.0) -> None:
     while not condition():
         assert time.monotonic() < deadline, "it did not happen in time"
         await asyncio.sleep(0.02)
+
+
+@contextlib.contextmanager
+def running(pool: LocalPool) -> Iterator[LocalPool]:
+    """Run a pool from outside all the loops that the tests run on, so that a module's tests can share it."""
+    with asyncio.Runner() as runner:
+        runner.run(pool.__aenter__())
+        try:
+            yield pool
+        finally:
+            runner.run(pool.__aexit__(None, None, None))

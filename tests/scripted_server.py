@@ -189,7 +189,14 @@ class ScriptedServer:
         connections: How many connections were opened.
         open: How many of them are open now.
         gate: Lets ``drip`` go on.
+        listener: The listening socket, whose options new connections inherit.
+        port: Its port.
+        url: Its URL.
     """
+
+    listener: Any
+    port: int
+    url: str
 
     def __init__(self, *script: Action, otherwise: Action | None = None, on_connect: Action | None = None) -> None:
         self.requests: list[Received] = []
@@ -205,6 +212,9 @@ class ScriptedServer:
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.listener = self._server.sockets[0]
+        self.port = self.listener.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
         return self
 
     async def __aexit__(
@@ -218,17 +228,6 @@ class ScriptedServer:
         await self._server.wait_closed()
         if self._failure is not None:
             raise self._failure
-
-    @property
-    def port(self) -> int:
-        """Give the port."""
-        port: int = self._server.sockets[0].getsockname()[1]
-        return port
-
-    @property
-    def url(self) -> str:
-        """Give the URL."""
-        return f"http://127.0.0.1:{self.port}"
 
     async def until(self, condition: Callable[[], object]) -> None:
         """Wait until something holds that a request or the end of a connection brings about."""

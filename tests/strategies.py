@@ -6,9 +6,11 @@ model: so a test that compares the two sides compares two readings of the servic
 
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from functools import cache
 from typing import Any, TypeAlias
 
+from attrs import evolve
 from botocore.loaders import Loader
 from botocore.model import ServiceModel
 from hypothesis import strategies as st
@@ -40,6 +42,7 @@ LONGEST = 300
 """Up to here a text is also tried at its greatest length."""
 INT32 = 2**31
 INT64 = 2**63
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 LATEST = 4_102_444_800
 """The year 2100 in epoch seconds."""
 
@@ -85,12 +88,16 @@ def requests(operation: str) -> SearchStrategy[Request[Any]]:
     return structures(request_types()[operation])
 
 
-@cache
 def structures(kind: type[Structure]) -> SearchStrategy[Any]:
     """Make valid instances of a generated class; an optional member is there or not."""
-    wanted = {name: values(about.shape) for name, about in members(kind) if about.required}
-    optional = {name: values(about.shape) for name, about in members(kind) if not about.required}
-    return st.fixed_dictionaries(wanted, optional=optional).map(lambda given: kind(**given))
+    if kind not in _STRUCTURES:
+        wanted = {name: values(about.shape) for name, about in members(kind) if about.required}
+        optional = {name: values(about.shape) for name, about in members(kind) if not about.required}
+        _STRUCTURES[kind] = st.fixed_dictionaries(wanted, optional=optional).map(lambda given: kind(**given))
+    return _STRUCTURES[kind]
+
+
+_STRUCTURES: dict[type[Structure], SearchStrategy[Any]] = {}
 
 
 def values(shape: Shape) -> SearchStrategy[Any]:
@@ -123,9 +130,7 @@ def _lists(shape: Any) -> SearchStrategy[list[Any]]:
 
 def _maps(shape: Any) -> SearchStrategy[dict[str, Any]]:
     low = shape.low or 0
-    return st.dictionaries(
-        values(shape.key), values(shape.value), min_size=low, max_size=_limited(low, shape.high)
-    )
+    return st.dictionaries(values(shape.key), values(shape.value), min_size=low, max_size=_limited(low, shape.high))
 
 
 def _limited(low: int, high: int | None) -> int:
@@ -160,7 +165,12 @@ def smallest_value(shape: Shape, character: str = "x") -> Any:
         value = smallest_value(shape.value, character)
         return {f"{smallest_value(shape.key, character)}{number}": value for number in range(count)}
     simple = {Text: character * count, Integer: shape.low or 0, Boolean: True, Blob: b"x" * count, Document: {}}
-    return simple[type(shape)]
+    return EPOCH if isinstance(shape, Timestamp) else simple[type(shape)]
+
+
+def changed(instance: Any, **changes: Any) -> Any:
+    """Make a copy with other members, valid or not."""
+    return evolve(instance, **changes)
 
 
 # --- answers ---
@@ -177,7 +187,10 @@ UNKNOWN: SearchStrategy[dict[str, Json]] = st.dictionaries(
 )
 WHOLE_SECONDS = st.integers(0, LATEST)
 TIMES: SearchStrategy[float] = (
-    WHOLE_SECONDS | WHOLE_SECONDS.map(float) | st.floats(0, LATEST) | st.integers(0, LATEST * 1000).map(lambda n: n / 1000)
+    WHOLE_SECONDS
+    | WHOLE_SECONDS.map(float)
+    | st.floats(0, LATEST)
+    | st.integers(0, LATEST * 1000).map(lambda n: n / 1000)
 )
 
 

@@ -8,9 +8,8 @@ from hmac import HMAC
 from typing import Any
 
 import pytest
-from attrs import evolve
 from multidict import CIMultiDict
-from strategies import by_wire_names, request_types, service_model, smallest
+from strategies import by_wire_names, changed, request_types, service_model, smallest
 
 from cognito_async import AsyncCognitoSession, Credentials, ParameterValidationError
 from cognito_async.protocol.binding import Bound, missing
@@ -77,7 +76,8 @@ def bare(name: str) -> Request[Any]:
         changes["username"] = "ada"
     if name in HASH_IN_MAP:
         changes[ours[HASH_IN_MAP[name]]] = {"USERNAME": "ada", "PASSWORD": "p"}
-    return evolve(request, **changes)
+    bared: Request[Any] = changed(request, **changes)
+    return bared
 
 
 def filled(request: Request[Any], bound: Bound = BOUND) -> dict[str, Any]:
@@ -100,7 +100,9 @@ def test_the_table_is_whole() -> None:
     for name, wire_name in [*OWN_SECRET.items(), *NEW_SECRET.items(), *HASH_IN_MAP.items()]:
         assert wire_name in shapes[name]
     assert {name for name in NAMES if "SecretHash" in shapes[name]} == HASH_MEMBER
-    secrets = {(name, wire_name) for name in NAMES for wire_name in shapes[name] if wire_name in {"ClientSecret", "Secret"}}
+    secrets = {
+        (name, wire_name) for name in NAMES for wire_name in shapes[name] if wire_name in {"ClientSecret", "Secret"}
+    }
     assert secrets == {*OWN_SECRET.items(), *NEW_SECRET.items()}
     maps = {name for name in NAMES if {"AuthParameters", "ChallengeResponses"} & set(shapes[name])}
     assert maps == set(HASH_IN_MAP)
@@ -120,7 +122,7 @@ def test_what_the_call_gives_wins(name: str, row: dict[str, str]) -> None:
     given: dict[str, Any] = {ours[wire_name]: f"given {wire_name}" for wire_name in row}
     if name in HASH_IN_MAP:
         given[ours[HASH_IN_MAP[name]]] = {"USERNAME": "ada", "SECRET_HASH": "given"}
-    assert filled(evolve(request, **given)) == {}
+    assert filled(changed(request, **given)) == {}
 
 
 @pytest.mark.parametrize(("name", "row"), ROWS, ids=NAMES)
@@ -129,7 +131,7 @@ def test_each_value_alone_wins(name: str, row: dict[str, str]) -> None:
     expected = resolved_row(name, row)
     for wire_name in row.keys() - {"ClientId"} - set(HASH_IN_MAP.values()):
         request = bare(name)
-        given = evolve(request, **{python_names(type(request))[wire_name]: "given"})
+        given = changed(request, **{python_names(type(request))[wire_name]: "given"})
         assert filled(given) == {other: value for other, value in expected.items() if other != wire_name}
 
 
@@ -138,9 +140,9 @@ def test_another_client_gets_no_secret(name: str, row: dict[str, str]) -> None:
     """The secret, and each hash made of it, belongs to the bound client; a call for another one goes without."""
     if "ClientId" not in row:
         return
-    request = evolve(bare(name), client_id="another-client")
+    request = changed(bare(name), client_id="another-client")
     assert filled(request) == {wire_name: value for wire_name, value in row.items() if wire_name == "UserPoolId"}
-    same = evolve(request, client_id=CLIENT)
+    same = changed(request, client_id=CLIENT)
     assert filled(same) == {key: value for key, value in resolved_row(name, row).items() if key != "ClientId"}
 
 
@@ -167,14 +169,23 @@ def test_the_bound_secret_is_no_new_secret(name: str, wire_name: str) -> None:
 @pytest.mark.parametrize("name", sorted(HASH_IN_MAP))
 @pytest.mark.parametrize(
     "given",
-    [None, {}, {"PASSWORD": "p"}, {"USERNAME": None}, {"USERNAME": 7}, {"USERNAME": "ada", "SECRET_HASH": ""}, "USERNAME", ["USERNAME"]],
+    [
+        None,
+        {},
+        {"PASSWORD": "p"},
+        {"USERNAME": None},
+        {"USERNAME": 7},
+        {"USERNAME": "ada", "SECRET_HASH": ""},
+        "USERNAME",
+        ["USERNAME"],
+    ],
     ids=repr,
 )
 def test_maps_without_a_user_are_left_alone(name: str, given: Any) -> None:
     """No user in the map, a hash already there, or no map at all: nothing is computed, and nothing fails."""
     request = bare(name)
     wire_name = HASH_IN_MAP[name]
-    assert wire_name not in filled(evolve(request, **{python_names(type(request))[wire_name]: given}))
+    assert wire_name not in filled(changed(request, **{python_names(type(request))[wire_name]: given}))
 
 
 @pytest.mark.parametrize("name", sorted(HASH_IN_MAP))
@@ -183,7 +194,7 @@ def test_the_callers_map_is_not_changed(name: str) -> None:
     given = {"USERNAME": "ada"}
     request = bare(name)
     wire_name = HASH_IN_MAP[name]
-    result = filled(evolve(request, **{python_names(type(request))[wire_name]: given}))[wire_name]
+    result = filled(changed(request, **{python_names(type(request))[wire_name]: given}))[wire_name]
     assert given == {"USERNAME": "ada"}
     assert result == {"USERNAME": "ada", "SECRET_HASH": expected_hash("ada")}
 
@@ -192,7 +203,7 @@ def test_the_callers_map_is_not_changed(name: str) -> None:
 @pytest.mark.parametrize("username", [None, 7, b"ada", ["ada"]], ids=repr)
 def test_a_user_name_that_is_none_is_left_to_validation(name: str, username: Any) -> None:
     """A missing or mistyped user name gets no hash and no crash; the check that follows names it."""
-    assert "SecretHash" not in filled(evolve(bare(name), username=username))
+    assert "SecretHash" not in filled(changed(bare(name), username=username))
 
 
 def test_a_known_hash() -> None:

@@ -74,11 +74,25 @@ def test_every_region_is_resolved_as_by_the_rule_set(region: str) -> None:
 
 
 PREFIXES = st.sampled_from(
-    ["us", "eu", "mars", "cn", "us-gov", "eusc-de", "eusc-fr", "us-iso", "us-isob", "eu-isoe", "us-isof", "us-isog", "eu-iso"]
+    [
+        "us",
+        "eu",
+        "mars",
+        "cn",
+        "us-gov",
+        "eusc-de",
+        "eusc-fr",
+        "us-iso",
+        "us-isob",
+        "eu-isoe",
+        "us-isof",
+        "us-isog",
+        "eu-iso",
+    ]
 )
-NEW_REGIONS = st.builds("{}-{}-{}".format, PREFIXES, st.text("abcdefgh0", min_size=1, max_size=6), st.integers(0, 99)) | (
-    st.from_regex(r"[a-z]([a-z0-9-]{0,40}[a-z0-9])?", fullmatch=True)
-)
+NEW_REGIONS = st.builds(
+    "{}-{}-{}".format, PREFIXES, st.text("abcdefgh0", min_size=1, max_size=6), st.integers(0, 99)
+) | (st.from_regex(r"[a-z]([a-z0-9-]{0,40}[a-z0-9])?", fullmatch=True))
 
 
 @settings(max_examples=200, deadline=None)
@@ -89,13 +103,46 @@ NEW_REGIONS = st.builds("{}-{}-{}".format, PREFIXES, st.text("abcdefgh0", min_si
 @example(region="r" * 63, fips=False, dualstack=False)
 def test_regions_of_tomorrow_are_resolved_as_by_the_rule_set(region: str, *, fips: bool, dualstack: bool) -> None:
     """A region that opens later lands in the partition that its name says, as in the rule set."""
-    assert service_url(region, use_fips=fips, use_dualstack=dualstack) == resolved(region, fips=fips, dualstack=dualstack)
+    assert service_url(region, use_fips=fips, use_dualstack=dualstack) == resolved(
+        region, fips=fips, dualstack=dualstack
+    )
 
 
 BAD_REGIONS: tuple[Any, ...] = (
-    *("", " ", "x.evil.com/", "x.evil.com", "eu-west-1/", "eu-west-1#", "eu-west-1?", "eu-west-1:80", "a@evil.com", "a%2e"),
-    *("EU-WEST-1", "eu-West-1", " eu-west-1", "eu-west-1 ", "eu west 1", "eu-west-1\n", "eu\n", "\neu-west-1", "eu_west_1"),
-    *("-eu-west-1", "eu-west-1-", "1eu", "é", "eu-west-١", "ｅｕ-west-1", "eu-west-1\x00", "r" * 64, "r" * 10_000),
+    *(
+        "",
+        " ",
+        "x.evil.com/",
+        "x.evil.com",
+        "eu-west-1/",
+        "eu-west-1#",
+        "eu-west-1?",
+        "eu-west-1:80",
+        "a@evil.com",
+        "a%2e",
+    ),
+    *(
+        "EU-WEST-1",
+        "eu-West-1",
+        " eu-west-1",
+        "eu-west-1 ",
+        "eu west 1",
+        "eu-west-1\n",
+        "eu\n",
+        "\neu-west-1",
+        "eu_west_1",
+    ),
+    *(
+        "-eu-west-1",
+        "eu-west-1-",
+        "1eu",
+        "é",
+        "eu-west-\N{ARABIC-INDIC DIGIT ONE}",
+        "\N{FULLWIDTH LATIN SMALL LETTER E}u-west-1",
+        "eu-west-1\x00",
+        "r" * 64,
+        "r" * 10_000,
+    ),
     *("..", "\\", "[::1]", b"eu-west-1", 1, 1.5, True, None, ["eu-west-1"], {"eu-west-1"}),
 )
 
@@ -111,7 +158,9 @@ def test_what_is_no_region_is_refused(check: Callable[[Any], str], region: Any) 
     assert "evil" not in str(caught.value)
 
 
-@pytest.mark.parametrize("region", [region for region in BAD_REGIONS if region is not None], ids=lambda region: repr(region)[:20])
+@pytest.mark.parametrize(
+    "region", [region for region in BAD_REGIONS if region is not None], ids=lambda region: repr(region)[:20]
+)
 def test_a_session_refuses_what_is_no_region(region: Any) -> None:
     """The session refuses it where it is given, before there is a call."""
     with pytest.raises(ParameterValidationError):
@@ -148,7 +197,10 @@ GOOD_URLS = (
     ("http://[::1]:65535/", "http://[::1]:65535"),
     ("https://proxy.example/cognito/", "https://proxy.example/cognito"),
     ("HTTP://LOCALHOST:1", "HTTP://LOCALHOST:1"),
-    ("https://vpce-0a1b.cognito-idp.eu-west-1.vpce.amazonaws.com", "https://vpce-0a1b.cognito-idp.eu-west-1.vpce.amazonaws.com"),
+    (
+        "https://vpce-0a1b.cognito-idp.eu-west-1.vpce.amazonaws.com",
+        "https://vpce-0a1b.cognito-idp.eu-west-1.vpce.amazonaws.com",
+    ),
 )
 
 
@@ -160,10 +212,33 @@ def test_usable_endpoints_are_taken(given_url: str, url: str) -> None:
 
 BAD_URLS: tuple[Any, ...] = (
     *("", " ", "localhost", "localhost:4566", "//localhost", "/path", "ftp://host", "ws://host", "file:///etc/passwd"),
-    *("http://", "http:///path", "https://:443", "http:host", "javascript:alert(1)", "http://host?query=1", "http://host/?"),
+    *(
+        "http://",
+        "http:///path",
+        "https://:443",
+        "http:host",
+        "javascript:alert(1)",
+        "http://host?query=1",
+        "http://host/?",
+    ),
     *("http://host#fragment", "http://host/#", "http://host:0", "http://host:99999", "http://host:-1", "http://host:x"),
-    *("http://host:80:80", "http://[::1", "http://::1]", "http://[bad]", " http://host", "http://host ", "http://ho st"),
-    *("http://host\n", "http://host/\r\nX-Evil: 1", "http://ho\tst", "http://host\x00", "http://host\x7f", "http://ho\u200bst"),
+    *(
+        "http://host:80:80",
+        "http://[::1",
+        "http://::1]",
+        "http://[bad]",
+        " http://host",
+        "http://host ",
+        "http://ho st",
+    ),
+    *(
+        "http://host\n",
+        "http://host/\r\nX-Evil: 1",
+        "http://ho\tst",
+        "http://host\x00",
+        "http://host\x7f",
+        "http://ho\u200bst",
+    ),
     *("http://host\\evil.com", "http://host\\", None, 1, b"http://host", ["http://host"]),
 )
 
@@ -177,7 +252,13 @@ def test_unusable_endpoints_are_refused(endpoint_url: Any) -> None:
     assert "http or https URL" in caught.value.rule
 
 
-WITH_CREDENTIALS = ("http://me:hush@host", "http://me@host", "http://:hush@host", "http://@host", "http://host\\@evil.com")
+WITH_CREDENTIALS = (
+    "http://me:hush@host",
+    "http://me@host",
+    "http://:hush@host",
+    "http://@host",
+    "http://host\\@evil.com",
+)
 
 
 @pytest.mark.parametrize("endpoint_url", WITH_CREDENTIALS)

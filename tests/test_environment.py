@@ -7,7 +7,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,19 @@ from cognito_async.testing.__main__ import main
 from cognito_async.testing.emulator import COMMAND_VARIABLE
 from cognito_async.testing.environment import PREPARE_COMMAND, LocalPoolError, environment_folder, prepare, run_step
 
+# Where a child is awaited by a thread of asyncio's own, as in Python 3.11.
+WAITING_THREAD = "asyncio-waitpid"
+
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and process groups are POSIX")
+
+
+@pytest.fixture(autouse=True)
+def _children_are_collected(_no_thread_left: None) -> Iterator[None]:
+    """Let the threads end that waited for children: they do, a moment after the child."""
+    yield
+    for thread in threading.enumerate():
+        if thread.name.startswith(WAITING_THREAD):
+            thread.join(timeout=10)
 
 
 class Steps:

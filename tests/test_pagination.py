@@ -7,17 +7,17 @@ import json
 import subprocess
 import sys
 import tracemalloc
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Iterable
 from contextlib import aclosing
 from itertools import count, cycle
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from multidict import CIMultiDict
 from strategies import request_types, service_model, smallest
 
 from cognito_async import AsyncCognitoSession, CognitoClient, Credentials, operations
-from cognito_async.errors import CognitoError, InvalidResponseError, PaginationError, ParameterValidationError
+from cognito_async.errors import CognitoError, NotAuthorizedException, PaginationError, ParameterValidationError
 from cognito_async.pagination import Paginator
 from cognito_async.protocol.operation import Request
 from cognito_async.protocol.shapes import members
@@ -30,7 +30,7 @@ Page = dict[str, Any]
 class PagingTransport:
     """Answers each request with the next page; keeps no request unless it is told to."""
 
-    def __init__(self, pages: Iterable[Page | bytes], *, keep: bool = True) -> None:
+    def __init__(self, pages: Iterable[Page | bytes | HttpResponse], *, keep: bool = True) -> None:
         self.pages = iter(pages)
         self.keep = keep
         self.bodies: list[dict[str, Any]] = []
@@ -42,6 +42,8 @@ class PagingTransport:
             self.bodies.append(json.loads(request.body))
         page = next(self.pages, None)
         assert page is not None, "asked for one page more than there is"
+        if isinstance(page, HttpResponse):
+            return page
         body = page if isinstance(page, bytes) else json.dumps(page).encode()
         return HttpResponse(200, CIMultiDict(), body)
 
@@ -63,6 +65,12 @@ def users(*names: str, token: str | None = None) -> Page:
 def users_of(client: CognitoClient) -> Paginator[operations.ListUsersResponse, operations.UserType]:
     """Go through the users of a pool."""
     return client.iter_list_users(user_pool_id="eu-west-1_AbC")
+
+
+async def note(paginator: AsyncIterable[operations.UserType], seen: list[str | None]) -> None:
+    """Note the names of all users, for as long as it goes."""
+    async for user in paginator:
+        seen.append(user.username)  # noqa: PERF401 - what was seen before an error counts
 
 
 # --- which ones page ---
@@ -123,7 +131,11 @@ async def test_each_goes_through_its_pages(name: str) -> None:
     token, items = PAGING[name]
     element = service_model().operation_model(name).output_shape.members[items].member
     wire_item: Any = {} if element.type_name == "structure" else "item"
-    pages = [{items: [wire_item] * 2, token: "t1"}, {items: [wire_item], token: "t2"}, {items: [wire_item] * 3}]
+    pages: list[Page | bytes] = [
+        {items: [wire_item] * 2, token: "t1"},
+        {items: [wire_item], token: "t2"},
+        {items: [wire_item] * 3},
+    ]
     transport = PagingTransport([*pages, *pages])
     async with session_on(transport) as session:
         paginator = getattr(session.client(), iterator_of(name))(**arguments(name))
@@ -155,7 +167,19 @@ async def test_each_goes_through_its_pages(name: str) -> None:
         ([users("a", token="1"), b""], "a"),
         ([users("a", token="1"), {**users("b"), "NewMember": 1}], "ab"),
     ],
-    ids=["empty", "one", "three", "short and empty", "empty end", "no list", "null list", "null", "blank", "no body", "new"],
+    ids=[
+        "empty",
+        "one",
+        "three",
+        "short and empty",
+        "empty end",
+        "no list",
+        "null list",
+        "null",
+        "blank",
+        "no body",
+        "new",
+    ],
 )
 async def test_only_a_missing_token_ends(pages: list[Page | bytes], names: str) -> None:
     """Short and empty pages, and pages without the list, go on while there is a token; null or blank is none."""
@@ -172,9 +196,7 @@ async def test_nothing_is_asked_for_before_it_is_wanted() -> None:
     async with session_on(transport) as session:
         paginator = users_of(session.client())
         assert transport.bodies == []
-        seen = []
-        async for user in paginator:
-            seen.append((user.username, len(transport.bodies)))
+        seen = [(user.username, len(transport.bodies)) async for user in paginator]
     assert seen == [("a", 1), ("b", 1), ("c", 2)]
 
 
@@ -210,12 +232,11 @@ async def test_bound_values_fill_every_page() -> None:
 
 async def test_errors_come_out_of_the_loop() -> None:
     """What a page's call raises, the loop raises; what came before it has been given."""
-    refusal = users("a", token="1"), b"<html>"
-    async with session_on(PagingTransport(refusal)) as session:
-        seen = []
-        with pytest.raises(InvalidResponseError):
-            async for user in users_of(session.client()):
-                seen.append(user.username)  # noqa: PERF401 - what was seen before the error counts
+    refusal = HttpResponse(400, CIMultiDict({"x-amzn-ErrorType": "NotAuthorizedException:"}), b"")
+    async with session_on(PagingTransport([users("a", token="1"), refusal])) as session:
+        seen: list[str | None] = []
+        with pytest.raises(NotAuthorizedException):
+            await note(users_of(session.client()), seen)
         assert seen == ["a"]
         with pytest.raises(ParameterValidationError, match="limit"):
             await anext(aiter(session.client().iter_list_users(user_pool_id="eu-west-1_AbC", limit=61)))
@@ -252,8 +273,7 @@ async def test_a_token_that_comes_back_ends_in_an_error(length: int, start: int)
     transport = PagingTransport(pages())
     async with session_on(transport) as session:
         with pytest.raises(PaginationError) as caught:
-            async for _ in users_of(session.client()):
-                pass
+            await note(users_of(session.client()), [])
     assert caught.value.operation == "ListUsers"
     assert isinstance(caught.value, CognitoError)
     assert "round" not in str(caught.value)
@@ -264,10 +284,9 @@ async def test_the_items_of_the_page_that_repeats_the_token_are_given() -> None:
     """The error comes when a page would be asked for again: nothing that was received is lost."""
     transport = PagingTransport([users("a", token="1"), users("b", token="1")])
     async with session_on(transport) as session:
-        seen = []
+        seen: list[str | None] = []
         with pytest.raises(PaginationError):
-            async for user in users_of(session.client()):
-                seen.append(user.username)  # noqa: PERF401 - what was seen before the error counts
+            await note(users_of(session.client()), seen)
     assert seen == ["a", "b"]
 
 
@@ -278,8 +297,7 @@ async def test_a_token_like_the_callers_own_is_noticed() -> None:
     async with session_on(transport) as session:
         paginator: Paginator[Any, Any] = Paginator(session.client(), request, token="pagination_token", items="users")
         with pytest.raises(PaginationError):
-            async for _ in paginator:
-                pass
+            await note(paginator, [])
     assert len(transport.bodies) <= 2
 
 
@@ -293,42 +311,38 @@ def many_users() -> Iterable[bytes]:
         yield json.dumps(users(*names, token=f"{number:0200}")).encode()
 
 
-async def used_after(paginator_pages: AsyncIterator[Any], pages: int) -> int:
-    """Take some pages and give the bytes that are in use then."""
-    for _ in range(pages):
-        await anext(paginator_pages)
-    gc.collect()
-    return tracemalloc.get_traced_memory()[0]
+async def growth(things: AsyncIterator[Any], early: int, late: int) -> int:
+    """Take things, and give by how many bytes the memory in use grew between the early and the late of them."""
+    in_use = []
+    # A cast: what the paginator gives are generators, which the async with closes.
+    async with aclosing(cast("AsyncGenerator[Any, None]", things)) as generator:
+        await anext(generator)
+        tracemalloc.start()
+        try:
+            for number in range(1, late + 1):
+                await anext(generator)
+                if number in {early, late}:
+                    gc.collect()
+                    in_use.append(tracemalloc.get_traced_memory()[0])
+        finally:
+            tracemalloc.stop()
+    return in_use[1] - in_use[0]
+
+
+ONE_PAGE = 20 * 500
+"""The memory that a page of 20 users takes, about."""
 
 
 async def test_memory_stays_flat() -> None:
     """After two thousand pages, 40,000 users, as much memory is in use as after a hundred."""
-    transport = PagingTransport(many_users(), keep=False)
-    async with session_on(transport) as session, aclosing(users_of(session.client()).pages()) as pages:
-        await used_after(pages, 50)
-        tracemalloc.start()
-        try:
-            early = await used_after(pages, 50)
-            late = await used_after(pages, 1_900)
-        finally:
-            tracemalloc.stop()
-    one_page = 20 * 500
-    assert late - early < one_page
+    async with session_on(PagingTransport(many_users(), keep=False)) as session:
+        assert await growth(users_of(session.client()).pages(), 100, 2_000) < ONE_PAGE
 
 
 async def test_memory_stays_flat_over_items() -> None:
     """Going through the items keeps no page either."""
-    transport = PagingTransport(many_users(), keep=False)
-    async with session_on(transport) as session, aclosing(aiter(users_of(session.client()))) as items:  # type: ignore[type-var]
-        await used_after(items, 20 * 50)
-        tracemalloc.start()
-        try:
-            early = await used_after(items, 20 * 50)
-            late = await used_after(items, 20 * 400)
-        finally:
-            tracemalloc.stop()
-    one_page = 20 * 500
-    assert late - early < one_page
+    async with session_on(PagingTransport(many_users(), keep=False)) as session:
+        assert await growth(aiter(users_of(session.client())), 20 * 100, 20 * 500) < ONE_PAGE
 
 
 # --- leaving early ---
@@ -348,9 +362,13 @@ async def leave_pages(client: CognitoClient) -> None:
 
 async def fail(client: CognitoClient) -> None:
     """Leave the loop by an error of one's own."""
-    with pytest.raises(KeyError):
+
+    async def go() -> None:
         async for _ in users_of(client):
             raise KeyError
+
+    with pytest.raises(KeyError):
+        await go()
 
 
 @pytest.mark.parametrize("leaving", [leave, leave_pages, fail])
@@ -379,13 +397,8 @@ async def test_cancelling_the_loop() -> None:
             return await super().send(request)
 
     async with session_on(Hanging([users("a", token="1")])) as session:
-        client = session.client()
-
-        async def go() -> None:
-            async for _ in users_of(client):
-                pass
-
-        task = asyncio.create_task(go())
+        task = asyncio.create_task(note(users_of(session.client()), []))
+        task.add_done_callback(lambda _: waiting.set())
         await waiting.wait()
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -1,5 +1,7 @@
 """The session: its life, its settings and where they come from, and what its calls share."""
 
+# ruff: noqa: SIM117 - a session within its server
+
 import asyncio
 import gc
 import warnings
@@ -221,8 +223,8 @@ async def test_cancelled_in_the_middle(number: int) -> None:
 
 async def test_nothing_is_left_for_the_garbage_collector() -> None:
     """After answers, errors and cancellations a closed session leaves no socket and no warning."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
+
+    async def use() -> None:
         async with ScriptedServer(answer(), answer(b"", 400), never()) as server:
             async with AsyncCognitoSession("eu-west-1", endpoint_url=server.url) as session:
                 await reset(session.client("abc"))
@@ -233,7 +235,10 @@ async def test_nothing_is_left_for_the_garbage_collector() -> None:
                 call.cancel()
                 with pytest.raises(asyncio.CancelledError):
                     await call
-        del session, server
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        await use()
         gc.collect()
     assert not [str(warning.message) for warning in caught]
 
@@ -482,7 +487,7 @@ def test_an_unusable_endpoint_is_refused(endpoint: Any) -> None:
         ({}, "cognito-idp.us-east-1.amazonaws.com"),
     ],
 )
-async def test_fips_and_dual_stack(options: dict[str, bool], host: str) -> None:
+async def test_fips_and_dual_stack(options: dict[str, Any], host: str) -> None:
     """The switches choose the host."""
     transport = ScriptedTransport(respond())
     async with scripted_session(transport, region="us-east-1", **options) as session:
@@ -613,7 +618,7 @@ async def test_any_object_with_send_and_close_is_a_transport() -> None:
     assert caught.value.attempts == 1
 
 
-@pytest.mark.parametrize("make", [lambda: KeyError("mine"), lambda: asyncio.CancelledError()])
+@pytest.mark.parametrize("make", [lambda: KeyError("mine"), asyncio.CancelledError])
 @pytest.mark.virtual_clock
 async def test_what_else_a_transport_raises_comes_out_as_it_is(make: Callable[[], BaseException]) -> None:
     """Its bugs are not hidden behind an error of ours, nor is a cancellation."""

@@ -27,13 +27,11 @@ UNSIGNED = (
 )  # fmt: skip
 
 
-def signed_by_botocore(
+def signed_by_botocore(  # noqa: PLR0917 - the signature of sign
     url: str, headers: Mapping[str, str], body: bytes, credentials: Credentials, region: str, now: datetime
 ) -> dict[str, str]:
     """Sign with botocore at a given time."""
-    keys = BotocoreCredentials(
-        credentials.access_key_id, credentials.secret_access_key, credentials.session_token
-    )
+    keys = BotocoreCredentials(credentials.access_key_id, credentials.secret_access_key, credentials.session_token)
     request = AWSRequest(method="POST", url=url, data=body, headers=dict(headers))
     with patch.object(auth, "get_current_datetime", lambda: now.replace(tzinfo=None)):
         auth.SigV4Auth(keys, "cognito-idp", region).add_auth(request)
@@ -42,10 +40,15 @@ def signed_by_botocore(
 
 LABELS = st.from_regex(r"[a-z]([a-z0-9-]{0,20}[a-z0-9])?", fullmatch=True)
 HOSTS = st.one_of(
-    LABELS.map("{}.example".format), LABELS.map("HOST.{}".format), st.ip_addresses(v=4).map(str), st.ip_addresses(v=6).map("[{}]".format)
+    LABELS.map("{}.example".format),
+    LABELS.map("HOST.{}".format),
+    st.ip_addresses(v=4).map(str),
+    st.ip_addresses(v=6).map("[{}]".format),
 )
 PORTS = st.just("") | st.sampled_from([":80", ":443"]) | st.integers(1, 65535).map(":{}".format)
-URLS = st.builds("{}://{}{}{}".format, st.sampled_from(["http", "https"]), HOSTS, PORTS, st.sampled_from(["", "/", "/base/path/"]))
+URLS = st.builds(
+    "{}://{}{}{}".format, st.sampled_from(["http", "https"]), HOSTS, PORTS, st.sampled_from(["", "/", "/base/path/"])
+)
 TOKEN_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~"
 # Those that the library writes itself, or leaves to the HTTP library, are not arbitrary.
 OURS = frozenset({"authorization", "content-length", "date", "host", "x-amz-date", "x-amz-security-token"})
@@ -70,7 +73,7 @@ TIMES = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.
 @example(url=URL, headers=HEADERS, body=b"", credentials=KEYS, region="eu-west-1", now=NOON)
 @example(url=URL, headers=HEADERS, body=bytes(100_000), credentials=KEYS, region="eu-west-1", now=NOON)
 @example(url="http://[::1]:4566", headers={"a": "  b \t  c  "}, body=b"{}", credentials=KEYS, region="x", now=NOON)
-def test_signatures_are_those_of_botocore(
+def test_signatures_are_those_of_botocore(  # noqa: PLR0917 - the signature of sign
     url: str, headers: dict[str, str], body: bytes, credentials: Credentials, region: str, now: datetime
 ) -> None:
     """Any body, headers, credentials, region, host, port and time give the same headers, the signature among them."""

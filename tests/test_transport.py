@@ -1,7 +1,9 @@
-"""The transport over real sockets: for each way in which HTTP goes wrong, the exact error and whether the request had left.
+"""The transport over real sockets: for each way in which HTTP goes wrong, which error, and had the request left?
 
 The server is scripted down to the bytes and shares the test's loop; nothing waits for a clock.
 """
+
+# ruff: noqa: SIM117 - a client within its server
 
 import asyncio
 import gzip
@@ -57,10 +59,13 @@ async def client_of(server: ScriptedServer, **options: Any) -> AsyncIterator[Cog
 
 
 async def failure(action: Action, **options: Any) -> CognitoError:
-    """Give the error that a call ends with, and check that one request on one connection was all."""
+    """Give the error that a call ends with, and check that one request on one connection was all.
+
+    The call is one that reads, so that no doubt about what it did covers the error.
+    """
     async with ScriptedServer(action) as server, client_of(server, **options) as client:
         with pytest.raises(CognitoError) as caught:
-            await client.forgot_password(username="ada")
+            await client.get_user(access_token="a token")
         assert len(server.requests) == server.connections == 1
     return caught.value
 
@@ -81,12 +86,13 @@ async def test_a_connection_cut_before_the_end_of_the_head(end: Callable[[bytes]
     assert error.sent is True
     assert error.status is None
     assert error.attempts == 1
-    assert error.operation == "ForgotPassword"
+    assert error.operation == "GetUser"
 
 
 @pytest.mark.parametrize("end", [cut, reset_connection])
 @pytest.mark.parametrize(
-    "framing", [b"Content-Length: 10\r\n\r\n{", b"Transfer-Encoding: chunked\r\n\r\na\r\n{", b"Content-Length: 10\r\n\r\n"]
+    "framing",
+    [b"Content-Length: 10\r\n\r\n{", b"Transfer-Encoding: chunked\r\n\r\na\r\n{", b"Content-Length: 10\r\n\r\n"],
 )
 async def test_a_connection_cut_in_the_body(end: Callable[[bytes], Action], framing: bytes) -> None:
     """Where the answer has members to read, half of it is no answer."""
@@ -138,7 +144,7 @@ async def test_what_is_not_http(data: bytes) -> None:
         (answer(b'{"CodeDeliveryDetails": {"Destination": "a***"'), 200),
         (answer(b"[]"), 200),
         (answer(b'{"a":' * 100_000), 200),
-        (answer(b'{"CodeDeliveryDetails": "by pigeon"}'), 200),
+        (answer(b'{"UserAttributes": "by pigeon"}'), 200),
         (answer(b"", 500), 500),
         (answer(b"", 418), 418),
         (answer(b"not gzip at all", 400, Content_Encoding="gzip"), 400),
@@ -200,7 +206,9 @@ async def test_a_cookie_is_not_kept() -> None:
 
 async def test_gzip() -> None:
     """A compressed answer is read like any other, an error too."""
-    details = b'{"CodeDeliveryDetails": {"Destination": "a***@e***", "DeliveryMedium": "EMAIL", "AttributeName": "email"}}'
+    details = (
+        b'{"CodeDeliveryDetails": {"Destination": "a***@e***", "DeliveryMedium": "EMAIL", "AttributeName": "email"}}'
+    )
     refusal = compressed(b'{"__type": "UserNotFoundException", "message": "no"}', 400)
     async with ScriptedServer(compressed(details), refusal) as server, client_of(server) as client:
         answered = await client.forgot_password(username="ada")
@@ -421,7 +429,7 @@ async def test_waiting_for_a_pooled_connection_counts() -> None:
 async def test_a_server_that_never_answers(data: bytes) -> None:
     """The attempt ends at its limit with ``sent`` True, and the connection is closed."""
     async with ScriptedServer(never(data)) as server, client_of(server) as client:
-        call = asyncio.ensure_future(reset(client))
+        call = asyncio.ensure_future(client.get_user(access_token="a token"))
         await server.until(lambda: server.requests)
         advance(10.1)
         with pytest.raises(RequestTimeoutError) as caught:
@@ -436,7 +444,7 @@ async def test_a_dripping_body_does_not_stretch_the_limit() -> None:
     """The limit is for the attempt, not for each byte of it."""
     data = HEAD + b"Content-Length: 30\r\n\r\n" + b'{"CodeDeliveryDetails": null }'
     async with ScriptedServer(drip(data)) as server, client_of(server) as client:
-        call = asyncio.ensure_future(client.forgot_password(username="ada"))
+        call = asyncio.ensure_future(client.get_user(access_token="a token"))
         await server.until(lambda: server.requests)
         for _ in range(11):
             server.gate.release()
@@ -450,23 +458,39 @@ async def test_a_dripping_body_does_not_stretch_the_limit() -> None:
 
 
 @pytest.mark.manual_clock
-async def test_a_server_that_does_not_read() -> None:
+async def test_a_server_that_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
     """A request that is stuck on its way out is neither sent nor unsent: ``sent`` is None."""
+    loop = asyncio.get_running_loop()
+    connect = loop.sock_connect
     stuck = asyncio.Event()
+
+    async def narrow(client: socket.socket, address: Any) -> None:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        await connect(client, address)
 
     async def deaf(connection: Connection) -> None:
         connection.reader._transport.pause_reading()  # type: ignore[attr-defined]
         stuck.set()
-        await asyncio.get_running_loop().create_future()
+        await loop.create_future()
 
+    monkeypatch.setattr(loop, "sock_connect", narrow)
     async with ScriptedServer(on_connect=deaf) as server, client_of(server) as client:
-        metadata = {f"key {n}": "x" * 131_072 for n in range(100)}
+        server.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        metadata = {f"key {n}": "x" * 100_000 for n in range(9)}
         call = asyncio.ensure_future(reset(client, client_metadata=metadata))
         await stuck.wait()
         advance(10.1)
         with pytest.raises(RequestTimeoutError) as caught:
             await call
     assert caught.value.sent is None
+
+
+async def test_a_large_request() -> None:
+    """A request of some megabytes, which the service's bounds allow, is sent without a warning."""
+    async with ScriptedServer() as server, client_of(server) as client:
+        metadata = {f"key {n}": "x" * 131_072 for n in range(20)}
+        await reset(client, client_metadata=metadata)
+        assert server.requests[0].json["ClientMetadata"] == metadata
 
 
 # --- connections that are used again ----------------------------------------------------------------------------------

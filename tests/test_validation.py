@@ -10,10 +10,10 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
-from attrs import evolve, frozen
+from attrs import frozen
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from strategies import request_types, service_model, smallest, smallest_value, structures
+from strategies import changed, request_types, service_model, smallest, smallest_value, structures
 
 from cognito_async import AsyncCognitoSession, operations
 from cognito_async.errors import CognitoError, ParameterValidationError
@@ -72,7 +72,7 @@ def _in_structure(kind: type[Structure], model: Any) -> Iterator[Found]:
         for path, shape, inner, build in _in_value(about.shape, model.members[about.wire_name]):
 
             def whole(value: Any, name: str = name, build: Callable[[Any], Any] = build) -> Any:
-                return evolve(smallest(kind), **{name: build(value)})
+                return changed(smallest(kind), **{name: build(value)})
 
             yield f".{name}{path}", shape, inner, whole
 
@@ -183,20 +183,52 @@ class Colour(StrEnum):
 
 
 WRONG: dict[type[Shape], tuple[tuple[str, Any], ...]] = {
-    Text: (("int", 7), ("bool", True), ("bytes", CANARY.encode()), ("list", [CANARY]), ("dict", {CANARY: 1}), ("float", 0.5)),
+    Text: (
+        ("int", 7),
+        ("bool", True),
+        ("bytes", CANARY.encode()),
+        ("list", [CANARY]),
+        ("dict", {CANARY: 1}),
+        ("float", 0.5),
+    ),
     Integer: (("bool", True), ("str", CANARY), ("str", "7"), ("float", 7.0), ("Decimal", Decimal(7)), ("list", [7])),
     Boolean: (("int", 1), ("int", 0), ("str", "true"), ("list", [])),
     Blob: (("str", CANARY), ("int", 7), ("list", [1, 2]), ("dict", {})),
     ListOf: (
-        *(("str", CANARY), ("bytes", CANARY.encode()), ("dict", {CANARY: CANARY}), ("set", {CANARY}), ("int", 7), ("bool", True)),
-        *(("generator", (n for n in ())), ("map", map(str, ())), ("dict_keys", {}.keys()), ("memoryview", memoryview(b"a"))),
+        *(
+            ("str", CANARY),
+            ("bytes", CANARY.encode()),
+            ("dict", {CANARY: CANARY}),
+            ("set", {CANARY}),
+            ("int", 7),
+            ("bool", True),
+        ),
+        *(
+            ("generator", (number for number in [7])),
+            ("map", map(str, ())),
+            ("dict_keys", {}.keys()),
+            ("memoryview", memoryview(b"a")),
+        ),
     ),
     MapOf: (("list", [(CANARY, CANARY)]), ("str", CANARY), ("int", 7), ("set", {CANARY}), ("tuple", ())),
     Struct: (
-        *(("dict", {}), ("dict", {CANARY: CANARY}), ("str", CANARY), ("list", []), ("bool", False), ("type", Structure)),
+        *(
+            ("dict", {}),
+            ("dict", {CANARY: CANARY}),
+            ("str", CANARY),
+            ("list", []),
+            ("bool", False),
+            ("type", Structure),
+        ),
         ("ConfirmForgotPasswordRequest", smallest(operations.ConfirmForgotPasswordRequest)),
     ),
-    Document: (("bytes", CANARY.encode()), ("set", {CANARY}), ("object", object()), ("datetime", datetime.now(UTC)), ("Decimal", Decimal(1))),
+    Document: (
+        ("bytes", CANARY.encode()),
+        ("set", {CANARY}),
+        ("object", object()),
+        ("datetime", datetime.now(UTC)),
+        ("Decimal", Decimal(1)),
+    ),
 }
 WANTED: dict[type[Shape], str] = {
     Text: "a str",
@@ -220,19 +252,24 @@ def test_values_of_the_wrong_shape(name: str) -> None:
             assert refused(place.build(value), place.path) == f"must be {wanted}, not {kind}"
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_required_members(name: str) -> None:
-    """What the model requires must be there, at any depth; the error names the path."""
-    kind = request_types()[name]
-    for wire_name in service_model().operation_model(name).input_shape.required_members:
-        python_name = next(python for python, about in members(kind) if about.wire_name == wire_name)
-        assert refused(evolve(smallest(kind), **{python_name: None}), python_name) == "is required"
+def owners(name: str) -> Iterator[tuple[str, type[Structure], Any, Callable[[Any], Any]]]:
+    """Walk through the structures of an operation's request: the request itself, and those in it, with their paths."""
+    yield "", request_types()[name], service_model().operation_model(name).input_shape, lambda request: request
     for place in places(name):
         if isinstance(place.shape, Struct):
-            inner = {about.wire_name: python for python, about in members(place.shape.type)}
-            for wire_name in place.model.required_members:
-                broken = evolve(smallest(place.shape.type), **{inner[wire_name]: None})
-                assert refused(place.build(broken), f"{place.path}.{inner[wire_name]}") == "is required"
+            yield place.path, place.shape.type, place.model, place.build
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_required_members(name: str) -> None:
+    """What the model requires must be there, at any depth; None leaves out anything else."""
+    for path, kind, model, build in owners(name):
+        for python_name, about in members(kind):
+            request = build(changed(smallest(kind), **{python_name: None}))
+            if about.wire_name in model.required_members:
+                assert refused(request, f"{path}.{python_name}") == "is required"
+            else:
+                validate(request)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -241,20 +278,6 @@ def test_nothing_inside_a_list_or_map_is_none(name: str) -> None:
     for place in places(name):
         if place.path.endswith("]") and not isinstance(place.shape, Document):
             assert refused(place.build(None), place.path).endswith(", not None")
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_optional_members_may_be_none(name: str) -> None:
-    """None leaves an optional member out, at any depth."""
-    for place in places(name):
-        if not place.path.endswith("]"):
-            member = place.path.rpartition(".")[2]
-            request = place.build(None)
-            try:
-                validate(request)
-            except ParameterValidationError as error:
-                assert error.rule == "is required"  # noqa: PT017 - either outcome is right, and only these
-                assert error.parameter.endswith(member)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -287,9 +310,13 @@ def test_the_path_tells_the_place() -> None:
         user_pool_id="eu-west-1_AbC", username="ada", user_attributes=[attribute, attribute, attribute, broken]
     )
     assert refused(request, "user_attributes[3].name") == "must have at least 1 characters"
-    provider = {"client_secret": CANARY, "two words": 7}
+    provider: Any = {"client_secret": CANARY, "two words": 7}
     other = operations.CreateIdentityProviderRequest(
-        user_pool_id="eu-west-1_AbC", provider_name="p", provider_type="OIDC", provider_details=provider, attribute_mapping={}
+        user_pool_id="eu-west-1_AbC",
+        provider_name="p",
+        provider_type="OIDC",
+        provider_details=provider,
+        attribute_mapping={},
     )
     assert refused(other, "provider_details[entry 1]") == "must be a str, not int"
 
@@ -310,7 +337,13 @@ CONTRACT = {
     "username": (1, 128),
     "secret_hash": (1, 128),
 }
-VALID = {"client_id": "c", "confirmation_code": "123456", "password": "correct horse", "username": "ada", "secret_hash": "h"}
+VALID: dict[str, Any] = {
+    "client_id": "c",
+    "confirmation_code": "123456",
+    "password": "correct horse",
+    "username": "ada",
+    "secret_hash": "h",
+}
 
 
 @pytest.mark.parametrize(("parameter", "low", "high"), [(name, *bounds) for name, bounds in CONTRACT.items()])
@@ -318,13 +351,15 @@ def test_confirm_forgot_password(parameter: str, low: int, high: int) -> None:
     """The contract of the main job: required values, and lengths counted in characters, not bytes."""
     request = operations.ConfirmForgotPasswordRequest(**VALID)
     for size in (low, high):
-        validate(evolve(request, **{parameter: "\U0001f600" * size}))
-    assert refused(evolve(request, **{parameter: CANARY[: low - 1]}), parameter).startswith(f"must have at least {low} ")
-    assert refused(evolve(request, **{parameter: CANARY * high}), parameter).startswith(f"must have at most {high} ")
+        validate(changed(request, **{parameter: "\U0001f600" * size}))
+    assert refused(changed(request, **{parameter: CANARY[: low - 1]}), parameter).startswith(
+        f"must have at least {low} "
+    )
+    assert refused(changed(request, **{parameter: CANARY * high}), parameter).startswith(f"must have at most {high} ")
     if parameter == "secret_hash":
-        validate(evolve(request, secret_hash=None))
+        validate(changed(request, secret_hash=None))
     else:
-        assert refused(evolve(request, **{parameter: None}), parameter) == "is required"
+        assert refused(changed(request, **{parameter: None}), parameter) == "is required"
 
 
 class NoTransport:
@@ -356,7 +391,7 @@ def test_values_outside_a_request() -> None:
     """One value can be checked alone, under the name that it has where it was given."""
     validate_value("client_id", "c", Text(1, 128))
     validate_value("pools", [1, 2], ListOf(Integer(0, 9)))
-    with pytest.raises(ParameterValidationError, match="^client_id must have at least 1 characters$"):
+    with pytest.raises(ParameterValidationError, match=r"^client_id must have at least 1 characters$"):
         validate_value("client_id", "", Text(1, 128))
     with pytest.raises(ParameterValidationError, match=r"^pools\[1\] must be at most 9$"):
         validate_value("pools", [1, 10], ListOf(Integer(0, 9)))
@@ -366,7 +401,9 @@ def test_other_classes_of_the_right_shape() -> None:
     """Any sequence is a list, any mapping a map, a str enum a str; and what passes can be sent."""
     attribute = operations.AttributeType(name=Colour.RED, value="x")
     for several in ([attribute], (attribute,), UserList([attribute]), deque([attribute])):
-        request = operations.SignUpRequest(client_id="c", username="ada", password="correct horse", user_attributes=several)
+        request = operations.SignUpRequest(
+            client_id="c", username="ada", password="correct horse", user_attributes=several
+        )
         validate(request)
         assert json.loads(encode(request))["UserAttributes"] == [{"Name": "red", "Value": "x"}]
     for mapping in ({"a": "b"}, UserDict({"a": "b"}), MappingProxyType({"a": "b"})):
@@ -392,7 +429,19 @@ def nested(depth: int, innermost: Any = None, *, mapping: bool = False) -> Any:
 
 @pytest.mark.parametrize(
     "document",
-    [{}, [], "", 0, -1.5, True, False, {"a": [None, {"b": (1, 2)}]}, 2**63 - 1, "\U0001f600", MappingProxyType({"a": 1})],
+    [
+        {},
+        [],
+        "",
+        0,
+        -1.5,
+        True,
+        False,
+        {"a": [None, {"b": (1, 2)}]},
+        2**63 - 1,
+        "\U0001f600",
+        MappingProxyType({"a": 1}),
+    ],
     ids=repr,
 )
 def test_documents(document: Any) -> None:
@@ -485,22 +534,29 @@ ANYTHING = st.recursive(
     | st.sampled_from([2**63, float("nan"), float("inf"), 1e308, 0.0, -0.0, "\udfff", Colour.RED, b"", object()])
     | st.floats()
     | st.text(max_size=40)
-    | st.binary(max_size=40).flatmap(lambda content: st.sampled_from([content, bytearray(content), memoryview(content)])),
-    lambda inner: st.lists(inner, max_size=3)
-    | st.lists(inner, max_size=3).map(tuple)
-    | st.dictionaries(st.text(max_size=5) | st.integers(), inner, max_size=3),
+    | st.binary(max_size=40).flatmap(
+        lambda content: st.sampled_from([content, bytearray(content), memoryview(content)])
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.lists(inner, max_size=3).map(tuple)
+        | st.dictionaries(st.text(max_size=5) | st.integers(), inner, max_size=3)
+    ),
     max_leaves=6,
 )
 
 
-@pytest.mark.parametrize("name", ["CompleteWebAuthnRegistration", "CreateManagedLoginBranding", "SetUICustomization", "CreateGroup", "SignUp"])
+@pytest.mark.parametrize(
+    "name",
+    ["CompleteWebAuthnRegistration", "CreateManagedLoginBranding", "SetUICustomization", "CreateGroup", "SignUp"],
+)
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
 def test_what_is_taken_can_be_sent(name: str, data: st.DataObject) -> None:
     """Any Python value in any member is refused by name, or is taken and then can be encoded as JSON."""
     request = data.draw(structures(request_types()[name]))
     chosen = data.draw(st.sampled_from([python for python, _ in members(type(request))]))
-    request = evolve(request, **{chosen: data.draw(ANYTHING)})
+    request = changed(request, **{chosen: data.draw(ANYTHING)})
     try:
         validate(request)
     except CognitoError:
@@ -508,7 +564,11 @@ def test_what_is_taken_can_be_sent(name: str, data: st.DataObject) -> None:
     json.loads(encode(request), parse_constant=pytest.fail)
 
 
-@pytest.mark.parametrize("content", [b"abcdef", bytearray(b"abcdef"), memoryview(b"abcdef"), memoryview(b"aXbXcXdXeXfX")[::2]], ids=lambda c: type(c).__name__)
+@pytest.mark.parametrize(
+    "content",
+    [b"abcdef", bytearray(b"abcdef"), memoryview(b"abcdef"), memoryview(b"aXbXcXdXeXfX")[::2]],
+    ids=lambda c: type(c).__name__,
+)
 def test_every_kind_of_bytes_that_is_taken_can_be_sent(content: Any) -> None:
     """Bytes, bytearray and memoryview are blobs, the latter also where it skips."""
     request = operations.SetUICustomizationRequest(user_pool_id="eu-west-1_AbC", image_file=content)

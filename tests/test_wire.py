@@ -33,6 +33,14 @@ def read(name: str, answer: Any) -> Any:
     return decode(response(json.dumps(answer)), smallest(request_types()[name]))
 
 
+def outcome(answer: HttpResponse, request: Request[Any]) -> Any:
+    """Decode an answer, and give the error if one of ours comes out."""
+    try:
+        return decode(answer, request)
+    except CognitoError as error:
+        return error
+
+
 def chain(error: BaseException) -> Iterator[BaseException]:
     """Walk through an error and all that it was raised from or while handling, shown or not."""
     seen: list[BaseException] = []
@@ -129,7 +137,10 @@ def test_tuples_and_other_mappings_inside_documents() -> None:
 @pytest.mark.parametrize("number", [0, -1, 2**31, 2**53 + 1, 2**63 - 1, -(2**63)])
 def test_integers_of_64_bits(number: int) -> None:
     """Integers keep every digit, both ways; no float is in between."""
-    assert json.loads(encode(ops.UpdateGroupRequest(user_pool_id=POOL, group_name="g", precedence=number)))["Precedence"] == number
+    assert (
+        json.loads(encode(ops.UpdateGroupRequest(user_pool_id=POOL, group_name="g", precedence=number)))["Precedence"]
+        == number
+    )
     answer = read("DescribeUserImportJob", {"UserImportJob": {"ImportedUsers": number}})
     assert answer.user_import_job.imported_users == number
     assert type(answer.user_import_job.imported_users) is int
@@ -143,15 +154,14 @@ def test_integers_of_64_bits(number: int) -> None:
     [
         (0, datetime(1970, 1, 1, tzinfo=UTC)),
         (1_762_000_000, datetime(2025, 11, 1, 12, 26, 40, tzinfo=UTC)),
-        (1_762_000_000.0, datetime(2025, 11, 1, 12, 26, 40, tzinfo=UTC)),
+        ("1762000000.5", datetime(2025, 11, 1, 12, 26, 40, 500_000, tzinfo=UTC)),
         (1_762_000_000.123, datetime(2025, 11, 1, 12, 26, 40, 123_000, tzinfo=UTC)),
         (1_762_000_000.000_001, datetime(2025, 11, 1, 12, 26, 40, 1, tzinfo=UTC)),
-        (1.762e9, datetime(2025, 11, 1, 12, 26, 40, tzinfo=UTC)),
         (-1.5, datetime(1969, 12, 31, 23, 59, 58, 500_000, tzinfo=UTC)),
         (253_402_300_799, datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
     ],
 )
-def test_timestamps(seconds: float, time: datetime) -> None:
+def test_timestamps(seconds: float | str, time: datetime) -> None:
     """Epoch seconds become aware datetimes in UTC that keep the fraction."""
     user = read("ListUsers", {"Users": [{"UserCreateDate": seconds}]}).users[0]
     assert user.user_create_date == time
@@ -182,21 +192,26 @@ def test_lists_and_maps_of_structures() -> None:
         challenge_parameters={"a": "b"},
         available_challenges=["PASSWORD", "NEXT_YEARS"],
     )
-    pool = read("DescribeUserPoolClient", {"UserPoolClient": {"ClientId": "c", "ReadAttributes": [], "AnalyticsConfiguration": {}}})
+    pool = read(
+        "DescribeUserPoolClient",
+        {"UserPoolClient": {"ClientId": "c", "ReadAttributes": [], "AnalyticsConfiguration": {}}},
+    )
     assert pool.user_pool_client.read_attributes == []
     assert pool.user_pool_client.analytics_configuration == ops.AnalyticsConfigurationType()
 
 
 def test_what_is_new_is_ignored_or_kept() -> None:
     """Members of next year's service are ignored, values of next year's enumerations kept."""
-    answer = read("ListUsers", {"Users": [{"Username": "a", "UserStatus": "ASCENDED", "Shoe": {"Size": 43}}], "New": [1]})
+    answer = read(
+        "ListUsers", {"Users": [{"Username": "a", "UserStatus": "ASCENDED", "Shoe": {"Size": 43}}], "New": [1]}
+    )
     assert answer == ops.ListUsersResponse(users=[ops.UserType(username="a", user_status="ASCENDED")])
 
 
 def test_nulls_are_absent() -> None:
     """A null is as good as nothing, for a member, an element and an entry."""
     answer = read("ListUsers", {"Users": [None, {"Username": None, "Attributes": [None]}], "PaginationToken": None})
-    assert answer == ops.ListUsersResponse(users=[None, ops.UserType(attributes=[None])])
+    assert by_wire_names(answer) == {"Users": [None, {"Attributes": [None]}]}
     assert read("InitiateAuth", {"ChallengeParameters": {"a": None}}).challenge_parameters == {"a": None}
 
 
@@ -221,7 +236,7 @@ def test_missing_members_inside_lose_no_call() -> None:
 
 
 @pytest.mark.parametrize("name", ANSWERING)
-def test_what_comes_back_can_be_sent_to_the_same_types(name: str) -> None:
+def test_answers_compare_and_show_themselves(name: str) -> None:
     """Answers compare, and show themselves without their secrets."""
     answer = decode(response(b"{}"), smallest(request_types()[name]))
     assert answer == decode(response(b"{}"), smallest(request_types()[name]))
@@ -233,7 +248,9 @@ def test_what_comes_back_can_be_sent_to_the_same_types(name: str) -> None:
 
 @pytest.mark.parametrize("name", SILENT)
 @pytest.mark.parametrize(
-    "body", [b"{}", b"", b" \r\n", b"{", b'{"a": "cut of', b" {}", b'{"New": 1}', b"{}" * 1000], ids=lambda body: repr(body)[:16]
+    "body",
+    [b"{}", b"", b" \r\n", b"{", b'{"a": "cut of', b" {}", b'{"New": 1}', b"{}" * 1000],
+    ids=lambda body: repr(body)[:16],
 )
 def test_no_members_need_no_body(name: str, body: bytes) -> None:
     """Empty, whole or cut off: the status alone is the success."""
@@ -245,7 +262,9 @@ def test_no_members_need_no_body(name: str, body: bytes) -> None:
 
 
 @pytest.mark.parametrize("name", SILENT[:5])
-@pytest.mark.parametrize("body", ["<html>Log in to the hotel's network</html>", " <!DOCTYPE html>", "OK", "[]", "null", "\ufeff{}"])
+@pytest.mark.parametrize(
+    "body", ["<html>Log in to the hotel's network</html>", " <!DOCTYPE html>", "OK", "[]", "null", "\ufeff{}"]
+)
 def test_a_proxys_page_is_no_success(name: str, body: str) -> None:
     """Where a proxy answers 200 with a page of its own, nothing was done."""
     with pytest.raises(InvalidResponseError, match="not JSON") as caught:
@@ -274,7 +293,7 @@ def test_a_cut_off_answer_is_a_lost_one() -> None:
 
 # --- answers of the wrong shape ---
 
-MISSHAPEN = (
+MISSHAPEN: tuple[tuple[str, Any, str], ...] = (
     ("ListUsers", [], "not a JSON object"),
     ("ListUsers", "text", "not a JSON object"),
     ("ListUsers", None, "not a JSON object"),
@@ -334,19 +353,29 @@ def test_containers_of_the_wrong_shape(name: str) -> None:
 
 # --- anything at all ---
 
-SOME = ["ConfirmForgotPassword", "ListUsers", "InitiateAuth", "DescribeManagedLoginBranding", "StartWebAuthnRegistration", "AdminGetUser"]
-HEADER_NAMES = st.sampled_from(["Content-Type", "x-amzn-ErrorType", "x-amzn-RequestId", "x-amz-retry-after", "Date", "Content-Length"])
+SOME = [
+    "ConfirmForgotPassword",
+    "ListUsers",
+    "InitiateAuth",
+    "DescribeManagedLoginBranding",
+    "StartWebAuthnRegistration",
+    "AdminGetUser",
+]
+HEADER_NAMES = st.sampled_from(
+    ["Content-Type", "x-amzn-ErrorType", "x-amzn-RequestId", "x-amz-retry-after", "Date", "Content-Length"]
+)
 HEADERS = st.dictionaries(HEADER_NAMES | st.text(max_size=8), st.text(max_size=20), max_size=4)
+LIKELY_NAMES = st.sampled_from(
+    [
+        *("__type", "message", "code", "Users", "Attributes", "UserCreateDate"),
+        *("ManagedLoginBranding", "Assets", "Bytes", "AuthenticationResult", "ChallengeParameters"),
+    ]
+)
 NEARLY = st.recursive(
     st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=8),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(
-        st.sampled_from(["__type", "message", "code", "Users", "Attributes", "UserCreateDate", "ManagedLoginBranding", "Assets", "Bytes"])
-        | st.text(max_size=4),
-        inner,
-        max_size=4,
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(LIKELY_NAMES | st.text(max_size=4), inner, max_size=4),
     max_leaves=10,
-)  # fmt: skip
+)
 BODIES = st.binary(max_size=60) | NEARLY.map(lambda value: json.dumps(value).encode())
 DEEP = b"[" * 100_000
 
@@ -371,18 +400,19 @@ DEEP = b"[" * 100_000
 @example(body=b'{"__type": "' + b"X" * 100_000 + b'"}', status=400, headers={}, complete=True)
 @example(body=b"{}", status=400, headers={"x-amz-retry-after": "9" * 5_000}, complete=True)
 @example(body=b"{}", status=400, headers={"x-amz-retry-after": "\u0661"}, complete=True)
-@example(body=b'{"__type": {}, "message": [], "code": 7}', status=400, headers={"x-amzn-ErrorType": "::"}, complete=True)
+@example(
+    body=b'{"__type": {}, "message": [], "code": 7}', status=400, headers={"x-amzn-ErrorType": "::"}, complete=True
+)
 def test_whatever_comes_back(name: str, body: bytes, status: int, headers: dict[str, str], *, complete: bool) -> None:
     """Any bytes with any status and headers give a value or a CognitoError that knows its operation; nothing else."""
     request = smallest(request_types()[name])
     answer = HttpResponse(status, CIMultiDict(headers), body, complete=complete)
-    try:
-        value = decode(answer, request)
-    except CognitoError as error:
-        assert error.operation == name  # noqa: PT017 - either outcome is right
-        assert error.status == status or isinstance(error, TransportError)  # noqa: PT017
-        assert len(str(error)) < 5_000  # noqa: PT017
-        assert error.retry_after_ms is None or 0 <= error.retry_after_ms < 10**10  # noqa: PT017
+    value = outcome(answer, request)
+    if isinstance(value, CognitoError):
+        assert value.operation == name
+        assert value.status == status or isinstance(value, TransportError)
+        assert len(str(value)) < 5_000
+        assert value.retry_after_ms is None or 0 <= value.retry_after_ms < 10**10
         return
     assert status < 300
     assert value is None if request.OPERATION.answer is None else type(value) is request.OPERATION.answer
@@ -394,13 +424,18 @@ def test_nearly_right_answers(data: st.DataObject) -> None:
     """An answer in which one member has the shape of another is read, or refused as such."""
     name = data.draw(st.sampled_from(ANSWERING))
     shapes = service_model().operation_model(name).output_shape.members
-    other = service_model().shape_for(data.draw(st.sampled_from(["UserType", "UserPoolType", "AssetType", "DateType", "ChallengeParametersType"])))
-    body = {data.draw(st.sampled_from(sorted(shapes))): data.draw(wire_values(other) | st.lists(wire_values(other), max_size=2))}
-    try:
-        read(name, body)
-    except CognitoError as error:
-        assert isinstance(error, InvalidResponseError)  # noqa: PT017 - either outcome is right
-        assert error.operation == name  # noqa: PT017
+    other = service_model().shape_for(
+        data.draw(st.sampled_from(["UserType", "UserPoolType", "AssetType", "DateType", "ChallengeParametersType"]))
+    )
+    body = {
+        data.draw(st.sampled_from(sorted(shapes))): data.draw(
+            wire_values(other) | st.lists(wire_values(other), max_size=2)
+        )
+    }
+    value = outcome(response(json.dumps(body)), smallest(request_types()[name]))
+    if isinstance(value, CognitoError):
+        assert isinstance(value, InvalidResponseError)
+        assert value.operation == name
 
 
 # --- what errors keep to themselves ---
@@ -425,7 +460,9 @@ UNREADABLE = (
 def test_unreadable_answers_keep_their_secrets(body: bytes, status: int) -> None:
     """A body that can't be read may hold tokens: no error holds it, neither the one raised nor those behind it."""
     with pytest.raises(CognitoError) as caught:
-        decode(response(body, status, {"Content-Type": "application/x-amz-json-1.1"}), smallest(ops.InitiateAuthRequest))
+        decode(
+            response(body, status, {"Content-Type": "application/x-amz-json-1.1"}), smallest(ops.InitiateAuthRequest)
+        )
     assert CANARY not in said_by(caught.value)
     assert isinstance(caught.value, InvalidResponseError)
     assert f"{len(body)} bytes" in str(caught.value)
@@ -434,7 +471,9 @@ def test_unreadable_answers_keep_their_secrets(body: bytes, status: int) -> None
 @pytest.mark.parametrize("form", ["{}", "Value '{}' at 'password' failed to satisfy constraint", "{}{}", "a,{}.b"])
 def test_messages_that_repeat_a_secret(form: str) -> None:
     """The service's message may repeat what was sent; the secrets of the request are masked in it."""
-    request = ops.ConfirmForgotPasswordRequest(client_id="c", username="ada", confirmation_code=CANARY, password=f"{CANARY}-2")
+    request = ops.ConfirmForgotPasswordRequest(
+        client_id="c", username="ada", confirmation_code=CANARY, password=f"{CANARY}-2"
+    )
     for secret in (CANARY, f"{CANARY}-2"):
         body = json.dumps({"__type": "InvalidParameterException", "message": form.replace("{}", secret)})
         with pytest.raises(ServiceError) as caught:
@@ -455,9 +494,13 @@ def test_long_messages_are_cut() -> None:
 @given(data=st.data())
 def test_decoding_is_the_inverse_of_encoding(data: st.DataObject) -> None:
     """What both sides share, such as a pool's settings, reads back as what it was written from."""
-    request: Request[Any] = data.draw(st.sampled_from(["CreateUserPool", "UpdateUserPool", "CreateUserPoolClient"]).flatmap(requests))
+    request: Request[Any] = data.draw(
+        st.sampled_from(["CreateUserPool", "UpdateUserPool", "CreateUserPoolClient"]).flatmap(requests)
+    )
     sent = json.loads(encode(request))
-    name, member = ("DescribeUserPoolClient", "UserPoolClient") if "ClientName" in sent else ("DescribeUserPool", "UserPool")
+    name, member = (
+        ("DescribeUserPoolClient", "UserPoolClient") if "ClientName" in sent else ("DescribeUserPool", "UserPool")
+    )
     received = read(name, {member: sent})
     inner = getattr(received, "user_pool_client" if member == "UserPoolClient" else "user_pool")
     assert isinstance(inner, Structure)

@@ -85,6 +85,10 @@ class Operation:
     errors: tuple[str, ...]
     fills: tuple[tuple[str, str], ...]
     page: Page | None
+    replay: str
+    applied: tuple[str, ...]
+    gone: tuple[str, ...]
+    find_out: str
 
 
 @frozen
@@ -95,6 +99,7 @@ class Service:
     families: dict[str, str]
     shared: dict[str, Any]
     nested: dict[str, Structure]
+    quotas: dict[str, Any]
     values: dict[str, tuple[str, ...]]
     errors: dict[str, dict[str, str]] = field(repr=False)
 
@@ -129,7 +134,8 @@ class Reader:
         self.rows = table("operations")
         self.families: dict[str, str] = table("families")["families"]
         self.shared: dict[str, Any] = table("families")["shared"]
-        self.rates: dict[str, int] = {name: row["rate"] for name, row in table("quotas")["categories"].items()}
+        self.quotas = table("quotas")
+        self.rates: dict[str, int] = {name: row["rate"] for name, row in self.quotas["categories"].items()}
         self.names = table("names")
         self.bounds = table("bounds")
         self.binding = table("binding")
@@ -145,7 +151,7 @@ class Reader:
         nested_names = sorted(self._reachable("input") | self._reachable("output"))
         nested = {name: self.structure(name, self.types[name]) for name in nested_names}
         enums = {name: tuple(shape["enum"]) for name, shape in sorted(self.shapes.items()) if shape.get("enum")}
-        return Service(operations, self.families, self.shared, nested, enums, dict(self._errors()))
+        return Service(operations, self.families, self.shared, nested, self.quotas, enums, dict(self._errors()))
 
     def operation(self, name: str) -> Operation:
         """Read one operation."""
@@ -169,6 +175,10 @@ class Reader:
             errors=tuple(sorted(error["shape"] for error in model["errors"])),
             fills=tuple(self._fills(name, request_name)),
             page=self._page(request_name, answer_name),
+            replay=row["replay"],
+            applied=tuple(row.get("applied_errors", ())),
+            gone=tuple(row.get("gone", ())),
+            find_out=row.get("find_out", ""),
         )
 
     def structure(self, name: str, doc: str, operation: str | None = None) -> Structure:
@@ -322,7 +332,7 @@ class Reader:
 
 
 def _bounds_text(kind: str, low: int | None, high: int | None) -> str:
-    unit = {"string": " characters", "blob": " bytes", "list": " elements", "map": " entries"}.get(kind, "")
+    unit = {"string": " chars", "blob": " bytes", "list": " elements", "map": " entries"}.get(kind, "")
     low = low or None if unit else low
     if low is None and high is None:
         return ""

@@ -68,7 +68,7 @@ def _method(operation: Operation) -> str:
     if parameters:
         text += "\n        Args:\n" + "".join(map(_argument, parameters))
     text += "\n        Raises:\n" + _raises(operation)
-    text += f'\n        AWS: {PAGES}{operation.name}.html\n        """\n'
+    text += f'        AWS: {PAGES}{operation.name}.html\n        """\n'
     arguments = [f"{member.name}={member.name}" for member in parameters]
     call = "return await" if operation.answer else "await"
     opening = f"{call} self._call(ops.{operation.request.name}("
@@ -125,13 +125,19 @@ def _argument(member: Member) -> str:
     notes = [note for note in (member.bounds, "secret" if member.secret else "") if note]
     missing = ""
     if member.bindable:
-        missing = " None: the client's."
+        missing = " None: bound."
         if member.wire_name == "SecretHash":
-            missing = " None: computed if the client has a secret."
+            missing = " None: computed."
     kind = member.annotation + (" | None" if member.optional and not member.annotation.endswith("JsonValue") else "")
     phrase = member.phrase[0].upper() + member.phrase[1:]
     detail = f" ({', '.join(notes)})" if notes else ""
     return wrapped(f"{member.name} ({kind}): {phrase}{detail}.{missing}", " " * 12, "    ")
+
+
+def _unclear(operation: Operation) -> str:
+    if operation.replay == "repeatable":
+        return ""
+    return wrapped(f"AmbiguousOutcomeError: the outcome is unknown. {operation.find_out}", " " * 12, "    ")
 
 
 def _raises(operation: Operation) -> str:
@@ -141,5 +147,6 @@ def _raises(operation: Operation) -> str:
     )
     return (
         declared
-        + "            ParameterValidationError, CognitoError: before anything is sent, and any other failure.\n"
+        + _unclear(operation)
+        + "            ParameterValidationError, CognitoError: before anything is sent, and any other failure.\n\n"
     )

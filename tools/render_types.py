@@ -20,7 +20,7 @@ def type_files(service: Service) -> dict[str, str]:
         for family, doc in service.families.items()
     }
     files |= {f"{name}.py": _family(service, homes, name, row["doc"]) for name, row in service.shared.items()}
-    files["no_members.py"] = _no_members(service)
+    files["facts.py"] = _facts(service)
     files["__init__.py"] = _index(service, homes)
     return files
 
@@ -56,9 +56,7 @@ def errors_file(service: Service) -> str:
             parts += [f"    {python}: str | None = None\n" for python in extra]
         else:
             parts.append(wrapped(f'{text}"""', "    "))
-    parts.append("\n\nBY_CODE: Mapping[str, type[ServiceError]] = {\n")
-    parts += [f'    "{name}": {name},\n' for name in declared]
-    parts.append("}\n")
+    parts.append("\n\nBY_CODE: Mapping[str, type[ServiceError]] = {name: globals()[name] for name in __all__}\n")
     return "".join(parts)
 
 
@@ -103,7 +101,8 @@ def _family(service: Service, homes: dict[str, str], family: str, doc: str) -> s
             body.append(_structure(operation.answer, "Structure"))
         answer = operation.answer.name if operation.answer else "None"
         body.append(_structure(operation.request, f"Request[{answer}]", _operation(operation)))
-    text = (f"\n{values}" if values else "") + "".join(f"\n\n{part}" for part in body)
+    empty = "".join(_empty(operation.empty_answer) for operation in operations if operation.empty_answer)
+    text = (f"\n{values}" if values else "") + "".join(f"\n\n{part}" for part in body) + (f"\n\n{empty}" if empty else "")
     extra = {
         f"cognito_async.operations.{shared}": [name for name, home in homes.items() if home == shared]
         for shared in service.shared
@@ -158,15 +157,48 @@ def _known(name: str, known: tuple[str, ...]) -> str:
     return packed(f"{name}: TypeAlias = Literal[", map(_quoted, known), "]")
 
 
-def _no_members(service: Service) -> str:
-    names = sorted(operation.empty_answer for operation in service.operations if operation.empty_answer)
-    doc = '"""Answers without members, by their AWS names; the calls themselves return None."""\n\n'
-    body = "".join(f'\n\n{CLASS}class {name}(Structure):\n    """Holds nothing."""\n' for name in names)
-    return f"{HEADER}{doc}{imports(body, {})}{body}"
+def _empty(name: str) -> str:
+    """Print an answer without members on one line: it is there for its name, and no call returns one."""
+    return f'class {name}(Structure): """Holds nothing; the call returns None."""\n'
+
+
+def _facts(service: Service) -> str:
+    """Print what is known of the operations beyond the service model."""
+    quotas = service.quotas
+    rates = [f'    "{name}": {row["rate"]:.1f},\n' for name, row in quotas["categories"].items()]
+    adjustable = [_quoted(name) for name, row in quotas["categories"].items() if row["adjustable"]]
+    plain = [each for each in service.operations if each.replay == "repeatable" and not each.gone]
+    rows = [_replay(each) for each in sorted(service.operations, key=lambda op: op.name) if each not in plain]
+    return "".join(
+        [
+            f'{HEADER}"""Quotas and replay safety: what is known of the operations beyond the service model."""\n\n',
+            "from collections.abc import Mapping\n\nfrom cognito_async.protocol.replay import Replay\n\n",
+            f"# Requests a second by category: AWS's defaults for an account and region, as published on\n# {quotas['source']}, {quotas['date']}.\n",
+            "PUBLISHED: Mapping[str, float] = {\n",
+            *rates,
+            "}\n# The categories that AWS raises on request.\n",
+            packed("ADJUSTABLE = frozenset({", adjustable, "})"),
+            "\nREPEATABLE = Replay(\"repeatable\")\n\nREPLAY: Mapping[str, Replay] = {\n",
+            *rows,
+            packed("**dict.fromkeys((", [_quoted(each.name) for each in sorted(plain, key=lambda op: op.name)], "), REPEATABLE),", "    "),
+            "}\n",
+        ]
+    )
+
+
+def _replay(operation: Operation) -> str:
+    parts = [_quoted(operation.replay)]
+    for name in ("applied", "gone"):
+        codes = getattr(operation, name)
+        if codes:
+            parts.append(f"{name}=({', '.join(map(_quoted, codes))},)")
+    if operation.find_out:
+        parts.append(f"find_out={_quoted(operation.find_out)}")
+    return packed(f'"{operation.name}": Replay(', parts, "),", "    ")
 
 
 def _index(service: Service, homes: dict[str, str]) -> str:
-    modules: dict[str, list[str]] = {family: [] for family in (*service.families, *service.shared, "no_members")}
+    modules: dict[str, list[str]] = {family: [] for family in (*service.families, *service.shared)}
     for name, home in homes.items():
         modules[home].append(name)
     for operation in service.operations:
@@ -174,7 +206,7 @@ def _index(service: Service, homes: dict[str, str]) -> str:
         if operation.answer:
             modules[operation.family].append(operation.answer.name)
         elif operation.empty_answer:
-            modules["no_members"].append(operation.empty_answer)
+            modules[operation.family].append(operation.empty_answer)
     parts = [
         HEADER,
         '"""Every request, answer and nested type by its AWS name; each family is loaded when first used."""\n\n',

@@ -7,11 +7,13 @@ The tree::
      ├─ SessionClosedError           (also RuntimeError) used after close
      ├─ CredentialsError             a signed operation without usable AWS credentials
      ├─ PaginationError              the service repeated a page token
+     ├─ AmbiguousOutcomeError        it may or may not have been done; says how to find out
      ├─ InvalidResponseError         an answer that can't be read
      ├─ TransportError               no usable answer; .sent is False, True or None (unknown)
      │   ├─ ConnectError
      │   └─ RequestTimeoutError      (also TimeoutError)
-     │       └─ ConnectTimeoutError  (also ConnectError)
+     │       ├─ ConnectTimeoutError  (also ConnectError)
+     │       └─ PaceTimeoutError     the quota leaves no turn within the time limit
      └─ ServiceError                 the service's answer; unknown codes are kept in .code
          └─ CodeMismatchException, ExpiredCodeException, … as AWS names them
 """

@@ -4,11 +4,13 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 __all__ = [
+    "AmbiguousOutcomeError",
     "CognitoError",
     "ConnectError",
     "ConnectTimeoutError",
     "CredentialsError",
     "InvalidResponseError",
+    "PaceTimeoutError",
     "PaginationError",
     "ParameterValidationError",
     "RequestTimeoutError",
@@ -130,6 +132,71 @@ class RequestTimeoutError(TransportError, TimeoutError):
 
 class ConnectTimeoutError(ConnectError, RequestTimeoutError):
     """No connection within the connect limit. Nothing was sent."""
+
+
+class PaceTimeoutError(RequestTimeoutError):
+    """The call's turn within its quota category would have come after its time limit. Nothing was sent."""
+
+
+class AmbiguousOutcomeError(CognitoError):
+    """The service may or may not have done it: no answer tells, and asking again would not tell either.
+
+    Where the last attempt itself was the unclear one, the error is an instance of that attempt's error class too, so
+    that ``except TimeoutError`` goes on working. Where a repetition was refused, it never is: an "expired code" after a
+    lost answer may be the trace of a success. The cause is the last attempt's error.
+
+    Attributes:
+        find_out: How to find out, e.g. ``"Sign in with the new password."``.
+        history: What each attempt of the call ended with, in order.
+    """
+
+    find_out: str = ""
+    history: tuple[CognitoError, ...] = ()
+
+
+def ambiguous(
+    error: CognitoError, history: tuple[CognitoError, ...], find_out: str, *, refused: bool
+) -> AmbiguousOutcomeError:
+    """Make the error for a call whose outcome is unknown.
+
+    Args:
+        error: What the last attempt ended with.
+        history: What each attempt ended with.
+        find_out: How to find out.
+        refused: Whether the last attempt was refused, after an earlier one that was unclear.
+
+    Returns:
+        The error, to be raised from the last one.
+    """
+    kind = AmbiguousOutcomeError if refused else _also(type(error))
+    said = "was refused after an attempt whose answer was lost" if refused else "got no clear answer"
+    message = f"{error.operation} {said}: it may or may not have been applied. {find_out} (Last: {error.message})"
+    outcome = kind.__new__(kind, message)
+    Exception.__init__(outcome, message)
+    outcome.__dict__.update(error.__dict__, message=message, find_out=find_out, history=history)
+    if refused:
+        outcome.code = None
+    return outcome
+
+
+def _also(kind: type[CognitoError]) -> type[AmbiguousOutcomeError]:
+    """Make the class of ambiguous errors that are also of another class, once for each."""
+    made = _ALSO.get(kind)
+    if made is None:
+        made = type("AmbiguousOutcomeError", (AmbiguousOutcomeError, kind), {"__reduce__": _reduce_ambiguous})
+        _ALSO[kind] = made
+    return made
+
+
+_ALSO: dict[type[CognitoError], type[AmbiguousOutcomeError]] = {}
+
+
+def _reduce_ambiguous(error: AmbiguousOutcomeError) -> tuple[Any, ...]:
+    return _rebuild_ambiguous, (type(error).__mro__[2], error.message, error.__dict__)
+
+
+def _rebuild_ambiguous(kind: type[CognitoError], message: str, attributes: Mapping[str, Any]) -> CognitoError:
+    return _rebuild(_also(kind), message, attributes)
 
 
 class ServiceError(CognitoError):

@@ -59,3 +59,6 @@ class ConfirmForgotPasswordRequest(Request[None]):
     client_metadata: Mapping[str, str] | None = member(
         "ClientMetadata", MapOf(Text(0, 131072), Text(0, 131072)), default=None, secret=True,
     )
+
+
+class ConfirmForgotPasswordResponse(Structure): """Holds nothing; the call returns None."""

@@ -330,3 +330,6 @@ class DeleteUserPoolClientSecretRequest(Request[None]):
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
     client_id: str | None = member("ClientId", Text(1, 128), default=None, required=True, secret=True)
     client_secret_id: str = member("ClientSecretId", Text(1, 128))
+
+
+class DeleteUserPoolClientSecretResponse(Structure): """Holds nothing; the call returns None."""

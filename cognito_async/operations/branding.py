@@ -429,3 +429,6 @@ class DeleteTermsRequest(Request[None]):
     OPERATION: ClassVar[Operation] = Operation("DeleteTerms", fills=(("user_pool_id", "user_pool_id"),))
     terms_id: str = member("TermsId", Text())
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
+
+
+class DeleteUserPoolDomainResponse(Structure): """Holds nothing; the call returns None."""

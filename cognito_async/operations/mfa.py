@@ -405,3 +405,14 @@ class AdminUpdateDeviceStatusRequest(Request[None]):
     device_remembered_status: DeviceRememberedStatusType | str | None = member(
         "DeviceRememberedStatus", Text(), default=None,
     )
+
+
+class SetUserMFAPreferenceResponse(Structure): """Holds nothing; the call returns None."""
+class CompleteWebAuthnRegistrationResponse(Structure): """Holds nothing; the call returns None."""
+class DeleteWebAuthnCredentialResponse(Structure): """Holds nothing; the call returns None."""
+class AdminSetUserMFAPreferenceResponse(Structure): """Holds nothing; the call returns None."""
+class AdminDeleteSoftwareTokenResponse(Structure): """Holds nothing; the call returns None."""
+class SetUserSettingsResponse(Structure): """Holds nothing; the call returns None."""
+class AdminSetUserSettingsResponse(Structure): """Holds nothing; the call returns None."""
+class UpdateDeviceStatusResponse(Structure): """Holds nothing; the call returns None."""
+class AdminUpdateDeviceStatusResponse(Structure): """Holds nothing; the call returns None."""

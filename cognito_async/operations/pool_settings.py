@@ -370,3 +370,7 @@ class UpdateProvisionedLimitRequest(Request[UpdateProvisionedLimitResponse]):
     )
     limit_definition: LimitDefinitionType = member("LimitDefinition", Struct(LimitDefinitionType))
     requested_limit_value: int = member("RequestedLimitValue", Integer())
+
+
+class TagResourceResponse(Structure): """Holds nothing; the call returns None."""
+class UntagResourceResponse(Structure): """Holds nothing; the call returns None."""

@@ -201,3 +201,8 @@ class ChangePasswordRequest(Request[None]):
     previous_password: str | None = member("PreviousPassword", Text(None, 256), default=None, secret=True)
     proposed_password: str = member("ProposedPassword", Text(None, 256), secret=True)
     access_token: str = member("AccessToken", Text(), secret=True)
+
+
+class VerifyUserAttributeResponse(Structure): """Holds nothing; the call returns None."""
+class DeleteUserAttributesResponse(Structure): """Holds nothing; the call returns None."""
+class ChangePasswordResponse(Structure): """Holds nothing; the call returns None."""

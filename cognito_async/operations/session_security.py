@@ -465,3 +465,12 @@ class UpdateAuthEventFeedbackRequest(Request[None]):
     event_id: str = member("EventId", Text(1, 50))
     feedback_token: str = member("FeedbackToken", Text(), secret=True)
     feedback_value: FeedbackValueType | str = member("FeedbackValue", Text())
+
+
+class GlobalSignOutResponse(Structure): """Holds nothing; the call returns None."""
+class AdminUserGlobalSignOutResponse(Structure): """Holds nothing; the call returns None."""
+class RevokeTokenResponse(Structure): """Holds nothing; the call returns None."""
+class RevokeUserSessionResponse(Structure): """Holds nothing; the call returns None."""
+class AdminRevokeUserSessionResponse(Structure): """Holds nothing; the call returns None."""
+class AdminUpdateAuthEventFeedbackResponse(Structure): """Holds nothing; the call returns None."""
+class UpdateAuthEventFeedbackResponse(Structure): """Holds nothing; the call returns None."""

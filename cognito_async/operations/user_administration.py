@@ -346,3 +346,14 @@ class AdminSetUserPasswordRequest(Request[None]):
     username: str = member("Username", Text(1, 128), secret=True)
     password: str = member("Password", Text(None, 256), secret=True)
     permanent: bool | None = member("Permanent", Boolean(), default=None)
+
+
+class AdminConfirmSignUpResponse(Structure): """Holds nothing; the call returns None."""
+class AdminUpdateUserAttributesResponse(Structure): """Holds nothing; the call returns None."""
+class AdminDeleteUserAttributesResponse(Structure): """Holds nothing; the call returns None."""
+class AdminDisableUserResponse(Structure): """Holds nothing; the call returns None."""
+class AdminEnableUserResponse(Structure): """Holds nothing; the call returns None."""
+class AdminLinkProviderForUserResponse(Structure): """Holds nothing; the call returns None."""
+class AdminDisableProviderForUserResponse(Structure): """Holds nothing; the call returns None."""
+class AdminResetUserPasswordResponse(Structure): """Holds nothing; the call returns None."""
+class AdminSetUserPasswordResponse(Structure): """Holds nothing; the call returns None."""

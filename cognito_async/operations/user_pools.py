@@ -539,3 +539,7 @@ class AddCustomAttributesRequest(Request[None]):
     custom_attributes: Sequence[SchemaAttributeType] = member(
         "CustomAttributes", ListOf(Struct(SchemaAttributeType), 1, 25),
     )
+
+
+class UpdateUserPoolResponse(Structure): """Holds nothing; the call returns None."""
+class AddCustomAttributesResponse(Structure): """Holds nothing; the call returns None."""

@@ -38,6 +38,7 @@ SERVER_FAULT_CODES = frozenset({"InternalErrorException", "InternalServerExcepti
 TRANSIENT_CODES = frozenset({"RequestTimeout", "RequestTimeoutException"})
 TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
 TOO_MANY_REQUESTS = 429
+FIRST_ERROR_STATUS = 300
 RETRY_AFTER_SLACK = 5.0
 
 
@@ -80,9 +81,10 @@ def classify(error: CognitoError) -> RetryKind | None:
 def _by_status(error: CognitoError) -> RetryKind | None:
     if not isinstance(error, InvalidResponseError):
         return None
-    if error.status == TOO_MANY_REQUESTS:
-        return RetryKind.THROTTLED
-    return RetryKind.TRANSIENT if error.status in TRANSIENT_STATUSES else None
+    if error.status is None or error.status == TOO_MANY_REQUESTS:
+        return RetryKind.THROTTLED if error.status else None
+    unreadable_success = error.status < FIRST_ERROR_STATUS
+    return RetryKind.TRANSIENT if unreadable_success or error.status in TRANSIENT_STATUSES else None
 
 
 @frozen(kw_only=True, eq=False, repr=False)
@@ -158,17 +160,20 @@ class RetryQuota:
         self.capacity = capacity
         self.available = capacity
 
+    def affords(self, kind: RetryKind) -> bool:
+        """Tell whether there are tokens for one retry."""
+        return PRICES[kind] <= self.available
+
     def take(self, kind: RetryKind) -> int:
         """Take the tokens for one retry.
 
         Returns:
             How many were taken; 0 if too few are left, and then the retry must not happen.
         """
-        price = PRICES[kind]
-        if price > self.available:
+        if not self.affords(kind):
             return 0
-        self.available -= price
-        return price
+        self.available -= PRICES[kind]
+        return PRICES[kind]
 
     def give_back(self, tokens: int) -> None:
         """Give tokens back, up to the capacity."""

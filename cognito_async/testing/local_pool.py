@@ -1,9 +1,9 @@
 """A user pool of your own for as long as a test lasts, on this machine, with users in it and a mailbox to look into."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
-from typing import Final, Self, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Final, Self, TypedDict, TypeVar, Unpack
 
 from cognito_async.call import Timeouts
 from cognito_async.client import CognitoClient
@@ -16,6 +16,11 @@ from cognito_async.testing.emulator import Emulator
 from cognito_async.testing.environment import LocalPoolError
 from cognito_async.testing.mailbox import Message, read_mail
 from cognito_async.transport import PoolLimits, Transport
+
+if TYPE_CHECKING:  # as in the session: only those who use them load them
+    from cognito_async.pacer import Pacer
+    from cognito_async.protocol.events import Event
+    from cognito_async.quotas import Quotas
 
 Value = TypeVar("Value")
 
@@ -36,8 +41,11 @@ class SessionOptions(TypedDict, total=False):
     retry: RetryPolicy | None
     timeouts: Timeouts | None
     pool: PoolLimits | None
+    quotas: "Quotas | None"
     credentials: Credentials | None
     transport: Transport | None
+    pacer: "Pacer | None"
+    on_event: "Callable[[Event], None] | None"
 
 
 class LocalPool:

@@ -50,13 +50,18 @@ def read_mail(url: str) -> list[Message]:
         LocalPoolError: The mailbox can't be read.
     """
     try:
-        # http.client, because it knows nothing of proxies.
-        with closing(HTTPConnection(urlsplit(url).netloc, timeout=_TIMEOUT)) as connection:
-            connection.request("GET", _PATH)
-            accounts = json.load(connection.getresponse())["messages"]
-    except (OSError, HTTPException, ValueError, LookupError) as error:
+        messages = _read(url)
+    except (OSError, HTTPException, ValueError, LookupError, TypeError) as error:
         raise LocalPoolError(f"the mailbox at {url}{_PATH} can't be read: {error!r}") from error
-    messages = [
+    return sorted(messages, key=lambda message: message.sent_at)
+
+
+def _read(url: str) -> list[Message]:
+    # http.client, because it knows nothing of proxies.
+    with closing(HTTPConnection(urlsplit(url).netloc, timeout=_TIMEOUT)) as connection:
+        connection.request("GET", _PATH)
+        accounts = json.load(connection.getresponse())["messages"]
+    return [
         Message(
             to=tuple(record["To"]),
             subject=record["Subject"],
@@ -66,4 +71,3 @@ def read_mail(url: str) -> list[Message]:
         for account in accounts.values()
         for record in account
     ]
-    return sorted(messages, key=lambda message: message.sent_at)

@@ -22,13 +22,10 @@ class AccountRecoveryMethods(OperationCaller):
         Returns a ForgotPasswordResponse. Unsigned: needs no AWS credentials. Quota UserAccountRecovery: 30 a second.
 
         Args:
-            username (str): The user's name, or an alias that the user pool accepts (1 to 128 characters, secret).
-            client_id (str | None): Id of the app client that makes the call (1 to 128 characters, secret). None: the
-                client's.
-            secret_hash (str | None): Keyed hash for app clients that have a secret (1 to 128 characters, secret). None:
-                computed if the client has a secret.
-            user_context_data (UserContextDataType | None): The user's address and device, for threat protection
-                (secret).
+            username (str): The user's name, or an alias that the user pool accepts (1 to 128 chars, secret).
+            client_id (str | None): Id of the calling app client (1 to 128 chars, secret). None: bound.
+            secret_hash (str | None): Keyed hash, from the app client's secret (1 to 128 chars, secret). None: computed.
+            user_context_data (UserContextDataType | None): The user's address and device (secret).
             analytics_metadata (AnalyticsMetadataType | None): The user's Amazon Pinpoint endpoint.
             client_metadata (Mapping[str, str] | None): Keys and values for the user pool's Lambda triggers (secret).
 
@@ -38,6 +35,8 @@ class AccountRecoveryMethods(OperationCaller):
             InvalidSmsRoleAccessPolicyException, InvalidSmsRoleTrustRelationshipException, LimitExceededException,
             NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException,
             UnexpectedLambdaException, UserLambdaValidationException, UserNotFoundException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Ask the user whether a code arrived; a further call sends
+                another.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ForgotPassword.html
@@ -57,16 +56,13 @@ class AccountRecoveryMethods(OperationCaller):
         Returns None. Unsigned: needs no AWS credentials. Quota UserAccountRecovery: 30 a second.
 
         Args:
-            username (str): The user's name, or an alias that the user pool accepts (1 to 128 characters, secret).
-            confirmation_code (str): The code sent to the user (1 to 2,048 characters, secret).
-            password (str): The new password (6 to 256 characters, secret).
-            client_id (str | None): Id of the app client that makes the call (1 to 128 characters, secret). None: the
-                client's.
-            secret_hash (str | None): Keyed hash for app clients that have a secret (1 to 128 characters, secret). None:
-                computed if the client has a secret.
+            username (str): The user's name, or an alias that the user pool accepts (1 to 128 chars, secret).
+            confirmation_code (str): The code sent to the user (1 to 2,048 chars, secret).
+            password (str): The new password (6 to 256 chars, secret).
+            client_id (str | None): Id of the calling app client (1 to 128 chars, secret). None: bound.
+            secret_hash (str | None): Keyed hash, from the app client's secret (1 to 128 chars, secret). None: computed.
             analytics_metadata (AnalyticsMetadataType | None): The user's Amazon Pinpoint endpoint.
-            user_context_data (UserContextDataType | None): The user's address and device, for threat protection
-                (secret).
+            user_context_data (UserContextDataType | None): The user's address and device (secret).
             client_metadata (Mapping[str, str] | None): Keys and values for the user pool's Lambda triggers (secret).
 
         Raises:
@@ -76,6 +72,7 @@ class AccountRecoveryMethods(OperationCaller):
             PasswordHistoryPolicyViolationException, ResourceNotFoundException, TooManyFailedAttemptsException,
             TooManyRequestsException, UnexpectedLambdaException, UserLambdaValidationException,
             UserNotConfirmedException, UserNotFoundException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Sign in with the new password.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ConfirmForgotPassword.html

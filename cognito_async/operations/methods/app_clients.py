@@ -34,12 +34,11 @@ class AppClientsMethods(OperationCaller):
         Returns a CreateUserPoolClientResponse. Signed with AWS credentials. Quota UserPoolClientUpdate: 15 a second.
 
         Args:
-            client_name (str): A name for the app client (1 to 128 characters).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            client_name (str): A name for the app client (1 to 128 chars).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
             generate_secret (bool | None): Whether the app client gets a generated secret.
-            client_secret (str | None): A secret of your own choice; not together with GenerateSecret (24 to 64
-                characters, secret).
+            client_secret (str | None): A secret of your own choice; not together with GenerateSecret (24 to 64 chars,
+                secret).
             refresh_token_validity (int | None): How long a refresh token lives, in the unit that TokenValidityUnits
                 gives (0 to 315,360,000).
             access_token_validity (int | None): How long an access token lives, in the unit that TokenValidityUnits
@@ -57,8 +56,7 @@ class AppClientsMethods(OperationCaller):
                 elements).
             logout_urls (Sequence[str] | None): Addresses to which a browser may return after signing out (at most 100
                 elements).
-            default_redirect_uri (str | None): The callback address to use when a request names none (1 to 1,024
-                characters).
+            default_redirect_uri (str | None): The callback address to use when a request names none (1 to 1,024 chars).
             allowed_oauth_flows (Sequence[OAuthFlowType | str] | None): The OAuth grants that the app client may use (at
                 most 3 elements).
             allowed_oauth_scopes (Sequence[str] | None): The OAuth scopes that the app client may ask for (at most 50
@@ -78,6 +76,7 @@ class AppClientsMethods(OperationCaller):
             FeatureUnavailableInTierException, InternalErrorException, InvalidOAuthFlowException,
             InvalidParameterException, LimitExceededException, NotAuthorizedException, OperationNotEnabledException,
             ResourceNotFoundException, ScopeDoesNotExistException, TooManyRequestsException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Look for the name with ListUserPoolClients.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_CreateUserPoolClient.html
@@ -107,9 +106,8 @@ class AppClientsMethods(OperationCaller):
         Returns a DescribeUserPoolClientResponse. Signed with AWS credentials. Quota UserPoolClientRead: 15 a second.
 
         Args:
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
-            client_id (str | None): Id of the app client to look up (1 to 128 characters, secret). None: the client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
+            client_id (str | None): Id of the app client to look up (1 to 128 chars, secret). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -129,10 +127,9 @@ class AppClientsMethods(OperationCaller):
         Returns a ListUserPoolClientsResponse. Signed with AWS credentials. Quota UserPoolClientRead: 15 a second.
 
         Args:
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
             max_results (int | None): The most items to return at once (1 to 60).
-            next_token (str | None): The token from the previous page (1 to 131,072 characters).
+            next_token (str | None): The token from the previous page (1 to 131,072 chars).
             client_type (ClientTypeType | str | None): The kind of app client to list: REGULAR, or DCR for
                 self-registered ones.
 
@@ -181,10 +178,9 @@ class AppClientsMethods(OperationCaller):
         Returns a UpdateUserPoolClientResponse. Signed with AWS credentials. Quota UserPoolClientUpdate: 15 a second.
 
         Args:
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
-            client_id (str | None): Id of the app client to change (1 to 128 characters, secret). None: the client's.
-            client_name (str | None): A name for the app client (1 to 128 characters).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
+            client_id (str | None): Id of the app client to change (1 to 128 chars, secret). None: bound.
+            client_name (str | None): A name for the app client (1 to 128 chars).
             refresh_token_validity (int | None): How long a refresh token lives, in the unit that TokenValidityUnits
                 gives (0 to 315,360,000).
             access_token_validity (int | None): How long an access token lives, in the unit that TokenValidityUnits
@@ -202,8 +198,7 @@ class AppClientsMethods(OperationCaller):
                 elements).
             logout_urls (Sequence[str] | None): Addresses to which a browser may return after signing out (at most 100
                 elements).
-            default_redirect_uri (str | None): The callback address to use when a request names none (1 to 1,024
-                characters).
+            default_redirect_uri (str | None): The callback address to use when a request names none (1 to 1,024 chars).
             allowed_oauth_flows (Sequence[OAuthFlowType | str] | None): The OAuth grants that the app client may use (at
                 most 3 elements).
             allowed_oauth_scopes (Sequence[str] | None): The OAuth scopes that the app client may ask for (at most 50
@@ -249,9 +244,8 @@ class AppClientsMethods(OperationCaller):
         Returns None. Signed with AWS credentials. Quota UserPoolClientUpdate: 15 a second.
 
         Args:
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
-            client_id (str | None): Id of the app client to delete (1 to 128 characters, secret). None: the client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
+            client_id (str | None): Id of the app client to delete (1 to 128 chars, secret). None: bound.
 
         Raises:
             ConcurrentModificationException, InternalErrorException, InvalidParameterException, NotAuthorizedException,
@@ -270,16 +264,15 @@ class AppClientsMethods(OperationCaller):
         Returns a AddUserPoolClientSecretResponse. Signed with AWS credentials. Quota: none published.
 
         Args:
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
-            client_id (str | None): Id of the app client that gets the secret (1 to 128 characters, secret). None: the
-                client's.
-            client_secret (str | None): A secret of your own choice; generated if left out (24 to 64 characters,
-                secret).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
+            client_id (str | None): Id of the app client that gets the secret (1 to 128 chars, secret). None: bound.
+            client_secret (str | None): A secret of your own choice; generated if left out (24 to 64 chars, secret).
 
         Raises:
             AccessDeniedException, InternalServerException, InvalidParameterException, LimitExceededException,
             ResourceNotFoundException, TooManyRequestsException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. List the secrets; delete a new one whose value never reached
+                you.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_AddUserPoolClientSecret.html
@@ -296,11 +289,9 @@ class AppClientsMethods(OperationCaller):
         Returns a ListUserPoolClientSecretsResponse. Signed with AWS credentials. Quota: none published.
 
         Args:
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
-            client_id (str | None): Id of the app client that holds the secrets (1 to 128 characters, secret). None: the
-                client's.
-            next_token (str | None): The token from the previous page (1 to 131,072 characters).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
+            client_id (str | None): Id of the app client that holds the secrets (1 to 128 chars, secret). None: bound.
+            next_token (str | None): The token from the previous page (1 to 131,072 chars).
 
         Raises:
             InternalServerException, InvalidParameterException, LimitExceededException, ResourceNotFoundException,
@@ -332,11 +323,9 @@ class AppClientsMethods(OperationCaller):
         Returns None. Signed with AWS credentials. Quota: none published.
 
         Args:
-            client_secret_id (str): Id of the secret to delete (1 to 128 characters).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
-            client_id (str | None): Id of the app client whose secret it is (1 to 128 characters, secret). None: the
-                client's.
+            client_secret_id (str): Id of the secret to delete (1 to 128 chars).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
+            client_id (str | None): Id of the app client whose secret it is (1 to 128 chars, secret). None: bound.
 
         Raises:
             InternalServerException, InvalidParameterException, LimitExceededException, ResourceNotFoundException,

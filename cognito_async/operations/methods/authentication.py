@@ -25,14 +25,12 @@ class AuthenticationMethods(OperationCaller):
         Args:
             auth_flow (AuthFlowType | str): The way to sign in, such as USER_PASSWORD_AUTH or USER_SRP_AUTH.
             auth_parameters (Mapping[str, str] | None): The inputs of that way to sign in, such as USERNAME and PASSWORD
-                (secret). None: the client's.
+                (secret). None: bound.
             client_metadata (Mapping[str, str] | None): Keys and values for the user pool's Lambda triggers (secret).
-            client_id (str | None): Id of the app client that makes the call (1 to 128 characters, secret). None: the
-                client's.
+            client_id (str | None): Id of the calling app client (1 to 128 chars, secret). None: bound.
             analytics_metadata (AnalyticsMetadataType | None): The user's Amazon Pinpoint endpoint.
-            user_context_data (UserContextDataType | None): The user's address and device, for threat protection
-                (secret).
-            session (str | None): The session from the previous step (20 to 4,096 characters, secret).
+            user_context_data (UserContextDataType | None): The user's address and device (secret).
+            session (str | None): The session from the previous step (20 to 4,096 chars, secret).
 
         Raises:
             FeatureUnavailableInTierException, ForbiddenException, InternalErrorException,
@@ -42,6 +40,8 @@ class AuthenticationMethods(OperationCaller):
             PasswordResetRequiredException, ResourceNotFoundException, TooManyRequestsException,
             UnexpectedLambdaException, UnsupportedOperationException, UserLambdaValidationException,
             UserNotConfirmedException, UserNotFoundException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Start a new sign-in; the lost one leaves only a session that
+                nobody holds.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_InitiateAuth.html
@@ -64,14 +64,12 @@ class AuthenticationMethods(OperationCaller):
 
         Args:
             challenge_name (ChallengeNameType | str): The challenge being answered, as the previous answer named it.
-            client_id (str | None): Id of the app client that makes the call (1 to 128 characters, secret). None: the
-                client's.
-            session (str | None): The session from the previous step (20 to 4,096 characters, secret).
+            client_id (str | None): Id of the calling app client (1 to 128 chars, secret). None: bound.
+            session (str | None): The session from the previous step (20 to 4,096 chars, secret).
             challenge_responses (Mapping[str, str] | None): The answers to the challenge, with USERNAME among them
-                (secret). None: the client's.
+                (secret). None: bound.
             analytics_metadata (AnalyticsMetadataType | None): The user's Amazon Pinpoint endpoint.
-            user_context_data (UserContextDataType | None): The user's address and device, for threat protection
-                (secret).
+            user_context_data (UserContextDataType | None): The user's address and device (secret).
             client_metadata (Mapping[str, str] | None): Keys and values for the user pool's Lambda triggers (secret).
 
         Raises:
@@ -83,6 +81,8 @@ class AuthenticationMethods(OperationCaller):
             PasswordHistoryPolicyViolationException, PasswordResetRequiredException, ResourceNotFoundException,
             SoftwareTokenMFANotFoundException, TooManyRequestsException, UnexpectedLambdaException,
             UserLambdaValidationException, UserNotConfirmedException, UserNotFoundException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Start a new sign-in, with the new password if the challenge
+                set one.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_RespondToAuthChallenge.html
@@ -105,17 +105,15 @@ class AuthenticationMethods(OperationCaller):
 
         Args:
             auth_flow (AuthFlowType | str): The way to sign in, such as USER_PASSWORD_AUTH or USER_SRP_AUTH.
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
-            client_id (str | None): Id of the app client that makes the call (1 to 128 characters, secret). None: the
-                client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
+            client_id (str | None): Id of the calling app client (1 to 128 chars, secret). None: bound.
             auth_parameters (Mapping[str, str] | None): The inputs of that way to sign in, such as USERNAME and PASSWORD
-                (secret). None: the client's.
+                (secret). None: bound.
             client_metadata (Mapping[str, str] | None): Keys and values for the user pool's Lambda triggers (secret).
             analytics_metadata (AnalyticsMetadataType | None): The user's Amazon Pinpoint endpoint.
             context_data (ContextDataType | None): The user's address, device and request headers, for threat protection
                 (secret).
-            session (str | None): The session from the previous step (20 to 4,096 characters, secret).
+            session (str | None): The session from the previous step (20 to 4,096 chars, secret).
 
         Raises:
             FeatureUnavailableInTierException, InternalErrorException, InvalidEmailRoleAccessPolicyException,
@@ -125,6 +123,8 @@ class AuthenticationMethods(OperationCaller):
             PasswordResetRequiredException, ResourceNotFoundException, TooManyRequestsException,
             UnexpectedLambdaException, UnsupportedOperationException, UserLambdaValidationException,
             UserNotConfirmedException, UserNotFoundException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Start a new sign-in; the lost one leaves only a session that
+                nobody holds.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_AdminInitiateAuth.html
@@ -148,13 +148,11 @@ class AuthenticationMethods(OperationCaller):
 
         Args:
             challenge_name (ChallengeNameType | str): The challenge being answered, as the previous answer named it.
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
-            client_id (str | None): Id of the app client that makes the call (1 to 128 characters, secret). None: the
-                client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
+            client_id (str | None): Id of the calling app client (1 to 128 chars, secret). None: bound.
             challenge_responses (Mapping[str, str] | None): The answers to the challenge, with USERNAME among them
-                (secret). None: the client's.
-            session (str | None): The session from the previous step (20 to 4,096 characters, secret).
+                (secret). None: bound.
+            session (str | None): The session from the previous step (20 to 4,096 chars, secret).
             analytics_metadata (AnalyticsMetadataType | None): The user's Amazon Pinpoint endpoint.
             context_data (ContextDataType | None): The user's address, device and request headers, for threat protection
                 (secret).
@@ -169,6 +167,8 @@ class AuthenticationMethods(OperationCaller):
             ResourceNotFoundException, SoftwareTokenMFANotFoundException, TooManyRequestsException,
             UnexpectedLambdaException, UserLambdaValidationException, UserNotConfirmedException,
             UserNotFoundException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Start a new sign-in, with the new password if the challenge
+                set one.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_AdminRespondToAuthChallenge.html
@@ -190,11 +190,9 @@ class AuthenticationMethods(OperationCaller):
 
         Args:
             refresh_token (str): The refresh token to trade in (secret).
-            client_id (str | None): Id of the app client that makes the call (1 to 128 characters, secret). None: the
-                client's.
-            client_secret (str | None): The app client's secret, if it has one (24 to 64 characters, secret). None: the
-                client's.
-            device_key (str | None): Key of the remembered device that signed in, if there was one (1 to 55 characters).
+            client_id (str | None): Id of the calling app client (1 to 128 chars, secret). None: bound.
+            client_secret (str | None): The app client's secret, if any (24 to 64 chars, secret). None: bound.
+            device_key (str | None): Key of the remembered device that signed in, if there was one (1 to 55 chars).
             client_metadata (Mapping[str, str] | None): Keys and values for the user pool's Lambda triggers (secret).
 
         Raises:
@@ -202,6 +200,8 @@ class AuthenticationMethods(OperationCaller):
             NotAuthorizedException, OperationNotEnabledException, RefreshTokenReuseException,
             ResourceNotFoundException, TooManyRequestsException, UnexpectedLambdaException,
             UserLambdaValidationException, UserNotFoundException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Call again only if rotation is off; else the new refresh
+                token is lost, so sign in.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_GetTokensFromRefreshToken.html
@@ -221,9 +221,8 @@ class AuthenticationMethods(OperationCaller):
         is enough. Quota ClientAuthentication: 150 a second.
 
         Args:
-            client_id (str | None): Id of the app client that makes the call (1 to 128 characters, secret). None: the
-                client's.
-            secret (str | None): One of the app client's secrets (24 to 64 characters, secret). None: the client's.
+            client_id (str | None): Id of the calling app client (1 to 128 chars, secret). None: bound.
+            secret (str | None): One of the app client's secrets (24 to 64 chars, secret). None: bound.
             scopes (Sequence[str] | None): The scopes wanted in the token (at most 50 elements).
             client_metadata (Mapping[str, str] | None): Keys and values for the user pool's Lambda triggers (secret).
 
@@ -252,20 +251,18 @@ class AuthenticationMethods(OperationCaller):
         is enough. Quota: none published.
 
         Args:
-            subject_token (str): The token to trade in (at most 131,072 characters, secret).
+            subject_token (str): The token to trade in (at most 131,072 chars, secret).
             subject_token_type (TokenTypeIdentifierType | str): The kind of the subject token.
-            client_id (str | None): Id of the app client that makes the call (1 to 128 characters, secret). None: the
-                client's.
-            client_secret (str | None): The app client's secret, if it has one (24 to 64 characters, secret). None: the
-                client's.
+            client_id (str | None): Id of the calling app client (1 to 128 chars, secret). None: bound.
+            client_secret (str | None): The app client's secret, if any (24 to 64 chars, secret). None: bound.
             subject_token_provider_name (str | None): The identity provider that issued the subject token, if the pool
-                did not (1 to 32 characters).
-            actor_token (str | None): A token of the service that acts on the subject's behalf (at most 131,072
-                characters, secret).
+                did not (1 to 32 chars).
+            actor_token (str | None): A token of the service that acts on the subject's behalf (at most 131,072 chars,
+                secret).
             actor_token_type (TokenTypeIdentifierType | str | None): The kind of the actor token; needed when there is
                 one.
             actor_token_provider_name (str | None): The identity provider that issued the actor token, if the pool did
-                not (1 to 32 characters).
+                not (1 to 32 chars).
             scopes (Sequence[str] | None): The scopes wanted in the token, out of those of the subject token (at most 50
                 elements).
             audiences (Sequence[str] | None): The service for which the token is meant; not together with Resources (at
@@ -279,6 +276,8 @@ class AuthenticationMethods(OperationCaller):
             ForbiddenException, InternalErrorException, InvalidLambdaResponseException, InvalidParameterException,
             NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException,
             UnexpectedLambdaException, UserLambdaValidationException, UserNotFoundException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Ask again with a fresh subject token; a token issued in vain
+                does no harm.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_GetDerivedToken.html

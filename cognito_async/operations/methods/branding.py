@@ -25,10 +25,8 @@ class BrandingMethods(OperationCaller):
         second.
 
         Args:
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
-            client_id (str | None): Id of the app client that gets the style (1 to 128 characters, secret). None: the
-                client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
+            client_id (str | None): Id of the app client that gets the style (1 to 128 chars, secret). None: bound.
             use_cognito_provided_values (bool | None): Whether to use the default style, without Settings and Assets.
             settings (JsonValue): The style itself, a JSON document.
             assets (Sequence[AssetType] | None): The images of the style, such as logos and backgrounds (at most 40
@@ -38,6 +36,7 @@ class BrandingMethods(OperationCaller):
             ConcurrentModificationException, InternalErrorException, InvalidParameterException, LimitExceededException,
             ManagedLoginBrandingExistsException, NotAuthorizedException, OperationNotEnabledException,
             ResourceNotFoundException, TooManyRequestsException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Look for it with DescribeManagedLoginBrandingByClient.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_CreateManagedLoginBranding.html
@@ -58,8 +57,7 @@ class BrandingMethods(OperationCaller):
 
         Args:
             managed_login_branding_id (str): Id of the style.
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
             return_merged_resources (bool | None): Whether to fill gaps in the style with the defaults.
 
         Raises:
@@ -84,10 +82,8 @@ class BrandingMethods(OperationCaller):
         20 a second.
 
         Args:
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
-            client_id (str | None): Id of the app client that has the style (1 to 128 characters, secret). None: the
-                client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
+            client_id (str | None): Id of the app client that has the style (1 to 128 chars, secret). None: bound.
             return_merged_resources (bool | None): Whether to fill gaps in the style with the defaults.
 
         Raises:
@@ -112,8 +108,7 @@ class BrandingMethods(OperationCaller):
         second.
 
         Args:
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
             managed_login_branding_id (str | None): Id of the style.
             use_cognito_provided_values (bool | None): Whether to use the default style, without Settings and Assets.
             settings (JsonValue): The style itself, a JSON document.
@@ -141,8 +136,7 @@ class BrandingMethods(OperationCaller):
 
         Args:
             managed_login_branding_id (str): Id of the style.
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             ConcurrentModificationException, InternalErrorException, InvalidParameterException, NotAuthorizedException,
@@ -163,10 +157,9 @@ class BrandingMethods(OperationCaller):
         Returns a GetUICustomizationResponse. Signed with AWS credentials. Quota UserPoolResourceRead: 20 a second.
 
         Args:
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
-            client_id (str | None): Id of the app client to look up; the default for all if left out (1 to 128
-                characters, secret). None: the client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
+            client_id (str | None): Id of the app client to look up; the default for all if left out (1 to 128 chars,
+                secret). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -186,11 +179,10 @@ class BrandingMethods(OperationCaller):
         Returns a SetUICustomizationResponse. Signed with AWS credentials. Quota UserPoolResourceUpdate: 15 a second.
 
         Args:
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
-            client_id (str | None): Id of the app client to style, or ALL for the default (1 to 128 characters, secret).
-                None: the client's.
-            css (str | None): The style sheet of the hosted pages (at most 131,072 characters).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
+            client_id (str | None): Id of the app client to style, or ALL for the default (1 to 128 chars, secret).
+                None: bound.
+            css (str | None): The style sheet of the hosted pages (at most 131,072 chars).
             image_file (bytes | None): The logo, as bytes (at most 131,072 bytes).
 
         Raises:
@@ -213,9 +205,8 @@ class BrandingMethods(OperationCaller):
         Returns a CreateUserPoolDomainResponse. Signed with AWS credentials. Quota UserPoolResourceUpdate: 15 a second.
 
         Args:
-            domain (str): The wanted domain: a prefix, or the full name of a domain of your own (1 to 63 characters).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            domain (str): The wanted domain: a prefix, or the full name of a domain of your own (1 to 63 chars).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
             managed_login_version (int | None): The look of the pages: 1 is the classic hosted UI, 2 is managed login.
             custom_domain_config (CustomDomainConfigType | None): The certificate of a domain of your own.
             routing (RoutingType | None): Where requests go when the first region fails.
@@ -224,6 +215,7 @@ class BrandingMethods(OperationCaller):
             ConcurrentModificationException, FeatureUnavailableInTierException, InternalErrorException,
             InvalidParameterException, LimitExceededException, NotAuthorizedException, OperationNotEnabledException,
             ResourceNotFoundException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Look for the domain with DescribeUserPoolDomain.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_CreateUserPoolDomain.html
@@ -239,7 +231,7 @@ class BrandingMethods(OperationCaller):
         Returns a DescribeUserPoolDomainResponse. Signed with AWS credentials. Quota UserPoolResourceRead: 20 a second.
 
         Args:
-            domain (str): The domain: a prefix, or the full name of a domain of your own (1 to 63 characters).
+            domain (str): The domain: a prefix, or the full name of a domain of your own (1 to 63 chars).
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -259,9 +251,8 @@ class BrandingMethods(OperationCaller):
         Returns a UpdateUserPoolDomainResponse. Signed with AWS credentials. Quota UserPoolResourceUpdate: 15 a second.
 
         Args:
-            domain (str): The domain: a prefix, or the full name of a domain of your own (1 to 63 characters).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            domain (str): The domain: a prefix, or the full name of a domain of your own (1 to 63 chars).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
             managed_login_version (int | None): The look of the pages: 1 is the classic hosted UI, 2 is managed login.
             custom_domain_config (CustomDomainConfigType | None): The certificate of a domain of your own.
             routing (RoutingType | None): Where requests go when the first region fails.
@@ -270,6 +261,7 @@ class BrandingMethods(OperationCaller):
             ConcurrentModificationException, FeatureUnavailableInTierException, InternalErrorException,
             InvalidParameterException, NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
             TooManyRequestsException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Compare the settings that DescribeUserPoolDomain returns.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_UpdateUserPoolDomain.html
@@ -285,13 +277,13 @@ class BrandingMethods(OperationCaller):
         Returns None. Signed with AWS credentials. Quota UserPoolResourceUpdate: 15 a second.
 
         Args:
-            domain (str): The domain: a prefix, or the full name of a domain of your own (1 to 63 characters).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            domain (str): The domain: a prefix, or the full name of a domain of your own (1 to 63 chars).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             ConcurrentModificationException, InternalErrorException, InvalidParameterException, NotAuthorizedException,
             OperationNotEnabledException, ResourceNotFoundException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Look for the domain with DescribeUserPoolDomain.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_DeleteUserPoolDomain.html
@@ -310,16 +302,15 @@ class BrandingMethods(OperationCaller):
             terms_name (str): The kind of legal document: terms-of-use or privacy-policy.
             terms_source (TermsSourceType | str): How the document is given; only LINK so far.
             enforcement (TermsEnforcementType | str): How the terms bind the user; only NONE so far.
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
-            client_id (str | None): Id of the app client that shows the document (1 to 128 characters, secret). None:
-                the client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
+            client_id (str | None): Id of the app client that shows the document (1 to 128 chars, secret). None: bound.
             links (Mapping[str, str] | None): Languages, each with the address of the document in it (1 to 13 entries).
 
         Raises:
             ConcurrentModificationException, InternalErrorException, InvalidParameterException, LimitExceededException,
             NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException, TermsExistsException,
             TooManyRequestsException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Look for the document with DescribeTermsByClient.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_CreateTerms.html
@@ -336,8 +327,7 @@ class BrandingMethods(OperationCaller):
 
         Args:
             terms_id (str): Id of the legal document.
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -357,10 +347,8 @@ class BrandingMethods(OperationCaller):
 
         Args:
             terms_name (str): The kind of legal document: terms-of-use or privacy-policy.
-            client_id (str | None): Id of the app client that shows the document (1 to 128 characters, secret). None:
-                the client's.
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            client_id (str | None): Id of the app client that shows the document (1 to 128 chars, secret). None: bound.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -381,10 +369,9 @@ class BrandingMethods(OperationCaller):
         Returns a ListTermsResponse. Signed with AWS credentials. Quota: none published.
 
         Args:
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
             max_results (int | None): The most items to return at once (1 to 60).
-            next_token (str | None): The token from the previous page (at most 131,072 characters).
+            next_token (str | None): The token from the previous page (at most 131,072 chars).
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -419,8 +406,7 @@ class BrandingMethods(OperationCaller):
 
         Args:
             terms_id (str): Id of the legal document.
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
             terms_name (str | None): The kind of legal document: terms-of-use or privacy-policy.
             terms_source (TermsSourceType | str | None): How the document is given; only LINK so far.
             enforcement (TermsEnforcementType | str | None): How the terms bind the user; only NONE so far.
@@ -446,8 +432,7 @@ class BrandingMethods(OperationCaller):
 
         Args:
             terms_id (str): Id of the legal document.
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             ConcurrentModificationException, InternalErrorException, InvalidParameterException, NotAuthorizedException,

@@ -25,12 +25,11 @@ class FederationMethods(OperationCaller):
         second.
 
         Args:
-            provider_name (str): A name for the identity provider (1 to 32 characters).
+            provider_name (str): A name for the identity provider (1 to 32 chars).
             provider_type (IdentityProviderTypeType | str): The kind of provider, such as SAML, OIDC or Google.
             provider_details (Mapping[str, str]): The provider's own settings, such as its client id and secret
                 (secret).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
             attribute_mapping (Mapping[str, str] | None): User pool attributes, each with the provider's attribute that
                 fills it.
             idp_identifiers (Sequence[str] | None): Short names that lead to the provider, such as email domains (at
@@ -41,6 +40,7 @@ class FederationMethods(OperationCaller):
         Raises:
             DuplicateProviderException, InternalErrorException, InvalidParameterException, LimitExceededException,
             NotAuthorizedException, ResourceNotFoundException, TooManyRequestsException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Look for the provider with DescribeIdentityProvider.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_CreateIdentityProvider.html
@@ -60,9 +60,8 @@ class FederationMethods(OperationCaller):
         second.
 
         Args:
-            provider_name (str): Name of the identity provider (1 to 32 characters).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            provider_name (str): Name of the identity provider (1 to 32 chars).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, ResourceNotFoundException,
@@ -84,9 +83,8 @@ class FederationMethods(OperationCaller):
         second.
 
         Args:
-            idp_identifier (str): An identifier of the provider, such as an email domain (1 to 40 characters).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            idp_identifier (str): An identifier of the provider, such as an email domain (1 to 40 chars).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, ResourceNotFoundException,
@@ -107,10 +105,9 @@ class FederationMethods(OperationCaller):
         Returns a ListIdentityProvidersResponse. Signed with AWS credentials. Quota UserPoolResourceRead: 20 a second.
 
         Args:
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
             max_results (int | None): The most items to return at once (0 to 60).
-            next_token (str | None): The token from the previous page (at least 1 characters).
+            next_token (str | None): The token from the previous page (at least 1 chars).
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, ResourceNotFoundException,
@@ -145,9 +142,8 @@ class FederationMethods(OperationCaller):
         second.
 
         Args:
-            provider_name (str): Name of the identity provider (1 to 32 characters).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            provider_name (str): Name of the identity provider (1 to 32 chars).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
             provider_details (Mapping[str, str] | None): The provider's own settings, such as its client id and secret
                 (secret).
             attribute_mapping (Mapping[str, str] | None): User pool attributes, each with the provider's attribute that
@@ -176,9 +172,8 @@ class FederationMethods(OperationCaller):
         Returns None. Signed with AWS credentials. Quota UserPoolResourceUpdate: 15 a second.
 
         Args:
-            provider_name (str): Name of the identity provider (1 to 32 characters).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            provider_name (str): Name of the identity provider (1 to 32 chars).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             ConcurrentModificationException, InternalErrorException, InvalidParameterException, NotAuthorizedException,
@@ -199,15 +194,15 @@ class FederationMethods(OperationCaller):
         Returns a CreateResourceServerResponse. Signed with AWS credentials. Quota UserPoolResourceUpdate: 15 a second.
 
         Args:
-            identifier (str): An identifier for the resource server, often an address (1 to 256 characters).
-            name (str): A name for the resource server (1 to 256 characters).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            identifier (str): An identifier for the resource server, often an address (1 to 256 chars).
+            name (str): A name for the resource server (1 to 256 chars).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
             scopes (Sequence[ResourceServerScopeType] | None): The scopes that the API offers (at most 100 elements).
 
         Raises:
             InternalErrorException, InvalidParameterException, LimitExceededException, NotAuthorizedException,
             OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Look for the identifier with DescribeResourceServer.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_CreateResourceServer.html
@@ -224,9 +219,8 @@ class FederationMethods(OperationCaller):
         Returns a DescribeResourceServerResponse. Signed with AWS credentials. Quota UserPoolResourceRead: 20 a second.
 
         Args:
-            identifier (str): Identifier of the resource server, often an address (1 to 256 characters).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            identifier (str): Identifier of the resource server, often an address (1 to 256 chars).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -245,10 +239,9 @@ class FederationMethods(OperationCaller):
         Returns a ListResourceServersResponse. Signed with AWS credentials. Quota UserPoolResourceRead: 20 a second.
 
         Args:
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
             max_results (int | None): The most items to return at once (1 to 50).
-            next_token (str | None): The token from the previous page (at least 1 characters).
+            next_token (str | None): The token from the previous page (at least 1 chars).
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -281,10 +274,9 @@ class FederationMethods(OperationCaller):
         Returns a UpdateResourceServerResponse. Signed with AWS credentials. Quota UserPoolResourceUpdate: 15 a second.
 
         Args:
-            identifier (str): Identifier of the resource server, often an address (1 to 256 characters).
-            name (str): A name for the resource server (1 to 256 characters).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            identifier (str): Identifier of the resource server, often an address (1 to 256 chars).
+            name (str): A name for the resource server (1 to 256 chars).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
             scopes (Sequence[ResourceServerScopeType] | None): The scopes that the API offers, all of them (at most 100
                 elements).
 
@@ -305,9 +297,8 @@ class FederationMethods(OperationCaller):
         Returns None. Signed with AWS credentials. Quota UserPoolResourceUpdate: 15 a second.
 
         Args:
-            identifier (str): Identifier of the resource server, often an address (1 to 256 characters).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            identifier (str): Identifier of the resource server, often an address (1 to 256 chars).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,

@@ -20,17 +20,17 @@ class GroupsMethods(OperationCaller):
         Returns a CreateGroupResponse. Signed with AWS credentials. Quota UserPoolResourceUpdate: 15 a second.
 
         Args:
-            group_name (str): A name for the group (1 to 128 characters).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
-            description (str | None): A description of the group (at most 2,048 characters).
-            role_arn (str | None): ARN of the IAM role that members may take on (20 to 2,048 characters).
+            group_name (str): A name for the group (1 to 128 chars).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
+            description (str | None): A description of the group (at most 2,048 chars).
+            role_arn (str | None): ARN of the IAM role that members may take on (20 to 2,048 chars).
             precedence (int | None): Rank of the group; the lowest number wins (at least 0).
 
         Raises:
             GroupExistsException, InternalErrorException, InvalidParameterException, LimitExceededException,
             NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
             TooManyRequestsException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Look for the group with GetGroup.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_CreateGroup.html
@@ -46,9 +46,8 @@ class GroupsMethods(OperationCaller):
         Returns a GetGroupResponse. Signed with AWS credentials. Quota UserPoolResourceRead: 20 a second.
 
         Args:
-            group_name (str): Name of the group (1 to 128 characters).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            group_name (str): Name of the group (1 to 128 chars).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -67,10 +66,9 @@ class GroupsMethods(OperationCaller):
         Returns a ListGroupsResponse. Signed with AWS credentials. Quota UserPoolResourceRead: 20 a second.
 
         Args:
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
             limit (int | None): The most items to return at once (0 to 60).
-            next_token (str | None): The token from the previous page (1 to 131,072 characters).
+            next_token (str | None): The token from the previous page (1 to 131,072 chars).
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -101,11 +99,10 @@ class GroupsMethods(OperationCaller):
         Returns a UpdateGroupResponse. Signed with AWS credentials. Quota UserPoolResourceUpdate: 15 a second.
 
         Args:
-            group_name (str): Name of the group (1 to 128 characters).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
-            description (str | None): A description of the group (at most 2,048 characters).
-            role_arn (str | None): ARN of the IAM role that members may take on (20 to 2,048 characters).
+            group_name (str): Name of the group (1 to 128 chars).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
+            description (str | None): A description of the group (at most 2,048 chars).
+            role_arn (str | None): ARN of the IAM role that members may take on (20 to 2,048 chars).
             precedence (int | None): Rank of the group; the lowest number wins (at least 0).
 
         Raises:
@@ -126,10 +123,9 @@ class GroupsMethods(OperationCaller):
         Returns None. Signed with AWS credentials. Quota UserUpdate: 25 a second.
 
         Args:
-            username (str): The user's name, or an alias that the user pool accepts (1 to 128 characters, secret).
-            group_name (str): Name of the group (1 to 128 characters).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            username (str): The user's name, or an alias that the user pool accepts (1 to 128 chars, secret).
+            group_name (str): Name of the group (1 to 128 chars).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -151,11 +147,10 @@ class GroupsMethods(OperationCaller):
         Returns a AdminListGroupsForUserResponse. Signed with AWS credentials. Quota UserResourceRead: 50 a second.
 
         Args:
-            username (str): The user's name, or an alias that the user pool accepts (1 to 128 characters, secret).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            username (str): The user's name, or an alias that the user pool accepts (1 to 128 chars, secret).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
             limit (int | None): The most items to return at once (0 to 60).
-            next_token (str | None): The token from the previous page (1 to 131,072 characters).
+            next_token (str | None): The token from the previous page (1 to 131,072 chars).
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -188,11 +183,10 @@ class GroupsMethods(OperationCaller):
         Returns a ListUsersInGroupResponse. Signed with AWS credentials. Quota UserList: 30 a second.
 
         Args:
-            group_name (str): Name of the group (1 to 128 characters).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            group_name (str): Name of the group (1 to 128 chars).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
             limit (int | None): The most items to return at once (0 to 60).
-            next_token (str | None): The token from the previous page (1 to 131,072 characters).
+            next_token (str | None): The token from the previous page (1 to 131,072 chars).
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -224,10 +218,9 @@ class GroupsMethods(OperationCaller):
         Returns None. Signed with AWS credentials. Quota UserUpdate: 25 a second.
 
         Args:
-            username (str): The user's name, or an alias that the user pool accepts (1 to 128 characters, secret).
-            group_name (str): Name of the group (1 to 128 characters).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            username (str): The user's name, or an alias that the user pool accepts (1 to 128 chars, secret).
+            group_name (str): Name of the group (1 to 128 chars).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -246,9 +239,8 @@ class GroupsMethods(OperationCaller):
         Returns None. Signed with AWS credentials. Quota UserPoolResourceUpdate: 15 a second.
 
         Args:
-            group_name (str): Name of the group (1 to 128 characters).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            group_name (str): Name of the group (1 to 128 chars).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,

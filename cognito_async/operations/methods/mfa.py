@@ -25,12 +25,14 @@ class MfaMethods(OperationCaller):
         Args:
             access_token (str | None): The signed-in user's access token; this or a session is needed (secret).
             session (str | None): The session from an MFA_SETUP challenge; this or an access token is needed (20 to
-                4,096 characters, secret).
+                4,096 chars, secret).
 
         Raises:
             ConcurrentModificationException, ForbiddenException, InternalErrorException, InvalidParameterException,
             NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
             SoftwareTokenMFANotFoundException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Call again with an access token or a new session; only the
+                newest secret counts.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_AssociateSoftwareToken.html
@@ -47,12 +49,11 @@ class MfaMethods(OperationCaller):
         second.
 
         Args:
-            user_code (str): The code that the authenticator app shows (6 to 6 characters, secret).
+            user_code (str): The code that the authenticator app shows (6 to 6 chars, secret).
             access_token (str | None): The signed-in user's access token; this or a session is needed (secret).
             session (str | None): The session from AssociateSoftwareToken; this or an access token is needed (20 to
-                4,096 characters, secret).
-            friendly_device_name (str | None): A name for the device with the authenticator app (at most 131,072
-                characters).
+                4,096 chars, secret).
+            friendly_device_name (str | None): A name for the device with the authenticator app (at most 131,072 chars).
 
         Raises:
             CodeMismatchException, EnableSoftwareTokenMFAException, ForbiddenException, InternalErrorException,
@@ -60,6 +61,8 @@ class MfaMethods(OperationCaller):
             NotAuthorizedException, OperationNotEnabledException, PasswordResetRequiredException,
             ResourceNotFoundException, SoftwareTokenMFANotFoundException, TooManyRequestsException,
             UserNotConfirmedException, UserNotFoundException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Choose it with SetUserMFAPreference, which is refused until a
+                token is verified.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_VerifySoftwareToken.html
@@ -153,6 +156,7 @@ class MfaMethods(OperationCaller):
             TooManyRequestsException, WebAuthnChallengeNotFoundException, WebAuthnClientMismatchException,
             WebAuthnCredentialNotSupportedException, WebAuthnNotEnabledException, WebAuthnOriginNotAllowedException,
             WebAuthnRelyingPartyMismatchException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Look for the passkey with ListWebAuthnCredentials.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_CompleteWebAuthnRegistration.html
@@ -168,7 +172,7 @@ class MfaMethods(OperationCaller):
 
         Args:
             access_token (str): The signed-in user's access token (secret).
-            next_token (str | None): The token from the previous page (1 to 131,072 characters).
+            next_token (str | None): The token from the previous page (1 to 131,072 chars).
             max_results (int | None): The most items to return at once (0 to 20).
 
         Raises:
@@ -201,7 +205,7 @@ class MfaMethods(OperationCaller):
 
         Args:
             access_token (str): The signed-in user's access token (secret).
-            credential_id (str): Id of the passkey to delete (at most 131,072 characters).
+            credential_id (str): Id of the passkey to delete (at most 131,072 chars).
 
         Raises:
             ForbiddenException, InternalErrorException, InvalidParameterException, LimitExceededException,
@@ -224,15 +228,14 @@ class MfaMethods(OperationCaller):
         Returns None. Signed with AWS credentials. Quota UserResourceUpdate: 25 a second.
 
         Args:
-            username (str): The user's name, or an alias that the user pool accepts (1 to 128 characters, secret).
+            username (str): The user's name, or an alias that the user pool accepts (1 to 128 chars, secret).
             sms_mfa_settings (SMSMfaSettingsType | None): Whether SMS codes are on for the user, and preferred.
             software_token_mfa_settings (SoftwareTokenMfaSettingsType | None): Whether the authenticator app is on for
                 the user, and preferred.
             email_mfa_settings (EmailMfaSettingsType | None): Whether email codes are on for the user, and preferred.
             web_authn_mfa_settings (WebAuthnMfaSettingsType | None): Whether the user's passkey counts as a second
                 factor.
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -256,9 +259,8 @@ class MfaMethods(OperationCaller):
         Returns a AdminGetUserAuthFactorsResponse. Signed with AWS credentials. Quota UserRead: 120 a second.
 
         Args:
-            username (str): The user's name, or an alias that the user pool accepts (1 to 128 characters, secret).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            username (str): The user's name, or an alias that the user pool accepts (1 to 128 chars, secret).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -275,9 +277,8 @@ class MfaMethods(OperationCaller):
         Returns None. Signed with AWS credentials. Quota UserResourceUpdate: 25 a second.
 
         Args:
-            username (str): The user's name, or an alias that the user pool accepts (1 to 128 characters, secret).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            username (str): The user's name, or an alias that the user pool accepts (1 to 128 chars, secret).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -316,10 +317,9 @@ class MfaMethods(OperationCaller):
         Returns None. Signed with AWS credentials. Quota UserResourceUpdate: 25 a second.
 
         Args:
-            username (str): The user's name, or an alias that the user pool accepts (1 to 128 characters, secret).
+            username (str): The user's name, or an alias that the user pool accepts (1 to 128 chars, secret).
             mfa_options (Sequence[MFAOptionType]): Where to send SMS codes.
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -343,10 +343,10 @@ class MfaMethods(OperationCaller):
 
         Args:
             access_token (str): The signed-in user's access token (secret).
-            device_key (str): Key of the new device, from the sign-in's NewDeviceMetadata (1 to 55 characters).
+            device_key (str): Key of the new device, from the sign-in's NewDeviceMetadata (1 to 55 chars).
             device_secret_verifier_config (DeviceSecretVerifierConfigType | None): The verifier and the salt of the
                 device's own password.
-            device_name (str | None): A name for the device (1 to 1,024 characters).
+            device_name (str | None): A name for the device (1 to 1,024 chars).
 
         Raises:
             DeviceKeyExistsException, ForbiddenException, InternalErrorException, InvalidLambdaResponseException,
@@ -354,6 +354,7 @@ class MfaMethods(OperationCaller):
             NotAuthorizedException, OperationNotEnabledException, PasswordResetRequiredException,
             ResourceNotFoundException, TooManyRequestsException, UserNotConfirmedException, UserNotFoundException,
             UsernameExistsException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Look for the device with GetDevice.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ConfirmDevice.html
@@ -369,7 +370,7 @@ class MfaMethods(OperationCaller):
         Returns None. Unsigned: needs no AWS credentials. Quota UserResourceUpdate: 25 a second.
 
         Args:
-            device_key (str): Key of the device (1 to 55 characters).
+            device_key (str): Key of the device (1 to 55 chars).
             access_token (str | None): The signed-in user's access token (secret).
 
         Raises:
@@ -389,7 +390,7 @@ class MfaMethods(OperationCaller):
         Returns a GetDeviceResponse. Unsigned: needs no AWS credentials. Quota UserResourceRead: 50 a second.
 
         Args:
-            device_key (str): Key of the device (1 to 55 characters).
+            device_key (str): Key of the device (1 to 55 chars).
             access_token (str | None): The signed-in user's access token (secret).
 
         Raises:
@@ -413,7 +414,7 @@ class MfaMethods(OperationCaller):
         Args:
             access_token (str): The signed-in user's access token (secret).
             limit (int | None): The most items to return at once (0 to 60).
-            pagination_token (str | None): The token from the previous page (at least 1 characters).
+            pagination_token (str | None): The token from the previous page (at least 1 chars).
 
         Raises:
             ForbiddenException, InternalErrorException, InvalidParameterException,
@@ -449,7 +450,7 @@ class MfaMethods(OperationCaller):
 
         Args:
             access_token (str): The signed-in user's access token (secret).
-            device_key (str): Key of the device (1 to 55 characters).
+            device_key (str): Key of the device (1 to 55 chars).
             device_remembered_status (DeviceRememberedStatusType | str | None): Whether the device counts as trusted:
                 remembered or not_remembered.
 
@@ -472,10 +473,9 @@ class MfaMethods(OperationCaller):
         Returns None. Signed with AWS credentials. Quota UserResourceUpdate: 25 a second.
 
         Args:
-            username (str): The user's name, or an alias that the user pool accepts (1 to 128 characters, secret).
-            device_key (str): Key of the device (1 to 55 characters).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            username (str): The user's name, or an alias that the user pool accepts (1 to 128 chars, secret).
+            device_key (str): Key of the device (1 to 55 chars).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, InvalidUserPoolConfigurationException,
@@ -497,10 +497,9 @@ class MfaMethods(OperationCaller):
         Returns a AdminGetDeviceResponse. Signed with AWS credentials. Quota UserResourceRead: 50 a second.
 
         Args:
-            device_key (str): Key of the device (1 to 55 characters).
-            username (str): The user's name, or an alias that the user pool accepts (1 to 128 characters, secret).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            device_key (str): Key of the device (1 to 55 chars).
+            username (str): The user's name, or an alias that the user pool accepts (1 to 128 chars, secret).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, InvalidUserPoolConfigurationException,
@@ -523,11 +522,10 @@ class MfaMethods(OperationCaller):
         Returns a AdminListDevicesResponse. Signed with AWS credentials. Quota UserResourceRead: 50 a second.
 
         Args:
-            username (str): The user's name, or an alias that the user pool accepts (1 to 128 characters, secret).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            username (str): The user's name, or an alias that the user pool accepts (1 to 128 chars, secret).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
             limit (int | None): The most items to return at once (0 to 60).
-            pagination_token (str | None): The token from the previous page (at least 1 characters).
+            pagination_token (str | None): The token from the previous page (at least 1 chars).
 
         Raises:
             InternalErrorException, InvalidParameterException, InvalidUserPoolConfigurationException,
@@ -561,10 +559,9 @@ class MfaMethods(OperationCaller):
         Returns None. Signed with AWS credentials. Quota UserResourceUpdate: 25 a second.
 
         Args:
-            username (str): The user's name, or an alias that the user pool accepts (1 to 128 characters, secret).
-            device_key (str): Key of the device (1 to 55 characters).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            username (str): The user's name, or an alias that the user pool accepts (1 to 128 chars, secret).
+            device_key (str): Key of the device (1 to 55 chars).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
             device_remembered_status (DeviceRememberedStatusType | str | None): Whether the device counts as trusted:
                 remembered or not_remembered.
 

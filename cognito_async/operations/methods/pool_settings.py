@@ -19,8 +19,7 @@ class PoolSettingsMethods(OperationCaller):
         Returns a GetUserPoolMfaConfigResponse. Signed with AWS credentials. Quota UserPoolResourceRead: 20 a second.
 
         Args:
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, ResourceNotFoundException,
@@ -43,14 +42,12 @@ class PoolSettingsMethods(OperationCaller):
         Returns a SetUserPoolMfaConfigResponse. Signed with AWS credentials. Quota UserPoolResourceUpdate: 15 a second.
 
         Args:
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
             sms_mfa_configuration (SmsMfaConfigType | None): The SMS that carries a sign-in code, and how it is sent.
             software_token_mfa_configuration (SoftwareTokenMfaConfigType | None): Whether authenticator apps may be
                 used.
             email_mfa_configuration (EmailMfaConfigType | None): The email that carries a sign-in code.
-            mfa_configuration (UserPoolMfaType | str | None): Whether a second factor is OFF, OPTIONAL or ON for
-                everybody.
+            mfa_configuration (UserPoolMfaType | str | None): Whether MFA is OFF, OPTIONAL or ON.
             web_authn_configuration (WebAuthnConfigurationType | None): The passkey settings of the user pool.
 
         Raises:
@@ -77,8 +74,7 @@ class PoolSettingsMethods(OperationCaller):
         Returns a GetLogDeliveryConfigurationResponse. Signed with AWS credentials. Quota: none published.
 
         Args:
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, ResourceNotFoundException,
@@ -98,8 +94,7 @@ class PoolSettingsMethods(OperationCaller):
 
         Args:
             log_configurations (Sequence[LogConfigurationType]): The logs to send, and where (at most 2 elements).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             FeatureUnavailableInTierException, InternalErrorException, InvalidParameterException,
@@ -118,8 +113,7 @@ class PoolSettingsMethods(OperationCaller):
         Returns a GetSigningCertificateResponse. Signed with AWS credentials. Quota UserPoolResourceRead: 20 a second.
 
         Args:
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, OperationNotEnabledException,
@@ -138,15 +132,15 @@ class PoolSettingsMethods(OperationCaller):
         Returns a CreateUserPoolReplicaResponse. Signed with AWS credentials. Quota: none published.
 
         Args:
-            region_name (str): The region to replicate to (5 to 32 characters).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            region_name (str): The region to replicate to (5 to 32 chars).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
             user_pool_tags (Mapping[str, str] | None): Tags for the replica, each a key and a value.
 
         Raises:
             FeatureUnavailableInTierException, InternalErrorException, InvalidParameterException,
             LimitExceededException, NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
             TooManyRequestsException, UserPoolTaggingException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Look for the region with ListUserPoolReplicas.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_CreateUserPoolReplica.html
@@ -163,10 +157,9 @@ class PoolSettingsMethods(OperationCaller):
         Returns a UpdateUserPoolReplicaResponse. Signed with AWS credentials. Quota: none published.
 
         Args:
-            region_name (str): Region of the replica (5 to 32 characters).
+            region_name (str): Region of the replica (5 to 32 chars).
             status (UpdateReplicaStatusType | str): The wanted state: ACTIVE or INACTIVE.
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -187,13 +180,13 @@ class PoolSettingsMethods(OperationCaller):
         Returns a DeleteUserPoolReplicaResponse. Signed with AWS credentials. Quota: none published.
 
         Args:
-            region_name (str): Region of the replica (5 to 32 characters).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            region_name (str): Region of the replica (5 to 32 chars).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
             ResourceNotFoundException, TooManyRequestsException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Look for the region with ListUserPoolReplicas.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_DeleteUserPoolReplica.html
@@ -208,9 +201,8 @@ class PoolSettingsMethods(OperationCaller):
         Returns a ListUserPoolReplicasResponse. Signed with AWS credentials. Quota: none published.
 
         Args:
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
-            next_token (str | None): The token from the previous page (at least 1 characters).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
+            next_token (str | None): The token from the previous page (at least 1 chars).
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -238,7 +230,7 @@ class PoolSettingsMethods(OperationCaller):
         Returns None. Signed with AWS credentials. Quota UserPoolResourceUpdate: 15 a second.
 
         Args:
-            resource_arn (str): ARN of the user pool (20 to 2,048 characters).
+            resource_arn (str): ARN of the user pool (20 to 2,048 chars).
             tags (Mapping[str, str]): The tags to put on, each a key and a value.
 
         Raises:
@@ -256,7 +248,7 @@ class PoolSettingsMethods(OperationCaller):
         Returns None. Signed with AWS credentials. Quota UserPoolResourceUpdate: 15 a second.
 
         Args:
-            resource_arn (str): ARN of the user pool (20 to 2,048 characters).
+            resource_arn (str): ARN of the user pool (20 to 2,048 chars).
             tag_keys (Sequence[str]): Keys of the tags to remove.
 
         Raises:
@@ -274,7 +266,7 @@ class PoolSettingsMethods(OperationCaller):
         Returns a ListTagsForResourceResponse. Signed with AWS credentials. Quota UserPoolResourceRead: 20 a second.
 
         Args:
-            resource_arn (str): ARN of the user pool (20 to 2,048 characters).
+            resource_arn (str): ARN of the user pool (20 to 2,048 chars).
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,

@@ -24,20 +24,17 @@ class SelfServiceMethods(OperationCaller):
         Returns a SignUpResponse. Unsigned: needs no AWS credentials. Quota UserCreation: 50 a second.
 
         Args:
-            username (str): A name for the user; an email address or phone number in some user pools (1 to 128
-                characters, secret).
-            client_id (str | None): Id of the app client that makes the call (1 to 128 characters, secret). None: the
-                client's.
-            secret_hash (str | None): Keyed hash for app clients that have a secret (1 to 128 characters, secret). None:
-                computed if the client has a secret.
+            username (str): A name for the user; an email address or phone number in some user pools (1 to 128 chars,
+                secret).
+            client_id (str | None): Id of the calling app client (1 to 128 chars, secret). None: bound.
+            secret_hash (str | None): Keyed hash, from the app client's secret (1 to 128 chars, secret). None: computed.
             password (str | None): The user's password; needless where the user pool signs in without one (at most 256
-                characters, secret).
+                chars, secret).
             user_attributes (Sequence[AttributeType] | None): The attributes to set.
             validation_data (Sequence[AttributeType] | None): Attributes for the sign-up Lambda trigger that are not
                 stored.
             analytics_metadata (AnalyticsMetadataType | None): The user's Amazon Pinpoint endpoint.
-            user_context_data (UserContextDataType | None): The user's address and device, for threat protection
-                (secret).
+            user_context_data (UserContextDataType | None): The user's address and device (secret).
             client_metadata (Mapping[str, str] | None): Keys and values for the user pool's Lambda triggers (secret).
 
         Raises:
@@ -47,6 +44,8 @@ class SelfServiceMethods(OperationCaller):
             LimitExceededException, NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
             TooManyRequestsException, UnexpectedLambdaException, UserLambdaValidationException,
             UsernameExistsException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Look for the user with AdminGetUser, or ask whether a code
+                arrived.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_SignUp.html
@@ -68,18 +67,15 @@ class SelfServiceMethods(OperationCaller):
         Returns a ConfirmSignUpResponse. Unsigned: needs no AWS credentials. Quota UserCreation: 50 a second.
 
         Args:
-            username (str): The user's name, or an alias that the user pool accepts (1 to 128 characters, secret).
-            confirmation_code (str): The code sent to the user (1 to 2,048 characters, secret).
-            client_id (str | None): Id of the app client that makes the call (1 to 128 characters, secret). None: the
-                client's.
-            secret_hash (str | None): Keyed hash for app clients that have a secret (1 to 128 characters, secret). None:
-                computed if the client has a secret.
+            username (str): The user's name, or an alias that the user pool accepts (1 to 128 chars, secret).
+            confirmation_code (str): The code sent to the user (1 to 2,048 chars, secret).
+            client_id (str | None): Id of the calling app client (1 to 128 chars, secret). None: bound.
+            secret_hash (str | None): Keyed hash, from the app client's secret (1 to 128 chars, secret). None: computed.
             force_alias_creation (bool | None): Whether to take an email address or phone number over from another user.
             analytics_metadata (AnalyticsMetadataType | None): The user's Amazon Pinpoint endpoint.
-            user_context_data (UserContextDataType | None): The user's address and device, for threat protection
-                (secret).
+            user_context_data (UserContextDataType | None): The user's address and device (secret).
             client_metadata (Mapping[str, str] | None): Keys and values for the user pool's Lambda triggers (secret).
-            session (str | None): The session from SignUp, to sign in straight away (20 to 4,096 characters, secret).
+            session (str | None): The session from SignUp, to sign in straight away (20 to 4,096 chars, secret).
 
         Raises:
             AliasExistsException, CodeMismatchException, ExpiredCodeException, ForbiddenException,
@@ -87,6 +83,8 @@ class SelfServiceMethods(OperationCaller):
             NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
             TooManyFailedAttemptsException, TooManyRequestsException, UnexpectedLambdaException,
             UserLambdaValidationException, UserNotFoundException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Sign in: UserNotConfirmedException means that it was not
+                applied.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ConfirmSignUp.html
@@ -108,13 +106,10 @@ class SelfServiceMethods(OperationCaller):
         second.
 
         Args:
-            username (str): The user's name, or an alias that the user pool accepts (1 to 128 characters, secret).
-            client_id (str | None): Id of the app client that makes the call (1 to 128 characters, secret). None: the
-                client's.
-            secret_hash (str | None): Keyed hash for app clients that have a secret (1 to 128 characters, secret). None:
-                computed if the client has a secret.
-            user_context_data (UserContextDataType | None): The user's address and device, for threat protection
-                (secret).
+            username (str): The user's name, or an alias that the user pool accepts (1 to 128 chars, secret).
+            client_id (str | None): Id of the calling app client (1 to 128 chars, secret). None: bound.
+            secret_hash (str | None): Keyed hash, from the app client's secret (1 to 128 chars, secret). None: computed.
+            user_context_data (UserContextDataType | None): The user's address and device (secret).
             analytics_metadata (AnalyticsMetadataType | None): The user's Amazon Pinpoint endpoint.
             client_metadata (Mapping[str, str] | None): Keys and values for the user pool's Lambda triggers (secret).
 
@@ -124,6 +119,7 @@ class SelfServiceMethods(OperationCaller):
             InvalidSmsRoleAccessPolicyException, InvalidSmsRoleTrustRelationshipException, LimitExceededException,
             NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException,
             UnexpectedLambdaException, UserLambdaValidationException, UserNotFoundException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Ask the user whether a code arrived.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ResendConfirmationCode.html
@@ -172,6 +168,8 @@ class SelfServiceMethods(OperationCaller):
             PasswordResetRequiredException, ResourceNotFoundException, TooManyRequestsException,
             UnexpectedLambdaException, UserLambdaValidationException, UserNotConfirmedException,
             UserNotFoundException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Read the attributes with GetUser; one that still awaits its
+                code is not shown.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_UpdateUserAttributes.html
@@ -190,7 +188,7 @@ class SelfServiceMethods(OperationCaller):
 
         Args:
             access_token (str): The signed-in user's access token (secret).
-            attribute_name (str): The attribute to verify: email or phone_number (1 to 32 characters).
+            attribute_name (str): The attribute to verify: email or phone_number (1 to 32 chars).
             client_metadata (Mapping[str, str] | None): Keys and values for the user pool's Lambda triggers (secret).
 
         Raises:
@@ -200,6 +198,7 @@ class SelfServiceMethods(OperationCaller):
             NotAuthorizedException, OperationNotEnabledException, PasswordResetRequiredException,
             ResourceNotFoundException, TooManyRequestsException, UnexpectedLambdaException,
             UserLambdaValidationException, UserNotConfirmedException, UserNotFoundException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Ask the user whether a code arrived.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_GetUserAttributeVerificationCode.html
@@ -215,14 +214,15 @@ class SelfServiceMethods(OperationCaller):
 
         Args:
             access_token (str): The signed-in user's access token (secret).
-            attribute_name (str): The attribute to verify: email or phone_number (1 to 32 characters).
-            code (str): The code sent to the user (1 to 2,048 characters, secret).
+            attribute_name (str): The attribute to verify: email or phone_number (1 to 32 chars).
+            code (str): The code sent to the user (1 to 2,048 chars, secret).
 
         Raises:
             AliasExistsException, CodeMismatchException, ExpiredCodeException, ForbiddenException,
             InternalErrorException, InvalidParameterException, LimitExceededException, NotAuthorizedException,
             OperationNotEnabledException, PasswordResetRequiredException, ResourceNotFoundException,
             TooManyRequestsException, UserNotConfirmedException, UserNotFoundException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Read email_verified or phone_number_verified with GetUser.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_VerifyUserAttribute.html
@@ -278,15 +278,16 @@ class SelfServiceMethods(OperationCaller):
         Returns None. Unsigned: needs no AWS credentials. Quota UserAccountRecovery: 30 a second.
 
         Args:
-            proposed_password (str): The new password (at most 256 characters, secret).
+            proposed_password (str): The new password (at most 256 chars, secret).
             access_token (str): The signed-in user's access token (secret).
-            previous_password (str | None): The password until now (at most 256 characters, secret).
+            previous_password (str | None): The password until now (at most 256 chars, secret).
 
         Raises:
             ForbiddenException, InternalErrorException, InvalidParameterException, InvalidPasswordException,
             LimitExceededException, NotAuthorizedException, OperationNotEnabledException,
             PasswordHistoryPolicyViolationException, PasswordResetRequiredException, ResourceNotFoundException,
             TooManyRequestsException, UserNotConfirmedException, UserNotFoundException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Sign in with the new password.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ChangePassword.html

@@ -23,6 +23,8 @@ class SessionSecurityMethods(OperationCaller):
             ForbiddenException, InternalErrorException, InvalidParameterException, NotAuthorizedException,
             OperationNotEnabledException, PasswordResetRequiredException, ResourceNotFoundException,
             TooManyRequestsException, UserNotConfirmedException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Call GetUser with the token: NotAuthorizedException means
+                that it was applied.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_GlobalSignOut.html
@@ -35,9 +37,8 @@ class SessionSecurityMethods(OperationCaller):
         Returns None. Signed with AWS credentials. Quota UserUpdate: 25 a second.
 
         Args:
-            username (str): The user's name, or an alias that the user pool accepts (1 to 128 characters, secret).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            username (str): The user's name, or an alias that the user pool accepts (1 to 128 chars, secret).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -58,10 +59,8 @@ class SessionSecurityMethods(OperationCaller):
 
         Args:
             token (str): The refresh token to revoke (secret).
-            client_id (str | None): Id of the app client that got the token (1 to 128 characters, secret). None: the
-                client's.
-            client_secret (str | None): The app client's secret, if it has one (24 to 64 characters, secret). None: the
-                client's.
+            client_id (str | None): Id of the app client that got the token (1 to 128 chars, secret). None: bound.
+            client_secret (str | None): The app client's secret, if any (24 to 64 chars, secret). None: bound.
             revoke_associated_sessions (RevokeAssociatedSessionsType | str | None): LINKED also ends the single sign-on
                 session behind it, NONE does not.
 
@@ -87,7 +86,7 @@ class SessionSecurityMethods(OperationCaller):
 
         Args:
             access_token (str): The signed-in user's access token (secret).
-            next_token (str | None): The token from the previous page (1 to 131,072 characters).
+            next_token (str | None): The token from the previous page (1 to 131,072 chars).
 
         Raises:
             ForbiddenException, InternalErrorException, InvalidParameterException, NotAuthorizedException,
@@ -120,7 +119,7 @@ class SessionSecurityMethods(OperationCaller):
 
         Args:
             access_token (str): The signed-in user's access token (secret).
-            session_id (str): Id of the session to end (28 to 28 characters).
+            session_id (str): Id of the session to end (28 to 28 chars).
             revoke_associated_sessions (RevokeAssociatedSessionsType | str | None): LINKED also ends the sessions tied
                 to this one, NONE does not.
 
@@ -144,10 +143,9 @@ class SessionSecurityMethods(OperationCaller):
         Returns a AdminListUserSessionsResponse. Signed with AWS credentials. Quota: none published.
 
         Args:
-            username (str): The user's name, or an alias that the user pool accepts (1 to 128 characters, secret).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
-            next_token (str | None): The token from the previous page (1 to 131,072 characters).
+            username (str): The user's name, or an alias that the user pool accepts (1 to 128 chars, secret).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
+            next_token (str | None): The token from the previous page (1 to 131,072 chars).
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -180,10 +178,9 @@ class SessionSecurityMethods(OperationCaller):
         Returns None. Signed with AWS credentials. Quota: none published.
 
         Args:
-            username (str): Name of the user whose session it is (1 to 128 characters, secret).
-            session_id (str): Id of the session to end (28 to 28 characters).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            username (str): Name of the user whose session it is (1 to 128 chars, secret).
+            session_id (str): Id of the session to end (28 to 28 chars).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
             revoke_associated_sessions (RevokeAssociatedSessionsType | str | None): LINKED also ends the sessions tied
                 to this one, NONE does not.
 
@@ -207,8 +204,7 @@ class SessionSecurityMethods(OperationCaller):
         Returns a GetUserPoolSessionConfigurationResponse. Signed with AWS credentials. Quota: none published.
 
         Args:
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -230,8 +226,7 @@ class SessionSecurityMethods(OperationCaller):
         Args:
             user_session_tracking (UserSessionTrackingType | str): Whether sessions are tracked: ENABLED or DISABLED.
             token_session (UserPoolTokenSessionConfigType): How many sessions a user may have.
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             ConcurrentModificationException, FeatureUnavailableInTierException, InternalErrorException,
@@ -253,9 +248,8 @@ class SessionSecurityMethods(OperationCaller):
         Returns a GetUserPoolClientSessionConfigurationResponse. Signed with AWS credentials. Quota: none published.
 
         Args:
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
-            client_id (str | None): Id of the app client to look up (1 to 128 characters, secret). None: the client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
+            client_id (str | None): Id of the app client to look up (1 to 128 chars, secret). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -278,9 +272,8 @@ class SessionSecurityMethods(OperationCaller):
 
         Args:
             sso_session (ClientSSOSessionConfigType): How long the app client may reuse a single sign-on session.
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
-            client_id (str | None): Id of the app client to set (1 to 128 characters, secret). None: the client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
+            client_id (str | None): Id of the app client to set (1 to 128 chars, secret). None: bound.
 
         Raises:
             ConcurrentModificationException, FeatureUnavailableInTierException, InternalErrorException,
@@ -303,10 +296,9 @@ class SessionSecurityMethods(OperationCaller):
         second.
 
         Args:
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
             client_id (str | None): Id of the app client to look up; the user pool's own settings if left out (1 to 128
-                characters, secret). None: the client's.
+                chars, secret). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -329,10 +321,9 @@ class SessionSecurityMethods(OperationCaller):
         Returns a SetRiskConfigurationResponse. Signed with AWS credentials. Quota UserPoolResourceUpdate: 15 a second.
 
         Args:
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
-            client_id (str | None): Id of the app client to set; the user pool as a whole if left out (1 to 128
-                characters, secret). None: the client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
+            client_id (str | None): Id of the app client to set; the user pool as a whole if left out (1 to 128 chars,
+                secret). None: bound.
             compromised_credentials_risk_configuration (CompromisedCredentialsRiskConfigurationType | None): What to do
                 about passwords known to have leaked.
             account_takeover_risk_configuration (AccountTakeoverRiskConfigurationType | None): What to do about sign-ins
@@ -364,11 +355,10 @@ class SessionSecurityMethods(OperationCaller):
         Returns a AdminListUserAuthEventsResponse. Signed with AWS credentials. Quota UserResourceRead: 50 a second.
 
         Args:
-            username (str): The user's name, or an alias that the user pool accepts (1 to 128 characters, secret).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            username (str): The user's name, or an alias that the user pool accepts (1 to 128 chars, secret).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
             max_results (int | None): The most items to return at once (0 to 60).
-            next_token (str | None): The token from the previous page (1 to 131,072 characters).
+            next_token (str | None): The token from the previous page (1 to 131,072 chars).
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -404,11 +394,10 @@ class SessionSecurityMethods(OperationCaller):
         Returns None. Signed with AWS credentials. Quota UserResourceUpdate: 25 a second.
 
         Args:
-            username (str): The user's name, or an alias that the user pool accepts (1 to 128 characters, secret).
-            event_id (str): Id of the sign-in event (1 to 50 characters).
+            username (str): The user's name, or an alias that the user pool accepts (1 to 128 chars, secret).
+            event_id (str): Id of the sign-in event (1 to 50 chars).
             feedback_value (FeedbackValueType | str): The verdict: Valid if it was the user, Invalid if not.
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -431,17 +420,17 @@ class SessionSecurityMethods(OperationCaller):
         Returns None. Unsigned: needs no AWS credentials. Quota UserResourceUpdate: 25 a second.
 
         Args:
-            username (str): The user's name, or an alias that the user pool accepts (1 to 128 characters, secret).
-            event_id (str): Id of the sign-in event (1 to 50 characters).
+            username (str): The user's name, or an alias that the user pool accepts (1 to 128 chars, secret).
+            event_id (str): Id of the sign-in event (1 to 50 chars).
             feedback_token (str): The token from the message that told the user of the event (secret).
             feedback_value (FeedbackValueType | str): The verdict: Valid if it was the user, Invalid if not.
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
             ResourceNotFoundException, TooManyRequestsException, UserNotFoundException,
             UserPoolAddOnNotEnabledException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Look at the event's feedback with AdminListUserAuthEvents.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_UpdateAuthEventFeedback.html

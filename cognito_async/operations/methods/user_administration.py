@@ -26,14 +26,13 @@ class UserAdministrationMethods(OperationCaller):
         Returns a AdminCreateUserResponse. Signed with AWS credentials. Quota UserCreation: 50 a second.
 
         Args:
-            username (str): The new user's name; an email address or phone number in some user pools (1 to 128
-                characters, secret).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            username (str): The new user's name; an email address or phone number in some user pools (1 to 128 chars,
+                secret).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
             user_attributes (Sequence[AttributeType] | None): The attributes to set.
             validation_data (Sequence[AttributeType] | None): Attributes for the sign-up Lambda trigger that are not
                 stored.
-            temporary_password (str | None): A first password; generated if left out (at most 256 characters, secret).
+            temporary_password (str | None): A first password; generated if left out (at most 256 chars, secret).
             force_alias_creation (bool | None): Whether to take an email address or phone number over from another user.
             message_action (MessageActionType | str | None): RESEND repeats the invitation, SUPPRESS sends none.
             desired_delivery_mediums (Sequence[DeliveryMediumType | str] | None): How to send the invitation: EMAIL, SMS
@@ -47,6 +46,7 @@ class UserAdministrationMethods(OperationCaller):
             PreconditionNotMetException, ResourceNotFoundException, TooManyRequestsException,
             UnexpectedLambdaException, UnsupportedUserStateException, UserLambdaValidationException,
             UserNotFoundException, UsernameExistsException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Look for the user with AdminGetUser.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_AdminCreateUser.html
@@ -66,9 +66,8 @@ class UserAdministrationMethods(OperationCaller):
         Returns None. Signed with AWS credentials. Quota UserCreation: 50 a second.
 
         Args:
-            username (str): The user's name, or an alias that the user pool accepts (1 to 128 characters, secret).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            username (str): The user's name, or an alias that the user pool accepts (1 to 128 chars, secret).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
             client_metadata (Mapping[str, str] | None): Keys and values for the user pool's Lambda triggers (secret).
 
         Raises:
@@ -76,6 +75,7 @@ class UserAdministrationMethods(OperationCaller):
             NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
             TooManyFailedAttemptsException, TooManyRequestsException, UnexpectedLambdaException,
             UserLambdaValidationException, UserNotFoundException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Read the status with AdminGetUser: CONFIRMED means applied.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_AdminConfirmSignUp.html
@@ -90,9 +90,8 @@ class UserAdministrationMethods(OperationCaller):
         Returns a AdminGetUserResponse. Signed with AWS credentials. Quota UserRead: 120 a second.
 
         Args:
-            username (str): The user's name, or an alias that the user pool accepts (1 to 128 characters, secret).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            username (str): The user's name, or an alias that the user pool accepts (1 to 128 chars, secret).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -112,13 +111,12 @@ class UserAdministrationMethods(OperationCaller):
         Returns a ListUsersResponse. Signed with AWS credentials. Quota UserList: 30 a second.
 
         Args:
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
             attributes_to_get (Sequence[str] | None): Names of the attributes to return; all of them if left out.
             limit (int | None): The most items to return at once (0 to 60).
-            pagination_token (str | None): The token from the previous page (at least 1 characters).
+            pagination_token (str | None): The token from the previous page (at least 1 chars).
             filter (str | None): A condition on one attribute that picks users; everybody if left out (at most 256
-                characters, secret).
+                chars, secret).
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -155,10 +153,9 @@ class UserAdministrationMethods(OperationCaller):
         Returns None. Signed with AWS credentials. Quota UserUpdate: 25 a second.
 
         Args:
-            username (str): The user's name, or an alias that the user pool accepts (1 to 128 characters, secret).
+            username (str): The user's name, or an alias that the user pool accepts (1 to 128 chars, secret).
             user_attributes (Sequence[AttributeType]): The attributes to set.
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
             client_metadata (Mapping[str, str] | None): Keys and values for the user pool's Lambda triggers (secret).
 
         Raises:
@@ -167,6 +164,8 @@ class UserAdministrationMethods(OperationCaller):
             InvalidSmsRoleTrustRelationshipException, NotAuthorizedException, OperationNotEnabledException,
             ResourceNotFoundException, TooManyRequestsException, UnexpectedLambdaException,
             UserLambdaValidationException, UserNotFoundException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Read the attributes with AdminGetUser; one that still awaits
+                its code is not shown.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_AdminUpdateUserAttributes.html
@@ -184,10 +183,9 @@ class UserAdministrationMethods(OperationCaller):
         Returns None. Signed with AWS credentials. Quota UserUpdate: 25 a second.
 
         Args:
-            username (str): The user's name, or an alias that the user pool accepts (1 to 128 characters, secret).
+            username (str): The user's name, or an alias that the user pool accepts (1 to 128 chars, secret).
             user_attribute_names (Sequence[str]): Names of the attributes to remove.
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -206,9 +204,8 @@ class UserAdministrationMethods(OperationCaller):
         Returns None. Signed with AWS credentials. Quota UserUpdate: 25 a second.
 
         Args:
-            username (str): The user's name, or an alias that the user pool accepts (1 to 128 characters, secret).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            username (str): The user's name, or an alias that the user pool accepts (1 to 128 chars, secret).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -225,9 +222,8 @@ class UserAdministrationMethods(OperationCaller):
         Returns None. Signed with AWS credentials. Quota UserUpdate: 25 a second.
 
         Args:
-            username (str): The user's name, or an alias that the user pool accepts (1 to 128 characters, secret).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            username (str): The user's name, or an alias that the user pool accepts (1 to 128 chars, secret).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -249,13 +245,14 @@ class UserAdministrationMethods(OperationCaller):
         Args:
             destination_user (ProviderUserIdentifierType): The user who gains the external identity.
             source_user (ProviderUserIdentifierType): The external identity to link.
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (at most 131,072 characters).
-                None: the client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (at most 131,072 chars). None:
+                bound.
 
         Raises:
             AliasExistsException, InternalErrorException, InvalidParameterException, LimitExceededException,
             NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException,
             UserNotFoundException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Read the identities attribute with AdminGetUser.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_AdminLinkProviderForUser.html
@@ -273,13 +270,14 @@ class UserAdministrationMethods(OperationCaller):
 
         Args:
             user (ProviderUserIdentifierType): The external identity to unlink, or the user to stop.
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (at most 131,072 characters).
-                None: the client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (at most 131,072 chars). None:
+                bound.
 
         Raises:
             AliasExistsException, InternalErrorException, InvalidParameterException, NotAuthorizedException,
             OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException,
             UserNotFoundException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Read the identities attribute with AdminGetUser.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_AdminDisableProviderForUser.html
@@ -292,9 +290,8 @@ class UserAdministrationMethods(OperationCaller):
         Returns None. Signed with AWS credentials. Quota UserUpdate: 25 a second.
 
         Args:
-            username (str): The user's name, or an alias that the user pool accepts (1 to 128 characters, secret).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            username (str): The user's name, or an alias that the user pool accepts (1 to 128 chars, secret).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -311,8 +308,7 @@ class UserAdministrationMethods(OperationCaller):
         Returns a GetCSVHeaderResponse. Signed with AWS credentials. Quota UserPoolResourceRead: 20 a second.
 
         Args:
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -332,11 +328,10 @@ class UserAdministrationMethods(OperationCaller):
         Returns a CreateUserImportJobResponse. Signed with AWS credentials. Quota UserPoolResourceUpdate: 15 a second.
 
         Args:
-            job_name (str): A name for the import job (1 to 128 characters).
+            job_name (str): A name for the import job (1 to 128 chars).
             cloud_watch_logs_role_arn (str): ARN of the role with which the job writes to CloudWatch Logs (20 to 2,048
-                characters).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+                chars).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
             password_hashing_algorithm (PasswordHashingAlgorithmType | str | None): The algorithm of the password hashes
                 in the file, if it holds any.
 
@@ -344,6 +339,7 @@ class UserAdministrationMethods(OperationCaller):
             InternalErrorException, InvalidParameterException, LimitExceededException, NotAuthorizedException,
             OperationNotEnabledException, PreconditionNotMetException, ResourceNotFoundException,
             TooManyRequestsException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Look for the job's name with ListUserImportJobs.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_CreateUserImportJob.html
@@ -361,13 +357,13 @@ class UserAdministrationMethods(OperationCaller):
         Returns a StartUserImportJobResponse. Signed with AWS credentials. Quota UserPoolResourceUpdate: 15 a second.
 
         Args:
-            job_id (str): Id of the import job (1 to 55 characters).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            job_id (str): Id of the import job (1 to 55 chars).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
             PreconditionNotMetException, ResourceNotFoundException, TooManyRequestsException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Read the job's status with DescribeUserImportJob.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_StartUserImportJob.html
@@ -382,9 +378,8 @@ class UserAdministrationMethods(OperationCaller):
         Returns a DescribeUserImportJobResponse. Signed with AWS credentials. Quota UserPoolResourceRead: 20 a second.
 
         Args:
-            job_id (str): Id of the import job (1 to 55 characters).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            job_id (str): Id of the import job (1 to 55 chars).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -404,9 +399,8 @@ class UserAdministrationMethods(OperationCaller):
 
         Args:
             max_results (int): The most items to return at once (1 to 60).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
-            pagination_token (str | None): The token from the previous page (at least 1 characters).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
+            pagination_token (str | None): The token from the previous page (at least 1 chars).
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -438,13 +432,13 @@ class UserAdministrationMethods(OperationCaller):
         Returns a StopUserImportJobResponse. Signed with AWS credentials. Quota UserPoolResourceUpdate: 15 a second.
 
         Args:
-            job_id (str): Id of the import job (1 to 55 characters).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            job_id (str): Id of the import job (1 to 55 chars).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
             PreconditionNotMetException, ResourceNotFoundException, TooManyRequestsException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Read the job's status with DescribeUserImportJob.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_StopUserImportJob.html
@@ -459,9 +453,8 @@ class UserAdministrationMethods(OperationCaller):
         Returns None. Signed with AWS credentials. Quota UserAccountRecovery: 30 a second.
 
         Args:
-            username (str): The user's name, or an alias that the user pool accepts (1 to 128 characters, secret).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            username (str): The user's name, or an alias that the user pool accepts (1 to 128 chars, secret).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
             client_metadata (Mapping[str, str] | None): Keys and values for the user pool's Lambda triggers (secret).
 
         Raises:
@@ -470,6 +463,8 @@ class UserAdministrationMethods(OperationCaller):
             LimitExceededException, NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
             TooManyRequestsException, UnexpectedLambdaException, UserLambdaValidationException,
             UserNotFoundException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Read the status with AdminGetUser: RESET_REQUIRED means
+                applied.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_AdminResetUserPassword.html
@@ -486,16 +481,17 @@ class UserAdministrationMethods(OperationCaller):
         Returns None. Signed with AWS credentials. Quota UserAccountRecovery: 30 a second.
 
         Args:
-            username (str): The user's name, or an alias that the user pool accepts (1 to 128 characters, secret).
-            password (str): The new password (at most 256 characters, secret).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            username (str): The user's name, or an alias that the user pool accepts (1 to 128 chars, secret).
+            password (str): The new password (at most 256 chars, secret).
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
             permanent (bool | None): Whether the password lasts; otherwise the user must change it at sign-in.
 
         Raises:
             InternalErrorException, InvalidParameterException, InvalidPasswordException, NotAuthorizedException,
             OperationNotEnabledException, PasswordHistoryPolicyViolationException, ResourceNotFoundException,
             TooManyRequestsException, UserNotFoundException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Sign in with the new password; setting a different one
+                settles it too.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_AdminSetUserPassword.html

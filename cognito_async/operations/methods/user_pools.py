@@ -44,7 +44,7 @@ class UserPoolsMethods(OperationCaller):
         Returns a CreateUserPoolResponse. Signed with AWS credentials. Quota UserPoolUpdate: 15 a second.
 
         Args:
-            pool_name (str): A name for the user pool (1 to 128 characters).
+            pool_name (str): A name for the user pool (1 to 128 chars).
             policies (UserPoolPolicyType | None): Rules for passwords and for the first step of a sign-in.
             deletion_protection (DeletionProtectionType | str | None): Whether the user pool is safe from being deleted
                 by mistake.
@@ -56,16 +56,15 @@ class UserPoolsMethods(OperationCaller):
             username_attributes (Sequence[UsernameAttributeType | str] | None): Attributes that serve as the user's
                 name: email, phone_number or both.
             sms_verification_message (str | None): Text of the verification SMS; VerificationMessageTemplate replaces it
-                (6 to 140 characters).
+                (6 to 140 chars).
             email_verification_message (str | None): Text of the verification email; VerificationMessageTemplate
-                replaces it (6 to 20,000 characters).
+                replaces it (6 to 20,000 chars).
             email_verification_subject (str | None): Subject of the verification email; VerificationMessageTemplate
-                replaces it (1 to 140 characters).
+                replaces it (1 to 140 chars).
             verification_message_template (VerificationMessageTemplateType | None): Texts of the messages that carry a
                 verification code or link.
-            sms_authentication_message (str | None): Text of the SMS that carries a sign-in code (6 to 140 characters).
-            mfa_configuration (UserPoolMfaType | str | None): Whether a second factor is OFF, OPTIONAL or ON for
-                everybody.
+            sms_authentication_message (str | None): Text of the SMS that carries a sign-in code (6 to 140 chars).
+            mfa_configuration (UserPoolMfaType | str | None): Whether MFA is OFF, OPTIONAL or ON.
             user_attribute_update_settings (UserAttributeUpdateSettingsType | None): Attributes that change only once a
                 code has proved the new value.
             device_configuration (DeviceConfigurationType | None): Whether and how the user pool remembers devices.
@@ -93,6 +92,7 @@ class UserPoolsMethods(OperationCaller):
             InvalidParameterException, InvalidSmsRoleAccessPolicyException, InvalidSmsRoleTrustRelationshipException,
             LimitExceededException, NotAuthorizedException, TierChangeNotAllowedException, TooManyRequestsException,
             UserPoolTaggingException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Look for the name and the creation date with ListUserPools.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_CreateUserPool.html
@@ -120,8 +120,7 @@ class UserPoolsMethods(OperationCaller):
         Returns a DescribeUserPoolResponse. Signed with AWS credentials. Quota UserPoolRead: 15 a second.
 
         Args:
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -139,7 +138,7 @@ class UserPoolsMethods(OperationCaller):
 
         Args:
             max_results (int): The most items to return at once (1 to 60).
-            next_token (str | None): The token from the previous page (at least 1 characters).
+            next_token (str | None): The token from the previous page (at least 1 chars).
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException,
@@ -189,8 +188,7 @@ class UserPoolsMethods(OperationCaller):
         Returns None. Signed with AWS credentials. Quota UserPoolUpdate: 15 a second.
 
         Args:
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
             policies (UserPoolPolicyType | None): Rules for passwords and for the first step of a sign-in.
             deletion_protection (DeletionProtectionType | str | None): Whether the user pool is safe from being deleted
                 by mistake.
@@ -198,18 +196,17 @@ class UserPoolsMethods(OperationCaller):
             auto_verified_attributes (Sequence[VerifiedAttributeType | str] | None): Attributes that are verified with a
                 code when they are set.
             sms_verification_message (str | None): Text of the verification SMS; VerificationMessageTemplate replaces it
-                (6 to 140 characters).
+                (6 to 140 chars).
             email_verification_message (str | None): Text of the verification email; VerificationMessageTemplate
-                replaces it (6 to 20,000 characters).
+                replaces it (6 to 20,000 chars).
             email_verification_subject (str | None): Subject of the verification email; VerificationMessageTemplate
-                replaces it (1 to 140 characters).
+                replaces it (1 to 140 chars).
             verification_message_template (VerificationMessageTemplateType | None): Texts of the messages that carry a
                 verification code or link.
-            sms_authentication_message (str | None): Text of the SMS that carries a sign-in code (6 to 140 characters).
+            sms_authentication_message (str | None): Text of the SMS that carries a sign-in code (6 to 140 chars).
             user_attribute_update_settings (UserAttributeUpdateSettingsType | None): Attributes that change only once a
                 code has proved the new value.
-            mfa_configuration (UserPoolMfaType | str | None): Whether a second factor is OFF, OPTIONAL or ON for
-                everybody.
+            mfa_configuration (UserPoolMfaType | str | None): Whether MFA is OFF, OPTIONAL or ON.
             device_configuration (DeviceConfigurationType | None): Whether and how the user pool remembers devices.
             email_configuration (EmailConfigurationType | None): How the user pool sends email.
             sms_configuration (SmsConfigurationType | None): How the user pool sends SMS.
@@ -221,7 +218,7 @@ class UserPoolsMethods(OperationCaller):
                 themselves.
             account_recovery_setting (AccountRecoverySettingType | None): The ways in which a user may get a forgotten
                 password back.
-            pool_name (str | None): A name for the user pool (1 to 128 characters).
+            pool_name (str | None): A name for the user pool (1 to 128 chars).
             user_pool_tier (UserPoolTierType | str | None): The feature plan: LITE, ESSENTIALS or PLUS.
             key_configuration (KeyConfigurationType | None): The KMS key that encrypts the user pool's data.
             issuer_configuration (IssuerConfigurationType | None): The kind of issuer that the pool's tokens name.
@@ -260,8 +257,7 @@ class UserPoolsMethods(OperationCaller):
         Returns None. Signed with AWS credentials. Quota UserPoolUpdate: 15 a second.
 
         Args:
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
@@ -282,13 +278,13 @@ class UserPoolsMethods(OperationCaller):
 
         Args:
             custom_attributes (Sequence[SchemaAttributeType]): The attributes to add (1 to 25 elements).
-            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123xyz (1 to 55 characters). None: the
-                client's.
+            user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
 
         Raises:
             InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
             ResourceNotFoundException, TooManyRequestsException,
             UserImportInProgressException: as the service declares.
+            AmbiguousOutcomeError: the outcome is unknown. Read the schema with DescribeUserPool.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
 
         AWS: https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_AddCustomAttributes.html

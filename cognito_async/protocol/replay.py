@@ -1,0 +1,100 @@
+"""What a failed attempt leaves behind, and whether to send again: by how safe an operation is to repeat.
+
+An attempt is unclear if the request may have left and no answer says what became of it: the connection was lost, time
+ran out, or the server failed. Throttling and refusals are answers: then nothing was applied.
+"""
+
+from enum import Enum
+
+from cognito_async.errors import CognitoError, InvalidResponseError, TransportError
+from cognito_async.protocol.retry import RetryKind, classify
+
+FIRST_SERVER_FAULT = 500
+FIRST_ERROR = 300
+
+
+class Replay:
+    """How safe an operation is to repeat.
+
+    Attributes:
+        kind: ``"repeatable"`` (reads, and writes whose repetition changes nothing), ``"self_consuming"`` (a one-time code,
+            token or session is used up; repeating does no harm but is refused), ``"sends_message"`` (repeating sends
+            another message, counts against the user or makes another object) or ``"dangerous"`` (a rotating token).
+        applied: Codes with which a repetition is refused if the first attempt was applied, among other reasons.
+        gone: Codes with which a repeated delete is refused if the first attempt was applied: that is a success.
+        find_out: How to find out what an unclear attempt did.
+    """
+
+    __slots__ = ("applied", "find_out", "gone", "kind")
+
+    def __init__(
+        self, kind: str, *, applied: tuple[str, ...] = (), gone: tuple[str, ...] = (), find_out: str = ""
+    ) -> None:
+        self.kind = kind
+        self.applied = applied
+        self.gone = gone
+        self.find_out = find_out
+
+    @property
+    def repeats_when_unclear(self) -> bool:
+        """Whether an unclear attempt is repeated."""
+        return self.kind in {"repeatable", "self_consuming"}
+
+
+class Verdict(Enum):
+    """What to do after a failed attempt."""
+
+    RAISE = "raise the error"
+    RETRY = "send again, if the policy allows"
+    GONE = "succeed: the first attempt had done it"
+    AMBIGUOUS = "say that the outcome is unknown"
+
+
+def is_unclear(error: CognitoError) -> bool:
+    """Tell whether the attempt may have been applied although it failed.
+
+    Args:
+        error: What the attempt ended with.
+
+    Returns:
+        True if nobody can tell.
+    """
+    if isinstance(error, TransportError):
+        return error.sent is not False
+    if classify(error) in {RetryKind.THROTTLED, RetryKind.LIMIT_EXCEEDED} or error.status is None:
+        return False
+    if isinstance(error, InvalidResponseError):
+        return error.status >= FIRST_SERVER_FAULT or error.status < FIRST_ERROR
+    return error.status >= FIRST_SERVER_FAULT
+
+
+def judge(error: CognitoError, replay: Replay, *, unclear_before: bool, may_retry: bool) -> Verdict:
+    """Decide what to do after a failed attempt.
+
+    Args:
+        error: What the attempt ended with.
+        replay: How safe the operation is to repeat.
+        unclear_before: Whether an earlier attempt of the call was unclear.
+        may_retry: Whether policy, quota and time allow another attempt.
+
+    Returns:
+        The verdict.
+    """
+    unclear = is_unclear(error)
+    if unclear and not replay.repeats_when_unclear:
+        return Verdict.AMBIGUOUS
+    if may_retry:
+        return Verdict.RETRY
+    if unclear_before and error.code in replay.gone:
+        return Verdict.GONE
+    if replay.kind == "repeatable":
+        return Verdict.RAISE
+    if unclear or (unclear_before and not _rules_out(error, replay)):
+        return Verdict.AMBIGUOUS
+    return Verdict.RAISE
+
+
+def _rules_out(error: CognitoError, replay: Replay) -> bool:
+    """Whether an answer shows that no earlier attempt was applied: a refusal that an applied one would not cause."""
+    answered = error.code is not None and classify(error) is None
+    return answered and error.code not in replay.applied

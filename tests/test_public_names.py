@@ -1,0 +1,231 @@
+"""The public names: all there, each imported on first use, and nothing loaded before that."""
+
+import ast
+import importlib
+import inspect
+import json
+import pkgutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import FunctionType, ModuleType
+from typing import Any
+
+import pytest
+
+import cognito_async
+from cognito_async import errors, operations
+
+ROOT = Path(cognito_async.__file__).parent
+HEAVY = ["aiohttp", "attr", "attrs", "cattrs", "yarl", "multidict", "botocore", "asyncio", "json", "logging", "ssl"]
+LOADED = f"found = [name for name in {HEAVY!r} if name in sys.modules]; import json; print(json.dumps(found))"
+
+
+def run(code: str) -> Any:
+    """Run code in an interpreter of its own and give what it prints as JSON."""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=ROOT.parent, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout)
+
+
+def names_for_checkers() -> set[str]:
+    """Give the names that type checkers see in the package, read from its source."""
+    tree = ast.parse((ROOT / "__init__.py").read_text())
+    names: set[str] = set()
+    for node in ast.walk(tree):
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+            continue
+        for statement in node.body:
+            if isinstance(statement, ast.ImportFrom):
+                assert statement.module is not None
+                for alias in statement.names:
+                    if alias.name == "*":
+                        names.update(dir(importlib.import_module(statement.module)))
+                    else:
+                        assert alias.asname == alias.name, "only 'X as X' counts as public to a checker"
+                        names.add(alias.name)
+    return names
+
+
+# --- the package ------------------------------------------------------------------------------------------------------
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    """``import cognito_async`` alone loads no HTTP library, no attrs, no cattrs, not even asyncio."""
+    code = f"import sys, cognito_async; {LOADED}"
+    assert run(code) == []
+
+
+def test_the_errors_load_nothing_heavy() -> None:
+    """Who only catches errors pays for errors alone."""
+    code = f"import sys, cognito_async as c; c.CodeMismatchException; c.errors.CognitoError; {LOADED}"
+    assert run(code) == []
+
+
+def test_a_session_does_not_load_what_it_does_not_use() -> None:
+    """Using a session loads neither botocore nor the families of operations that nobody called."""
+    code = (
+        "import sys, json; from cognito_async import AsyncCognitoSession; "
+        "AsyncCognitoSession('eu-west-1').client('abc'); "
+        "print(json.dumps([n for n in sys.modules if n == 'botocore' or n.startswith('cognito_async.operations.')]))"
+    )
+    loaded = run(code)
+    assert "botocore" not in loaded
+    assert "cognito_async.operations.branding" not in loaded
+    assert "cognito_async.operations.federation" not in loaded
+
+
+@pytest.mark.parametrize("name", sorted(names_for_checkers()))
+def test_every_name_that_checkers_see_is_there_at_run_time(name: str) -> None:
+    """Each can be imported, and is the same thing each time."""
+    value = getattr(cognito_async, name)
+    assert value is not None
+    assert getattr(cognito_async, name) is value
+    assert name in dir(cognito_async)
+
+
+def test_every_name_at_run_time_is_seen_by_checkers() -> None:
+    """``dir()`` names nothing that a type checker would call unknown."""
+    assert set(dir(cognito_async)) - {"__version__"} == names_for_checkers()
+
+
+def test_names_that_users_need() -> None:
+    """The names of the README and of design.md are among them."""
+    expected = {
+        *("AsyncCognitoSession", "CognitoClient", "Credentials", "PoolLimits", "RetryDetails", "RetryKind"),
+        *("RetryPolicy", "Timeouts", "Transport", "UserContextDataType", "AnalyticsMetadataType", "Paginator"),
+        *("CognitoError", "ServiceError", "TransportError", "CodeMismatchException", "errors", "operations"),
+    }
+    assert expected <= names_for_checkers()
+
+
+def test_all_errors_are_names_of_the_package() -> None:
+    """Each error of ``cognito_async.errors`` can be caught by its name in the package."""
+    assert len(dir(errors)) == len(set(dir(errors))) >= 59 + 11
+    for name in dir(errors):
+        assert getattr(cognito_async, name) is getattr(errors, name)
+        assert issubclass(getattr(errors, name), errors.CognitoError)
+
+
+def test_59_modelled_errors() -> None:
+    """All that the service declares are there."""
+    modelled = [name for name in dir(errors) if issubclass(getattr(errors, name), errors.ServiceError)]
+    assert len(modelled) == 59 + 1
+
+
+@pytest.mark.parametrize("name", ["Nothing", "NothingError", "NothingException", "asyncCognitoSession", "_private", ""])
+def test_an_unknown_name_is_an_attribute_error(name: str) -> None:
+    """The error names package and attribute, as Python's own does, and ``hasattr`` says no."""
+    with pytest.raises(AttributeError, match=f"'cognito_async' has no attribute '{name}'"):
+        getattr(cognito_async, name)
+    assert not hasattr(cognito_async, name)
+
+
+def test_an_unknown_name_cannot_be_imported() -> None:
+    """``from cognito_async import`` of such a name is an ImportError."""
+    with pytest.raises(ImportError):
+        exec("from cognito_async import NothingError", {})
+
+
+def test_star_import() -> None:
+    """``from cognito_async import *`` gives all public names, and nothing that the package imports for itself."""
+    code = (
+        "from cognito_async import *\n"
+        "names = sorted(n for n in globals() if not n.startswith('__'))\n"
+        "import json; print(json.dumps(names))"
+    )
+    assert set(run(code)) == names_for_checkers()
+
+
+def test_star_import_of_the_errors() -> None:
+    """``from cognito_async.errors import *`` gives the errors alone."""
+    namespace: dict[str, Any] = {}
+    exec("from cognito_async.errors import *", namespace)
+    assert namespace.keys() - {"__builtins__"} == set(dir(errors))
+
+
+@pytest.mark.parametrize("name", sorted(names_for_checkers() - {"errors", "operations"}))
+def test_each_name_can_be_the_first_import(name: str) -> None:
+    """No name depends on another's having been imported before it: each home module is found by itself."""
+    home = getattr(cognito_async, name).__module__
+    assert home.startswith("cognito_async.")
+    assert getattr(sys.modules[home], name) is getattr(cognito_async, name)
+
+
+def test_first_imports_in_an_interpreter_of_their_own() -> None:
+    """One name of each home module, each as the very first thing that a program imports."""
+    homes = {getattr(getattr(cognito_async, name), "__module__", ""): name for name in names_for_checkers()}
+    code = (
+        "import json, sys\n"
+        "def forget():\n"
+        "    for name in [n for n in sys.modules if n.split('.')[0] == 'cognito_async']: del sys.modules[name]\n"
+        "done = []\n"
+        f"for name in {sorted(homes.values())!r}:\n"
+        "    forget()\n"
+        "    exec(f'from cognito_async import {name}')\n"
+        "    done.append(name)\n"
+        "print(json.dumps(done))"
+    )
+    assert run(code) == sorted(homes.values())
+
+
+def test_the_version() -> None:
+    """It is a version, and the package says so itself."""
+    assert cognito_async.__version__.count(".") == 2
+    assert "__version__" in dir(cognito_async)
+
+
+# --- operations -------------------------------------------------------------------------------------------------------
+
+
+def test_operations_by_their_aws_names() -> None:
+    """All 141 inputs are there, and each name that ``dir()`` gives leads to something; a class bears it."""
+    names = dir(operations)
+    assert len([name for name in names if name.endswith("Request")]) == 141
+    for name in names:
+        value = getattr(operations, name)
+        if isinstance(value, type):
+            assert value.__name__ == name
+
+
+def test_an_unknown_operation_is_an_attribute_error() -> None:
+    """As with the package."""
+    with pytest.raises(AttributeError, match="NothingRequest"):
+        _ = operations.NothingRequest  # type: ignore[attr-defined]
+
+
+# --- docstrings -------------------------------------------------------------------------------------------------------
+
+
+def modules() -> Iterator[ModuleType]:
+    """Import every module of the package, but for those that are programs."""
+    yield cognito_async
+    for found in pkgutil.walk_packages([str(ROOT)], "cognito_async."):
+        if not found.name.endswith("__main__"):
+            yield importlib.import_module(found.name)
+
+
+def public_things() -> Iterator[tuple[str, object]]:
+    """Give all public modules, classes, functions and methods with their full names."""
+    for module in modules():
+        yield module.__name__, module
+        for name, value in vars(module).items():
+            if name.startswith("_") or getattr(value, "__module__", None) != module.__name__:
+                continue
+            if isinstance(value, FunctionType):
+                yield f"{module.__name__}.{name}", value
+            elif inspect.isclass(value):
+                yield f"{module.__name__}.{name}", value
+                for inner, member in vars(value).items():
+                    function = member.fget if isinstance(member, property) else getattr(member, "__func__", member)
+                    if isinstance(function, FunctionType) and not inner.startswith("_"):
+                        yield f"{module.__name__}.{name}.{inner}", function
+
+
+def test_everything_public_has_a_docstring() -> None:
+    """Whoever hovers over a name reads a sentence about it."""
+    found = dict(public_things())
+    assert len(found) > 700
+    assert [name for name, thing in found.items() if not (getattr(thing, "__doc__", None) or "").strip()] == []
