@@ -65,6 +65,8 @@ if not TYPE_CHECKING:  # the checkers see the imports above, and so each misspel
 
     def __getattr__(name: str) -> Any:
         """Import a public name, and keep it here from then on."""
+        if name == "__all__":
+            return __dir__()
         if name in {"errors", "operations"}:
             return import_module(f"{__name__}.{name}")
         home = _HOME.get(name) or ("errors" if name.endswith(("Error", "Exception")) else None)

@@ -16,6 +16,7 @@ from tools.render_types import errors_file, type_files
 
 ROOT = Path(__file__).parent.parent
 MOST_LINES = 60
+FACTS = "tools/model_facts.txt"
 
 
 def render(directory: str | None = None) -> dict[str, str]:
@@ -32,7 +33,7 @@ def render(directory: str | None = None) -> dict[str, str]:
     files = {f"operations/{name}": text for name, text in (type_files(service) | method_files(service)).items()}
     files["errors/modelled.py"] = errors_file(service)
     package = {f"cognito_async/{name}": text for name, text in sorted(files.items())}
-    return {"tools/model_facts.txt": facts_text(model), **package}
+    return {FACTS: facts_text(model), **package}
 
 
 def generated_files(root: Path) -> set[str]:
@@ -44,12 +45,26 @@ def generated_files(root: Path) -> set[str]:
 def differences(files: dict[str, str], root: Path) -> list[str]:
     """Compare with what is committed; the model's facts first, which say what a newer model brings."""
     lines = [f"{name}: should not be there" for name in sorted(generated_files(root) - set(files))]
+    return lines + changed_lines(files, root)
+
+
+def changed_lines(files: dict[str, str], root: Path) -> list[str]:
+    """Compare texts with what is committed, line by line."""
+    lines = []
     for name, text in files.items():
         path = root / name
         committed = path.read_text(encoding="utf-8") if path.exists() else ""
         diff = unified_diff(committed.splitlines(), text.splitlines(), name, f"{name} (generated)", lineterm="", n=0)
         lines += [line for line in diff if not line.startswith("@@")]
     return lines
+
+
+def news(directory: str | None) -> list[str]:
+    """Tell what a model changes, also where the tables still lack the rows to generate from it."""
+    try:
+        return changed_lines({FACTS: facts_text(load_model(directory))}, ROOT)
+    except ModelError:
+        return []
 
 
 def write(files: dict[str, str], root: Path) -> None:
@@ -71,6 +86,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         files = render(options.model)
     except ModelError as error:
+        print("\n".join(news(options.model)))
         print(f"generate: {error}", file=sys.stderr)
         return 2
     if not options.check:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from attrs import field, frozen
+from botocore.exceptions import BotoCoreError
 from botocore.loaders import Loader
 
 TABLES = Path(__file__).parent / "tables"
@@ -120,7 +121,12 @@ def snake_case(name: str, words: dict[str, str]) -> str:
 def load_model(directory: str | None = None) -> dict[str, Any]:
     """Load the service model of the installed botocore, or of a folder laid out as botocore's data folder."""
     loader = Loader(extra_search_paths=[directory] if directory else None, include_default_search_paths=not directory)
-    model: dict[str, Any] = loader.load_service_model("cognito-idp", "service-2")
+    try:
+        model: dict[str, Any] = loader.load_service_model("cognito-idp", "service-2")
+    except BotoCoreError as error:
+        raise ModelError(f"there is no cognito-idp model in {directory or 'botocore'}") from error
+    for operation in model["operations"].values():  # the model names some errors twice
+        operation["errors"] = [{"shape": name} for name in dict.fromkeys(each["shape"] for each in operation["errors"])]
     return model
 
 
@@ -321,14 +327,41 @@ class Reader:
         return shape["type"] == "structure" and not shape.get("document")
 
     def _check_rows(self) -> None:
+        """Refuse tables that lack a row, or have one about nothing, which would otherwise be ignored."""
         rows, modelled = set(self.rows), set(self.model["operations"])
         if rows != modelled:
             raise ModelError(
                 f"operations.toml lacks {sorted(modelled - rows)} and has {sorted(rows - modelled)} too many"
             )
+        for name, row in self.rows.items():
+            _check_row(name, row, {"family": self.families, "category": self.rates})
         nested = self._reachable("input") | self._reachable("output")
         if nested - set(self.types):
             raise ModelError(f"types.toml lacks {sorted(nested - set(self.types))}")
+        members = {f"{owner}.{name}" for owner, shape in self.shapes.items() for name in shape.get("members", ())}
+        bound = {rule: self.binding[rule] for rule in ("client_secret", "secret_hash_in_map")}
+        named = {
+            "secrets.toml": (self.secrets, members),
+            "bounds.toml": (set(self.bounds), members),
+            "binding.toml, optionally_signed,": (set(self.binding["optionally_signed"]["operations"]), modelled),
+            **{f"binding.toml, {rule},": (_inputs(rows), members) for rule, rows in bound.items()},
+        }
+        for where, (given, known) in named.items():
+            if given - known:
+                raise ModelError(f"{where} has {sorted(given - known)} too many")
+
+
+def _check_row(name: str, row: dict[str, Any], known: dict[str, Any]) -> None:
+    for wanted in ("family", "summary", "replay"):
+        if not row.get(wanted):
+            raise ModelError(f"operations.toml lacks {name}.{wanted}")
+    for field_name, values in known.items():
+        if field_name in row and row[field_name] not in values:
+            raise ModelError(f"operations.toml: {name}.{field_name} is {row[field_name]!r}, which no table knows")
+
+
+def _inputs(rows: dict[str, str]) -> set[str]:
+    return {f"{operation}Request.{member}" for operation, member in rows.items()}
 
 
 def _bounds_text(kind: str, low: int | None, high: int | None) -> str:

@@ -117,7 +117,8 @@ def _facts(operation: Operation) -> str:
     quota = "Quota: none published."
     if operation.category:
         quota = f"Quota {operation.category}: {operation.rate} a second."
-    returned = f"Returns a {operation.answer.name}." if operation.answer else "Returns None."
+    article = "an" if operation.name[0] in "AEIOU" else "a"
+    returned = f"Returns {article} {operation.answer.name}." if operation.answer else "Returns None."
     return wrapped(f"{returned} {signed} {quota}", "        ")
 
 

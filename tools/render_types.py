@@ -102,7 +102,9 @@ def _family(service: Service, homes: dict[str, str], family: str, doc: str) -> s
         answer = operation.answer.name if operation.answer else "None"
         body.append(_structure(operation.request, f"Request[{answer}]", _operation(operation)))
     empty = "".join(_empty(operation.empty_answer) for operation in operations if operation.empty_answer)
-    text = (f"\n{values}" if values else "") + "".join(f"\n\n{part}" for part in body) + (f"\n\n{empty}" if empty else "")
+    text = (
+        (f"\n{values}" if values else "") + "".join(f"\n\n{part}" for part in body) + (f"\n\n{empty}" if empty else "")
+    )
     extra = {
         f"cognito_async.operations.{shared}": [name for name, home in homes.items() if home == shared]
         for shared in service.shared
@@ -178,9 +180,14 @@ def _facts(service: Service) -> str:
             *rates,
             "}\n# The categories that AWS raises on request.\n",
             packed("ADJUSTABLE = frozenset({", adjustable, "})"),
-            "\nREPEATABLE = Replay(\"repeatable\")\n\nREPLAY: Mapping[str, Replay] = {\n",
+            '\nREPEATABLE = Replay("repeatable")\n\nREPLAY: Mapping[str, Replay] = {\n',
             *rows,
-            packed("**dict.fromkeys((", [_quoted(each.name) for each in sorted(plain, key=lambda op: op.name)], "), REPEATABLE),", "    "),
+            packed(
+                "**dict.fromkeys((",
+                [_quoted(each.name) for each in sorted(plain, key=lambda op: op.name)],
+                "), REPEATABLE),",
+                "    ",
+            ),
             "}\n",
         ]
     )

@@ -139,7 +139,7 @@ class ManagedLoginBrandingExistsException(ServiceError):
 
 
 class NotAuthorizedException(ServiceError):
-    """Declared by 137 operations."""
+    """Declared by 136 operations."""
 
 
 class OperationNotEnabledException(ServiceError):

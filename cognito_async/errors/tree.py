@@ -103,7 +103,7 @@ class CredentialsError(CognitoError):
 
 
 class PaginationError(CognitoError):
-    """The service gave the same page token twice, which would never end."""
+    """The service's page tokens repeat, which would never end."""
 
 
 class InvalidResponseError(CognitoError):

@@ -34,6 +34,7 @@ MAX_MESSAGE_LENGTH = 2_000
 Hook = Callable[[Any], Any]
 
 _JSON = json.JSONEncoder()
+_NOT_JSON = object()
 
 
 class HttpRequest:
@@ -118,23 +119,27 @@ def decode(response: HttpResponse, request: Request[Answer]) -> Answer:
         InvalidResponseError: The answer can't be read.
     """
     operation = request.OPERATION
+    answer: Answer | None = None
+    misshapen = ""
     try:
         if response.status >= FIRST_ERROR_STATUS:
             raise _service_error(response, request)
         if operation.answer is None:
             _expect_object_start(response)
-            return None  # type: ignore[return-value]  # Answer is None wherever operation.answer is
-        if not response.complete:
+        elif not response.complete:
             raise TransportError("the connection was lost in the middle of the answer", sent=True)
-        answer: Answer = _CONVERTER.structure(_parse_object(response), operation.answer)  # type: ignore[assignment]
+        else:
+            answer = _CONVERTER.structure(_parse_object(response), operation.answer)  # type: ignore[assignment]
     except CognitoError as error:
         error.operation = operation.name
         raise
     except _Misshapen as fault:
-        misshapen = _unreadable(f"a member of the answer is not {fault}", response)
-        misshapen.operation = operation.name
-        raise misshapen from None
-    return answer
+        misshapen = str(fault)
+    if misshapen:  # raised here because inside the handler its context would hold what the answer says
+        unreadable = _unreadable(f"a member of the answer is not {misshapen}", response)
+        unreadable.operation = operation.name
+        raise unreadable
+    return answer  # type: ignore[return-value]  # None only where Answer is None
 
 
 def _expect_object_start(response: HttpResponse) -> None:
@@ -145,14 +150,20 @@ def _expect_object_start(response: HttpResponse) -> None:
 
 
 def _parse_object(response: HttpResponse) -> dict[str, Any]:
-    try:
-        parsed = json.loads(response.body) if response.body else {}
-    except (ValueError, RecursionError):
-        # Not "from": the cause holds the body, and the body may hold tokens.
-        raise _unreadable("the answer is not JSON", response) from None
+    parsed = _parsed(response.body) if response.body else {}
+    if parsed is _NOT_JSON:
+        raise _unreadable("the answer is not JSON", response)
     if not isinstance(parsed, dict):
         raise _unreadable("the answer is not a JSON object", response)
     return parsed
+
+
+def _parsed(body: bytes) -> Any:
+    """Parse JSON; not by way of an error, which would carry the body, and the body may hold tokens."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return _NOT_JSON
 
 
 def _unreadable(why: str, response: HttpResponse) -> InvalidResponseError:

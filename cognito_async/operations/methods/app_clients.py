@@ -175,7 +175,7 @@ class AppClientsMethods(OperationCaller):
     ) -> ops.UpdateUserPoolClientResponse:
         """Replace the settings of an app client; those left out return to their defaults.
 
-        Returns a UpdateUserPoolClientResponse. Signed with AWS credentials. Quota UserPoolClientUpdate: 15 a second.
+        Returns an UpdateUserPoolClientResponse. Signed with AWS credentials. Quota UserPoolClientUpdate: 15 a second.
 
         Args:
             user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.
@@ -261,7 +261,7 @@ class AppClientsMethods(OperationCaller):
     ) -> ops.AddUserPoolClientSecretResponse:
         """Give an app client a second secret, so that the first can be retired.
 
-        Returns a AddUserPoolClientSecretResponse. Signed with AWS credentials. Quota: none published.
+        Returns an AddUserPoolClientSecretResponse. Signed with AWS credentials. Quota: none published.
 
         Args:
             user_pool_id (str | None): Id of the user pool, such as eu-west-1_AbC123 (1 to 55 chars). None: bound.

@@ -20,7 +20,7 @@ class AuthenticationMethods(OperationCaller):
     ) -> ops.InitiateAuthResponse:
         """Start a sign-in as the user, or trade a refresh token for new tokens.
 
-        Returns a InitiateAuthResponse. Unsigned: needs no AWS credentials. Quota UserAuthentication: 120 a second.
+        Returns an InitiateAuthResponse. Unsigned: needs no AWS credentials. Quota UserAuthentication: 120 a second.
 
         Args:
             auth_flow (AuthFlowType | str): The way to sign in, such as USER_PASSWORD_AUTH or USER_SRP_AUTH.
@@ -101,7 +101,7 @@ class AuthenticationMethods(OperationCaller):
     ) -> ops.AdminInitiateAuthResponse:
         """Start a sign-in on a user's behalf from a trusted server.
 
-        Returns a AdminInitiateAuthResponse. Signed with AWS credentials. Quota UserAuthentication: 120 a second.
+        Returns an AdminInitiateAuthResponse. Signed with AWS credentials. Quota UserAuthentication: 120 a second.
 
         Args:
             auth_flow (AuthFlowType | str): The way to sign in, such as USER_PASSWORD_AUTH or USER_SRP_AUTH.
@@ -143,7 +143,7 @@ class AuthenticationMethods(OperationCaller):
     ) -> ops.AdminRespondToAuthChallengeResponse:
         """Answer a sign-in challenge on a user's behalf from a trusted server.
 
-        Returns a AdminRespondToAuthChallengeResponse. Signed with AWS credentials. Quota UserAuthentication: 120 a
+        Returns an AdminRespondToAuthChallengeResponse. Signed with AWS credentials. Quota UserAuthentication: 120 a
         second.
 
         Args:

@@ -104,7 +104,7 @@ class BrandingMethods(OperationCaller):
     ) -> ops.UpdateManagedLoginBrandingResponse:
         """Change a managed login style.
 
-        Returns a UpdateManagedLoginBrandingResponse. Signed with AWS credentials. Quota UserPoolResourceUpdate: 15 a
+        Returns an UpdateManagedLoginBrandingResponse. Signed with AWS credentials. Quota UserPoolResourceUpdate: 15 a
         second.
 
         Args:
@@ -248,7 +248,7 @@ class BrandingMethods(OperationCaller):
     ) -> ops.UpdateUserPoolDomainResponse:
         """Change the certificate, routing or branding version of a user pool domain.
 
-        Returns a UpdateUserPoolDomainResponse. Signed with AWS credentials. Quota UserPoolResourceUpdate: 15 a second.
+        Returns an UpdateUserPoolDomainResponse. Signed with AWS credentials. Quota UserPoolResourceUpdate: 15 a second.
 
         Args:
             domain (str): The domain: a prefix, or the full name of a domain of your own (1 to 63 chars).
@@ -402,7 +402,7 @@ class BrandingMethods(OperationCaller):
     ) -> ops.UpdateTermsResponse:
         """Change the links or the name of a legal document.
 
-        Returns a UpdateTermsResponse. Signed with AWS credentials. Quota: none published.
+        Returns an UpdateTermsResponse. Signed with AWS credentials. Quota: none published.
 
         Args:
             terms_id (str): Id of the legal document.

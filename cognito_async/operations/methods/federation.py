@@ -138,7 +138,7 @@ class FederationMethods(OperationCaller):
     ) -> ops.UpdateIdentityProviderResponse:
         """Change the settings of an identity provider.
 
-        Returns a UpdateIdentityProviderResponse. Signed with AWS credentials. Quota UserPoolResourceUpdate: 15 a
+        Returns an UpdateIdentityProviderResponse. Signed with AWS credentials. Quota UserPoolResourceUpdate: 15 a
         second.
 
         Args:
@@ -271,7 +271,7 @@ class FederationMethods(OperationCaller):
     ) -> ops.UpdateResourceServerResponse:
         """Replace the name and the scopes of a resource server.
 
-        Returns a UpdateResourceServerResponse. Signed with AWS credentials. Quota UserPoolResourceUpdate: 15 a second.
+        Returns an UpdateResourceServerResponse. Signed with AWS credentials. Quota UserPoolResourceUpdate: 15 a second.
 
         Args:
             identifier (str): Identifier of the resource server, often an address (1 to 256 chars).

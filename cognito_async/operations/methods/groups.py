@@ -96,7 +96,7 @@ class GroupsMethods(OperationCaller):
     ) -> ops.UpdateGroupResponse:
         """Change a group's description, role or precedence.
 
-        Returns a UpdateGroupResponse. Signed with AWS credentials. Quota UserPoolResourceUpdate: 15 a second.
+        Returns an UpdateGroupResponse. Signed with AWS credentials. Quota UserPoolResourceUpdate: 15 a second.
 
         Args:
             group_name (str): Name of the group (1 to 128 chars).
@@ -144,7 +144,7 @@ class GroupsMethods(OperationCaller):
     ) -> ops.AdminListGroupsForUserResponse:
         """List the groups that a user is in.
 
-        Returns a AdminListGroupsForUserResponse. Signed with AWS credentials. Quota UserResourceRead: 50 a second.
+        Returns an AdminListGroupsForUserResponse. Signed with AWS credentials. Quota UserResourceRead: 50 a second.
 
         Args:
             username (str): The user's name, or an alias that the user pool accepts (1 to 128 chars, secret).

@@ -19,7 +19,7 @@ class MfaMethods(OperationCaller):
     ) -> ops.AssociateSoftwareTokenResponse:
         """Create a secret for the user's authenticator app.
 
-        Returns a AssociateSoftwareTokenResponse. Unsigned: needs no AWS credentials. Quota UserResourceUpdate: 25 a
+        Returns an AssociateSoftwareTokenResponse. Unsigned: needs no AWS credentials. Quota UserResourceUpdate: 25 a
         second.
 
         Args:
@@ -58,9 +58,9 @@ class MfaMethods(OperationCaller):
         Raises:
             CodeMismatchException, EnableSoftwareTokenMFAException, ForbiddenException, InternalErrorException,
             InvalidParameterException, InvalidUserPoolConfigurationException, NotAuthorizedException,
-            NotAuthorizedException, OperationNotEnabledException, PasswordResetRequiredException,
-            ResourceNotFoundException, SoftwareTokenMFANotFoundException, TooManyRequestsException,
-            UserNotConfirmedException, UserNotFoundException: as the service declares.
+            OperationNotEnabledException, PasswordResetRequiredException, ResourceNotFoundException,
+            SoftwareTokenMFANotFoundException, TooManyRequestsException, UserNotConfirmedException,
+            UserNotFoundException: as the service declares.
             AmbiguousOutcomeError: the outcome is unknown. Choose it with SetUserMFAPreference, which is refused until a
                 token is verified.
             ParameterValidationError, CognitoError: before anything is sent, and any other failure.
@@ -256,7 +256,7 @@ class MfaMethods(OperationCaller):
     ) -> ops.AdminGetUserAuthFactorsResponse:
         """Return the sign-in factors that a user has set up, given their name.
 
-        Returns a AdminGetUserAuthFactorsResponse. Signed with AWS credentials. Quota UserRead: 120 a second.
+        Returns an AdminGetUserAuthFactorsResponse. Signed with AWS credentials. Quota UserRead: 120 a second.
 
         Args:
             username (str): The user's name, or an alias that the user pool accepts (1 to 128 chars, secret).
@@ -494,7 +494,7 @@ class MfaMethods(OperationCaller):
     ) -> ops.AdminGetDeviceResponse:
         """Return one device of a user, given their name.
 
-        Returns a AdminGetDeviceResponse. Signed with AWS credentials. Quota UserResourceRead: 50 a second.
+        Returns an AdminGetDeviceResponse. Signed with AWS credentials. Quota UserResourceRead: 50 a second.
 
         Args:
             device_key (str): Key of the device (1 to 55 chars).
@@ -519,7 +519,7 @@ class MfaMethods(OperationCaller):
     ) -> ops.AdminListDevicesResponse:
         """List a user's devices, given their name.
 
-        Returns a AdminListDevicesResponse. Signed with AWS credentials. Quota UserResourceRead: 50 a second.
+        Returns an AdminListDevicesResponse. Signed with AWS credentials. Quota UserResourceRead: 50 a second.
 
         Args:
             username (str): The user's name, or an alias that the user pool accepts (1 to 128 chars, secret).

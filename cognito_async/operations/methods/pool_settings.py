@@ -154,7 +154,7 @@ class PoolSettingsMethods(OperationCaller):
     ) -> ops.UpdateUserPoolReplicaResponse:
         """Switch a replica of a user pool on or off.
 
-        Returns a UpdateUserPoolReplicaResponse. Signed with AWS credentials. Quota: none published.
+        Returns an UpdateUserPoolReplicaResponse. Signed with AWS credentials. Quota: none published.
 
         Args:
             region_name (str): Region of the replica (5 to 32 chars).
@@ -301,7 +301,7 @@ class PoolSettingsMethods(OperationCaller):
     ) -> ops.UpdateProvisionedLimitResponse:
         """Set the request rate that the account has for a category of operations.
 
-        Returns a UpdateProvisionedLimitResponse. Signed with AWS credentials. Quota LimitManagement: 1 a second.
+        Returns an UpdateProvisionedLimitResponse. Signed with AWS credentials. Quota LimitManagement: 1 a second.
 
         Args:
             limit_definition (LimitDefinitionType): The limit in question.

@@ -153,7 +153,7 @@ class SelfServiceMethods(OperationCaller):
     ) -> ops.UpdateUserAttributesResponse:
         """Change attributes of the signed-in user.
 
-        Returns a UpdateUserAttributesResponse. Unsigned: needs no AWS credentials. Quota UserUpdate: 25 a second.
+        Returns an UpdateUserAttributesResponse. Unsigned: needs no AWS credentials. Quota UserUpdate: 25 a second.
 
         Args:
             user_attributes (Sequence[AttributeType]): The attributes to set.

@@ -140,7 +140,7 @@ class SessionSecurityMethods(OperationCaller):
     ) -> ops.AdminListUserSessionsResponse:
         """List a user's active sessions, given their name.
 
-        Returns a AdminListUserSessionsResponse. Signed with AWS credentials. Quota: none published.
+        Returns an AdminListUserSessionsResponse. Signed with AWS credentials. Quota: none published.
 
         Args:
             username (str): The user's name, or an alias that the user pool accepts (1 to 128 chars, secret).
@@ -352,7 +352,7 @@ class SessionSecurityMethods(OperationCaller):
     ) -> ops.AdminListUserAuthEventsResponse:
         """List a user's recent sign-in events and the risks seen in them.
 
-        Returns a AdminListUserAuthEventsResponse. Signed with AWS credentials. Quota UserResourceRead: 50 a second.
+        Returns an AdminListUserAuthEventsResponse. Signed with AWS credentials. Quota UserResourceRead: 50 a second.
 
         Args:
             username (str): The user's name, or an alias that the user pool accepts (1 to 128 chars, secret).

@@ -23,7 +23,7 @@ class UserAdministrationMethods(OperationCaller):
     ) -> ops.AdminCreateUserResponse:
         """Create a user and, unless told not to, send an invitation.
 
-        Returns a AdminCreateUserResponse. Signed with AWS credentials. Quota UserCreation: 50 a second.
+        Returns an AdminCreateUserResponse. Signed with AWS credentials. Quota UserCreation: 50 a second.
 
         Args:
             username (str): The new user's name; an email address or phone number in some user pools (1 to 128 chars,
@@ -87,7 +87,7 @@ class UserAdministrationMethods(OperationCaller):
     async def admin_get_user(self, *, username: str, user_pool_id: str | None = None) -> ops.AdminGetUserResponse:
         """Return a user's attributes, status and MFA settings.
 
-        Returns a AdminGetUserResponse. Signed with AWS credentials. Quota UserRead: 120 a second.
+        Returns an AdminGetUserResponse. Signed with AWS credentials. Quota UserRead: 120 a second.
 
         Args:
             username (str): The user's name, or an alias that the user pool accepts (1 to 128 chars, secret).
