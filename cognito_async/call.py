@@ -16,7 +16,7 @@ from cognito_async.errors import CognitoError, PaceTimeoutError, ParameterValida
 from cognito_async.protocol.operation import Answer, Request
 from cognito_async.protocol.retry import RetryKind, RetryPolicy, RetryQuota, classify
 from cognito_async.protocol.shapes import Record
-from cognito_async.protocol.wire import HttpRequest, decode, encode, headers_for, needs_no_body
+from cognito_async.protocol.wire import HttpRequest, confidential, decode, encode, headers_for, needs_no_body
 from cognito_async.version import __version__
 
 if TYPE_CHECKING:
@@ -193,7 +193,7 @@ class Call(Generic[Answer]):
         finally:
             if paced and request.sent is False:
                 lane.leave()
-        answer = decode(response, self._request)
+        answer = decode(response, self._request, confidential(request.headers) if operation.signed is not False else ())
         lane.answered()
         return answer
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cognito_async.errors import CredentialsError
+from cognito_async.errors import CredentialsError, SessionClosedError
 from cognito_async.protocol.signing import Credentials
 
 EXTRA = "pip install 'cognito_async[aws]'"
@@ -74,8 +74,12 @@ class CredentialsResolver:
             await asyncio.wait([self._refresh])
 
     async def _refreshed(self) -> Credentials:
-        # Shielded: one caller that is cancelled must not take the look-up away from the others.
-        return await asyncio.shield(self._refreshing())
+        refresh = self._refreshing()
+        # Waited for and not awaited: one caller that is cancelled must not take the look-up away from the others.
+        await asyncio.wait([refresh])
+        if refresh.cancelled():
+            raise SessionClosedError("the session was closed while it looked for AWS credentials")
+        return refresh.result()
 
     def _refreshing(self) -> asyncio.Task[Credentials]:
         if self._refresh is None or self._refresh.done():

@@ -67,6 +67,11 @@ class _Body(bytes):
 class _BodyPayload(BytesPayload):
     """Notes when the body is handed to the socket: until then nothing of the request has left."""
 
+    def __init__(self, value: _Body, *args: Any, **kwargs: Any) -> None:
+        """Take the body as it is: BytesPayload would warn of one over a megabyte, which an image can be."""
+        super(BytesPayload, self).__init__(value, *args, **kwargs)
+        self._size = len(value)
+
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
         await self._noting(super().write_with_length(writer, content_length))
 
@@ -126,8 +131,12 @@ class AiohttpTransport:
             if content.is_eof() and content.exception() is None:  # small answers have come with their head
                 return HttpResponse(response.status, response.headers, content.read_nowait())
             return await self._read(response)
+        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
+            raise _unconnected(error, request) from error
         except (aiohttp.ClientError, OSError) as error:
-            raise _translated(error, request) from error
+            failure = _lost(error, request)
+        # Raised here, without its cause: aiohttp's errors quote what came back, which may repeat what was sent.
+        raise failure
 
     async def close(self) -> None:
         """Close all connections; safe twice."""
@@ -164,15 +173,16 @@ class AiohttpTransport:
         return HttpResponse(response.status, response.headers, bytes(received), complete=complete)
 
 
-def _translated(error: Exception, request: HttpRequest) -> TransportError | InvalidResponseError:
-    """Turn aiohttp's errors into ours."""
+def _unconnected(error: Exception, request: HttpRequest) -> ConnectError:
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return ConnectTimeoutError(f"no connection within {request.connect_timeout} s", sent=False)
-    if isinstance(error, aiohttp.ClientConnectorError | aiohttp.ServerFingerprintMismatch):
-        return ConnectError(f"no connection: {error}", sent=False)
+    return ConnectError(f"no connection: {error}", sent=False)
+
+
+def _lost(error: Exception, request: HttpRequest) -> TransportError | InvalidResponseError:
     if isinstance(error, aiohttp.ClientResponseError):
         return InvalidResponseError("what came back is not HTTP", status=request.status)
     if isinstance(error, TimeoutError):
         return RequestTimeoutError("no answer in time", sent=request.sent)
-    how = "while it waited for the answer" if request.sent else "before the request had left"
-    return TransportError(f"the connection was lost {how}: {type(error).__name__}", sent=request.sent)
+    when = "before the request had left" if request.sent is False else "while it waited for the answer"
+    return TransportError(f"the connection was lost {when}: {type(error).__name__}", sent=request.sent)

@@ -45,13 +45,14 @@ def missing(request: Request[Any], bound: Bound) -> dict[str, Any]:
     """
     changes: dict[str, Any] = {}
     secret = bound.client_secret
-    if secret is not None and getattr(request, "client_id", None) not in {None, bound.client_id}:
+    client_id = getattr(request, "client_id", None) or bound.client_id
+    if secret is not None and bound.client_id is not None and client_id != bound.client_id:
         secret = None
     for rule, name in request.OPERATION.fills:
         if rule in _PLAIN:
             value = getattr(bound, rule) if getattr(request, name) is None else None
         else:
-            value = None if secret is None else _FROM_SECRET[rule](request, name, bound.client_id, secret)
+            value = None if secret is None else _FROM_SECRET[rule](request, name, client_id, secret)
         if value is not None:
             changes[name] = value
     return changes

@@ -4,7 +4,7 @@ The service's messages can repeat a value that it refuses ("Value '123 456' at '
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from cognito_async.protocol.operation import Request
@@ -13,17 +13,18 @@ from cognito_async.protocol.shapes import MASK, Structure, members
 _SHORT = 4
 
 
-def redact(text: str, request: Request[Any]) -> str:
+def redact(text: str, request: Request[Any], others: Iterable[str] = ()) -> str:
     """Replace each secret value of a request wherever a text repeats it.
 
     Args:
         text: What the service said.
         request: What was sent.
+        others: Further secrets that were sent with it.
 
     Returns:
         The text with ``***`` in place of each secret.
     """
-    for secret in sorted(set(_secrets(request, inside_secret=False)), key=len, reverse=True):
+    for secret in sorted({*_secrets(request, inside_secret=False), *others}, key=len, reverse=True):
         if len(secret) >= _SHORT:
             text = text.replace(secret, MASK)
         else:  # "a" is a word of its own only between quotes or blanks

@@ -143,7 +143,7 @@ class Record:
     """
 
     __slots__ = ()
-    __attrs_attrs__: ClassVar[Any]
+    __attrs_attrs__: ClassVar[Any] = ()
 
     def __repr__(self) -> str:
         """Show what is set, with ``***`` for the value of a secret."""

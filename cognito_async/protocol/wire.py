@@ -5,7 +5,7 @@ The only file that knows cattrs and JSON. Pure: usable with any HTTP library, se
 
 import json
 from base64 import b64decode, b64encode
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -84,6 +84,11 @@ def headers_for(operation: Operation) -> dict[str, str]:
     return {"Content-Type": CONTENT_TYPE, "X-Amz-Target": operation.target}
 
 
+def confidential(headers: Mapping[str, str]) -> list[str]:
+    """Give the secrets that a signed request's headers hold."""
+    return [headers[name] for name in ("X-Amz-Security-Token",) if name in headers]
+
+
 def needs_no_body(operation: Operation, status: int) -> bool:
     """Tell whether an answer's status alone is a success."""
     return operation.answer is None and status < FIRST_ERROR_STATUS
@@ -101,7 +106,7 @@ def encode(request: Request[Any]) -> bytes:
     return _JSON.encode(_CONVERTER.unstructure(request)).encode("ascii")
 
 
-def decode(response: HttpResponse, request: Request[Answer]) -> Answer:
+def decode(response: HttpResponse, request: Request[Answer], others: Iterable[str] = ()) -> Answer:
     """Turn an answer into the operation's result.
 
     Members and error codes that this version doesn't know are ignored or kept, never refused. An operation whose answer
@@ -110,6 +115,7 @@ def decode(response: HttpResponse, request: Request[Answer]) -> Answer:
     Args:
         response: What came back.
         request: What was asked.
+        others: Secrets that were sent beside the request; no error text repeats them or the request's own.
 
     Returns:
         An instance of the operation's answer class, or None where the answer has no members.
@@ -123,7 +129,7 @@ def decode(response: HttpResponse, request: Request[Answer]) -> Answer:
     misshapen = ""
     try:
         if response.status >= FIRST_ERROR_STATUS:
-            raise _service_error(response, request)
+            raise _service_error(response, request, others)
         if operation.answer is None:
             _expect_object_start(response)
         elif not response.complete:
@@ -193,7 +199,7 @@ def _whole_number(text: str | None) -> int | None:
     return int(text)
 
 
-def _service_error(response: HttpResponse, request: Request[Any]) -> CognitoError:
+def _service_error(response: HttpResponse, request: Request[Any], others: Iterable[str]) -> CognitoError:
     # Imported here because a call that succeeds, such as a program's first, has no need of them.
     from cognito_async.errors.modelled import BY_CODE  # noqa: PLC0415
     from cognito_async.protocol.redaction import redact  # noqa: PLC0415
@@ -209,12 +215,12 @@ def _service_error(response: HttpResponse, request: Request[Any]) -> CognitoErro
     if code is None:
         return fallback
     text = body.get("message", body.get("Message"))
-    message = redact(text, request)[:MAX_MESSAGE_LENGTH] if isinstance(text, str) and text else code
+    message = redact(text, request, others)[:MAX_MESSAGE_LENGTH] if isinstance(text, str) and text else code
     kind = BY_CODE.get(code, ServiceError)
     error = kind(message, code=code, **_answer_facts(response))
     for name, wire_name in kind.EXTRA_MEMBERS.items():
         value = body.get(wire_name)
-        setattr(error, name, value if isinstance(value, str) else None)
+        setattr(error, name, redact(value, request, others)[:MAX_MESSAGE_LENGTH] if isinstance(value, str) else None)
     return error
 
 
