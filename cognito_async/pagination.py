@@ -16,15 +16,15 @@ Item = TypeVar("Item")
 class Paginator(Generic[Page, Item]):
     """Goes through a list that the service gives in pages; made by the client's ``iter_…`` methods.
 
-    ``async for item in paginator`` gives the items, ``async for page in paginator.pages()`` the answers. Both ask for a
-    page when it is wanted and keep none, so memory stays flat over any number of pages. Each loop starts from the first.
+    ``async for item in paginator`` gives the items, ``async for page in paginator.pages()`` the answers. Both ask for
+    a page when it is wanted and keep none, so memory stays flat over any number of pages. Each loop starts anew.
     """
 
-    def __init__(self, caller: OperationCaller, request: Request[Page], *, token: str, items: str) -> None:
-        """Take what to send and to whom; ``token`` and ``items`` are the members' Python names."""
+    def __init__(self, caller: OperationCaller, request: Request[Page], *, cursor: str, items: str) -> None:
+        """Take what to send and to whom; ``cursor`` (the page token) and ``items`` are members."""
         self._caller = caller
         self._request = request
-        self._token = token
+        self._cursor = cursor
         self._items = items
 
     async def pages(self) -> AsyncIterator[Page]:
@@ -44,7 +44,7 @@ class Paginator(Generic[Page, Item]):
         while True:
             page = await self._caller.send(request)
             yield page
-            token = getattr(page, self._token)
+            token = getattr(page, self._cursor)
             if not token:
                 return
             if token == kept:
@@ -53,7 +53,7 @@ class Paginator(Generic[Page, Item]):
             pages += 1
             if pages == renewal:
                 kept, pages, renewal = token, 0, renewal * 2
-            request = evolve(cast("Any", request), **{self._token: token})
+            request = evolve(cast("Any", request), **{self._cursor: token})
 
     async def __aiter__(self) -> AsyncIterator[Item]:
         """Give the items one by one."""

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any, Self
 
-from attrs import evolve, field, fields, frozen
+from attrs import Attribute, evolve, field, fields, frozen
 
 from cognito_async.errors import ParameterValidationError
 from cognito_async.protocol.shapes import Record
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
     from cognito_async.session import AsyncCognitoSession
 
 
-def _positive(_: object, attribute: Any, rate: object) -> None:
+def _positive(_: object, attribute: "Attribute[Any]", rate: object) -> None:
     if rate is None:
         return
     if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < float("inf"):
         raise ParameterValidationError(attribute.name, "must be a rate in requests a second, greater than 0")
 
 
-def _rate() -> Any:
+def _rate() -> Any:  # noqa: ANN401 - as attrs.field itself
     return field(default=None, validator=_positive)
 
 

@@ -54,8 +54,8 @@ class AsyncCognitoSession:
         """Configure a session.
 
         Args:
-            region: The AWS region, e.g. ``"eu-west-1"``. None to take it from a user pool's id (``eu-west-1_AbC``), else
-                from ``AWS_REGION`` or ``AWS_DEFAULT_REGION``.
+            region: The AWS region, e.g. ``"eu-west-1"``. None to take it from a user pool's id (``eu-west-1_AbC``),
+                else from ``AWS_REGION`` or ``AWS_DEFAULT_REGION``.
             endpoint_url: The service's URL, for emulators and private endpoints. None for
                 ``AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER`` or ``AWS_ENDPOINT_URL``, else the region's own.
             retry: When to try again; None for the defaults of RetryPolicy.

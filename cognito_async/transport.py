@@ -67,7 +67,7 @@ class _Body(bytes):
 class _BodyPayload(BytesPayload):
     """Notes when the body is handed to the socket: until then nothing of the request has left."""
 
-    def __init__(self, value: _Body, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, value: _Body, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Payload's own
         """Take the body as it is: BytesPayload would warn of one over a megabyte, which an image can be."""
         super(BytesPayload, self).__init__(value, *args, **kwargs)
         self._size = len(value)
@@ -156,19 +156,22 @@ class AiohttpTransport:
 
     async def _read(self, response: aiohttp.ClientResponse) -> HttpResponse:
         """Read the body, up to the limit; a lost connection leaves what came before it."""
-        limit = self._pool.response_bytes
         received = bytearray()
         complete = True
         try:
             async for chunk in response.content.iter_any():
                 received += chunk
-                if len(received) > limit:
-                    raise InvalidResponseError(f"the answer is larger than {limit:,} bytes", status=response.status)
+                if len(received) > self._pool.response_bytes:
+                    break
         except (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError, ConnectionError):
             complete = False
         except BaseException:
             response.close()
             raise
+        if len(received) > self._pool.response_bytes:
+            response.close()
+            limit = f"{self._pool.response_bytes:,} bytes"
+            raise InvalidResponseError(f"the answer is larger than {limit}", status=response.status)
         response.release()
         return HttpResponse(response.status, response.headers, bytes(received), complete=complete)
 

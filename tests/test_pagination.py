@@ -251,7 +251,7 @@ async def test_paginators_need_no_client() -> None:
             return operations.ListUsersResponse(users=[operations.UserType(username=request.pagination_token)])
 
     request = operations.ListUsersRequest(user_pool_id="eu-west-1_AbC", pagination_token="mine")
-    paginator: Paginator[Any, Any] = Paginator(Caller(), request, token="pagination_token", items="users")  # type: ignore[arg-type]
+    paginator: Paginator[Any, Any] = Paginator(Caller(), request, cursor="pagination_token", items="users")  # type: ignore[arg-type]
     assert [user.username async for user in paginator] == ["mine"]
 
 
@@ -295,7 +295,7 @@ async def test_a_token_like_the_callers_own_is_noticed() -> None:
     request = operations.ListUsersRequest(user_pool_id="eu-west-1_AbC", pagination_token="t")
     transport = PagingTransport([users("a", token="t")] * 5)
     async with session_on(transport) as session:
-        paginator: Paginator[Any, Any] = Paginator(session.client(), request, token="pagination_token", items="users")
+        paginator: Paginator[Any, Any] = Paginator(session.client(), request, cursor="pagination_token", items="users")
         with pytest.raises(PaginationError):
             await note(paginator, [])
     assert len(transport.bodies) <= 2

@@ -249,18 +249,19 @@ async def test_nothing_is_left_for_the_garbage_collector() -> None:
 @pytest.mark.virtual_clock
 async def test_a_copy_with_other_options() -> None:
     """``with_options`` changes the copy alone, keeps what is not named, and shares session and bound values."""
-    transport = ScriptedTransport(hang(), hang(), hang(), hang(), hang())
+    transport = ScriptedTransport(*[hang()] * 9)
     async with scripted_session(transport, retry=RetryPolicy(max_attempts=1)) as session:
         client = session.client("abc")
-        hasty = client.with_options(timeouts=Timeouts(total=1))
+        hasty = client.with_options(timeouts=Timeouts(attempt=1))
         stubborn = hasty.with_options(retry=RetryPolicy(max_attempts=2, transient_base=0))
+        patient = stubborn.with_options(timeouts=Timeouts(attempt=2))
         lasted = []
-        for chosen in (hasty, stubborn.with_options(timeouts=Timeouts(total=5, attempt=2)), client):
+        for chosen in (hasty, stubborn, patient, client):
             started = now()
             with pytest.raises(RequestTimeoutError):
                 await reset(chosen)
             lasted.append(now() - started)
-    assert lasted == pytest.approx([1, 4, 10])
+    assert lasted == pytest.approx([1, 2, 4, 10])
     assert {attempt.json["ClientId"] for attempt in transport.attempts} == {"abc"}
 
 

@@ -32,6 +32,7 @@ from scripted_server import (
 )
 
 from cognito_async import (
+    AmbiguousOutcomeError,
     AsyncCognitoSession,
     CognitoClient,
     CognitoError,
@@ -129,10 +130,19 @@ NOT_HTTP = {
 
 @pytest.mark.parametrize("data", NOT_HTTP.values(), ids=NOT_HTTP.keys())
 async def test_what_is_not_http(data: bytes) -> None:
-    """Something answered, but not in HTTP: an InvalidResponseError, which is not tried again."""
-    error = await failure(send(data), retry=RetryPolicy(transient_base=0))
+    """Something answered, but not in HTTP: an InvalidResponseError."""
+    error = await failure(send(data))
     assert type(error) is InvalidResponseError
     assert error.attempts == 1
+
+
+@pytest.mark.parametrize("data", NOT_HTTP.values(), ids=NOT_HTTP.keys())
+async def test_what_is_not_http_leaves_the_outcome_open(data: bytes) -> None:
+    """The request had left, and nobody can tell what became of it: no plain failure of a reset."""
+    async with ScriptedServer(send(data)) as server, client_of(server) as client:
+        with pytest.raises(AmbiguousOutcomeError) as caught:
+            await reset(client)
+    assert isinstance(caught.value, InvalidResponseError)
 
 
 @pytest.mark.parametrize(
@@ -193,11 +203,18 @@ async def test_a_redirect_is_not_followed(status: int) -> None:
     assert error.status == status
 
 
-async def test_a_cookie_is_not_kept() -> None:
+async def test_a_cookie_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing that the server sets comes back to it."""
-    async with ScriptedServer(answer(Set_Cookie="a=b; Path=/")) as server, client_of(server) as client:
-        await reset(client)
-        await reset(client)
+
+    async def resolve(_: str, port: int, **__: Any) -> list[Any]:
+        return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
+    async with ScriptedServer(answer(Set_Cookie="a=b; Path=/")) as server:
+        server.url = f"http://cognito.example:{server.port}"  # cookies are for names, not for numbers
+        async with client_of(server) as client:
+            await reset(client)
+            await reset(client)
         assert "cookie" not in server.requests[1].headers
 
 
@@ -440,6 +457,21 @@ async def test_a_server_that_never_answers(data: bytes) -> None:
 
 
 @pytest.mark.manual_clock
+async def test_a_body_that_never_ends() -> None:
+    """Where the answer's head says all, the call is a success once time is up; and its connection is closed."""
+    stuck = never(HEAD + b"Content-Length: 2\r\n\r\n{")
+    async with ScriptedServer(stuck) as server, client_of(server) as client:
+        call = asyncio.ensure_future(reset(client))
+        await server.until(lambda: server.requests)
+        for _ in range(20):  # turns of the loop in which the head arrives
+            await asyncio.sleep(0)
+        assert not call.done()
+        advance(10.1)
+        await call
+        await server.until(lambda: server.open == 0)
+
+
+@pytest.mark.manual_clock
 async def test_a_dripping_body_does_not_stretch_the_limit() -> None:
     """The limit is for the attempt, not for each byte of it."""
     data = HEAD + b"Content-Length: 30\r\n\r\n" + b'{"CodeDeliveryDetails": null }'
@@ -529,6 +561,34 @@ async def test_a_connection_closed_just_as_it_is_used_again(end: Callable[[bytes
             await reset(client)
             await reset(client)
             assert [request.connection for request in server.requests] == [1, 1, 2]
+
+
+@pytest.mark.parametrize("attempts", [1, 2])
+async def test_a_connection_found_dead_before_a_byte_was_written(
+    attempts: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing had left, and the error says so; the next attempt is safe for any operation."""
+    connect = aiohttp.TCPConnector.connect
+    deaths: list[Any] = []
+
+    async def dying(*arguments: Any, **options: Any) -> Any:
+        connection: Any = await connect(*arguments, **options)
+        if not deaths:
+            deaths.append(connection)
+            connection.transport.abort()
+        return connection
+
+    monkeypatch.setattr(aiohttp.TCPConnector, "connect", dying)
+    policy = RetryPolicy(max_attempts=attempts, transient_base=0)
+    async with ScriptedServer() as server, client_of(server, retry=policy) as client:
+        if attempts == 1:
+            with pytest.raises(TransportError) as caught:
+                await client.forgot_password(username="ada")
+            assert caught.value.sent is False
+            assert not server.requests
+        else:
+            await client.forgot_password(username="ada")
+            assert [request.headers["amz-sdk-request"] for request in server.requests] == ["attempt=2; max=2"]
 
 
 async def test_more_than_was_announced_does_not_reach_the_next_call() -> None:

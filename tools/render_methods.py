@@ -92,7 +92,7 @@ def _iterator(operation: Operation, page: Page) -> str:
     limit = 121
     if len(line) > limit:
         line = packed(f"request = ops.{operation.request.name}(", arguments.split(", "), ")", "        ")
-    return text + line + f'        return Paginator(self, request, token="{page.token}", items="{page.items}")\n'
+    return text + line + f'        return Paginator(self, request, cursor="{page.token}", items="{page.items}")\n'
 
 
 def _parameter(member: Member) -> str:

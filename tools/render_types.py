@@ -39,7 +39,7 @@ def errors_file(service: Service) -> str:
     ]
     for name, extra in service.errors.items():
         by = declared[name]
-        many = 6
+        many = 3
         who = f"{len(by)} operations" if len(by) > many else ", ".join(by)
         parts.append(f"\n\nclass {name}(ServiceError):\n")
         text = f'"""Declared by {who}.'
@@ -55,7 +55,7 @@ def errors_file(service: Service) -> str:
             parts.append(f"    EXTRA_MEMBERS: ClassVar[Mapping[str, str]] = {{{pairs}}}\n")
             parts += [f"    {python}: str | None = None\n" for python in extra]
         else:
-            parts.append(wrapped(f'{text}"""', "    "))
+            parts.append(f'    {text}"""\n')
     parts.append("\n\nBY_CODE: Mapping[str, type[ServiceError]] = {name: globals()[name] for name in __all__}\n")
     return "".join(parts)
 
@@ -175,7 +175,8 @@ def _facts(service: Service) -> str:
         [
             f'{HEADER}"""Quotas and replay safety: what is known of the operations beyond the service model."""\n\n',
             "from collections.abc import Mapping\n\nfrom cognito_async.protocol.replay import Replay\n\n",
-            f"# Requests a second by category: AWS's defaults for an account and region, as published on\n# {quotas['source']}, {quotas['date']}.\n",
+            "# Requests a second by category: AWS's defaults for an account and region, as published on\n",
+            f"# {quotas['source']}, {quotas['date']}.\n",
             "PUBLISHED: Mapping[str, float] = {\n",
             *rates,
             "}\n# The categories that AWS raises on request.\n",

@@ -63,8 +63,7 @@ class EnableSoftwareTokenMFAException(ServiceError):
 
 
 class ExpiredCodeException(ServiceError):
-    """Declared by ConfirmForgotPassword, ConfirmSignUp, UpdateUserAttributes, VerifyUserAttribute,
-    RespondToAuthChallenge, AdminRespondToAuthChallenge."""
+    """Declared by 6 operations."""
 
 
 class FeatureUnavailableInTierException(ServiceError):
@@ -147,8 +146,7 @@ class OperationNotEnabledException(ServiceError):
 
 
 class PasswordHistoryPolicyViolationException(ServiceError):
-    """Declared by ConfirmForgotPassword, ChangePassword, RespondToAuthChallenge, AdminRespondToAuthChallenge,
-    AdminSetUserPassword."""
+    """Declared by 5 operations."""
 
 
 class PasswordResetRequiredException(ServiceError):
@@ -156,7 +154,7 @@ class PasswordResetRequiredException(ServiceError):
 
 
 class PreconditionNotMetException(ServiceError):
-    """Declared by AdminCreateUser, CreateUserImportJob, StartUserImportJob, StopUserImportJob."""
+    """Declared by 4 operations."""
 
 
 class RefreshTokenReuseException(ServiceError):
@@ -176,7 +174,7 @@ class ServiceQuotaExceededException(ServiceError):
 
 
 class SoftwareTokenMFANotFoundException(ServiceError):
-    """Declared by RespondToAuthChallenge, AdminRespondToAuthChallenge, AssociateSoftwareToken, VerifySoftwareToken."""
+    """Declared by 4 operations."""
 
 
 class TermsExistsException(ServiceError):
@@ -236,12 +234,11 @@ class UserNotFoundException(ServiceError):
 
 
 class UserPoolAddOnNotEnabledException(ServiceError):
-    """Declared by DescribeRiskConfiguration, SetRiskConfiguration, AdminListUserAuthEvents,
-    AdminUpdateAuthEventFeedback, UpdateAuthEventFeedback."""
+    """Declared by 5 operations."""
 
 
 class UserPoolTaggingException(ServiceError):
-    """Declared by CreateUserPool, DescribeUserPool, UpdateUserPool, CreateUserPoolReplica."""
+    """Declared by 4 operations."""
 
 
 class UsernameExistsException(ServiceError):

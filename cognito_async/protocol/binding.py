@@ -27,8 +27,8 @@ class Bound:
         self.user_pool_id = user_pool_id
 
     def __repr__(self) -> str:
-        masked = {name: None if getattr(self, name) is None else MASK for name in ("client_id", "client_secret")}
-        return f"Bound(client_id={masked['client_id']}, client_secret={masked['client_secret']}, user_pool_id={self.user_pool_id})"
+        client_id, secret = (None if value is None else MASK for value in (self.client_id, self.client_secret))
+        return f"Bound(client_id={client_id}, client_secret={secret}, user_pool_id={self.user_pool_id})"
 
 
 def missing(request: Request[Any], bound: Bound) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from cognito_async.protocol.shapes import Structure
 
 TARGET_PREFIX = "AWSCognitoIdentityProviderService."
 
-Answer = TypeVar("Answer", covariant=True)
+Answer = TypeVar("Answer", covariant=True)  # noqa: PLC0105 - it is read far more often than it is declared
 
 
 class Operation:

@@ -1,4 +1,4 @@
-"""How fast the requests of one quota category may go: a budget that is told, or found out from the service's throttling.
+"""How fast the requests of one quota category may go: a budget that is told, or found out from throttling.
 
 Pure: the time is an argument, and nobody waits here.
 """

@@ -17,9 +17,10 @@ class Replay:
     """How safe an operation is to repeat.
 
     Attributes:
-        kind: ``"repeatable"`` (reads, and writes whose repetition changes nothing), ``"self_consuming"`` (a one-time code,
-            token or session is used up; repeating does no harm but is refused), ``"sends_message"`` (repeating sends
-            another message, counts against the user or makes another object) or ``"dangerous"`` (a rotating token).
+        kind: ``"repeatable"`` (reads, and writes whose repetition changes nothing), ``"self_consuming"`` (a one-time
+            code, token or session is used up; repeating does no harm but is refused), ``"sends_message"`` (repeating
+            sends another message, counts against the user or makes another object) or ``"dangerous"`` (a rotating
+            token).
         applied: Codes with which a repetition is refused if the first attempt was applied, among other reasons.
         gone: Codes with which a repeated delete is refused if the first attempt was applied: that is a success.
         find_out: How to find out what an unclear attempt did.

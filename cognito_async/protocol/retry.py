@@ -91,8 +91,8 @@ def _by_status(error: CognitoError) -> RetryKind | None:
 class RetryPolicy(Record):
     """How often and with which pauses a call is tried again.
 
-    The pause before the n-th retry is ``random × min(base × 2^(n−1), max_delay)``: full jitter, so that callers who were
-    throttled together do not come back together.
+    The pause before the n-th retry is ``random * min(base * 2**(n-1), max_delay)``: full jitter, so that callers who
+    were throttled together do not come back together.
 
     ``LimitExceededException`` has its own, smaller cap. It is an allowance per user and hour, not a rate: the first
     retry helps where two calls for one user met, further ones only spend what the user has left. Set

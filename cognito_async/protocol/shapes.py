@@ -138,8 +138,8 @@ _MEMBERS: "dict[type[Structure], tuple[tuple[str, Member], ...]]" = {}
 class Record:
     """Base of our attrs classes: comparison, and a repr without secrets.
 
-    The methods stand here once instead of in each class: attrs would compile them anew for each, which takes longer than
-    all else about a class, and programs wait for that before their first call.
+    The methods stand here once instead of in each class: attrs would compile them anew for each, which takes longer
+    than all else about a class, and programs wait for that before their first call.
     """
 
     __slots__ = ()

@@ -39,7 +39,7 @@ class Credentials:
     session_token: str | None = field(default=None, repr=lambda value: "None" if value is None else "'***'")
 
 
-def sign(
+def sign(  # noqa: PLR0917 - in the order in which the signature is built from them
     url: str, headers: Mapping[str, str], body: bytes, credentials: Credentials, region: str, now: datetime
 ) -> dict[str, str]:
     """Sign a POST.

@@ -149,28 +149,40 @@ def _map(value: Any, shape: Any) -> Fault | None:
     return _bounds(len(value), shape, "have", "entries")
 
 
-def _document(value: Any, _: Shape, depth: int = 0) -> Fault | None:
+def _document(value: Any, _: Any, depth: int = 0) -> Fault | None:
     if depth > MAX_DOCUMENT_DEPTH:
         return "", f"must be JSON of at most {MAX_DOCUMENT_DEPTH} levels"
-    if isinstance(value, float) and not isfinite(value):
-        return "", "must be JSON, which has no NaN and no infinity"
-    if isinstance(value, int) and value.bit_length() > MAX_DOCUMENT_BITS:
-        return "", f"must hold no integer of more than {MAX_DOCUMENT_BITS:,} bits"
-    if value is None or isinstance(value, bool | int | float):
-        return None
+    if isinstance(value, Mapping):
+        return _document_map(value, depth + 1)
+    if isinstance(value, list | tuple):
+        return _document_list(value, depth + 1)
+    return _document_scalar(value)
+
+
+def _document_map(values: Mapping[Any, Any], depth: int) -> Fault | None:
+    for index, (key, element) in enumerate(values.items()):
+        fault = _text(key, _ANY_TEXT) or _document(element, None, depth)
+        if fault is not None:
+            return f"[{_shown(key, index)}]{fault[0]}", fault[1]
+    return None
+
+
+def _document_list(values: Sequence[Any], depth: int) -> Fault | None:
+    for index, element in enumerate(values):
+        fault = _document(element, None, depth)
+        if fault is not None:
+            return f"[{index}]{fault[0]}", fault[1]
+    return None
+
+
+def _document_scalar(value: object) -> Fault | None:
     if isinstance(value, str):
         return _text(value, _ANY_TEXT)
-    if isinstance(value, Mapping):
-        for index, (key, element) in enumerate(value.items()):
-            fault = _text(key, _ANY_TEXT) or _document(element, _ANY_TEXT, depth + 1)
-            if fault is not None:
-                return f"[{_shown(key, index)}]{fault[0]}", fault[1]
-        return None
-    if isinstance(value, list | tuple):
-        for index, element in enumerate(value):
-            fault = _document(element, _ANY_TEXT, depth + 1)
-            if fault is not None:
-                return f"[{index}]{fault[0]}", fault[1]
+    if isinstance(value, int) and value.bit_length() > MAX_DOCUMENT_BITS:
+        return "", f"must hold no integer of more than {MAX_DOCUMENT_BITS:,} bits"
+    if isinstance(value, float) and not isfinite(value):
+        return "", "must be JSON, which has no NaN and no infinity"
+    if value is None or isinstance(value, bool | int | float):
         return None
     return _wrong_type(value, "JSON (dict, list, str, int, float, bool or None)")
 

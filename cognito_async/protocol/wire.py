@@ -225,7 +225,7 @@ def _service_error(response: HttpResponse, request: Request[Any], others: Iterab
 
 
 def _error_code(body: Mapping[str, Any], headers: Mapping[str, str]) -> str | None:
-    """Find the code: in ``__type``, in the header (which ends in a colon), or in ``code``; with or without a namespace."""
+    """Find it in ``__type``, in the header (which ends in a colon) or in ``code``, with or without a namespace."""
     for candidate in (body.get("__type"), headers.get("x-amzn-ErrorType"), body.get("code")):
         if isinstance(candidate, str):
             code = candidate.partition(":")[0].rpartition("#")[2].strip()

@@ -156,7 +156,7 @@ class AppClientsMethods(OperationCaller):
         request = ops.ListUserPoolClientsRequest(
             user_pool_id=user_pool_id, max_results=max_results, client_type=client_type,
         )
-        return Paginator(self, request, token="next_token", items="user_pool_clients")
+        return Paginator(self, request, cursor="next_token", items="user_pool_clients")
 
     async def update_user_pool_client(
         self, *, user_pool_id: str | None = None, client_id: str | None = None, client_name: str | None = None,
@@ -313,7 +313,7 @@ class AppClientsMethods(OperationCaller):
         ``async for page in ….pages()`` whole answers. Raises PaginationError if the service repeats a token.
         """
         request = ops.ListUserPoolClientSecretsRequest(user_pool_id=user_pool_id, client_id=client_id)
-        return Paginator(self, request, token="next_token", items="client_secrets")
+        return Paginator(self, request, cursor="next_token", items="client_secrets")
 
     async def delete_user_pool_client_secret(
         self, *, client_secret_id: str, user_pool_id: str | None = None, client_id: str | None = None,

@@ -393,7 +393,7 @@ class BrandingMethods(OperationCaller):
         whole answers. Raises PaginationError if the service repeats a token.
         """
         request = ops.ListTermsRequest(user_pool_id=user_pool_id, max_results=max_results)
-        return Paginator(self, request, token="next_token", items="terms")
+        return Paginator(self, request, cursor="next_token", items="terms")
 
     async def update_terms(
         self, *, terms_id: str, user_pool_id: str | None = None, terms_name: str | None = None,

@@ -129,7 +129,7 @@ class FederationMethods(OperationCaller):
         page in ….pages()`` whole answers. Raises PaginationError if the service repeats a token.
         """
         request = ops.ListIdentityProvidersRequest(user_pool_id=user_pool_id, max_results=max_results)
-        return Paginator(self, request, token="next_token", items="providers")
+        return Paginator(self, request, cursor="next_token", items="providers")
 
     async def update_identity_provider(
         self, *, provider_name: str, user_pool_id: str | None = None,
@@ -263,7 +263,7 @@ class FederationMethods(OperationCaller):
         for page in ….pages()`` whole answers. Raises PaginationError if the service repeats a token.
         """
         request = ops.ListResourceServersRequest(user_pool_id=user_pool_id, max_results=max_results)
-        return Paginator(self, request, token="next_token", items="resource_servers")
+        return Paginator(self, request, cursor="next_token", items="resource_servers")
 
     async def update_resource_server(
         self, *, identifier: str, name: str, user_pool_id: str | None = None,

@@ -88,7 +88,7 @@ class GroupsMethods(OperationCaller):
         ….pages()`` whole answers. Raises PaginationError if the service repeats a token.
         """
         request = ops.ListGroupsRequest(user_pool_id=user_pool_id, limit=limit)
-        return Paginator(self, request, token="next_token", items="groups")
+        return Paginator(self, request, cursor="next_token", items="groups")
 
     async def update_group(
         self, *, group_name: str, user_pool_id: str | None = None, description: str | None = None,
@@ -172,7 +172,7 @@ class GroupsMethods(OperationCaller):
         page in ….pages()`` whole answers. Raises PaginationError if the service repeats a token.
         """
         request = ops.AdminListGroupsForUserRequest(username=username, user_pool_id=user_pool_id, limit=limit)
-        return Paginator(self, request, token="next_token", items="groups")
+        return Paginator(self, request, cursor="next_token", items="groups")
 
     async def list_users_in_group(
         self, *, group_name: str, user_pool_id: str | None = None, limit: int | None = None,
@@ -208,7 +208,7 @@ class GroupsMethods(OperationCaller):
         ….pages()`` whole answers. Raises PaginationError if the service repeats a token.
         """
         request = ops.ListUsersInGroupRequest(group_name=group_name, user_pool_id=user_pool_id, limit=limit)
-        return Paginator(self, request, token="next_token", items="users")
+        return Paginator(self, request, cursor="next_token", items="users")
 
     async def admin_remove_user_from_group(
         self, *, username: str, group_name: str, user_pool_id: str | None = None,

@@ -196,7 +196,7 @@ class MfaMethods(OperationCaller):
         for page in ….pages()`` whole answers. Raises PaginationError if the service repeats a token.
         """
         request = ops.ListWebAuthnCredentialsRequest(access_token=access_token, max_results=max_results)
-        return Paginator(self, request, token="next_token", items="credentials")
+        return Paginator(self, request, cursor="next_token", items="credentials")
 
     async def delete_web_authn_credential(self, *, access_token: str, credential_id: str) -> None:
         """Delete one of the signed-in user's passkeys.
@@ -438,7 +438,7 @@ class MfaMethods(OperationCaller):
         ….pages()`` whole answers. Raises PaginationError if the service repeats a token.
         """
         request = ops.ListDevicesRequest(access_token=access_token, limit=limit)
-        return Paginator(self, request, token="pagination_token", items="devices")
+        return Paginator(self, request, cursor="pagination_token", items="devices")
 
     async def update_device_status(
         self, *, access_token: str, device_key: str,
@@ -548,7 +548,7 @@ class MfaMethods(OperationCaller):
         ….pages()`` whole answers. Raises PaginationError if the service repeats a token.
         """
         request = ops.AdminListDevicesRequest(username=username, user_pool_id=user_pool_id, limit=limit)
-        return Paginator(self, request, token="pagination_token", items="devices")
+        return Paginator(self, request, cursor="pagination_token", items="devices")
 
     async def admin_update_device_status(
         self, *, username: str, device_key: str, user_pool_id: str | None = None,

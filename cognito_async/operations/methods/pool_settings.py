@@ -222,7 +222,7 @@ class PoolSettingsMethods(OperationCaller):
         ``async for page in ….pages()`` whole answers. Raises PaginationError if the service repeats a token.
         """
         request = ops.ListUserPoolReplicasRequest(user_pool_id=user_pool_id)
-        return Paginator(self, request, token="next_token", items="user_pool_replicas")
+        return Paginator(self, request, cursor="next_token", items="user_pool_replicas")
 
     async def tag_resource(self, *, resource_arn: str, tags: Mapping[str, str]) -> None:
         """Put tags on a user pool.

@@ -107,7 +107,7 @@ class SessionSecurityMethods(OperationCaller):
         ….pages()`` whole answers. Raises PaginationError if the service repeats a token.
         """
         request = ops.ListUserSessionsRequest(access_token=access_token)
-        return Paginator(self, request, token="next_token", items="sessions")
+        return Paginator(self, request, cursor="next_token", items="sessions")
 
     async def revoke_user_session(
         self, *, access_token: str, session_id: str,
@@ -167,7 +167,7 @@ class SessionSecurityMethods(OperationCaller):
         page in ….pages()`` whole answers. Raises PaginationError if the service repeats a token.
         """
         request = ops.AdminListUserSessionsRequest(username=username, user_pool_id=user_pool_id)
-        return Paginator(self, request, token="next_token", items="sessions")
+        return Paginator(self, request, cursor="next_token", items="sessions")
 
     async def admin_revoke_user_session(
         self, *, username: str, session_id: str, user_pool_id: str | None = None,
@@ -383,7 +383,7 @@ class SessionSecurityMethods(OperationCaller):
         request = ops.AdminListUserAuthEventsRequest(
             username=username, user_pool_id=user_pool_id, max_results=max_results,
         )
-        return Paginator(self, request, token="next_token", items="auth_events")
+        return Paginator(self, request, cursor="next_token", items="auth_events")
 
     async def admin_update_auth_event_feedback(
         self, *, username: str, event_id: str, feedback_value: ops.FeedbackValueType | str,

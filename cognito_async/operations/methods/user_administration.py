@@ -142,7 +142,7 @@ class UserAdministrationMethods(OperationCaller):
         request = ops.ListUsersRequest(
             user_pool_id=user_pool_id, attributes_to_get=attributes_to_get, limit=limit, filter=filter,
         )
-        return Paginator(self, request, token="pagination_token", items="users")
+        return Paginator(self, request, cursor="pagination_token", items="users")
 
     async def admin_update_user_attributes(
         self, *, username: str, user_attributes: Sequence[ops.AttributeType], user_pool_id: str | None = None,
@@ -422,7 +422,7 @@ class UserAdministrationMethods(OperationCaller):
         for page in ….pages()`` whole answers. Raises PaginationError if the service repeats a token.
         """
         request = ops.ListUserImportJobsRequest(max_results=max_results, user_pool_id=user_pool_id)
-        return Paginator(self, request, token="pagination_token", items="user_import_jobs")
+        return Paginator(self, request, cursor="pagination_token", items="user_import_jobs")
 
     async def stop_user_import_job(
         self, *, job_id: str, user_pool_id: str | None = None,

@@ -158,7 +158,7 @@ class UserPoolsMethods(OperationCaller):
         ….pages()`` whole answers. Raises PaginationError if the service repeats a token.
         """
         request = ops.ListUserPoolsRequest(max_results=max_results)
-        return Paginator(self, request, token="next_token", items="user_pools")
+        return Paginator(self, request, cursor="next_token", items="user_pools")
 
     async def update_user_pool(
         self, *, user_pool_id: str | None = None, policies: ops.UserPoolPolicyType | None = None,
