@@ -151,7 +151,8 @@ def find_with_botocore() -> Any:
             f"credentials install the extra: {EXTRA}"
         ) from error
     try:
-        found = Session().get_credentials()
+        session: Any = Session()
+        found = session.get_credentials()
     except Exception as error:
         raise CredentialsError(f"the AWS credentials could not be looked up: {type(error).__name__}") from error
     if found is None:

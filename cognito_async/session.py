@@ -7,7 +7,8 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-import cognito_async.operations.account_recovery  # noqa: F401 - the main job's classes: made here, not in a running loop
+# The main job's classes: made here, and not while a loop runs.
+import cognito_async.operations.account_recovery  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from cognito_async.call import Call, Route, Timeouts
 from cognito_async.client import CognitoClient
 from cognito_async.errors import ParameterValidationError, SessionClosedError

@@ -1,5 +1,8 @@
 """Bound values: what a client fills into a request that leaves it out."""
 
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# (values of any type are what this file works on)
+
 from collections.abc import Callable, Mapping
 from typing import Any
 

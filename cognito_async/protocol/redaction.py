@@ -3,6 +3,9 @@
 The service's messages can repeat a value that it refuses ("Value '123 456' at 'confirmationCode' failed …").
 """
 
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# (values of any type are what this file works on)
+
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any

@@ -4,6 +4,9 @@ Patterns and the values of enumerations are left to the service: those in its mo
 what a user typed. A check names the rule and never the value.
 """
 
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# (values of any type are what this file works on)
+
 import re
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite

@@ -3,6 +3,9 @@
 The only file that knows cattrs and JSON. Pure: usable with any HTTP library, see ``encode`` and ``decode``.
 """
 
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# (values of any type are what this file works on)
+
 import json
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Iterable, Mapping
