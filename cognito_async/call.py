@@ -182,17 +182,17 @@ class Call(Generic[Answer]):
                     signer = route.signer()
                     self._signed_with = signer.clock_offset
                     request.headers = await signer.headers(operation, headers, route.url, route.region, self._body)
+                request.sent = None
                 response = await route.transport.send(request)
-        except RequestTimeoutError:
-            raise
-        except TimeoutError:
+        except BaseException as error:
+            if paced and request.sent is False:
+                lane.leave()
+            if isinstance(error, RequestTimeoutError) or not isinstance(error, TimeoutError):
+                raise
             if request.status is None or not needs_no_body(operation, request.status):
                 within = "" if limit is None else f" within {limit:.3g} s"
                 raise RequestTimeoutError(f"no answer{within}", sent=request.sent) from None
             return None  # type: ignore[return-value]  # Answer is None where no body is needed
-        finally:
-            if paced and request.sent is False:
-                lane.leave()
         answer = decode(response, self._request, confidential(request.headers) if operation.signed is not False else ())
         lane.answered()
         return answer
@@ -228,6 +228,7 @@ class Call(Generic[Answer]):
             self._tell_retry(kind, error, delay)
             return delay
         if verdict is Verdict.GONE:
+            self._route.quota.give_back(self._tokens or 1)
             self._route.counts["succeeded"] += 1
             return None
         if verdict is Verdict.AMBIGUOUS:

@@ -111,6 +111,7 @@ class AiohttpTransport:
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """Send a request once; see Transport."""
+        request.sent = False
         http = self._http or self._open()
         if self._loop is not asyncio.get_running_loop():
             raise SessionClosedError("this session was first used in another event loop; open one for each loop")
@@ -129,7 +130,7 @@ class AiohttpTransport:
             request.status = response.status
             content = response.content
             if content.is_eof() and content.exception() is None:  # small answers have come with their head
-                return HttpResponse(response.status, response.headers, content.read_nowait())
+                return self._within_limit(response, content.read_nowait())
             return await self._read(response)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             raise _unconnected(error, request) from error
@@ -168,12 +169,15 @@ class AiohttpTransport:
         except BaseException:
             response.close()
             raise
-        if len(received) > self._pool.response_bytes:
+        return self._within_limit(response, bytes(received), complete=complete)
+
+    def _within_limit(self, response: aiohttp.ClientResponse, body: bytes, *, complete: bool = True) -> HttpResponse:
+        if len(body) > self._pool.response_bytes:
             response.close()
             limit = f"{self._pool.response_bytes:,} bytes"
             raise InvalidResponseError(f"the answer is larger than {limit}", status=response.status)
         response.release()
-        return HttpResponse(response.status, response.headers, bytes(received), complete=complete)
+        return HttpResponse(response.status, response.headers, body, complete=complete)
 
 
 def _unconnected(error: Exception, request: HttpRequest) -> ConnectError:

@@ -5,11 +5,9 @@ What is expected stands in a table of classes and groups of faults. It follows f
 - what never left is sent again for every operation;
 - throttling is an answer, nothing was applied: every operation is sent again;
 - another refusal is an answer too: it is the call's error;
-- after an unclear attempt (cut or out of time after sending, the server's failure, an answer that can't be read) what is
-  repeatable or uses up a code is sent again, and the rest ends in AmbiguousOutcomeError at once.
+- after an unclear attempt (cut or out of time after sending, the server's failure, an answer that can't be read) what
+  is repeatable or uses up a code is sent again, and the rest ends in AmbiguousOutcomeError at once.
 """
-
-# ruff: noqa: SIM117 - a client within its server
 
 import asyncio
 import socket
@@ -223,9 +221,7 @@ FAULTS: Mapping[str, Fault] = {
     "larger than its Content-Length": Fault(
         group="unclear", error=InvalidResponseError, action=send(head(200, {"Content-Length": "2"}) + b"{}{}{}")
     ),
-    "throttled": Fault(
-        group="throttled", error=TooManyRequestsException, action=refusal(TooManyRequestsException)
-    ),
+    "throttled": Fault(group="throttled", error=TooManyRequestsException, action=refusal(TooManyRequestsException)),
     "429 empty": Fault(group="throttled", error=InvalidResponseError, action=answer(b"", 429)),
     "limit exceeded": Fault(group="limited", error=LimitExceededException, action=refusal(LimitExceededException)),
     "redirect": Fault(group="answered", error=InvalidResponseError, action=answer(b"", 307, Location="/elsewhere")),
@@ -363,9 +359,7 @@ async def test_fault(kind_name: str, fault_name: str, then: str, monkeypatch: py
     before = first(faults, fault.before) if fault.before else None
     if fault.arranged == "dead":
         dying_connections(monkeypatch, faults)
-    server = (LateServer if fault.arranged == "refused" else ScriptedServer)(
-        *script, otherwise=good, on_connect=before
-    )
+    server = (LateServer if fault.arranged == "refused" else ScriptedServer)(*script, otherwise=good, on_connect=before)
     events: list[Any] = []
 
     def on_event(event: Any) -> None:

@@ -62,11 +62,11 @@ def is_unclear(error: CognitoError) -> bool:
     """
     if isinstance(error, TransportError):
         return error.sent is not False
-    if classify(error) in {RetryKind.THROTTLED, RetryKind.LIMIT_EXCEEDED} or error.status is None:
+    if classify(error) in {RetryKind.THROTTLED, RetryKind.LIMIT_EXCEEDED}:
         return False
-    if isinstance(error, InvalidResponseError):
-        return error.status >= FIRST_SERVER_FAULT or error.status < FIRST_ERROR
-    return error.status >= FIRST_SERVER_FAULT
+    if isinstance(error, InvalidResponseError):  # without a status: something came back, but no HTTP
+        return error.status is None or error.status >= FIRST_SERVER_FAULT or error.status < FIRST_ERROR
+    return error.status is not None and error.status >= FIRST_SERVER_FAULT
 
 
 def judge(error: CognitoError, replay: Replay, *, unclear_before: bool, may_retry: bool) -> Verdict:

@@ -81,10 +81,10 @@ def classify(error: CognitoError) -> RetryKind | None:
 def _by_status(error: CognitoError) -> RetryKind | None:
     if not isinstance(error, InvalidResponseError):
         return None
-    if error.status is None or error.status == TOO_MANY_REQUESTS:
-        return RetryKind.THROTTLED if error.status else None
-    unreadable_success = error.status < FIRST_ERROR_STATUS
-    return RetryKind.TRANSIENT if unreadable_success or error.status in TRANSIENT_STATUSES else None
+    if error.status == TOO_MANY_REQUESTS:
+        return RetryKind.THROTTLED
+    unreadable = error.status is None or error.status < FIRST_ERROR_STATUS
+    return RetryKind.TRANSIENT if unreadable or error.status in TRANSIENT_STATUSES else None
 
 
 @frozen(kw_only=True, eq=False, repr=False)

@@ -48,7 +48,8 @@ class HttpRequest:
         connect_timeout: The limit in seconds for opening a connection; None for none.
         headers: All headers but those that the HTTP library adds (Host, Content-Length).
         body: The JSON.
-        sent: Kept by the transport: False until the first byte is handed to the socket, then True.
+        sent: Kept by the transport, if it can tell: False until the first byte is handed to the socket, True once all
+            are; None where nobody knows.
         status: Kept by the transport: the answer's status once it is known, else None.
     """
 

@@ -1,0 +1,224 @@
+"""Replay safety: a row for each operation, and what follows from it after a failed attempt."""
+
+import tomllib
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import cognito_async
+from cognito_async import (
+    AmbiguousOutcomeError,
+    CognitoError,
+    ConnectError,
+    ConnectTimeoutError,
+    CredentialsError,
+    InvalidResponseError,
+    PaceTimeoutError,
+    ParameterValidationError,
+    RequestTimeoutError,
+    ServiceError,
+    SessionClosedError,
+    TransportError,
+)
+from cognito_async import operations as ops
+from cognito_async.errors import ExpiredCodeException, TooManyRequestsException, UserNotFoundException
+from cognito_async.operations.facts import REPLAY
+from cognito_async.protocol.replay import Replay, Verdict, is_unclear, judge
+
+ROOT = Path(cognito_async.__file__).parents[1]
+ROWS: dict[str, dict[str, Any]] = tomllib.loads((ROOT / "tools/tables/operations.toml").read_text())
+KINDS = {"repeatable", "self_consuming", "sends_message", "dangerous"}
+FACTS = [line.split() for line in (ROOT / "tools/model_facts.txt").read_text().splitlines()]
+DECLARED = [(words[1].rstrip(":"), words[2]) for words in FACTS if words[0] == "error" and len(words) == 3]
+
+REPEATABLE = Replay("repeatable", gone=("UserNotFoundException",))
+SELF_CONSUMING = Replay("self_consuming", applied=("ExpiredCodeException",), find_out="Sign in.")
+SENDS_MESSAGE = Replay("sends_message", find_out="Ask.")
+DANGEROUS = Replay("dangerous", find_out="Sign in again.")
+
+LOST = TransportError("lost", sent=True)
+UNKNOWN = TransportError("lost", sent=None)
+NEVER_SENT = ConnectError("refused", sent=False)
+THROTTLED = TooManyRequestsException("slow", code="TooManyRequestsException", status=400)
+EXPIRED = ExpiredCodeException("expired", code="ExpiredCodeException", status=400)
+NOT_FOUND = UserNotFoundException("no", code="UserNotFoundException", status=400)
+FAILED = ServiceError("failed", code="InternalErrorException", status=500)
+
+
+# --- the table --------------------------------------------------------------------------------------------------------
+
+
+def test_every_operation_has_a_row() -> None:
+    """All 141, each of one of the four kinds, the same in the table and in what is generated from it."""
+    operations = {
+        getattr(ops, name).OPERATION.name
+        for name in dir(ops)
+        if name.endswith("Request") and hasattr(getattr(ops, name), "OPERATION")
+    }
+    assert len(operations) == 141
+    assert operations == REPLAY.keys() == ROWS.keys()
+    assert {replay.kind for replay in REPLAY.values()} == KINDS
+    assert {name: row["replay"] for name, row in ROWS.items()} == {name: row.kind for name, row in REPLAY.items()}
+
+
+@pytest.mark.parametrize("name", sorted(ROWS))
+def test_a_row_that_is_not_plain_has_a_reason(name: str) -> None:
+    """What is not repeatable says why and how to find out; "gone" is for repeatable deletes, "applied" for the used up."""
+    row, replay = ROWS[name], REPLAY[name]
+    if replay.kind == "repeatable":
+        assert not replay.applied
+    else:
+        assert len(row["reason"]) > 10
+        assert replay.find_out.endswith(".")
+        assert not replay.gone
+    assert bool(replay.applied) is (replay.kind == "self_consuming")
+    assert (replay.applied, replay.gone) == (tuple(row.get("applied_errors", ())), tuple(row.get("gone", ())))
+    assert replay.find_out == row.get("find_out", "")
+    if replay.gone:
+        assert name.startswith(("Delete", "AdminDelete", "AdminForget", "Forget", "AdminRevoke", "Revoke", "AdminRemove"))
+
+
+@pytest.mark.parametrize("name", sorted(name for name, row in REPLAY.items() if row.applied or row.gone))
+def test_the_codes_are_those_that_the_operation_declares(name: str) -> None:
+    """An applied or gone code that the service never gives for the operation would be a slip."""
+    declared = {error for operation, error in DECLARED if operation == name}
+    assert declared
+    assert {*REPLAY[name].applied, *REPLAY[name].gone} <= declared
+
+
+@pytest.mark.parametrize("name", sorted(name for name in ROWS if name.startswith(("Get", "Describe", "List"))))
+def test_reads_are_repeatable(name: str) -> None:
+    """But those three whose names only sound like reads."""
+    kind = {"GetUserAttributeVerificationCode": "sends_message", "GetTokensFromRefreshToken": "dangerous", "GetDerivedToken": "self_consuming"}
+    assert REPLAY[name].kind == kind.get(name, "repeatable")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("ConfirmForgotPassword", "self_consuming"),
+        ("ConfirmSignUp", "self_consuming"),
+        ("VerifyUserAttribute", "self_consuming"),
+        ("ChangePassword", "self_consuming"),
+        ("RespondToAuthChallenge", "self_consuming"),
+        ("ForgotPassword", "sends_message"),
+        ("ResendConfirmationCode", "sends_message"),
+        ("AdminCreateUser", "sends_message"),
+        ("AdminResetUserPassword", "sends_message"),
+        ("SignUp", "sends_message"),
+        ("GetTokensFromRefreshToken", "dangerous"),
+        ("AdminDeleteUser", "repeatable"),
+    ],
+)
+def test_the_rows_that_matter_most(name: str, kind: str) -> None:
+    """Those of which the issue speaks by name, and their like."""
+    assert REPLAY[name].kind == kind
+
+
+def test_most_operations_are_repeatable() -> None:
+    """One alone is dangerous."""
+    kinds = Counter(replay.kind for replay in REPLAY.values())
+    assert kinds["dangerous"] == 1
+    assert kinds["repeatable"] > 80
+
+
+# --- what is unclear --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("error", "unclear"),
+    [
+        (LOST, True),
+        (UNKNOWN, True),
+        (TransportError("lost", sent=False), False),
+        (RequestTimeoutError("late", sent=True), True),
+        (RequestTimeoutError("late", sent=None), True),
+        (RequestTimeoutError("late", sent=False), False),
+        (NEVER_SENT, False),
+        (ConnectTimeoutError("late", sent=False), False),
+        (PaceTimeoutError("late", sent=False), False),
+        (THROTTLED, False),
+        (TooManyRequestsException("slow", code="TooManyRequestsException", status=500), False),
+        (ServiceError("slow", code="ThrottlingException", status=503), False),
+        (ServiceError("limit", code="LimitExceededException", status=500), False),
+        (EXPIRED, False),
+        (NOT_FOUND, False),
+        (FAILED, True),
+        (ServiceError("failed", code="InternalServerException", status=503), True),
+        (ServiceError("new", code="SomethingNew", status=500), True),
+        (ServiceError("new", code="SomethingNew", status=400), False),
+        (InvalidResponseError("cut off", status=200), True),
+        (InvalidResponseError("proxy", status=502), True),
+        (InvalidResponseError("proxy", status=504), True),
+        (InvalidResponseError("not implemented", status=501), True),
+        (InvalidResponseError("slow", status=429), False),
+        (InvalidResponseError("moved", status=307), False),
+        (InvalidResponseError("proxy", status=403), False),
+        (InvalidResponseError("what came back is not HTTP", status=None), True),
+        (ParameterValidationError("username", "is required"), False),
+        (CredentialsError("none"), False),
+        (SessionClosedError("closed"), False),
+    ],
+)
+def test_what_is_unclear(error: CognitoError, *, unclear: bool) -> None:
+    """Lost, late or failed after it may have left; throttling and refusals are answers, and what never left is clear."""
+    assert is_unclear(error) is unclear
+
+
+# --- the verdict ------------------------------------------------------------------------------------------------------
+
+RAISE, RETRY, GONE, AMBIGUOUS = Verdict.RAISE, Verdict.RETRY, Verdict.GONE, Verdict.AMBIGUOUS
+# After: nothing unclear and no retry | nothing unclear, retry | unclear before, no retry | unclear before, retry.
+TABLE: list[tuple[Replay, CognitoError, tuple[Verdict, Verdict, Verdict, Verdict]]] = [
+    *[(REPEATABLE, error, (RAISE, RETRY, RAISE, RETRY)) for error in (LOST, UNKNOWN, FAILED, THROTTLED, NEVER_SENT)],
+    (REPEATABLE, EXPIRED, (RAISE, RETRY, RAISE, RETRY)),
+    (REPEATABLE, NOT_FOUND, (RAISE, RETRY, GONE, RETRY)),
+    *[(SELF_CONSUMING, error, (AMBIGUOUS, RETRY, AMBIGUOUS, RETRY)) for error in (LOST, UNKNOWN, FAILED)],
+    *[(SELF_CONSUMING, error, (RAISE, RETRY, AMBIGUOUS, RETRY)) for error in (THROTTLED, NEVER_SENT, EXPIRED)],
+    (SELF_CONSUMING, NOT_FOUND, (RAISE, RETRY, RAISE, RETRY)),
+    *[
+        (replay, error, (AMBIGUOUS, AMBIGUOUS, AMBIGUOUS, AMBIGUOUS))
+        for replay in (SENDS_MESSAGE, DANGEROUS)
+        for error in (LOST, UNKNOWN, FAILED)
+    ],
+    *[
+        (replay, error, (RAISE, RETRY, AMBIGUOUS, RETRY))
+        for replay in (SENDS_MESSAGE, DANGEROUS)
+        for error in (THROTTLED, NEVER_SENT)
+    ],
+    *[(replay, EXPIRED, (RAISE, RETRY, RAISE, RETRY)) for replay in (SENDS_MESSAGE, DANGEROUS)],
+]
+
+
+@pytest.mark.parametrize(
+    ("replay", "error", "verdicts"),
+    TABLE,
+    ids=[f"{replay.kind}-{type(error).__name__}-{getattr(error, 'sent', '')}" for replay, error, _ in TABLE],
+)
+def test_the_verdict(replay: Replay, error: CognitoError, verdicts: tuple[Verdict, ...]) -> None:
+    """Each class, each kind of failure, with and without an unclear attempt before and the right to another."""
+    cases = [(unclear_before, may_retry) for unclear_before in (False, True) for may_retry in (False, True)]
+    given = tuple(judge(error, replay, unclear_before=before, may_retry=may) for before, may in cases)
+    assert given == verdicts
+
+
+@pytest.mark.parametrize("kind", sorted(KINDS))
+@pytest.mark.parametrize("unclear_before", [False, True])
+@pytest.mark.parametrize("may_retry", [False, True])
+def test_a_plain_error_never_hides_a_change(kind: str, *, unclear_before: bool, may_retry: bool) -> None:
+    """What is not repeatable never ends in a plain error after an attempt that may have been applied."""
+    replay = Replay(kind, applied=("ExpiredCodeException",))
+    for error in (LOST, UNKNOWN, FAILED, THROTTLED, NEVER_SENT, EXPIRED):
+        verdict = judge(error, replay, unclear_before=unclear_before, may_retry=may_retry)
+        if kind == "self_consuming" and verdict is RAISE:
+            assert not unclear_before
+            assert not is_unclear(error)
+        if kind in {"sends_message", "dangerous"} and is_unclear(error):
+            assert verdict is AMBIGUOUS
+
+
+def test_the_error_is_one_of_ours() -> None:
+    """``except CognitoError`` catches it."""
+    assert issubclass(AmbiguousOutcomeError, CognitoError)
