@@ -15,7 +15,6 @@ from cognito_async.version import __version__ as __version__
 if TYPE_CHECKING:
     from cognito_async import errors as errors
     from cognito_async import operations as operations
-    from cognito_async.call import Timeouts as Timeouts
     from cognito_async.client import CognitoClient as CognitoClient
     from cognito_async.errors import *  # noqa: F403 - each error by name, as the README shows them
     from cognito_async.operations import AnalyticsMetadataType as AnalyticsMetadataType
@@ -31,6 +30,7 @@ if TYPE_CHECKING:
     from cognito_async.protocol.retry import RetryPolicy as RetryPolicy
     from cognito_async.protocol.signing import Credentials as Credentials
     from cognito_async.quotas import Quotas as Quotas
+    from cognito_async.route import Timeouts as Timeouts
     from cognito_async.session import AsyncCognitoSession as AsyncCognitoSession
     from cognito_async.transport import PoolLimits as PoolLimits
     from cognito_async.transport import Transport as Transport
@@ -51,7 +51,7 @@ _HOME = {
     "RetryKind": "protocol.retry",
     "RetryPolicy": "protocol.retry",
     "Stats": "protocol.events",
-    "Timeouts": "call",
+    "Timeouts": "route",
     "Transport": "transport",
     "UserContextDataType": "operations",
 }

@@ -3,103 +3,24 @@
 import asyncio
 import logging
 import platform
-from collections.abc import Callable
-from itertools import count
 from math import inf
 from typing import TYPE_CHECKING, Generic
-from uuid import uuid4
-
-from attrs import field, frozen
 
 from cognito_async.deadline import Deadline
-from cognito_async.errors import CognitoError, PaceTimeoutError, ParameterValidationError, RequestTimeoutError
+from cognito_async.errors import CognitoError, PaceTimeoutError, RequestTimeoutError
 from cognito_async.protocol.operation import Answer, Request
-from cognito_async.protocol.retry import RetryKind, RetryPolicy, RetryQuota, classify
-from cognito_async.protocol.shapes import Record
+from cognito_async.protocol.retry import RetryKind, RetryPolicy, classify
 from cognito_async.protocol.wire import HttpRequest, confidential, decode, encode, headers_for, needs_no_body
+from cognito_async.route import Route, Timeouts
 from cognito_async.version import __version__
 
 if TYPE_CHECKING:
-    from collections import Counter
     from datetime import timedelta
 
-    from cognito_async.pacer import Pacer
     from cognito_async.protocol.events import Event
-    from cognito_async.signer import Signer
-    from cognito_async.transport import Transport
 
 _LOG = logging.getLogger("cognito_async")
 USER_AGENT = f"cognito_async/{__version__} python/{platform.python_version()}"
-
-
-def _positive(_: object, attribute: object, value: float | None) -> None:
-    if value is not None and not value > 0:
-        name = getattr(attribute, "name", "timeout")
-        raise ParameterValidationError(name, "must be greater than 0, or None for no limit")
-
-
-@frozen(kw_only=True, eq=False, repr=False)
-class Timeouts(Record):
-    """Time limits in seconds; None for no limit.
-
-    Attributes:
-        total: For the whole call, with all attempts and pauses. No call outlives it and no pause crosses it.
-        attempt: For one attempt, from the wait for a pooled connection to the last byte of the answer.
-        connect: For opening a connection, TLS included.
-    """
-
-    total: float | None = field(default=30.0, validator=_positive)
-    attempt: float | None = field(default=10.0, validator=_positive)
-    connect: float | None = field(default=3.0, validator=_positive)
-
-
-class Route:
-    """Where a session's calls to one region go, and what they share.
-
-    Attributes:
-        url: The service's URL.
-        region: Its region, to sign for; None if unknown.
-        transport: What sends.
-        signer: Gives what signs; asked by signed operations only.
-        quota: The retry tokens.
-        pacer: Gives each operation its lane.
-        chance: Gives random numbers in [0, 1).
-        on_event: Told what happens besides the answers; None for nobody.
-        counts: What has happened so far.
-        id_prefix: The start of the invocation ids, in the form of a UUID without its last group.
-        counter: Counts the calls, for the last group.
-    """
-
-    __slots__ = (
-        *("chance", "counter", "counts", "id_prefix", "on_event", "pacer", "quota", "region", "signer"),
-        *("transport", "url"),
-    )
-
-    def __init__(
-        self,
-        url: str,
-        region: str | None,
-        *,
-        transport: "Transport",
-        signer: "Callable[[], Signer]",
-        quota: RetryQuota,
-        pacer: "Pacer",
-        chance: Callable[[], float],
-        on_event: "Callable[[Event], None] | None",
-        counts: "Counter[str]",
-    ) -> None:
-        """Take all of it."""
-        self.url = url
-        self.region = region
-        self.transport = transport
-        self.signer = signer
-        self.quota = quota
-        self.pacer = pacer
-        self.chance = chance
-        self.on_event = on_event
-        self.counts = counts
-        self.id_prefix = str(uuid4())[:-12]
-        self.counter = count()
 
 
 class Call(Generic[Answer]):

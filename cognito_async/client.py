@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any, cast
 
 from attrs import evolve
 
-from cognito_async.call import Timeouts
 from cognito_async.operations.methods import OperationMethods
 from cognito_async.protocol.binding import Bound, missing
 from cognito_async.protocol.operation import Answer, Request
 from cognito_async.protocol.retry import RetryPolicy
+from cognito_async.route import Timeouts
 
 if TYPE_CHECKING:
     from cognito_async.session import AsyncCognitoSession

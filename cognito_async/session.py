@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 # The main job's classes: made here, and not while a loop runs.
 import cognito_async.operations.account_recovery  # noqa: F401  # pyright: ignore[reportUnusedImport]
-from cognito_async.call import Call, Route, Timeouts
+from cognito_async.call import Call
 from cognito_async.client import CognitoClient
 from cognito_async.errors import ParameterValidationError, SessionClosedError
 from cognito_async.pacer import LocalPacer
@@ -19,6 +19,7 @@ from cognito_async.protocol.operation import Answer, Request
 from cognito_async.protocol.retry import RetryPolicy, RetryQuota
 from cognito_async.protocol.shapes import Text
 from cognito_async.protocol.validation import validate, validate_value
+from cognito_async.route import Route, Timeouts
 from cognito_async.transport import AiohttpTransport, PoolLimits, Transport
 
 if TYPE_CHECKING:
@@ -102,7 +103,13 @@ class AsyncCognitoSession:
         self._closed = False
 
     def client(
-        self, client_id: str | None = None, client_secret: str | None = None, user_pool_id: str | None = None
+        self,
+        client_id: str | None = None,
+        client_secret: str | None = None,
+        user_pool_id: str | None = None,
+        *,
+        timeouts: Timeouts | None = None,
+        retry: RetryPolicy | None = None,
     ) -> CognitoClient:
         """Make a client; it is free to make, and shares this session's connections.
 
@@ -110,6 +117,8 @@ class AsyncCognitoSession:
             client_id: The app client's id, filled in wherever an operation takes one. None to give it with each call.
             client_secret: The app client's secret, from which each secret hash is computed. None if it has none.
             user_pool_id: The user pool's id, likewise filled in.
+            timeouts: The time limits of its calls; None for the session's.
+            retry: The retry policy of its calls; None for the session's.
 
         Returns:
             The client.
@@ -125,7 +134,8 @@ class AsyncCognitoSession:
         for name, (value, longest) in given.items():
             if value is not None:
                 validate_value(name, value, Text(1, longest))
-        return CognitoClient(self, Bound(client_id=client_id, client_secret=client_secret, user_pool_id=user_pool_id))
+        bound = Bound(client_id=client_id, client_secret=client_secret, user_pool_id=user_pool_id)
+        return CognitoClient(self, bound, timeouts=timeouts, retry=retry)
 
     async def __aenter__(self) -> Self:
         self._check_open()

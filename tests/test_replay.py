@@ -77,7 +77,9 @@ def test_a_row_that_is_not_plain_has_a_reason(name: str) -> None:
     assert (replay.applied, replay.gone) == (tuple(row.get("applied_errors", ())), tuple(row.get("gone", ())))
     assert replay.find_out == row.get("find_out", "")
     if replay.gone:
-        assert name.startswith(("Delete", "AdminDelete", "AdminForget", "Forget", "AdminRevoke", "Revoke", "AdminRemove"))
+        assert name.startswith(
+            ("Delete", "AdminDelete", "AdminForget", "Forget", "AdminRevoke", "Revoke", "AdminRemove")
+        )
 
 
 @pytest.mark.parametrize("name", sorted(name for name, row in REPLAY.items() if row.applied or row.gone))
@@ -91,7 +93,11 @@ def test_the_codes_are_those_that_the_operation_declares(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(name for name in ROWS if name.startswith(("Get", "Describe", "List"))))
 def test_reads_are_repeatable(name: str) -> None:
     """But those three whose names only sound like reads."""
-    kind = {"GetUserAttributeVerificationCode": "sends_message", "GetTokensFromRefreshToken": "dangerous", "GetDerivedToken": "self_consuming"}
+    kind = {
+        "GetUserAttributeVerificationCode": "sends_message",
+        "GetTokensFromRefreshToken": "dangerous",
+        "GetDerivedToken": "self_consuming",
+    }
     assert REPLAY[name].kind == kind.get(name, "repeatable")
 
 

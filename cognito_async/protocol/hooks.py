@@ -1,0 +1,160 @@
+"""Between our classes and what JSON can hold: the hooks that cattrs builds payloads and answers with.
+
+The only file that knows cattrs.
+"""
+
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
+# (values of any type are what this file works on)
+
+from base64 import b64decode, b64encode
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from cattrs import BaseConverter
+from cattrs.fns import identity
+from cattrs.gen import make_dict_unstructure_fn, override
+
+from cognito_async.protocol.shapes import (
+    Blob,
+    Document,
+    ListOf,
+    MapOf,
+    Shape,
+    Struct,
+    Structure,
+    Timestamp,
+    members,
+)
+
+Hook = Callable[[Any], Any]
+
+
+class Misshapen(Exception):  # noqa: N818 - never leaves the protocol
+    """A part of the answer has another form than the model says; the text names the form that was wanted."""
+
+
+def _encoder(shape: Shape) -> Hook:
+    if isinstance(shape, Struct):
+        return CONVERTER.unstructure  # finds the class's hook by the value, and makes it when the first one comes
+    if isinstance(shape, ListOf):
+        element = _encoder(shape.element)
+        return list if element is identity else lambda values: [element(value) for value in values]
+    if isinstance(shape, MapOf):
+        entry = _encoder(shape.value)
+        return dict if entry is identity else lambda values: {key: entry(value) for key, value in values.items()}
+    return _ENCODERS.get(type(shape), identity)
+
+
+def _encode_blob(value: bytes | bytearray | memoryview) -> str:
+    return b64encode(bytes(value)).decode("ascii")
+
+
+def _encode_document(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {key: _encode_document(element) for key, element in value.items()}
+    if isinstance(value, list | tuple):
+        return [_encode_document(element) for element in value]
+    return value
+
+
+_ENCODERS: dict[type[Shape], Hook] = {Blob: _encode_blob, Document: _encode_document}
+
+
+def _decoder(shape: Shape) -> Hook:
+    """Choose the hook for a shape. Scalars pass as they are: an unexpected one is worth more than a lost call."""
+    if isinstance(shape, Struct):
+        return _struct_decoder(shape.type)
+    if isinstance(shape, ListOf):
+        return _list_decoder(_decoder(shape.element))
+    if isinstance(shape, MapOf):
+        return _map_decoder(_decoder(shape.value))
+    return _DECODERS.get(type(shape), identity)
+
+
+def _struct_decoder(kind: type[Structure]) -> Hook:
+    hook: Callable[[Any, Any], Any] | None = None
+
+    def decode_struct(value: Any) -> Any:
+        nonlocal hook
+        if hook is None:  # made when the first value comes: most answers hold few of the types that they could
+            hook = CONVERTER.get_structure_hook(kind)
+        return hook(value, kind)
+
+    return decode_struct
+
+
+def _list_decoder(element: Hook) -> Hook:
+    def decode_list(values: Any) -> list[Any]:
+        if not isinstance(values, list):
+            raise Misshapen("a list")
+        return values if element is identity else [None if value is None else element(value) for value in values]
+
+    return decode_list
+
+
+def _map_decoder(entry: Hook) -> Hook:
+    def decode_map(values: Any) -> dict[str, Any]:
+        if not isinstance(values, dict):
+            raise Misshapen("an object")
+        return values if entry is identity else {k: None if v is None else entry(v) for k, v in values.items()}
+
+    return decode_map
+
+
+def _decode_blob(value: Any) -> bytes:
+    try:
+        return b64decode(value)
+    except (ValueError, TypeError):
+        raise Misshapen("base64") from None
+
+
+def _decode_timestamp(value: Any) -> datetime:
+    try:
+        return datetime.fromtimestamp(float(value), UTC)
+    except (ValueError, TypeError, OverflowError, OSError):
+        raise Misshapen("a time in epoch seconds") from None
+
+
+_DECODERS: dict[type[Shape], Hook] = {Blob: _decode_blob, Timestamp: _decode_timestamp}
+
+
+def _is_structure(kind: Any) -> bool:
+    return isinstance(kind, type) and issubclass(kind, Structure)
+
+
+def _unstructure_hook(kind: type[Structure]) -> Hook:
+    overrides: dict[str, Any] = {
+        name: override(rename=about.wire_name, unstruct_hook=_encoder(about.shape)) for name, about in members(kind)
+    }
+    return make_dict_unstructure_fn(
+        kind, CONVERTER, _cattrs_omit_if_default=True, _cattrs_use_linecache=False, **overrides
+    )
+
+
+def _structure_hook(kind: type[Structure]) -> Callable[[Any, Any], Any]:
+    """Make the hook that reads one class.
+
+    Not cattrs's generated function: it would refuse an answer that lacks a required member, and would be compiled anew
+    for each class, which takes longer than reading most answers.
+    """
+    plan = [(name, about.wire_name, _decoder(about.shape)) for name, about in members(kind)]
+    # What the model requires but the answer lacks is None, as if it were optional: no reason to lose the rest.
+    required: dict[str, Any] = {name: None for name, about in members(kind) if about.required}
+
+    def structure_object(value: Any, _: Any) -> Any:
+        if not isinstance(value, dict):
+            raise Misshapen("an object")
+        received = required.copy()
+        for name, wire_name, decoder in plan:
+            member = value.get(wire_name)
+            if member is not None:
+                received[name] = member if decoder is identity else decoder(member)
+        return kind(**received)
+
+    return structure_object
+
+
+CONVERTER = BaseConverter(detailed_validation=False)
+CONVERTER.register_unstructure_hook_factory(_is_structure, _unstructure_hook)
+CONVERTER.register_structure_hook_factory(_is_structure, _structure_hook)

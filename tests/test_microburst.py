@@ -1,0 +1,137 @@
+"""A smoke run of the whole: a hundred resets of passwords, through the fault proxy microburst, against MiniStack.
+
+microburst keeps no account of what was applied, but the user pool does: afterwards each user signs in.
+"""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiohttp import web
+from conftest import reset
+from processes import running
+
+from cognito_async import (
+    AmbiguousOutcomeError,
+    CognitoClient,
+    CognitoError,
+    NotAuthorizedException,
+    RetryPolicy,
+    Timeouts,
+)
+from cognito_async.testing import LocalPool
+
+pipeline = pytest.importorskip("microburst.core.pipeline")
+app = pytest.importorskip("microburst.app")
+
+USERS = 100
+OLD, NEW = "Analytical-1843", "Difference-1822"
+CODE = "ConfirmForgotPassword"
+# microburst's own statuses are not all Cognito's, so each is set. What comes before the request is forwarded leaves
+# nothing applied; what is done to the answer, everything.
+FAULTS: dict[str, dict[str, Any]] = {
+    "throttled": {"error": {"code": "TooManyRequestsException", "status": 400, "message": "Rate exceeded"}},
+    "limit exceeded": {"error": {"code": "LimitExceededException", "status": 400, "message": "Attempt limit exceeded"}},
+    "500": {"error": {"code": "InternalErrorException", "status": 500, "message": "Something broke"}},
+    "reset before": {"reset": True},
+    "504 before": {"timeout_ms": 10},
+    "slow": {"latency": 20},
+    "cut answer": {"response": {"abort_bytes": 0}},
+    "truncated answer": {"response": {"truncate_bytes": 1}},
+}
+NAMES = tuple(FAULTS)
+
+
+def address(number: int) -> str:
+    """Name a user."""
+    return f"user-{number}@example.com"
+
+
+def fault_of(number: int) -> str | None:
+    """Give the fault that a user's first attempt meets: two users in five meet one."""
+    return NAMES[number // 5 * 2 % len(NAMES) + number % 5] if number % 5 < 2 else None
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[LocalPool]:
+    """Give a pool with all the users."""
+    with running(LocalPool(users={address(number): OLD for number in range(USERS)})) as made:
+        yield made
+
+
+@asynccontextmanager
+async def proxy_before(pool: LocalPool) -> AsyncIterator[tuple[str, Any]]:
+    """Run microburst before the pool on a free port, and give its URL and itself."""
+    rules = [
+        {
+            "service": "*",
+            "operation": CODE,
+            "body": f"Username == '{address(number)}'",
+            "times": 1,
+            **FAULTS[fault],
+        }
+        for number in range(USERS)
+        if (fault := fault_of(number)) is not None
+    ]
+    proxy = pipeline.Microburst(pool.endpoint_url, rules=rules)
+    runner = web.AppRunner(app.make_app(proxy), access_log=None)
+    await runner.setup()
+    try:
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}", proxy
+    finally:
+        await runner.cleanup()
+
+
+async def signs_in(client: CognitoClient, user: str, password: str) -> bool:
+    """Say whether a password is the user's."""
+    parameters = {"USERNAME": user, "PASSWORD": password}
+    try:
+        await client.initiate_auth(auth_flow="USER_PASSWORD_AUTH", auth_parameters=parameters)
+    except NotAuthorizedException:
+        return False
+    return True
+
+
+async def test_a_hundred_resets(pool: LocalPool, caplog: pytest.LogCaptureFixture) -> None:
+    """Every reset is accounted for: a success was applied, a plain failure was not, and the rest is called unknown."""
+    users = [address(number) for number in range(USERS)]
+    async with pool.session() as direct, proxy_before(pool) as (url, proxy):
+        client = direct.client(pool.client_id, pool.client_secret)
+        codes: dict[str, str] = {}
+        for user in users:
+            await client.forgot_password(username=user)
+            codes[user] = await pool.code_for(user)
+
+        policy = RetryPolicy(transient_base=0.001, throttled_base=0.001)
+        outcomes: dict[str, CognitoError | None] = dict.fromkeys(users)
+        async with type(direct)(
+            pool.region, endpoint_url=url, retry=policy, timeouts=Timeouts(total=30.0)
+        ) as session:
+            through = session.client(pool.client_id, pool.client_secret)
+
+            async def confirm(user: str) -> None:
+                try:
+                    await reset(through, username=user, confirmation_code=codes[user], password=NEW)
+                except CognitoError as error:
+                    outcomes[user] = error
+
+            await asyncio.gather(*map(confirm, users))
+
+        counts: Counter[tuple[str | None, str]] = Counter()
+        for number, user in enumerate(users):
+            error, applied = outcomes[user], await signs_in(client, user, NEW)
+            assert applied or await signs_in(client, user, OLD)
+            if error is None:
+                assert applied
+                counts[fault_of(number), "succeeded"] += 1
+            elif isinstance(error, AmbiguousOutcomeError):
+                counts[fault_of(number), "unknown"] += 1
+            else:
+                assert not applied
+                counts[fault_of(number), "failed"] += 1
+    print(counts, Counter(event.action for event in proxy.fired))
