@@ -7,7 +7,7 @@ from math import inf
 from typing import TYPE_CHECKING, Generic
 
 from cognito_async.deadline import Deadline
-from cognito_async.errors import CognitoError, PaceTimeoutError, RequestTimeoutError
+from cognito_async.errors import CognitoError, PaceTimeoutError, RequestTimeoutError, TransportError
 from cognito_async.protocol.operation import Answer, Request
 from cognito_async.protocol.retry import RetryKind, RetryPolicy, classify
 from cognito_async.protocol.wire import HttpRequest, confidential, decode, encode, headers_for, needs_no_body
@@ -80,7 +80,7 @@ class Call(Generic[Answer]):
                     return answer
                 await asyncio.sleep(delay)
         except asyncio.CancelledError:
-            self._route.quota.give_back(self._tokens)
+            self._give_tokens_back()
             raise
         except BaseException:
             counts["failed"] += 1
@@ -91,14 +91,20 @@ class Call(Generic[Answer]):
         operation, route, headers, lane = self._operation, self._route, self._headers, self._lane
         paced = lane.rate is not None
         if paced:
-            await lane.enter(self._deadline - self._loop.time(), self._tell_wait)
+            try:
+                await lane.enter(self._deadline - self._loop.time(), self._tell_wait)
+            except BaseException:
+                self._give_tokens_back()
+                raise
         self._attempts += 1
         route.counts["attempts"] += 1
+        if self._attempts > 1:
+            route.counts["retries"] += 1
         headers["amz-sdk-request"] = f"attempt={self._attempts}; max={max(self._policy.max_attempts, self._attempts)}"
         request = HttpRequest(route.url, headers, self._body, self._timeouts.connect)
         limit = self._limit()
         try:
-            with Deadline(limit):
+            with Deadline(limit, route.watch):
                 if operation.signed is not False:
                     signer = route.signer()
                     self._signed_with = signer.clock_offset
@@ -155,6 +161,8 @@ class Call(Generic[Answer]):
         if verdict is Verdict.AMBIGUOUS:
             refused = error.code is not None and not is_unclear(error) and kind is not RetryKind.THROTTLED
             raise self._ambiguous(error, replay.find_out, refused=refused) from error
+        if unclear_before and isinstance(error, TransportError) and error.sent is False:
+            error.sent = None  # this attempt had not left, but an earlier one had
         raise error
 
     def _note(self, kind: RetryKind | None, error: CognitoError) -> None:
@@ -204,7 +212,6 @@ class Call(Generic[Answer]):
             delay=delay,
             elapsed=self._loop.time() - self._started,
         )
-        self._route.counts["retries"] += 1
         try:
             name = error.code or type(error).__name__
             self._tell(
@@ -219,8 +226,13 @@ class Call(Generic[Answer]):
             if self._policy.on_retry is not None:
                 self._policy.on_retry(details)
         except BaseException:
-            self._route.quota.give_back(self._tokens)
+            self._give_tokens_back()
             raise
+
+    def _give_tokens_back(self) -> None:
+        """Give back what was taken for a retry that will not be sent."""
+        self._route.quota.give_back(self._tokens)
+        self._tokens = 0
 
     def _tell_wait(self, wait: float) -> None:
         from cognito_async.protocol.events import PaceDetails  # noqa: PLC0415

@@ -105,7 +105,7 @@ class LocalLane:
         except BaseException as error:
             if turn.done() and not turn.cancelled():
                 self.leave()
-            else:
+            elif turn in self._turns:
                 turn.cancel()
                 self._turns.remove(turn)
             if isinstance(error, TimeoutError):
@@ -150,8 +150,13 @@ class LocalLane:
     def _serve(self) -> None:
         """Let those go whose turn it is."""
         now = asyncio.get_running_loop().time()
-        while self._turns and self._pace is not None and self._pace.take(now):
-            self._turns.popleft().set_result(None)
+        while self._turns and self._pace is not None:
+            if self._turns[0].done():  # cancelled, and its task has not come to say so yet
+                self._turns.popleft()
+            elif self._pace.take(now):
+                self._turns.popleft().set_result(None)
+            else:
+                break
         self._arm()
 
 

@@ -5,10 +5,15 @@ from typing import TYPE_CHECKING, Any, Self
 from attrs import Attribute, evolve, field, fields, frozen
 
 from cognito_async.errors import ParameterValidationError
+from cognito_async.protocol.retry import RetryPolicy
 from cognito_async.protocol.shapes import Record
 
 if TYPE_CHECKING:
     from cognito_async.session import AsyncCognitoSession
+
+
+PATIENT = RetryPolicy(max_attempts=10)
+"""For asking about limits, of which the service allows one question a second."""
 
 
 def _positive(_: object, attribute: "Attribute[Any]", rate: object) -> None:
@@ -16,6 +21,11 @@ def _positive(_: object, attribute: "Attribute[Any]", rate: object) -> None:
         return
     if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < float("inf"):
         raise ParameterValidationError(attribute.name, "must be a rate in requests a second, greater than 0")
+
+
+def _check_share(share: object) -> None:
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
+        raise ParameterValidationError("share", "must be a number greater than 0 and at most 1")
 
 
 def _rate() -> Any:  # noqa: ANN401 - as attrs.field itself
@@ -64,8 +74,7 @@ class Quotas(Record):
         """
         from cognito_async.operations.facts import PUBLISHED  # noqa: PLC0415 - a table that few programs need
 
-        if not 0 < share <= 1:
-            raise ParameterValidationError("share", "must be greater than 0 and at most 1")
+        _check_share(share)
         return cls(**{_attribute(category): rate * share for category, rate in PUBLISHED.items()})
 
     @classmethod
@@ -91,7 +100,8 @@ class Quotas(Record):
         quotas = cls.published(share)
         for category in sorted(ADJUSTABLE):
             definition = ops.LimitDefinitionType(limit_class="API_CATEGORY", attributes={"Category": category})
-            answer = await session.send(ops.GetProvisionedLimitRequest(limit_definition=definition))
+            request = ops.GetProvisionedLimitRequest(limit_definition=definition)
+            answer = await session.send(request, retry=PATIENT)
             value = None if answer.limit is None else answer.limit.provisioned_limit_value
             if value:
                 quotas = evolve(quotas, **{_attribute(category): value * share})

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 from attrs import field, frozen
 
+from cognito_async.deadline import Watch
 from cognito_async.errors import ParameterValidationError
 from cognito_async.protocol.retry import RetryQuota
 from cognito_async.protocol.shapes import Record
@@ -54,13 +55,14 @@ class Route:
         chance: Gives random numbers in [0, 1).
         on_event: Told what happens besides the answers; None for nobody.
         counts: What has happened so far.
+        watch: Rings when an attempt's time is over.
         id_prefix: The start of the invocation ids, in the form of a UUID without its last group.
         counter: Counts the calls, for the last group.
     """
 
     __slots__ = (
         *("chance", "counter", "counts", "id_prefix", "on_event", "pacer", "quota", "region", "signer"),
-        *("transport", "url"),
+        *("transport", "url", "watch"),
     )
 
     def __init__(
@@ -75,6 +77,7 @@ class Route:
         chance: Callable[[], float],
         on_event: "Callable[[Event], None] | None",
         counts: "Counter[str]",
+        watch: Watch,
     ) -> None:
         """Take all of it."""
         self.url = url
@@ -86,5 +89,6 @@ class Route:
         self.chance = chance
         self.on_event = on_event
         self.counts = counts
+        self.watch = watch
         self.id_prefix = str(uuid4())[:-12]
         self.counter = count()

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Self
 import cognito_async.operations.account_recovery  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from cognito_async.call import Call
 from cognito_async.client import CognitoClient
+from cognito_async.deadline import Watch
 from cognito_async.errors import ParameterValidationError, SessionClosedError
 from cognito_async.pacer import LocalPacer
 from cognito_async.protocol.binding import Bound
@@ -98,6 +99,7 @@ class AsyncCognitoSession:
         self._pacer = pacer or LocalPacer({} if quotas is None else quotas.by_category())
         self._on_event = on_event
         self._counts: Counter[str] = Counter()
+        self._watch = Watch()
         self._chance = chance
         self._routes: dict[str | None, Route] = {}
         self._closed = False
@@ -152,6 +154,7 @@ class AsyncCognitoSession:
         if self._signer is not None:
             await self._signer.close()
         await self._transport.close()
+        self._watch.close()
 
     async def send(
         self,
@@ -213,6 +216,7 @@ class AsyncCognitoSession:
                 chance=self._chance,
                 on_event=self._on_event,
                 counts=self._counts,
+                watch=self._watch,
             )
         return route
 

@@ -449,6 +449,7 @@ async def test_throttling_does_not_make_a_lost_attempt_clear() -> None:
     """The last answer says that the last attempt was not applied; it says nothing of the first."""
     error = await story(LOST, THROTTLE, THROTTLE)
     assert isinstance(error, AmbiguousOutcomeError)
+    assert isinstance(error, TooManyRequestsException)  # the pace is what to change before one asks again
     assert [type(past) for past in error.history] == [
         TransportError,
         TooManyRequestsException,
@@ -490,3 +491,34 @@ async def test_a_message_throttled_then_lost() -> None:
     """Throttled requests are repeated, the lost one is not."""
     error = await story(THROTTLE, LOST, call=KINDS["sends a message"].call)
     check_ambiguous(error, KINDS["sends a message"], 2, TransportError)
+
+
+async def test_a_message_stuck_on_its_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part of the request may have left, so nobody can tell that it did not arrive."""
+    loop = asyncio.get_running_loop()
+    connect = loop.sock_connect
+    stuck = asyncio.Event()
+
+    async def narrow(client: socket.socket, address: Any) -> None:
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        await connect(client, address)
+
+    async def deaf(connection: Connection) -> None:
+        connection.reader._transport.pause_reading()  # type: ignore[attr-defined]
+        stuck.set()
+        await loop.create_future()
+
+    monkeypatch.setattr(loop, "sock_connect", narrow)
+    kind = KINDS["sends a message"]
+    async with ScriptedServer(on_connect=deaf) as server, session_of(server) as session:
+        server.listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        metadata = {f"key {n}": "x" * 100_000 for n in range(9)}
+        call = session.client("abc").forgot_password(username="ada", client_metadata=metadata)
+        ending = asyncio.ensure_future(outcome_of(call))
+        await stuck.wait()
+        advance(LIMIT + 0.1)
+        error = await ending
+        assert server.connections == 1
+    check_ambiguous(error, kind, 1, RequestTimeoutError)
+    assert isinstance(error, RequestTimeoutError)
+    assert error.sent is None

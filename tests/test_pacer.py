@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from conftest import START, ScriptedTransport, hang, now, refuse, reset, respond, scripted_session, take
+from conftest import ScriptedTransport, hang, now, refuse, reset, respond, scripted_session, take
 
 from cognito_async import (
     ConnectError,
@@ -149,8 +149,15 @@ async def test_cancelled_in_the_moment_of_its_turn() -> None:
     errors: list[Mapping[str, Any]] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: errors.append(context))
-    loop.call_at(START + 0.1, lambda: tasks[1].cancel())
     tasks, went = await queue(lane, 3)
+
+    def cancel_and_ring() -> None:
+        tasks[1].cancel()
+        lane._ring()
+
+    assert lane._timer is not None
+    lane._timer.cancel()  # its ring comes in one round of the loop with the cancellation
+    loop.call_later(0.1001, cancel_and_ring)
     async with asyncio.timeout(5):
         await asyncio.gather(*tasks, return_exceptions=True)
     assert not errors
@@ -410,7 +417,7 @@ async def test_a_request_that_may_have_left_keeps_its_right(*, sent: bool | None
 
 
 async def test_all_calls_of_a_cancelled_group_let_go() -> None:
-    """64 calls, of which one connects and the others wait, are cancelled together: each ends cancelled, none waits on."""
+    """64 calls, of which one connects and the others wait, are cancelled together: each ends, none waits on."""
     transport = ScriptedTransport(hang(sent=False), respond())
     async with scripted_session(transport, quotas=Quotas(user_account_recovery=0.5)) as session:
         client = session.client("abc").with_options(timeouts=Timeouts(total=None, attempt=None))

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import ScriptedTransport, scripted_session
 
 import cognito_async
 from cognito_async import (
@@ -13,11 +14,13 @@ from cognito_async import (
     CognitoError,
     ConnectError,
     ConnectTimeoutError,
+    Credentials,
     CredentialsError,
     InvalidResponseError,
     PaceTimeoutError,
     ParameterValidationError,
     RequestTimeoutError,
+    RetryPolicy,
     ServiceError,
     SessionClosedError,
     TransportError,
@@ -65,7 +68,7 @@ def test_every_operation_has_a_row() -> None:
 
 @pytest.mark.parametrize("name", sorted(ROWS))
 def test_a_row_that_is_not_plain_has_a_reason(name: str) -> None:
-    """What is not repeatable says why and how to find out; "gone" is for repeatable deletes, "applied" for the used up."""
+    """What is not repeatable says why and how to find out; "gone" is for deletes, "applied" for what is used up."""
     row, replay = ROWS[name], REPLAY[name]
     if replay.kind == "repeatable":
         assert not replay.applied
@@ -169,7 +172,7 @@ def test_most_operations_are_repeatable() -> None:
     ],
 )
 def test_what_is_unclear(error: CognitoError, *, unclear: bool) -> None:
-    """Lost, late or failed after it may have left; throttling and refusals are answers, and what never left is clear."""
+    """Lost, late or failed when it may have left; throttling and refusals are answers, what never left is clear."""
     assert is_unclear(error) is unclear
 
 
@@ -223,6 +226,19 @@ def test_a_plain_error_never_hides_a_change(kind: str, *, unclear_before: bool, 
             assert not is_unclear(error)
         if kind in {"sends_message", "dangerous"} and is_unclear(error):
             assert verdict is AMBIGUOUS
+
+
+@pytest.mark.parametrize("last", [NEVER_SENT, PaceTimeoutError("late", sent=False)], ids=["refused", "turn too late"])
+@pytest.mark.virtual_clock
+async def test_a_call_of_which_something_was_sent_never_says_that_nothing_was(last: CognitoError) -> None:
+    """``sent`` is False where the service can't have seen the request: not after an earlier attempt that left."""
+    transport = ScriptedTransport(TransportError("lost", sent=True), last)
+    policy = RetryPolicy(max_attempts=2)
+    keys = Credentials(access_key_id="AKIDEXAMPLE", secret_access_key="a secret of many characters")
+    async with scripted_session(transport, retry=policy, credentials=keys) as session:
+        with pytest.raises(TransportError) as caught:
+            await session.client(user_pool_id="eu-west-1_AbC").admin_delete_user(username="ada")
+    assert caught.value.sent is not False
 
 
 def test_the_error_is_one_of_ours() -> None:

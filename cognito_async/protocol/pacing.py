@@ -24,6 +24,9 @@ FAST_GROWTH = 8.0
 SLOW_GROWTH = 0.02
 """Growth a second where the service has throttled before."""
 
+DOUBLING = 4.0
+"""Seconds without throttling that double the slow growth: the limit may have been raised, or others have gone."""
+
 PROVEN = 0.9
 """The part of what the service bore lately to which the rate returns fast after a cut."""
 
@@ -139,7 +142,7 @@ class Pace:
         self._cut_at = now
         self._exploring = False
         # Few answers may also mean few requests, so one cut never takes more than half.
-        self.rate = max(min(self.rate, self._measured(now)) * CUT, self.rate / 2, LOWEST_RATE)
+        self.rate = max(min(self.rate, self._measured(now)) * CUT, self.rate / 2, min(LOWEST_RATE, self.limit))
         self._available = min(self._available, 0.0)
 
     def _measured(self, now: float) -> float:
@@ -151,6 +154,12 @@ class Pace:
         while self._answers and self._answers[0] < now - WINDOW:
             self._answers.popleft()
 
+    def _growth(self, now: float, rate: float) -> float:
+        """Give the growth a second: fast up to what is proven, then slow, and the bolder the longer nothing happens."""
+        if self._exploring or rate < self._proven(now):
+            return FAST_GROWTH
+        return min(SLOW_GROWTH * 2.0 ** min((now - self._cut_at) / DOUBLING, 64.0), FAST_GROWTH)
+
     def _proven(self, now: float) -> float:
         """Give most of the second-best second of late; the best may owe itself to a burst that the service allowed."""
         counts = sorted(count for second, count in self._seconds if now - MEMORY <= second < int(now))
@@ -161,7 +170,8 @@ class Pace:
         rate = self.rate or 0.0
         passed = max(now - self._moved_at, 0.0) if self._moved_at > -inf else 0.0
         self._moved_at = max(now, self._moved_at)
-        self._available = min(self._available + passed * rate, 1.0 + rate * BURST)
-        if now - self._cut_at >= REACTION and rate < self.limit:
-            growth = FAST_GROWTH if self._exploring or rate < self._proven(now) else SLOW_GROWTH
-            self.rate = min(rate * (1.0 + growth) ** min(passed, 1.0), self.limit)
+        full = 1.0 + rate * BURST
+        self._available = min(self._available + passed * rate, full)
+        wanted = self._available < full  # a rate that nobody uses up proves nothing
+        if wanted and now - self._cut_at >= REACTION and rate < self.limit:
+            self.rate = min(rate * (1.0 + self._growth(now, rate)) ** min(passed, 1.0), self.limit)
