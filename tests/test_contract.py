@@ -281,7 +281,8 @@ async def hashes(client_arguments: Mapping[str, str], **changes: Any) -> str | N
     """Give the secret hash that a call puts on the wire; None if it puts none."""
     transport = ScriptedTransport(respond())
     async with scripted_session(transport) as session:
-        await reset(session.client(**client_arguments), **changes)
+        client = session.client(client_arguments.get("client_id"), client_arguments.get("client_secret"))
+        await reset(client, **changes)
     found: str | None = transport.attempts[0].json.get("SecretHash")
     return found
 

@@ -158,7 +158,8 @@ class Pace:
         """Give the growth a second: fast up to what is proven, then slow, and the bolder the longer nothing happens."""
         if self._exploring or rate < self._proven(now):
             return FAST_GROWTH
-        return min(SLOW_GROWTH * 2.0 ** min((now - self._cut_at) / DOUBLING, 64.0), FAST_GROWTH)
+        boldness: float = 2.0 ** min((now - self._cut_at) / DOUBLING, 64.0)
+        return min(SLOW_GROWTH * boldness, FAST_GROWTH)
 
     def _proven(self, now: float) -> float:
         """Give most of the second-best second of late; the best may owe itself to a burst that the service allowed."""
