@@ -25,7 +25,8 @@ from cognito_async.errors import modelled
 from cognito_async.protocol.operation import Operation
 from cognito_async.protocol.shapes import Struct, Structure, members
 from tools import generate
-from tools.model import ModelError, snake_case, table
+from tools.checks import ModelError
+from tools.model import snake_case, table
 
 ROOT = generate.ROOT
 Model = dict[str, Any]

@@ -9,8 +9,9 @@ import sys
 from difflib import unified_diff
 from pathlib import Path
 
+from tools.checks import ModelError
 from tools.facts import facts_text
-from tools.model import ModelError, Reader, load_model
+from tools.model import Reader, load_model
 from tools.render_methods import method_files
 from tools.render_types import errors_file, type_files
 

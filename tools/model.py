@@ -12,6 +12,8 @@ from attrs import field, frozen
 from botocore.exceptions import BotoCoreError
 from botocore.loaders import Loader
 
+from tools.checks import ModelError, check_tables
+
 TABLES = Path(__file__).parent / "tables"
 TOKENS = ("NextToken", "PaginationToken")
 SCALARS = {
@@ -23,10 +25,6 @@ SCALARS = {
     "blob": "bytes",
 }
 SHAPES = {"string": "Text", "integer": "Integer", "long": "Integer", "boolean": "Boolean", "blob": "Blob"}
-
-
-class ModelError(Exception):
-    """The model and the tables disagree; the text says which row to add or remove."""
 
 
 @frozen
@@ -148,13 +146,13 @@ class Reader:
         self.types = table("types")
         self.phrases = table("parameters")
         self.secrets = set(table("secrets")["unmarked"]["members"])
-        self.sent = self._reachable("input")
+        self.sent = self.reachable("input")
 
     def service(self) -> Service:
         """Read everything."""
-        self._check_rows()
+        check_tables(self)
         operations = tuple(self.operation(name) for name in self.rows)
-        nested_names = sorted(self._reachable("input") | self._reachable("output"))
+        nested_names = sorted(self.reachable("input") | self.reachable("output"))
         nested = {name: self.structure(name, self.types[name]) for name in nested_names}
         enums = {name: tuple(shape["enum"]) for name, shape in sorted(self.shapes.items()) if shape.get("enum")}
         return Service(operations, self.families, self.shared, nested, self.quotas, enums, dict(self._errors()))
@@ -295,7 +293,7 @@ class Reader:
                 extra = [wire_name for wire_name in shape["members"] if wire_name.lower() != "message"]
                 yield name, {self.python_name(wire_name): wire_name for wire_name in extra}
 
-    def _reachable(self, direction: str) -> set[str]:
+    def reachable(self, direction: str) -> set[str]:
         """Collect the nested structures that requests ("input") or answers ("output") can hold."""
         found: set[str] = set()
         open_ends = [op[direction]["shape"] for op in self.model["operations"].values() if direction in op]
@@ -325,43 +323,6 @@ class Reader:
     def _is_struct(self, shape_name: str) -> bool:
         shape = self.shapes[shape_name]
         return shape["type"] == "structure" and not shape.get("document")
-
-    def _check_rows(self) -> None:
-        """Refuse tables that lack a row, or have one about nothing, which would otherwise be ignored."""
-        rows, modelled = set(self.rows), set(self.model["operations"])
-        if rows != modelled:
-            raise ModelError(
-                f"operations.toml lacks {sorted(modelled - rows)} and has {sorted(rows - modelled)} too many"
-            )
-        for name, row in self.rows.items():
-            _check_row(name, row, {"family": self.families, "category": self.rates})
-        nested = self._reachable("input") | self._reachable("output")
-        if nested - set(self.types):
-            raise ModelError(f"types.toml lacks {sorted(nested - set(self.types))}")
-        members = {f"{owner}.{name}" for owner, shape in self.shapes.items() for name in shape.get("members", ())}
-        bound = {rule: self.binding[rule] for rule in ("client_secret", "secret_hash_in_map")}
-        named = {
-            "secrets.toml": (self.secrets, members),
-            "bounds.toml": (set(self.bounds), members),
-            "binding.toml, optionally_signed,": (set(self.binding["optionally_signed"]["operations"]), modelled),
-            **{f"binding.toml, {rule},": (_inputs(rows), members) for rule, rows in bound.items()},
-        }
-        for where, (given, known) in named.items():
-            if given - known:
-                raise ModelError(f"{where} has {sorted(given - known)} too many")
-
-
-def _check_row(name: str, row: dict[str, Any], known: dict[str, Any]) -> None:
-    for wanted in ("family", "summary", "replay"):
-        if not row.get(wanted):
-            raise ModelError(f"operations.toml lacks {name}.{wanted}")
-    for field_name, values in known.items():
-        if field_name in row and row[field_name] not in values:
-            raise ModelError(f"operations.toml: {name}.{field_name} is {row[field_name]!r}, which no table knows")
-
-
-def _inputs(rows: dict[str, str]) -> set[str]:
-    return {f"{operation}Request.{member}" for operation, member in rows.items()}
 
 
 def _bounds_text(kind: str, low: int | None, high: int | None) -> str:
