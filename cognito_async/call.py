@@ -40,11 +40,7 @@ class Call(Generic[Answer]):
         self._timeouts = timeouts
         self._lane = route.pacer.lane(request.OPERATION)
         self._body = encode(request)
-        self._headers = {
-            **headers_for(request.OPERATION),
-            "User-Agent": USER_AGENT,
-            "amz-sdk-invocation-id": f"{route.id_prefix}{next(route.counter):012x}",
-        }
+        self._headers = headers_for(request.OPERATION, USER_AGENT, f"{route.id_prefix}{next(route.counter):012x}")
         self._loop = asyncio.get_running_loop()
         self._attempts = 0
         self._tokens = 0
@@ -100,7 +96,7 @@ class Call(Generic[Answer]):
         route.counts["attempts"] += 1
         if self._attempts > 1:
             route.counts["retries"] += 1
-        headers["amz-sdk-request"] = f"attempt={self._attempts}; max={max(self._policy.max_attempts, self._attempts)}"
+        headers["amz-sdk-request"] = f"attempt={self._attempts}; max={self._policy.max_attempts}"
         request = HttpRequest(route.url, headers, self._body, self._timeouts.connect)
         limit = self._limit()
         try:
@@ -126,9 +122,11 @@ class Call(Generic[Answer]):
 
     def _limit(self) -> float | None:
         """Give the time for the next attempt, in seconds."""
+        attempt = self._timeouts.attempt
+        if self._deadline == inf:
+            return attempt
         left = self._deadline - self._loop.time()
-        limit = min(max(left, 0.0), inf if self._timeouts.attempt is None else self._timeouts.attempt)
-        return None if limit == inf else limit
+        return left if attempt is None or left < attempt else attempt
 
     def _after(self, error: CognitoError) -> float | None:
         """Decide what follows a failed attempt: give the pause before the next, or None for success after all.

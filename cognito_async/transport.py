@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Coroutine
 from functools import lru_cache
+from http.cookies import SimpleCookie
 from typing import Any, Protocol
 
 import aiohttp
@@ -100,6 +101,16 @@ def _url(url: str) -> URL:
     return URL(url)
 
 
+class _NoCookies(aiohttp.DummyCookieJar):
+    """Keeps and gives no cookies, the same none for every request."""
+
+    def filter_cookies(self, request_url: URL) -> "SimpleCookie":  # noqa: ARG002 - the interface's
+        return _NONE
+
+
+_NONE = SimpleCookie()
+
+
 class AiohttpTransport:
     """A pool of connections; opened by the first request, in the event loop that sends it."""
 
@@ -152,7 +163,7 @@ class AiohttpTransport:
             ttl_dns_cache=self._pool.dns_cache,
             use_dns_cache=self._pool.dns_cache > 0,
         )
-        self._http = aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar())
+        self._http = aiohttp.ClientSession(connector=connector, cookie_jar=_NoCookies())
         return self._http
 
     async def _read(self, response: aiohttp.ClientResponse) -> HttpResponse:

@@ -81,7 +81,9 @@ def test_what_a_request_looks_like() -> None:
         "UserContextData": {"IpAddress": "::1"},
         "ClientMetadata": {},
     }
-    assert headers_for(request.OPERATION) == {
+    assert headers_for(request.OPERATION, "an agent", "an id") == {
+        "User-Agent": "an agent",
+        "amz-sdk-invocation-id": "an id",
         "Content-Type": "application/x-amz-json-1.1",
         "X-Amz-Target": "AWSCognitoIdentityProviderService.ConfirmForgotPassword",
     }

@@ -18,7 +18,7 @@ CONTENT_TYPE = "application/x-amz-json-1.1"
 FIRST_ERROR_STATUS = 300
 MAX_MESSAGE_LENGTH = 2_000
 
-_JSON = json.JSONEncoder()
+_JSON = json.JSONEncoder(check_circular=False)  # validation has bounded the depth
 _NOT_JSON = object()
 
 
@@ -65,9 +65,14 @@ class HttpResponse:
         self.complete = complete
 
 
-def headers_for(operation: Operation) -> dict[str, str]:
-    """Give the headers that every request of an operation carries."""
-    return {"Content-Type": CONTENT_TYPE, "X-Amz-Target": operation.target}
+def headers_for(operation: Operation, user_agent: str, invocation_id: str) -> dict[str, str]:
+    """Give the headers that all attempts of a call carry."""
+    return {
+        "Content-Type": CONTENT_TYPE,
+        "X-Amz-Target": operation.target,
+        "User-Agent": user_agent,
+        "amz-sdk-invocation-id": invocation_id,
+    }
 
 
 def confidential(headers: Mapping[str, str]) -> list[str]:
