@@ -1,6 +1,6 @@
 """Where a call goes, what it shares with the others of its session, and how long it may take."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 from typing import TYPE_CHECKING
 from uuid import uuid4
@@ -80,15 +80,15 @@ class Route:
         watch: Watch,
     ) -> None:
         """Take all of it."""
-        self.url = url
-        self.region = region
-        self.transport = transport
-        self.signer = signer
-        self.quota = quota
-        self.pacer = pacer
-        self.chance = chance
-        self.on_event = on_event
-        self.counts = counts
-        self.watch = watch
-        self.id_prefix = str(uuid4())[:-12]
-        self.counter = count()
+        self.url: str = url
+        self.region: str | None = region
+        self.transport: Transport = transport
+        self.signer: Callable[[], Signer] = signer
+        self.quota: RetryQuota = quota
+        self.pacer: Pacer = pacer
+        self.chance: Callable[[], float] = chance
+        self.on_event: Callable[[Event], None] | None = on_event
+        self.counts: Counter[str] = counts
+        self.watch: Watch = watch
+        self.id_prefix: str = str(uuid4())[:-12]
+        self.counter: Iterator[int] = count()

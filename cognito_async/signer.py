@@ -20,7 +20,7 @@ class Signer:
     def __init__(self, credentials: CredentialsResolver) -> None:
         """Take where the credentials come from; nothing is looked up yet."""
         self._credentials = credentials
-        self.clock_offset = timedelta()
+        self.clock_offset: timedelta = timedelta()
 
     async def headers(
         self, operation: Operation, headers: dict[str, str], url: str, region: str | None, body: bytes

@@ -47,14 +47,14 @@ class CognitoError(Exception):
         server_date: str | None = None,
     ) -> None:
         super().__init__(message)
-        self.message = message
-        self.code = code
-        self.status = status
-        self.request_id = request_id
-        self.operation = operation
-        self.attempts = attempts
-        self.retry_after_ms = retry_after_ms
-        self.server_date = server_date
+        self.message: str = message
+        self.code: str | None = code
+        self.status: int | None = status
+        self.request_id: str | None = request_id
+        self.operation: str | None = operation
+        self.attempts: int = attempts
+        self.retry_after_ms: int | None = retry_after_ms
+        self.server_date: str | None = server_date
 
     def __str__(self) -> str:
         """Give the message, then what is known of the call, in brackets."""
@@ -90,8 +90,8 @@ class ParameterValidationError(CognitoError, ValueError):
 
     def __init__(self, parameter: str, rule: str, *, operation: str | None = None) -> None:
         super().__init__(f"{parameter} {rule}", operation=operation)
-        self.parameter = parameter
-        self.rule = rule
+        self.parameter: str = parameter
+        self.rule: str = rule
 
 
 class SessionClosedError(CognitoError, RuntimeError):
@@ -119,7 +119,7 @@ class TransportError(CognitoError):
 
     def __init__(self, message: str = "", *, sent: bool | None = None, operation: str | None = None) -> None:
         super().__init__(message, operation=operation)
-        self.sent = sent
+        self.sent: bool | None = sent
 
 
 class ConnectError(TransportError):

@@ -35,12 +35,12 @@ class Operation:
         answer: type[Structure] | None = None,
         fills: tuple[tuple[str, str], ...] = (),
     ) -> None:
-        self.name = name
-        self.target = TARGET_PREFIX + name
-        self.signed = signed
-        self.category = category
-        self.answer = answer
-        self.fills = fills
+        self.name: str = name
+        self.target: str = TARGET_PREFIX + name
+        self.signed: bool | None = signed
+        self.category: str | None = category
+        self.answer: type[Structure] | None = answer
+        self.fills: tuple[tuple[str, str], ...] = fills
 
     def __repr__(self) -> str:
         return f"Operation({self.name!r})"

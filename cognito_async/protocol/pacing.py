@@ -67,8 +67,8 @@ class Pace:
 
     def __init__(self, start: float, told: float | None = None) -> None:
         """Take the rate to start from after the first throttling, and the told rate, if any."""
-        self.rate = told
-        self.limit = inf if told is None else told
+        self.rate: float | None = told
+        self.limit: float = inf if told is None else told
         self._start = min(start, self.limit)
         self._exploring = True
         self._available = 1.0

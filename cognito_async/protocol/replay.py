@@ -31,10 +31,10 @@ class Replay:
     def __init__(
         self, kind: str, *, applied: tuple[str, ...] = (), gone: tuple[str, ...] = (), find_out: str = ""
     ) -> None:
-        self.kind = kind
-        self.applied = applied
-        self.gone = gone
-        self.find_out = find_out
+        self.kind: str = kind
+        self.applied: tuple[str, ...] = applied
+        self.gone: tuple[str, ...] = gone
+        self.find_out: str = find_out
 
     @property
     def repeats_when_unclear(self) -> bool:

@@ -157,8 +157,8 @@ class RetryQuota:
 
     def __init__(self, capacity: int = 500) -> None:
         """Start with a full quota of ``capacity`` tokens."""
-        self.capacity = capacity
-        self.available = capacity
+        self.capacity: int = capacity
+        self.available: int = capacity
 
     def affords(self, kind: RetryKind) -> bool:
         """Tell whether there are tokens for one retry."""

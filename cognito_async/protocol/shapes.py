@@ -21,8 +21,8 @@ class Shape:
     __slots__ = ("high", "low")
 
     def __init__(self, low: int | None = None, high: int | None = None) -> None:
-        self.low = low
-        self.high = high
+        self.low: int | None = low
+        self.high: int | None = high
 
 
 class Text(Shape):
@@ -68,7 +68,7 @@ class ListOf(Shape):
 
     def __init__(self, element: Shape, low: int | None = None, high: int | None = None) -> None:
         super().__init__(low, high)
-        self.element = element
+        self.element: Shape = element
 
 
 class MapOf(Shape):
@@ -78,8 +78,8 @@ class MapOf(Shape):
 
     def __init__(self, key: Shape, value: Shape, low: int | None = None, high: int | None = None) -> None:
         super().__init__(low, high)
-        self.key = key
-        self.value = value
+        self.key: Shape = key
+        self.value: Shape = value
 
 
 class Struct(Shape):
@@ -89,7 +89,7 @@ class Struct(Shape):
 
     def __init__(self, type_: "type[Structure]") -> None:
         super().__init__()
-        self.type = type_
+        self.type: type[Structure] = type_
 
 
 class Member:
@@ -98,10 +98,10 @@ class Member:
     __slots__ = ("required", "secret", "shape", "wire_name")
 
     def __init__(self, wire_name: str, shape: Shape, *, required: bool, secret: bool) -> None:
-        self.wire_name = wire_name
-        self.shape = shape
-        self.required = required
-        self.secret = secret
+        self.wire_name: str = wire_name
+        self.shape: Shape = shape
+        self.required: bool = required
+        self.secret: bool = secret
 
 
 def member(

@@ -38,10 +38,10 @@ class HttpRequest:
     __slots__ = ("body", "connect_timeout", "headers", "sent", "status", "url")
 
     def __init__(self, url: str, headers: dict[str, str], body: bytes, connect_timeout: float | None = None) -> None:
-        self.url = url
-        self.connect_timeout = connect_timeout
-        self.headers = headers
-        self.body = body
+        self.url: str = url
+        self.connect_timeout: float | None = connect_timeout
+        self.headers: dict[str, str] = headers
+        self.body: bytes = body
         self.sent: bool | None = False
         self.status: int | None = None
 
@@ -59,10 +59,10 @@ class HttpResponse:
     __slots__ = ("body", "complete", "headers", "status")
 
     def __init__(self, status: int, headers: Mapping[str, str], body: bytes, *, complete: bool = True) -> None:
-        self.status = status
-        self.headers = headers
-        self.body = body
-        self.complete = complete
+        self.status: int = status
+        self.headers: Mapping[str, str] = headers
+        self.body: bytes = body
+        self.complete: bool = complete
 
 
 def headers_for(operation: Operation, user_agent: str, invocation_id: str) -> dict[str, str]:
