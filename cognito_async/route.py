@@ -27,7 +27,7 @@ def _positive(_: object, attribute: object, value: float | None) -> None:
         raise ParameterValidationError(name, "must be greater than 0, or None for no limit")
 
 
-@frozen(kw_only=True, eq=False, repr=False)
+@frozen(kw_only=True, eq=False, repr=False, getstate_setstate=False)
 class Timeouts(Record):
     """Time limits in seconds; None for no limit.
 

@@ -41,7 +41,7 @@ class Transport(Protocol):
         ...
 
 
-@frozen(kw_only=True, eq=False, repr=False)
+@frozen(kw_only=True, eq=False, repr=False, getstate_setstate=False)
 class PoolLimits(Record):
     """Bounds of the connection pool.
 

@@ -152,7 +152,8 @@ def _structure_hook(kind: type[Structure]) -> Callable[[Any, Any], Any]:
     Not cattrs's generated function: it would refuse an answer that lacks a required member, and would be compiled anew
     for each class, which takes longer than reading most answers.
     """
-    plan = [(name, about.wire_name, _decoder(about.shape)) for name, about in members(kind)]
+    decoders = [(name, about.wire_name, _decoder(about.shape)) for name, about in members(kind)]
+    plan = [(name, wire_name, None if decoder is identity else decoder) for name, wire_name, decoder in decoders]
     # What the model requires but the answer lacks is None, as if it were optional: no reason to lose the rest.
     required: dict[str, Any] = {name: None for name, about in members(kind) if about.required}
 
@@ -163,7 +164,7 @@ def _structure_hook(kind: type[Structure]) -> Callable[[Any, Any], Any]:
         for name, wire_name, decoder in plan:
             member = value.get(wire_name)
             if member is not None:
-                received[name] = member if decoder is identity else decoder(member)
+                received[name] = member if decoder is None else decoder(member)
         return kind(**received)
 
     return structure_object

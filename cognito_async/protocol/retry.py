@@ -87,7 +87,7 @@ def _by_status(error: CognitoError) -> RetryKind | None:
     return RetryKind.TRANSIENT if unreadable or error.status in TRANSIENT_STATUSES else None
 
 
-@frozen(kw_only=True, eq=False, repr=False)
+@frozen(kw_only=True, eq=False, repr=False, getstate_setstate=False)
 class RetryPolicy(Record):
     """How often and with which pauses a call is tried again.
 
