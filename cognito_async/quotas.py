@@ -2,10 +2,11 @@
 
 from typing import TYPE_CHECKING, Any, Self
 
-from attrs import Attribute, evolve, field, fields, frozen
+from attrs import evolve, field, fields, frozen
 
 from cognito_async.errors import ParameterValidationError
 from cognito_async.protocol.retry import RetryPolicy
+from cognito_async.protocol.settings import number
 from cognito_async.protocol.shapes import Record
 
 if TYPE_CHECKING:
@@ -16,20 +17,13 @@ PATIENT = RetryPolicy(max_attempts=10)
 """For asking about limits, of which the service allows one question a second."""
 
 
-def _positive(_: object, attribute: "Attribute[Any]", rate: object) -> None:
-    if rate is None:
-        return
-    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < float("inf"):
-        raise ParameterValidationError(attribute.name, "must be a rate in requests a second, greater than 0")
-
-
 def _check_share(share: object) -> None:
     if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
         raise ParameterValidationError("share", "must be a number greater than 0 and at most 1")
 
 
 def _rate() -> Any:  # noqa: ANN401 - as attrs.field itself
-    return field(default=None, validator=_positive)
+    return field(default=None, validator=number(0, above=True, unlimited=True))
 
 
 @frozen(kw_only=True, eq=False, repr=False)

@@ -8,8 +8,8 @@ from uuid import uuid4
 from attrs import field, frozen
 
 from cognito_async.deadline import Watch
-from cognito_async.errors import ParameterValidationError
 from cognito_async.protocol.retry import RetryQuota
+from cognito_async.protocol.settings import number
 from cognito_async.protocol.shapes import Record
 
 if TYPE_CHECKING:
@@ -19,12 +19,6 @@ if TYPE_CHECKING:
     from cognito_async.protocol.events import Event
     from cognito_async.signer import Signer
     from cognito_async.transport import Transport
-
-
-def _positive(_: object, attribute: object, value: float | None) -> None:
-    if value is not None and not value > 0:
-        name = getattr(attribute, "name", "timeout")
-        raise ParameterValidationError(name, "must be greater than 0, or None for no limit")
 
 
 @frozen(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -37,9 +31,9 @@ class Timeouts(Record):
         connect: For opening a connection, TLS included.
     """
 
-    total: float | None = field(default=30.0, validator=_positive)
-    attempt: float | None = field(default=10.0, validator=_positive)
-    connect: float | None = field(default=3.0, validator=_positive)
+    total: float | None = field(default=30.0, validator=number(0, above=True, unlimited=True))
+    attempt: float | None = field(default=10.0, validator=number(0, above=True, unlimited=True))
+    connect: float | None = field(default=3.0, validator=number(0, above=True, unlimited=True))
 
 
 class Route:

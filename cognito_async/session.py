@@ -1,4 +1,4 @@
-"""The session: owns the pooled connections and drives each call from its request to its result."""
+"""The session: owns the pooled connections, and all that its calls share."""
 
 import os
 import random

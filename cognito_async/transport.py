@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.payload import BytesPayload, payload_type
-from attrs import field, frozen, validators
+from attrs import field, frozen
 from yarl import URL
 
 from cognito_async.errors import (
@@ -20,6 +20,7 @@ from cognito_async.errors import (
     SessionClosedError,
     TransportError,
 )
+from cognito_async.protocol.settings import number
 from cognito_async.protocol.shapes import Record
 from cognito_async.protocol.wire import HttpRequest, HttpResponse
 
@@ -52,10 +53,10 @@ class PoolLimits(Record):
         response_bytes: The largest answer that is read, in bytes; a larger one is an InvalidResponseError.
     """
 
-    connections: int = field(default=100, validator=validators.ge(1))
-    keepalive: float = field(default=15.0, validator=validators.ge(0))
-    dns_cache: int = field(default=10, validator=validators.ge(0))
-    response_bytes: int = field(default=8 * 1024 * 1024, validator=validators.ge(1024))
+    connections: int = field(default=100, validator=number(1))
+    keepalive: float = field(default=15.0, validator=number(0))
+    dns_cache: int = field(default=10, validator=number(0))
+    response_bytes: int = field(default=8 * 1024 * 1024, validator=number(1024))
 
 
 class _Body(bytes):

@@ -7,10 +7,9 @@ ran out, or the server failed. Throttling and refusals are answers: then nothing
 from enum import Enum
 
 from cognito_async.errors import CognitoError, InvalidResponseError, TransportError
-from cognito_async.protocol.retry import RetryKind, classify
+from cognito_async.protocol.retry import FIRST_ERROR_STATUS, RetryKind, classify
 
 FIRST_SERVER_FAULT = 500
-FIRST_ERROR = 300
 
 
 class Replay:
@@ -65,7 +64,7 @@ def is_unclear(error: CognitoError) -> bool:
     if classify(error) in {RetryKind.THROTTLED, RetryKind.LIMIT_EXCEEDED}:
         return False
     if isinstance(error, InvalidResponseError):  # without a status: something came back, but no HTTP
-        return error.status is None or error.status >= FIRST_SERVER_FAULT or error.status < FIRST_ERROR
+        return error.status is None or error.status >= FIRST_SERVER_FAULT or error.status < FIRST_ERROR_STATUS
     return error.status is not None and error.status >= FIRST_SERVER_FAULT
 
 

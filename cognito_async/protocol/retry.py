@@ -8,9 +8,10 @@ from collections.abc import Callable
 from enum import Enum
 from typing import TYPE_CHECKING
 
-from attrs import field, frozen, validators
+from attrs import field, frozen
 
 from cognito_async.errors import CognitoError, InvalidResponseError, ServiceError, TransportError
+from cognito_async.protocol.settings import number
 from cognito_async.protocol.shapes import Record
 
 if TYPE_CHECKING:
@@ -43,13 +44,14 @@ RETRY_AFTER_SLACK = 5.0
 
 
 class RetryKind(Enum):
-    """Why a request may be sent again; the value is the price in tokens of the session's retry quota."""
+    """Why a request may be sent again."""
 
     THROTTLED = "throttled"
     LIMIT_EXCEEDED = "limit_exceeded"
     TRANSIENT = "transient"
 
 
+# What a retry costs of the session's retry quota, in tokens.
 PRICES = {RetryKind.THROTTLED: 5, RetryKind.LIMIT_EXCEEDED: 5, RetryKind.TRANSIENT: 14}
 
 
@@ -107,11 +109,11 @@ class RetryPolicy(Record):
         on_retry: Called with a RetryDetails before each pause; an error that it raises ends the call. None for no hook.
     """
 
-    max_attempts: int = field(default=3, validator=validators.ge(1))
-    limit_exceeded_retries: int = field(default=1, validator=validators.ge(0))
-    throttled_base: float = field(default=1.0, validator=validators.ge(0))
-    transient_base: float = field(default=0.05, validator=validators.ge(0))
-    max_delay: float = field(default=20.0, validator=validators.ge(0))
+    max_attempts: int = field(default=3, validator=number(1))
+    limit_exceeded_retries: int = field(default=1, validator=number(0))
+    throttled_base: float = field(default=1.0, validator=number(0))
+    transient_base: float = field(default=0.05, validator=number(0))
+    max_delay: float = field(default=20.0, validator=number(0))
     on_retry: "Callable[[RetryDetails], None] | None" = None
 
     def allows(self, kind: RetryKind, attempt: int, limit_exceeded: int) -> bool:

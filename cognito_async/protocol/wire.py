@@ -13,9 +13,9 @@ from typing import Any
 from cognito_async.errors import CognitoError, InvalidResponseError, ServiceError, TransportError
 from cognito_async.protocol.hooks import CONVERTER, Misshapen
 from cognito_async.protocol.operation import Answer, Operation, Request
+from cognito_async.protocol.retry import FIRST_ERROR_STATUS
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
-FIRST_ERROR_STATUS = 300
 MAX_MESSAGE_LENGTH = 2_000
 
 _JSON = json.JSONEncoder(check_circular=False)  # validation has bounded the depth
