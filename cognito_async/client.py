@@ -54,7 +54,7 @@ class CognitoClient(OperationMethods):
         )
 
     async def send(self, request: Request[Answer]) -> Answer:
-        """Fill in the bound values and send a request; each operation's method ends here.
+        """Fill in the bound values and send a request, as each operation's method does with the one that it makes.
 
         Args:
             request: An instance of one of the classes in ``cognito_async.operations``.
