@@ -9,6 +9,7 @@ from cognito_async.operations.methods import OperationMethods
 from cognito_async.protocol.binding import Bound, missing
 from cognito_async.protocol.operation import Answer, Request
 from cognito_async.protocol.retry import RetryPolicy
+from cognito_async.protocol.validation import validate
 from cognito_async.route import Timeouts
 
 if TYPE_CHECKING:
@@ -39,6 +40,16 @@ class CognitoClient(OperationMethods):
     def __repr__(self) -> str:
         return f"CognitoClient({self._bound!r})"
 
+    @property
+    def session(self) -> "AsyncCognitoSession":
+        """The session that it sends through."""
+        return self._session
+
+    @property
+    def bound(self) -> Bound:
+        """The values that it is bound to."""
+        return self._bound
+
     def with_options(self, *, timeouts: Timeouts | None = None, retry: RetryPolicy | None = None) -> "CognitoClient":
         """Make a copy with other options, on the same connections.
 
@@ -52,6 +63,22 @@ class CognitoClient(OperationMethods):
         return CognitoClient(
             self._session, self._bound, timeouts=timeouts or self._timeouts, retry=retry or self._retry
         )
+
+    def prepare(self, request: Request[Answer]) -> Request[Answer]:
+        """Fill in the bound values and check a request, as before sending it, but send nothing.
+
+        Args:
+            request: An instance of one of the classes in ``cognito_async.operations``.
+
+        Returns:
+            A copy, as it would be sent.
+
+        Raises:
+            ParameterValidationError: The request breaks a rule.
+        """
+        filled: Request[Answer] = evolve(cast("Any", request), **missing(request, self._bound))
+        validate(filled)
+        return filled
 
     async def send(self, request: Request[Answer]) -> Answer:
         """Fill in the bound values and send a request, as each operation's method does with the one that it makes.

@@ -16,7 +16,7 @@ from cognito_async.errors import ParameterValidationError, SessionClosedError
 from cognito_async.pacer import LocalPacer
 from cognito_async.protocol.binding import Bound
 from cognito_async.protocol.endpoints import check_endpoint_url, check_region, region_of_pool, service_url
-from cognito_async.protocol.operation import Answer, Request
+from cognito_async.protocol.operation import Answer, Operation, Request
 from cognito_async.protocol.retry import RetryPolicy, RetryQuota
 from cognito_async.protocol.shapes import Text
 from cognito_async.protocol.validation import validate, validate_value
@@ -24,7 +24,7 @@ from cognito_async.route import Route, Timeouts
 from cognito_async.transport import AiohttpTransport, PoolLimits, Transport
 
 if TYPE_CHECKING:
-    from cognito_async.pacer import Pacer
+    from cognito_async.pacer import Lane, Pacer
     from cognito_async.protocol.events import Event, Stats
     from cognito_async.protocol.signing import Credentials
     from cognito_async.quotas import Quotas
@@ -183,6 +183,17 @@ class AsyncCognitoSession:
         validate(request)
         route = self._route(region_of_pool(getattr(request, "user_pool_id", None) or user_pool_id))
         return await Call(request, route, retry or self._retry, timeouts or self._timeouts).run()
+
+    def lane(self, operation: Operation) -> "Lane":
+        """Give the lane that an operation's requests wait in: its present rate, and how many wait.
+
+        Args:
+            operation: The operation, the ``OPERATION`` of its request's class.
+
+        Returns:
+            The lane of its quota category.
+        """
+        return self._pacer.lane(operation)
 
     @property
     def stats(self) -> "Stats":

@@ -1,0 +1,154 @@
+"""One row from its first request to its outcome: the only place where a job sends."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import UTC, datetime
+from typing import Final
+
+from attrs import evolve, frozen
+
+from cognito_async.bulk.actions import PASSWORD, Action, Values
+from cognito_async.bulk.journal import Entry
+from cognito_async.bulk.judgement import Course, Ruling, next_email_day, rule
+from cognito_async.bulk.passwords import new_password
+from cognito_async.bulk.policy import BulkPolicy
+from cognito_async.bulk.rows import Outcome, State
+from cognito_async.client import CognitoClient
+from cognito_async.errors import CognitoError, SessionClosedError
+from cognito_async.operations.facts import REPLAY
+from cognito_async.protocol.replay import Replay
+from cognito_async.protocol.retry import RetryPolicy
+
+ONCE = RetryPolicy(max_attempts=1)
+"""The job itself repeats: it has more patience than a call, and remembers what it does."""
+
+
+@frozen(kw_only=True)
+class Settled:
+    """What a row came to.
+
+    Attributes:
+        outcome: The outcome.
+        course: What ended its attempts: WAIT where it waited for as long as it may; None where it was done, or was told
+            to stop.
+        password: The password that was made for it and that the service took; None where none was.
+    """
+
+    outcome: Outcome
+    course: Course | None = None
+    password: str | None = None
+
+
+class Attempts:
+    """Sends for rows until each is settled, with the patience of a policy."""
+
+    def __init__(
+        self,
+        client: CognitoClient,
+        action: Action,
+        policy: BulkPolicy,
+        *,
+        stopping: asyncio.Event,
+        wall_clock: Callable[[], float],
+        chance: Callable[[], float],
+    ) -> None:
+        """Take what to send with, what to do, and how patiently.
+
+        Args:
+            client: The client.
+            action: The action.
+            policy: The patience.
+            stopping: Set when rows that wait are to give up.
+            wall_clock: Gives the time in seconds since 1970.
+            chance: Gives random numbers in [0, 1).
+        """
+        self._client = client.with_options(retry=ONCE)
+        self._action = action
+        self._replay: Replay = REPLAY[action.operation.name]
+        self._policy = policy
+        self._stopping = stopping
+        self._wall_clock = wall_clock
+        self._chance = chance
+        self.trouble: Ruling | None = None
+        """What a row waits for at present; None while all is well."""
+
+    async def settle(self, entry: Entry, values: Values) -> Settled:
+        """Send for a row until it is settled, or until it has waited for as long as it may.
+
+        Args:
+            entry: What the journal knows of it.
+            values: What its source says.
+
+        Returns:
+            What it came to; PLANNED again where the job has to stop first.
+        """
+        time = asyncio.get_running_loop().time
+        give_up = time() + self._policy.patience
+        outcome = Outcome(
+            line=entry.line, username=entry.username, state=State.PLANNED, unclear=entry.unclear,
+            deferrals=entry.deferrals,
+        )  # fmt: skip
+        repeats = 0
+        while True:
+            outcome = evolve(outcome, attempts=outcome.attempts + 1)
+            ruling, password = await self._attempt(values, unclear=outcome.unclear)
+            if ruling is None:
+                self.trouble = None
+                return Settled(outcome=evolve(outcome, state=State.DONE, unclear=False), password=password)
+            outcome = evolve(
+                outcome,
+                code=ruling.code,
+                reason=ruling.reason,
+                unclear=outcome.unclear or ruling.course in {Course.REPEAT, Course.DOUBT},
+            )
+            repeats += ruling.course is Course.REPEAT
+            if ruling.course is not Course.WAIT and not 0 < repeats <= self._policy.settle_attempts:
+                return self._settled(outcome, ruling.course)
+            self.trouble = ruling
+            delay = self._policy.backoff.delay(ruling.kind, outcome.attempts, self._chance(), ruling.retry_after_ms)
+            if time() + delay > give_up:
+                return Settled(outcome=outcome, course=Course.WAIT)
+            if await self._stopped_within(delay):
+                return Settled(outcome=outcome)
+
+    async def _attempt(self, values: Values, *, unclear: bool) -> tuple[Ruling | None, str | None]:
+        """Send once: give the ruling, None where it was done, and the password that was made up, if any."""
+        password = new_password() if self._action.generates else None
+        given = values if password is None else {**values, PASSWORD: password}
+        try:
+            await self._client.send(self._action.request(given))
+        except SessionClosedError:
+            raise  # about the program, and no row
+        except CognitoError as error:
+            return rule(error, self._replay, unclear=unclear), None
+        return None, password
+
+    def _settled(self, outcome: Outcome, course: Course) -> Settled:
+        """Give the outcome of a course that ends a row's attempts."""
+        if course is Course.DEFER and outcome.deferrals < self._policy.max_deferrals:
+            due = self._wall_clock() + self._policy.deferred_for(outcome.deferrals, self._chance())
+            outcome = evolve(outcome, state=State.DEFERRED, due=due, deferrals=outcome.deferrals + 1)
+        elif course is Course.PAUSE:
+            due = next_email_day(datetime.fromtimestamp(self._wall_clock(), UTC)).timestamp()
+            outcome = evolve(outcome, state=State.DEFERRED, due=due)
+        else:
+            outcome = evolve(outcome, state=_STATES[course])
+        return Settled(outcome=outcome, course=course)
+
+    async def _stopped_within(self, seconds: float) -> bool:
+        """Pause, and tell whether the job was told to stop meanwhile."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._stopping.wait()
+        return self._stopping.is_set()
+
+
+_STATES: Final = {
+    Course.REFUSE: State.REFUSED,
+    Course.DEFER: State.REFUSED,  # it was put off as often as may be
+    Course.DOUBT: State.UNKNOWN,
+    Course.REPEAT: State.UNKNOWN,  # it was repeated as often as may be
+    Course.BLAME: State.PLANNED,
+    Course.STOP: State.PLANNED,
+}

@@ -1,0 +1,154 @@
+"""The SQLite file under a journal: opened for one process, with transactions, and with words for what goes wrong."""
+
+import os
+import sqlite3
+from collections.abc import Generator, Iterable, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from cognito_async.bulk.errors import JournalError, JournalInUseError
+from cognito_async.bulk.lock import FileLock
+
+APPLICATION_ID: Final = 0x436F674A  # "CogJ": tells a journal from any other SQLite file
+VERSION: Final = 1
+OWNER_ONLY: Final = 0o600
+CACHE_KIB: Final = 8192
+SETTINGS: Final = (
+    "journal_mode = WAL",
+    "synchronous = FULL",  # what was written survives the machine, not only the process
+    f"cache_size = -{CACHE_KIB}",
+)
+SCHEMA: Final = f"""
+BEGIN;
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE rows (
+    line INTEGER PRIMARY KEY,      -- in the input, from 1
+    username TEXT NOT NULL,        -- '' where the row could not be read
+    state TEXT NOT NULL,           -- planned, sent, done, refused, deferred, unknown
+    code TEXT,                     -- the kind of trouble
+    reason TEXT,                   -- what happened, without secrets
+    attempts INTEGER NOT NULL DEFAULT 0,
+    at REAL,                       -- when the state was reached, in seconds since 1970
+    due REAL,                      -- when a deferred row is tried again
+    unclear INTEGER NOT NULL DEFAULT 0,
+    deferrals INTEGER NOT NULL DEFAULT 0
+);
+CREATE INDEX rows_by_username ON rows (username);
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY,
+    started REAL NOT NULL,
+    ended REAL,                    -- NULL while it runs, and where it was killed
+    ending TEXT,                   -- why it ended
+    quota REAL,                    -- requests a second that it kept to
+    throttled INTEGER NOT NULL DEFAULT 0
+);
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {VERSION};
+COMMIT;
+"""
+_ADVICE: Final = {
+    "full": "make room and resume; nothing is lost",
+    "no space": "make room and resume; nothing is lost",
+    "readonly": "make it writable and resume",
+    "permission denied": "make it writable and resume",
+    "not a database": "name another file",
+}
+
+
+class Database:
+    """An SQLite file that only one process has open for writing."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the file, or begin it.
+
+        Args:
+            path: Where it is.
+
+        Raises:
+            JournalInUseError: Another process has it.
+            JournalError: It can't be opened, or is something else.
+        """
+        self.path: Path = path
+        with told(path):
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, OWNER_ONLY))
+        try:
+            self._lock = FileLock(path)
+        except BlockingIOError:
+            raise JournalInUseError(
+                f"another process is working on {path}; wait for it, or stop it with Ctrl-C and resume"
+            ) from None
+        try:
+            with told(path):
+                self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._begin()
+        except BaseException:
+            self.close()
+            raise
+
+    def _begin(self) -> None:
+        empty = self.rows("SELECT count(*) FROM sqlite_schema")[0][0] == 0
+        if not empty:
+            check_kind(self.path, *self.rows("PRAGMA application_id")[0], *self.rows("PRAGMA user_version")[0])
+        with told(self.path):
+            for setting in SETTINGS:
+                self._connection.execute(f"PRAGMA {setting}")
+            if empty:
+                self._connection.executescript(SCHEMA)
+
+    def close(self) -> None:
+        """Close the file, and give it free; safe twice."""
+        if hasattr(self, "_connection"):
+            self._connection.close()
+        self._lock.release()
+
+    def rows(self, statement: str, values: Sequence[object] = ()) -> list[Any]:
+        """Give all rows of a query."""
+        with told(self.path):
+            return self._connection.execute(statement, values).fetchall()
+
+    def execute(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
+        """Change something, within a transaction."""
+        return self._connection.execute(statement, values)
+
+    def execute_many(self, statement: str, values: Iterable[Sequence[object]]) -> None:
+        """Change something for each of some values, within a transaction."""
+        self._connection.executemany(statement, values)
+
+    @contextmanager
+    def transaction(self) -> Generator[None]:
+        """Make all changes within the block durable together, or none of them."""
+        with told(self.path):
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._connection.execute("COMMIT")
+            except BaseException:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise
+
+
+def check_kind(path: Path, application_id: int, version: int) -> None:
+    """Make sure that an SQLite file is a journal that this version reads.
+
+    Raises:
+        JournalError: It is not.
+    """
+    if application_id != APPLICATION_ID:
+        raise JournalError(f"{path} is a database, but no journal of a job; name another file")
+    if version != VERSION:
+        raise JournalError(f"{path} is a journal of version {version}; this program reads version {VERSION}")
+
+
+@contextmanager
+def told(path: Path) -> Generator[None]:
+    """Turn what SQLite and the system say into words about the journal."""
+    try:
+        yield
+    except JournalError:
+        raise
+    except (sqlite3.Error, OSError) as error:
+        why = str(error.strerror if isinstance(error, OSError) else error)
+        advice = next((f"; {advice}" for sign, advice in _ADVICE.items() if sign in why.lower()), "")
+        raise JournalError(f"the journal {path} can't be used: {why}{advice}") from error

@@ -1,0 +1,119 @@
+"""Rows from files, pipes and standard input: CSV and JSON Lines, read in blocks and in flat memory."""
+
+import asyncio
+import hashlib
+import os
+import stat
+import threading
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Final, TypeVar
+
+from cognito_async.bulk.errors import SourceError
+from cognito_async.bulk.formats import FORMATS, Format, Splitter, format_of
+from cognito_async.bulk.rows import Row
+from cognito_async.bulk.source import Extent
+
+STANDARD_INPUT: Final = "-"
+BLOCK: Final = 32768  # some hundred rows
+ROUNDS: Final = 100_000
+
+Result = TypeVar("Result")
+
+
+class FileSource:
+    """A file of rows in UTF-8: CSV with a line of column names, or JSON Lines with an object in each line."""
+
+    def __init__(self, path: str | Path, format: Format | None = None) -> None:  # noqa: A002 - what it is
+        """Name the file; nothing is read yet.
+
+        Args:
+            path: The file, or a pipe; ``"-"`` for standard input.
+            format: The format; None to tell it by the file's name, and CSV for standard input.
+
+        Raises:
+            SourceError: The name does not tell the format, or standard input is a terminal.
+        """
+        standard = str(path) == STANDARD_INPUT
+        if standard and os.isatty(0):
+            raise SourceError("standard input is a terminal: pipe rows into it, or name a file")
+        self._path: Path | int = 0 if standard else Path(path)
+        self._format: Format = format or ("csv" if standard else format_of(path))
+        self.name: str = "standard input" if standard else str(path)
+        self.rereadable: bool = not standard and not _is_pipe(Path(path))
+
+    async def extent(self, salt: bytes) -> Extent:
+        """Read a file once, to know it again and to tell how many rows it has; a pipe is left alone."""
+        if not self.rereadable:
+            return Extent()
+        with self._told():
+            return await asyncio.to_thread(self._extent, salt)
+
+    def _extent(self, salt: bytes) -> Extent:
+        digest, lines, last = hashlib.sha256(), 0, b"\n"
+        with open(self._path, "rb") as file:  # noqa: PTH123 - a path or a descriptor
+            while block := file.read(BLOCK):
+                digest.update(block)
+                lines += block.count(b"\n")
+                last = block
+        lines += not last.endswith(b"\n")
+        # Slow on purpose: of a short file of weak passwords, a plain digest would be a way to guess them.
+        fingerprint = hashlib.pbkdf2_hmac("sha256", digest.digest(), salt, ROUNDS).hex()
+        return Extent(fingerprint, max(lines - (self._format == "csv"), 0))
+
+    async def chunks(self, columns: Sequence[str]) -> AsyncGenerator[list[Row]]:
+        """Give the rows in chunks; see Source."""
+        parser, splitter = FORMATS[self._format](columns, self.name), Splitter()
+        with self._told():
+            file = await _in_thread(lambda: open(self._path, "rb", buffering=0, closefd=self._path != 0))  # noqa: SIM115
+        try:
+            block = b"\n"
+            while block:
+                with self._told():
+                    block = await _in_thread(lambda: file.read(BLOCK))
+                if rows := parser.rows(splitter.lines(block)):
+                    yield rows
+        finally:
+            file.close()
+        parser.end()
+
+    @contextmanager
+    def _told(self) -> Generator[None]:
+        """Turn what the system says into words about the input."""
+        try:
+            yield
+        except FileNotFoundError:
+            raise SourceError(
+                f"{self.name} is not there; what is done is in the journal: put it back and resume"
+            ) from None
+        except OSError as error:
+            raise SourceError(f"{self.name} can't be read: {error.strerror}") from error
+
+
+def _is_pipe(path: Path) -> bool:
+    with suppress(OSError):
+        return not stat.S_ISREG(path.stat().st_mode)
+    return False
+
+
+async def _in_thread(function: Callable[[], Result]) -> Result:
+    """Call what may block for good: a pipe that nobody writes to must not keep the program from ending."""
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Result] = loop.create_future()
+
+    def settle(result: Result | None, error: BaseException | None) -> None:
+        if not future.done():
+            future.set_exception(error) if error is not None else future.set_result(result)  # type: ignore[arg-type]
+
+    def work() -> None:
+        result, error = None, None
+        try:
+            result = function()
+        except OSError as caught:
+            error = caught
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(settle, result, error)
+
+    threading.Thread(target=work, name="cognito_async-input", daemon=True).start()
+    return await future

@@ -1,0 +1,268 @@
+"""A job: a source of rows, an action, a journal; run as often as it takes."""
+
+import asyncio
+import random
+import secrets
+import time
+from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from contextlib import aclosing
+from pathlib import Path
+from typing import Final
+
+from cognito_async.bulk.actions import ACTIONS, Action
+from cognito_async.bulk.errors import BulkError, SourceError
+from cognito_async.bulk.files import FileSource
+from cognito_async.bulk.journal import Journal
+from cognito_async.bulk.passwords import PasswordFile
+from cognito_async.bulk.plan import PLANNED, check
+from cognito_async.bulk.policy import BulkPolicy
+from cognito_async.bulk.progress import Estimate, Progress, Summary
+from cognito_async.bulk.rows import Outcome, State
+from cognito_async.bulk.runner import Runner
+from cognito_async.bulk.source import Extent, Source
+from cognito_async.client import CognitoClient
+from cognito_async.errors import ParameterValidationError
+
+INPUT: Final = "input"
+SALT: Final = "salt"
+
+
+class Job:
+    """Does something to each user of a list, at the edge of the quota, and loses nothing.
+
+        job = Job(client, "reset", "users.csv", journal="users.journal")
+        async for outcome in job.run():
+            print(outcome.username, outcome.state)
+
+    Its journal outlives it: made again with the same arguments, it goes on where it was, however it ended. The
+    session's quotas set the pace: ``AsyncCognitoSession(quotas=Quotas(user_account_recovery=30))``.
+    """
+
+    def __init__(
+        self,
+        client: CognitoClient,
+        action: Action | str,
+        source: Source | str | Path,
+        *,
+        journal: str | Path,
+        policy: BulkPolicy | None = None,
+        strict: bool = False,
+        passwords: str | Path | None = None,
+        remember: Mapping[str, str] | None = None,
+        wall_clock: Callable[[], float] = time.time,
+        chance: Callable[[], float] = random.random,
+    ) -> None:
+        """Say what to do to whom; nothing is opened yet.
+
+        Args:
+            client: A client that is bound to the app client, or to the user pool where the action needs that.
+            action: What to do to each row, or its name.
+            source: Where the rows come from; a path for a CSV or JSON Lines file.
+            journal: The journal's file; it is begun if it is not there, and is continued if it is.
+            policy: How patient the job is; None for the defaults of BulkPolicy.
+            strict: Whether a row that can't be sent, for whatever it is written like, ends the job before it begins.
+            passwords: The file for generated passwords; None where the action generates none.
+            remember: Facts for the journal to keep, for whoever resumes; no secrets. None for none.
+            wall_clock: Gives the time in seconds since 1970.
+            chance: Gives random numbers in [0, 1) for the jitter.
+
+        Raises:
+            ParameterValidationError: There is no such action, or something that it needs was not given.
+            SourceError: The source can't be what it should be.
+        """
+        self._action = _action(action)
+        self._client = client
+        self._source: Source = FileSource(source) if isinstance(source, str | Path) else source
+        self._path = Path(journal)
+        self._policy = policy or BulkPolicy()
+        self._strict = strict
+        self._passwords = None if passwords is None else Path(passwords)
+        self._remember = dict(remember or {})
+        self._wall_clock = wall_clock
+        self._chance = chance
+        self._stopping = asyncio.Event()
+        self._runner: Runner | None = None
+        needed = "user_pool_id" if self._action.user_pool else "client_id"
+        if getattr(client.bound, needed) is None:
+            raise ParameterValidationError(needed, f"must be bound to the client for {self._action.name!r}")
+        if self._action.generates and self._passwords is None:
+            raise ParameterValidationError("passwords", "must name the file for the generated passwords")
+
+    def stop(self) -> None:
+        """Let a run end: nothing new is begun, what is on its way comes to its end; safe at any time."""
+        self._stopping.set()
+
+    @property
+    def progress(self) -> Progress:
+        """How far the run has come.
+
+        Raises:
+            BulkError: There has been no run.
+        """
+        return self._begun().progress()
+
+    @property
+    def summary(self) -> Summary:
+        """How the last run ended.
+
+        Raises:
+            BulkError: No run has ended.
+        """
+        summary = self._begun().summary
+        if summary is None:
+            raise BulkError("the run has not ended yet; `progress` tells how far it has come")
+        return summary
+
+    def _begun(self) -> Runner:
+        if self._runner is None:
+            raise BulkError("the job was not run yet")
+        return self._runner
+
+    async def run(self, again: Collection[State] = ()) -> AsyncGenerator[Outcome]:
+        """Run the job to its end, or until it has to stop; ``summary`` tells which.
+
+        Leaving the loop early, as with ``break``, stops the job as ``stop()`` does. Cancelled, it leaves at once: what
+        was on its way is settled when the job is run again.
+
+        Args:
+            again: States whose rows are sent for once more, such as ``[State.REFUSED]`` after you have mended what they
+                were refused for. With UNKNOWN, users may get a second message.
+
+        Yields:
+            What became of each row, once the journal has it; a DEFERRED row comes again.
+
+        Raises:
+            SourceError: The source can't be read, or, under ``strict``, holds a bad row.
+            JournalInUseError: Another process works on the journal.
+            JournalError: The journal can't be written.
+            JobMismatchError: The journal belongs to another job, or the input has changed.
+        """
+        self._stopping.clear()
+        if self._strict and self._source.rereadable:
+            await self._refuse_bad_rows()
+        journal = await asyncio.to_thread(Journal, self._path)
+        try:
+            lines = await self._recognise(journal)
+            passwords = PasswordFile(self._passwords) if self._passwords is not None else None
+        except BaseException:
+            journal.close()
+            raise
+        self._runner = runner = Runner(
+            self._client,
+            self._action,
+            self._source,
+            journal,
+            policy=self._policy,
+            strict=self._strict,
+            passwords=passwords,
+            lines=lines,
+            stopping=self._stopping,
+            wall_clock=self._wall_clock,
+            chance=self._chance,
+        )
+        async with aclosing(runner.run(again)) as outcomes:
+            async for outcome in outcomes:
+                yield outcome
+
+    async def run_to_end(self, again: Collection[State] = ()) -> Summary:
+        """Run the job as ``run`` does, for those who want no more than its end.
+
+        Args:
+            again: States whose rows are sent for once more.
+
+        Returns:
+            How it ended.
+        """
+        async with aclosing(self.run(again)) as outcomes:
+            async for _ in outcomes:
+                pass
+        return self.summary
+
+    async def check(self) -> AsyncGenerator[Outcome]:
+        """Read and check the whole source, and send nothing; the journal is left alone.
+
+        Duplicates are not looked for: that is the journal's part.
+
+        Yields:
+            What would become of each row: PLANNED, or REFUSED with the reason.
+
+        Raises:
+            SourceError: The source can't be read.
+        """
+        async with aclosing(self._source.chunks(self._action.columns)) as chunks:
+            async for rows in chunks:
+                for row in rows:
+                    yield check(row, self._client, self._action)
+
+    async def dry_run(self) -> Estimate:
+        """Check the whole source, send nothing, and estimate how long the job takes.
+
+        Returns:
+            What it found.
+
+        Raises:
+            SourceError: The source can't be read.
+        """
+        rows = faulty = 0
+        async with aclosing(self.check()) as outcomes:
+            async for outcome in outcomes:
+                rows += 1
+                faulty += outcome.state is State.REFUSED
+        return self.estimate(rows, faulty)
+
+    def estimate(self, rows: int, faulty: int) -> Estimate:
+        """Estimate how long the job takes, at the rate that its session was told.
+
+        Args:
+            rows: How many rows there are.
+            faulty: How many of them are not sent.
+
+        Returns:
+            The estimate.
+        """
+        rate = self._client.session.lane(self._action.operation).rate
+        return Estimate(rows=rows, faulty=faulty, seconds=None if rate is None else (rows - faulty) / rate, rate=rate)
+
+    async def _refuse_bad_rows(self) -> None:
+        async with aclosing(self.check()) as outcomes:
+            async for outcome in outcomes:
+                if outcome.state is State.REFUSED:
+                    raise SourceError(
+                        f"line {outcome.line} of {self._source.name}: {outcome.reason}; nothing was sent",
+                        line=outcome.line,
+                    )
+
+    async def _recognise(self, journal: Journal) -> int | None:
+        """Make sure that the journal is this job's, and tell about how many rows there are; None if nobody knows."""
+        facts = await asyncio.to_thread(journal.facts)
+        salt = facts.get(SALT) or secrets.token_hex(16)
+        needs_source = self._action.rereads or PLANNED not in facts
+        try:
+            extent = await self._source.extent(bytes.fromhex(salt))
+        except SourceError:
+            if needs_source:
+                raise
+            extent = Extent()
+        bound, pool = self._client.bound, self._action.user_pool
+        identity = {
+            "action": self._action.label,
+            **({"user pool": bound.user_pool_id or ""} if pool else {"app client": bound.client_id or ""}),
+            **(
+                {INPUT: extent.fingerprint}
+                if extent.fingerprint
+                else {}
+                if self._source.rereadable
+                else {"source": self._source.name}
+            ),
+        }
+        await asyncio.to_thread(journal.identify, identity)
+        await asyncio.to_thread(journal.remember, {SALT: salt, **self._remember})
+        return extent.lines
+
+
+def _action(action: Action | str) -> Action:
+    if isinstance(action, Action):
+        return action
+    if action not in ACTIONS:
+        raise ParameterValidationError("action", f"must be one of {', '.join(ACTIONS)}")
+    return ACTIONS[action]

@@ -1,0 +1,268 @@
+"""The journal: what is known of each row of a job, in one SQLite file, made to be killed at any moment.
+
+Everything here blocks; ``writer.py`` keeps it off the loop. No password, code or secret ever comes here.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+from attrs import evolve, frozen
+
+from cognito_async.bulk.database import Database
+from cognito_async.bulk.errors import JobMismatchError
+from cognito_async.bulk.rows import DUPLICATE, INTERRUPTED, Outcome, State
+
+INSERT: Final = "INSERT INTO rows (line, username, state, code, reason, at) VALUES (?, ?, ?, ?, ?, ?)"
+MARK: Final = "UPDATE rows SET state = 'sent' WHERE line = ?"
+SETTLE: Final = (
+    "UPDATE rows SET state = ?, code = ?, reason = ?, attempts = attempts + ?, at = ?, due = ?, unclear = ?,"
+    " deferrals = ? WHERE line = ?"
+)
+ENTRY: Final = "SELECT line, username, state, code, due, unclear, deferrals FROM rows"
+KNOWN: Final = f"{ENTRY} WHERE line BETWEEN ? AND ?"
+PENDING: Final = f"{ENTRY} WHERE line > ? AND (state = ? OR (state = 'deferred' AND due <= ?)) ORDER BY line LIMIT ?"
+SAME_USER: Final = (
+    "SELECT line FROM rows WHERE username = ? AND coalesce(code, '') NOT IN ('DuplicateRow', 'InvalidRow') LIMIT 1"
+)
+
+
+@frozen
+class Entry:
+    """A row as the journal knows it, for whoever is to send it.
+
+    Attributes:
+        line: Its line, from 1.
+        username: The user.
+        state: What is known of it.
+        code: The kind of trouble it was in; None if it was in none.
+        due: When it is tried again, in seconds since 1970; None where it isn't deferred.
+        unclear: Whether a request for it may have been applied.
+        deferrals: How often it was put off.
+    """
+
+    line: int
+    username: str
+    state: State
+    code: str | None = None
+    due: float | None = None
+    unclear: bool = False
+    deferrals: int = 0
+
+    def is_due(self, now: float, *, planned: bool) -> bool:
+        """Tell whether it is to be sent: if it is planned and those are wanted, or deferred and its time has come."""
+        if self.state is State.PLANNED:
+            return planned
+        return self.state is State.DEFERRED and self.due is not None and self.due <= now
+
+
+class Journal:
+    """The journal of one job, open for writing; only one process has it open at a time."""
+
+    def __init__(self, path: Path) -> None:
+        """Open the journal, or begin it.
+
+        Args:
+            path: Where it is.
+
+        Raises:
+            JournalInUseError: Another process has it.
+            JournalError: It can't be opened, or is no journal.
+        """
+        self.path: Path = path
+        self._database = Database(path)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the journal, which leaves one file."""
+        self._database.close()
+
+    # --- the job ---
+
+    def facts(self) -> dict[str, str]:
+        """Give what was remembered of the job."""
+        return dict(self._database.rows("SELECT name, value FROM facts"))
+
+    def remember(self, facts: Mapping[str, str]) -> None:
+        """Remember facts of the job, over those of the same names."""
+        with self._database.transaction():
+            self._database.execute_many("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts.items())
+
+    def identify(self, identity: Mapping[str, str]) -> None:
+        """Remember whose journal it is, or make sure that it is still the same.
+
+        Args:
+            identity: What must never change, by name.
+
+        Raises:
+            JobMismatchError: The journal belongs to another job.
+        """
+        known = self.facts()
+        for name, value in identity.items():
+            if known.get(name, value) != value:
+                told = "has changed since it was begun" if name == "input" else f"is for {known[name]}, not for {value}"
+                raise JobMismatchError(
+                    f"{self.path}: the job's {name} {told}; go on with what it was begun with, or name a new journal"
+                )
+        self.remember(identity)
+
+    def begin_run(self, now: float, quota: float | None) -> int:
+        """Note that a run begins.
+
+        Returns:
+            Its number.
+        """
+        with self._database.transaction():
+            statement = "INSERT INTO runs (started, quota) VALUES (?, ?)"
+            return self._database.execute(statement, (now, quota)).lastrowid or 0
+
+    def end_run(self, run: int, now: float, ending: str, throttled: int) -> None:
+        """Note that a run has ended, and why."""
+        with self._database.transaction():
+            statement = "UPDATE runs SET ended = ?, ending = ?, throttled = ? WHERE id = ?"
+            self._database.execute(statement, (now, ending, throttled, run))
+
+    # --- the rows ---
+
+    def clear(self) -> None:
+        """Forget the rows of a plan that did not come to its end; none of them was sent."""
+        with self._database.transaction():
+            self._database.execute("DELETE FROM rows")
+
+    def take_over(self, now: float, *, repeats: bool, reason: str) -> list[Outcome]:
+        """Settle what was on its way when the last run was killed.
+
+        Args:
+            now: The time in seconds since 1970.
+            repeats: Whether repeating is harmless: then the rows are planned again, else nobody can tell.
+            reason: What to say of the rows of which nobody can tell.
+
+        Returns:
+            The outcomes that are unknown now.
+        """
+        with self._database.transaction():
+            if repeats:
+                self._database.execute("UPDATE rows SET state = 'planned', unclear = 1 WHERE state = 'sent'")
+                return []
+            found = self._database.execute("SELECT line, username FROM rows WHERE state = 'sent'").fetchall()
+            self._database.execute(
+                "UPDATE rows SET state = 'unknown', code = ?, reason = ?, at = ?, unclear = 1 WHERE state = 'sent'",
+                (INTERRUPTED, reason, now),
+            )
+        state, code = State.UNKNOWN, INTERRUPTED
+        return [
+            Outcome(line=line, username=name, state=state, code=code, reason=reason, unclear=True)
+            for line, name in found
+        ]
+
+    def reopen(self, states: Iterable[State]) -> int:
+        """Plan the rows of these states again, for whoever knows that they may be repeated.
+
+        Returns:
+            How many there are.
+        """
+        with self._database.transaction():
+            marks = [str(state) for state in states]
+            statement = f"UPDATE rows SET state = 'planned' WHERE state IN ({', '.join('?' * len(marks))})"  # noqa: S608 - question marks only
+            return self._database.execute(statement, marks).rowcount if marks else 0
+
+    def known(self, first: int, last: int) -> dict[int, Entry]:
+        """Give the rows that the journal knows, by line.
+
+        Args:
+            first: The first line.
+            last: The last line.
+
+        Returns:
+            The rows from the first line to the last.
+        """
+        return {row[0]: _entry(row) for row in self._database.rows(KNOWN, (first, last))}
+
+    def pending(self, after: int, now: float, limit: int, *, planned: bool) -> list[Entry]:
+        """Give the next rows to send.
+
+        Args:
+            after: The line after which to begin.
+            now: The time in seconds since 1970.
+            limit: How many to give at most.
+            planned: Whether to give rows that are planned, beside deferred ones whose time has come.
+
+        Returns:
+            The rows, in order.
+        """
+        values = (after, str(State.PLANNED) if planned else "", now, limit)
+        return [_entry(row) for row in self._database.rows(PENDING, values)]
+
+    def next_due(self) -> float | None:
+        """Tell when the next deferred row is due, in seconds since 1970; None if none is."""
+        due = self._database.rows("SELECT min(due) FROM rows WHERE state = 'deferred'")[0][0]
+        return None if due is None else float(due)
+
+    def counts(self) -> "tuple[Counter[State], Counter[tuple[State, str]]]":
+        """Count the rows by state, and those in trouble by state and kind."""
+        states: Counter[State] = Counter()
+        kinds: Counter[tuple[State, str]] = Counter()
+        for state, code, number in self._database.rows("SELECT state, code, count(*) FROM rows GROUP BY state, code"):
+            states[State(state)] += number
+            if code is not None:
+                kinds[State(state), code] += number
+        return states, kinds
+
+    def plan(self, rows: Sequence[Outcome], now: float) -> list[Outcome]:
+        """Take rows in: planned ones, and those that are refused before anything is sent.
+
+        Args:
+            rows: The rows, in order.
+            now: The time in seconds since 1970.
+
+        Returns:
+            The rows as they were taken in: one whose user has come before is refused.
+        """
+        lines: dict[str, int] = {}
+        taken = [self._take(row, lines) for row in rows]
+        planned = State.PLANNED
+        values = [(r.line, r.username, r.state, r.code, r.reason, None if r.state is planned else now) for r in taken]
+        with self._database.transaction():
+            self._database.execute_many(INSERT, values)
+        return taken
+
+    def _take(self, row: Outcome, lines: dict[str, int]) -> Outcome:
+        """Refuse a row whose user has come before, in this batch or in the journal."""
+        if row.state is not State.PLANNED:
+            return row
+        line = lines.setdefault(row.username, row.line)
+        if line == row.line:
+            found = self._database.rows(SAME_USER, (row.username,))
+            if not found:
+                return row
+            line = found[0][0]
+        return evolve(row, state=State.REFUSED, code=DUPLICATE, reason=f"the user has come before, in line {line}")
+
+    def write(self, sent: Sequence[int], outcomes: Sequence[Outcome], now: float) -> None:
+        """Note which rows are about to be sent, and what became of others, in one transaction.
+
+        Args:
+            sent: The lines that are about to be sent.
+            outcomes: What became of rows.
+            now: The time in seconds since 1970.
+        """
+        settled = [
+            (o.state, o.code, o.reason, o.attempts, now, o.due, o.unclear, o.deferrals, o.line) for o in outcomes
+        ]
+        with self._database.transaction():
+            self._database.execute_many(MARK, [(line,) for line in sent])
+            self._database.execute_many(SETTLE, settled)
+
+
+def _entry(row: tuple[int, str, str, str | None, float | None, int, int]) -> Entry:
+    line, username, state, code, due, unclear, deferrals = row
+    return Entry(line, username, State(state), code, due, bool(unclear), deferrals)

@@ -1,0 +1,263 @@
+"""Runs a job once: from its open journal to its end."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Collection
+from contextlib import aclosing, suppress
+from typing import Final
+
+from attrs import evolve
+
+from cognito_async.bulk.actions import Action, Values
+from cognito_async.bulk.attempts import Attempts, Settled
+from cognito_async.bulk.errors import JournalError
+from cognito_async.bulk.journal import Entry, Journal
+from cognito_async.bulk.judgement import Course
+from cognito_async.bulk.passwords import PasswordFile
+from cognito_async.bulk.plan import Plan
+from cognito_async.bulk.policy import BulkPolicy
+from cognito_async.bulk.progress import Ending, Progress, Summary, Tally
+from cognito_async.bulk.rows import FINAL, Outcome, State
+from cognito_async.bulk.source import Source
+from cognito_async.bulk.valve import Valve
+from cognito_async.bulk.writer import Writer
+from cognito_async.client import CognitoClient
+from cognito_async.operations.facts import REPLAY
+
+UNREAD: Final = 256
+"""How many outcomes may wait for the caller before the job waits for the caller."""
+
+ERRORS: Final = frozenset({Course.REFUSE, Course.DOUBT, Course.REPEAT, Course.BLAME})
+"""What counts into a run of errors."""
+
+KILLED: Final = "it was on its way when the job was killed"
+
+
+class Runner:
+    """One run of a job."""
+
+    def __init__(
+        self,
+        client: CognitoClient,
+        action: Action,
+        source: Source,
+        journal: Journal,
+        *,
+        policy: BulkPolicy,
+        strict: bool,
+        passwords: PasswordFile | None,
+        lines: int | None,
+        stopping: asyncio.Event,
+        wall_clock: Callable[[], float],
+        chance: Callable[[], float],
+    ) -> None:
+        """Take what ``Job`` was given, the open journal, and about how many rows there are (None if unknown)."""
+        self._session = client.session
+        self._lane = client.session.lane(action.operation)
+        self._action = action
+        self._journal = journal
+        self._policy = policy
+        self._lines = lines
+        self._stopping = stopping
+        self._wall_clock = wall_clock
+        self._loop = asyncio.get_running_loop()
+        self._started = self._loop.time()
+        self._throttled_before = self._session.stats.throttled
+        self._writer = Writer(journal, wall_clock, passwords)
+        self._tally = Tally()
+        self._valve = Valve(self._lane, policy.concurrency)
+        self._attempts = Attempts(client, action, policy, stopping=stopping, wall_clock=wall_clock, chance=chance)
+        self._outcomes: asyncio.Queue[Outcome | None] = asyncio.Queue(UNREAD)
+        self._plan = Plan(
+            source, journal, self._writer, self._tally,
+            client=client, action=action, strict=strict, wall_clock=wall_clock, tell=self._outcomes.put,
+        )  # fmt: skip
+        self._rereadable = source.rereadable
+        self._rows: set[asyncio.Task[None]] = set()
+        self._errors_in_a_row = 0
+        self._reading = False
+        self._waiting_until: float | None = None
+        self._end: Summary | None = None
+        self._failure: BaseException | None = None
+        self.summary: Summary | None = None
+
+    def progress(self) -> Progress:
+        """Tell how far the run has come."""
+        states = +self._tally.states
+        trouble = self._attempts.trouble
+        return Progress(
+            states=states,
+            kinds=+self._tally.kinds,
+            total=sum(states.values()) if self._lines is None and not self._reading else self._lines,
+            reading=self._reading,
+            in_flight=self._valve.inside,
+            rate=self._tally.rate(self._loop.time()),
+            quota=self._lane.rate,
+            throttled=self._session.stats.throttled - self._throttled_before,
+            waiting_until=self._waiting_until,
+            trouble=None if trouble is None else trouble.reason,
+        )
+
+    async def run(self, again: Collection[State]) -> AsyncGenerator[Outcome]:
+        """Run, and close the journal.
+
+        Args:
+            again: States whose rows are planned once more.
+
+        Yields:
+            What became of the rows.
+        """
+        driver: asyncio.Task[None] | None = None
+        run = None
+        try:
+            interrupted = await self._take_over(again)
+            run = await self._writer.call(self._journal.begin_run, self._wall_clock(), self._lane.rate)
+            driver = self._loop.create_task(self._drive())
+            for unknown in interrupted:
+                yield unknown
+            while (outcome := await self._outcomes.get()) is not None:
+                yield outcome
+            await driver
+        except GeneratorExit:
+            self._stopping.set()
+            while driver is not None and await self._outcomes.get() is not None:
+                pass
+            raise
+        finally:
+            await self._leave(driver, run)
+
+    async def _take_over(self, again: Collection[State]) -> list[Outcome]:
+        """Settle what the last run left open, and count what there is."""
+        replay = REPLAY[self._action.operation.name]
+        call = self._writer.call
+        interrupted = await call(
+            self._journal.take_over,
+            self._wall_clock(),
+            repeats=replay.repeats_when_unclear,
+            reason=f"{KILLED}. {replay.find_out}",
+        )
+        await call(self._journal.reopen, again)
+        self._tally.load(*await call(self._journal.counts))
+        return interrupted
+
+    async def _leave(self, driver: "asyncio.Task[None] | None", run: int | None) -> None:
+        """End what still runs, note how it ended, and close the journal."""
+        left = [task for task in (driver, *self._rows) if task is not None]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        with suppress(JournalError):  # the one that ended the run is told already
+            if run is not None and self._writer.error is None:
+                throttled = self._session.stats.throttled - self._throttled_before
+                ending = "cancelled" if self.summary is None else self.summary.ending.value
+                await self._writer.call(self._journal.end_run, run, self._wall_clock(), ending, throttled)
+        await self._writer.close()
+
+    async def _drive(self) -> None:
+        """Pass over the rows until nothing is left that could be done now."""
+        try:
+            end = await self._passes()
+            self.summary = evolve(
+                end,
+                states=+self._tally.states,
+                kinds=+self._tally.kinds,
+                seconds=self._loop.time() - self._started,
+                settled=self._tally.settled,
+                throttled=self._session.stats.throttled - self._throttled_before,
+            )
+        finally:
+            await self._outcomes.put(None)
+
+    async def _passes(self) -> Summary:
+        planned = True
+        while True:
+            await self._pass(planned=planned)
+            if self._failure is not None:
+                raise self._failure
+            end, self._end = self._end, None
+            if self._stopping.is_set():
+                return Summary(ending=Ending.STOPPED)
+            due = await self._writer.call(self._journal.next_due)
+            if end is not None and end.until is None:
+                return end
+            if due is None:
+                return self._last()
+            ending = Ending.DEFERRED if end is None else end.ending
+            if due - self._wall_clock() > self._policy.longest_pause or not self._can_pass_again():
+                return Summary(ending=ending, until=due, detail="" if end is None else end.detail)
+            await self._wait_until(due)
+            planned = end is not None
+
+    def _last(self) -> Summary:
+        """Give the end of a run that has tried every row."""
+        held = next((code for state, code in +self._tally.kinds if state is State.PLANNED), None)
+        if held is None:
+            return Summary(ending=Ending.FINISHED)
+        return Summary(ending=Ending.TOO_MANY_ERRORS, detail=f"the service refuses the job itself: {held}")
+
+    def _can_pass_again(self) -> bool:
+        return self._rereadable or not self._action.rereads
+
+    async def _wait_until(self, due: float) -> None:
+        self._waiting_until = due
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(due - self._wall_clock(), 0.0)):
+                await self._stopping.wait()
+        self._waiting_until = None
+
+    async def _pass(self, *, planned: bool) -> None:
+        """Begin every row whose time has come, as fast as the pace takes them, and see them through."""
+        if not self._action.rereads:
+            self._reading = True
+            await self._plan.read()
+            self._reading = False
+        rows = self._plan.reread(planned=planned) if self._action.rereads else self._plan.noted(planned=planned)
+        async with aclosing(rows):
+            async for entry, values in rows:
+                await self._valve.enter()
+                if self._stopping.is_set() or self._end is not None or self._failure is not None:
+                    self._valve.written()
+                    self._valve.leave(done=False)
+                    break
+                task = self._loop.create_task(self._row(entry, values))
+                self._rows.add(task)
+                task.add_done_callback(self._gone)
+        while self._rows:
+            await asyncio.wait(self._rows)
+
+    def _gone(self, task: "asyncio.Task[None]") -> None:
+        self._rows.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failure = self._failure or error
+
+    async def _row(self, entry: Entry, values: Values) -> None:
+        """Send for a row, with the journal told before and after."""
+        done = False
+        try:
+            try:
+                await self._writer.sent(entry.line)
+            finally:
+                self._valve.written()
+            settled = await self._attempts.settle(entry, values)
+            await self._writer.settled(settled.outcome, settled.password)
+            self._tally.moved(entry, settled.outcome, self._loop.time())
+            self._judge_the_job(settled)
+            done = settled.outcome.state is State.DONE
+            if settled.outcome.state in {*FINAL, State.DEFERRED}:
+                await self._outcomes.put(settled.outcome)
+        finally:
+            self._valve.leave(done=done)
+
+    def _judge_the_job(self, settled: Settled) -> None:
+        """End the run, if what a row came to is reason enough."""
+        course, outcome = settled.course, settled.outcome
+        if course is None:
+            self._errors_in_a_row = 0 if outcome.state is State.DONE else self._errors_in_a_row
+            return
+        self._errors_in_a_row += course in ERRORS
+        most = self._policy.max_errors
+        if course is Course.STOP or (most is not None and self._errors_in_a_row >= most):
+            self._end = Summary(ending=Ending.TOO_MANY_ERRORS, detail=f"{outcome.code}: {outcome.reason}")
+        elif course is Course.WAIT:
+            self._end = Summary(ending=Ending.NO_SERVICE, detail=f"{outcome.code}: {outcome.reason}")
+        elif course is Course.PAUSE:
+            self._end = Summary(ending=Ending.EMAIL_LIMIT, until=outcome.due, detail=outcome.reason or "")
