@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Generator, Iterable, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,6 +19,8 @@ SETTINGS: Final = (
     "synchronous = FULL",  # what was written survives the machine, not only the process
     f"cache_size = -{CACHE_KIB}",
 )
+LIVE: Final = "mode=ro"
+IMMUTABLE: Final = "immutable=1"  # leaves no files beside it, and needs no right to write any
 SCHEMA: Final = f"""
 BEGIN;
 CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -127,6 +129,34 @@ class Database:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+
+
+@contextmanager
+def reading(path: Path) -> Generator[sqlite3.Connection]:
+    """Open a journal to look at, also while a job works on it, and leave nothing behind.
+
+    Args:
+        path: Where it is.
+
+    Yields:
+        A connection that can only read.
+
+    Raises:
+        JournalError: There is no journal.
+    """
+    if not path.exists():
+        raise JournalError(f"there is no journal {path}")
+    at_rest = not path.with_name(f"{path.name}-wal").exists()
+    with (
+        told(path),
+        closing(sqlite3.connect(f"{path.absolute().as_uri()}?{IMMUTABLE if at_rest else LIVE}", uri=True)) as found,
+    ):
+        tables = found.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+        if not tables:
+            raise JournalError(f"{path} is empty: no job was begun with it")
+        numbers = (found.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
+        check_kind(path, *numbers)
+        yield found
 
 
 def check_kind(path: Path, application_id: int, version: int) -> None:

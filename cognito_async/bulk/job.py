@@ -25,6 +25,8 @@ from cognito_async.errors import ParameterValidationError
 
 INPUT: Final = "input"
 SALT: Final = "salt"
+LINES: Final = "lines"
+"""The fact about how many rows there are, for those who look on while it is read."""
 
 
 class Job:
@@ -137,7 +139,6 @@ class Job:
             JournalError: The journal can't be written.
             JobMismatchError: The journal belongs to another job, or the input has changed.
         """
-        self._stopping.clear()
         if self._strict and self._source.rereadable:
             await self._refuse_bad_rows()
         journal = await asyncio.to_thread(Journal, self._path)
@@ -160,9 +161,12 @@ class Job:
             wall_clock=self._wall_clock,
             chance=self._chance,
         )
-        async with aclosing(runner.run(again)) as outcomes:
-            async for outcome in outcomes:
-                yield outcome
+        try:
+            async with aclosing(runner.run(again)) as outcomes:
+                async for outcome in outcomes:
+                    yield outcome
+        finally:
+            self._stopping.clear()
 
     async def run_to_end(self, again: Collection[State] = ()) -> Summary:
         """Run the job as ``run`` does, for those who want no more than its end.
@@ -256,7 +260,8 @@ class Job:
             ),
         }
         await asyncio.to_thread(journal.identify, identity)
-        await asyncio.to_thread(journal.remember, {SALT: salt, **self._remember})
+        known = {} if extent.lines is None else {LINES: str(extent.lines)}
+        await asyncio.to_thread(journal.remember, {SALT: salt, **known, **self._remember})
         return extent.lines
 
 

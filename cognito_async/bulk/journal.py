@@ -21,6 +21,10 @@ SETTLE: Final = (
     "UPDATE rows SET state = ?, code = ?, reason = ?, attempts = attempts + ?, at = ?, due = ?, unclear = ?,"
     " deferrals = ? WHERE line = ?"
 )
+REOPEN: Final = (
+    "UPDATE rows SET state = 'planned', deferrals = 0"
+    " WHERE state = ? AND coalesce(code, '') NOT IN ('DuplicateRow', 'InvalidRow')"
+)
 ENTRY: Final = "SELECT line, username, state, code, due, unclear, deferrals FROM rows"
 KNOWN: Final = f"{ENTRY} WHERE line BETWEEN ? AND ?"
 PENDING: Final = f"{ENTRY} WHERE line > ? AND (state = ? OR (state = 'deferred' AND due <= ?)) ORDER BY line LIMIT ?"
@@ -167,13 +171,13 @@ class Journal:
     def reopen(self, states: Iterable[State]) -> int:
         """Plan the rows of these states again, for whoever knows that they may be repeated.
 
+        Rows that the input is to blame for stay refused.
+
         Returns:
             How many there are.
         """
         with self._database.transaction():
-            marks = [str(state) for state in states]
-            statement = f"UPDATE rows SET state = 'planned' WHERE state IN ({', '.join('?' * len(marks))})"  # noqa: S608 - question marks only
-            return self._database.execute(statement, marks).rowcount if marks else 0
+            return sum(self._database.execute(REOPEN, (state,)).rowcount for state in states)
 
     def known(self, first: int, last: int) -> dict[int, Entry]:
         """Give the rows that the journal knows, by line.

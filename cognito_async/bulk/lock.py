@@ -44,3 +44,19 @@ class FileLock:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
+
+
+def is_locked(path: Path) -> bool:
+    """Tell whether some process holds a file.
+
+    Args:
+        path: The file.
+
+    Raises:
+        OSError: It can't be opened.
+    """
+    try:
+        FileLock(path).release()
+    except BlockingIOError:
+        return True
+    return False

@@ -1,5 +1,6 @@
 """Takes rows into the journal, and gives those that are to be sent."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
@@ -57,6 +58,7 @@ class Plan:
         client: CognitoClient,
         action: Action,
         strict: bool,
+        stopping: asyncio.Event,
         wall_clock: Callable[[], float],
         tell: Callable[[Outcome], Awaitable[None]],
     ) -> None:
@@ -68,19 +70,23 @@ class Plan:
         self._client = client
         self._action = action
         self._strict = strict
+        self._stopping = stopping
         self._wall_clock = wall_clock
         self._tell = tell
+        self.complete: bool = False
+        """Whether the journal knows every row."""
 
     async def read(self) -> None:
         """Take the whole source in, unless that is done; nothing is sent meanwhile, so that a pool holds still."""
         facts = await self._writer.call(self._journal.facts)
         if PLANNED in facts:
+            self.complete = True
             return
         await self._writer.call(self._journal.clear)
-        async with aclosing(self._source.chunks(self._action.columns)) as chunks:
+        async with aclosing(self._chunks()) as chunks:
             async for rows in chunks:
                 await self._take_in(rows)
-        await self._writer.call(self._journal.remember, {PLANNED: "yes"})
+        await self._ended()
 
     async def noted(self, *, planned: bool) -> AsyncGenerator[tuple[Entry, Values]]:
         """Give the rows to send as the journal knows them, where that is enough.
@@ -110,11 +116,36 @@ class Plan:
         Raises:
             JobMismatchError: The source has other rows than before.
         """
-        async with aclosing(self._source.chunks(self._action.columns)) as chunks:
+        async with aclosing(self._chunks()) as chunks:
             async for rows in chunks:
                 for due in await self._known(rows, planned=planned):
                     yield due
+        await self._ended()
+
+    async def _chunks(self) -> AsyncGenerator[list[Row]]:
+        """Give what the source gives, until the job is told to stop: a pipe may give nothing for good."""
+        stopped = asyncio.ensure_future(self._stopping.wait())
+        async with aclosing(self._source.chunks(self._action.columns)) as chunks:
+            try:
+                while True:
+                    following = asyncio.ensure_future(anext(chunks, None))
+                    try:
+                        await asyncio.wait({following, stopped}, return_when=asyncio.FIRST_COMPLETED)
+                    finally:
+                        following.cancel()
+                        await asyncio.wait({following})
+                    if following.cancelled() or (rows := following.result()) is None:
+                        return
+                    yield rows
+            finally:
+                stopped.cancel()
+
+    async def _ended(self) -> None:
+        """Note that the source has come to its end, if that is why nothing more came."""
+        if self._stopping.is_set():
+            return
         await self._writer.call(self._journal.remember, {PLANNED: "yes"})
+        self.complete = True
 
     async def _known(self, rows: Sequence[Row], *, planned: bool) -> list[tuple[Entry, Values]]:
         """Look rows up in the journal, take in those that are new, and give those that are to be sent."""

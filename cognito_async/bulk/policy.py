@@ -24,7 +24,7 @@ class BulkPolicy:
         backoff: The pauses between the attempts for one row; its ``max_attempts`` has no meaning here.
     """
 
-    concurrency: int = field(default=64, validator=number(1))
+    concurrency: int = field(default=100, validator=number(1))
     max_errors: int | None = field(default=25, validator=number(1, unlimited=True))
     patience: float = field(default=900.0, validator=number(0))
     settle_attempts: int = field(default=8, validator=number(0))

@@ -69,7 +69,8 @@ class Runner:
         self._outcomes: asyncio.Queue[Outcome | None] = asyncio.Queue(UNREAD)
         self._plan = Plan(
             source, journal, self._writer, self._tally,
-            client=client, action=action, strict=strict, wall_clock=wall_clock, tell=self._outcomes.put,
+            client=client, action=action, strict=strict, stopping=stopping, wall_clock=wall_clock,
+            tell=self._outcomes.put,
         )  # fmt: skip
         self._rereadable = source.rereadable
         self._rows: set[asyncio.Task[None]] = set()
@@ -87,7 +88,7 @@ class Runner:
         return Progress(
             states=states,
             kinds=+self._tally.kinds,
-            total=sum(states.values()) if self._lines is None and not self._reading else self._lines,
+            total=sum(states.values()) if self._plan.complete else self._lines,
             reading=self._reading,
             in_flight=self._valve.inside,
             rate=self._tally.rate(self._loop.time()),
@@ -211,18 +212,24 @@ class Runner:
             await self._plan.read()
             self._reading = False
         rows = self._plan.reread(planned=planned) if self._action.rereads else self._plan.noted(planned=planned)
-        async with aclosing(rows):
-            async for entry, values in rows:
-                await self._valve.enter()
-                if self._stopping.is_set() or self._end is not None or self._failure is not None:
-                    self._valve.written()
-                    self._valve.leave(done=False)
-                    break
-                task = self._loop.create_task(self._row(entry, values))
-                self._rows.add(task)
-                task.add_done_callback(self._gone)
-        while self._rows:
-            await asyncio.wait(self._rows)
+        try:
+            async with aclosing(rows):
+                await self._begin(rows)
+        finally:
+            while self._rows:
+                await asyncio.wait(self._rows)
+
+    async def _begin(self, rows: AsyncGenerator[tuple[Entry, Values]]) -> None:
+        """Begin row after row, until there are no more or the run is to end."""
+        async for entry, values in rows:
+            await self._valve.enter()
+            if self._stopping.is_set() or self._end is not None or self._failure is not None:
+                self._valve.written()
+                self._valve.leave(done=False)
+                return
+            task = self._loop.create_task(self._row(entry, values))
+            self._rows.add(task)
+            task.add_done_callback(self._gone)
 
     def _gone(self, task: "asyncio.Task[None]") -> None:
         self._rows.discard(task)
