@@ -10,11 +10,12 @@ BENCH := .venv-bench
 OLDEST := .venv-oldest
 PIP_FLAGS := --disable-pip-version-check --quiet
 
-.PHONY: help demo test test-oldest check fmt generate bench clean
+.PHONY: help demo demo-bulk test test-oldest check fmt generate bench clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo      reset a forgotten password against a local user pool"
+	@echo "make demo-bulk reset 300 passwords behind a quota, killed halfway and resumed, with a report"
 	@echo "make test      run the tests"
 	@echo "make check     lint, types, and whether the generated code is as generated"
 	@echo "make fmt       format the code and mend what the linter can"
@@ -35,7 +36,7 @@ $(DEV)/.ready: pyproject.toml requirements-dev.txt constraints.txt
 	$(call environment,$(DEV),-c constraints.txt -r requirements-dev.txt -e .)
 
 $(DEMO)/.ready: pyproject.toml constraints.txt
-	$(call environment,$(DEMO),-c constraints.txt -e .)
+	$(call environment,$(DEMO),-c constraints.txt -e '.[cli]')
 
 $(OLDEST)/.ready: pyproject.toml requirements-oldest.txt constraints.txt
 	$(call environment,$(OLDEST),-r requirements-oldest.txt -e .)
@@ -45,6 +46,9 @@ $(BENCH)/.ready: pyproject.toml benchmarks/requirements.txt
 
 demo: $(DEMO)/.ready
 	@$(DEMO)/bin/python examples/reset_password.py
+
+demo-bulk: $(DEMO)/.ready
+	@$(DEMO)/bin/python examples/bulk_reset.py
 
 test: $(DEV)/.ready test-oldest
 	@$(DEV)/bin/python -m cognito_async.testing prepare

@@ -2,13 +2,13 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
 from attrs import evolve, frozen
 
 from cognito_async.bulk.actions import PASSWORD, Action, Values
+from cognito_async.bulk.halt import Halt
 from cognito_async.bulk.journal import Entry
 from cognito_async.bulk.judgement import Course, Ruling, next_email_day, rule
 from cognito_async.bulk.passwords import new_password
@@ -49,7 +49,7 @@ class Attempts:
         action: Action,
         policy: BulkPolicy,
         *,
-        stopping: asyncio.Event,
+        halt: Halt,
         wall_clock: Callable[[], float],
         chance: Callable[[], float],
     ) -> None:
@@ -59,7 +59,7 @@ class Attempts:
             client: The client.
             action: The action.
             policy: The patience.
-            stopping: Set when rows that wait are to give up.
+            halt: Tells when rows that wait are to give up.
             wall_clock: Gives the time in seconds since 1970.
             chance: Gives random numbers in [0, 1).
         """
@@ -67,7 +67,7 @@ class Attempts:
         self._action = action
         self._replay: Replay = REPLAY[action.operation.name]
         self._policy = policy
-        self._stopping = stopping
+        self._halt = halt
         self._wall_clock = wall_clock
         self._chance = chance
         self.trouble: Ruling | None = None
@@ -95,7 +95,8 @@ class Attempts:
             ruling, password = await self._attempt(values, unclear=outcome.unclear)
             if ruling is None:
                 self.trouble = None
-                return Settled(outcome=evolve(outcome, state=State.DONE, unclear=False), password=password)
+                outcome = evolve(outcome, state=State.DONE, unclear=False, code=None, reason=None)
+                return Settled(outcome=outcome, password=password)
             outcome = evolve(
                 outcome,
                 code=ruling.code,
@@ -103,13 +104,14 @@ class Attempts:
                 unclear=outcome.unclear or ruling.course in {Course.REPEAT, Course.DOUBT},
             )
             repeats += ruling.course is Course.REPEAT
-            if ruling.course is not Course.WAIT and not 0 < repeats <= self._policy.settle_attempts:
+            again = ruling.course is Course.REPEAT and repeats <= self._policy.settle_attempts
+            if ruling.course is not Course.WAIT and not again:
                 return self._settled(outcome, ruling.course)
             self.trouble = ruling
             delay = self._policy.backoff.delay(ruling.kind, outcome.attempts, self._chance(), ruling.retry_after_ms)
             if time() + delay > give_up:
                 return Settled(outcome=outcome, course=Course.WAIT)
-            if await self._stopped_within(delay):
+            if await self._halt.within(delay):
                 return Settled(outcome=outcome)
 
     async def _attempt(self, values: Values, *, unclear: bool) -> tuple[Ruling | None, str | None]:
@@ -118,8 +120,9 @@ class Attempts:
         given = values if password is None else {**values, PASSWORD: password}
         try:
             await self._client.send(self._action.request(given))
-        except SessionClosedError:
-            raise  # about the program, and no row
+        except SessionClosedError as error:
+            self._halt.fail(error)  # about the program, and no row
+            return rule(error, self._replay, unclear=unclear), None
         except CognitoError as error:
             return rule(error, self._replay, unclear=unclear), None
         return None, password
@@ -135,13 +138,6 @@ class Attempts:
         else:
             outcome = evolve(outcome, state=_STATES[course])
         return Settled(outcome=outcome, course=course)
-
-    async def _stopped_within(self, seconds: float) -> bool:
-        """Pause, and tell whether the job was told to stop meanwhile."""
-        with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._stopping.wait()
-        return self._stopping.is_set()
 
 
 _STATES: Final = {

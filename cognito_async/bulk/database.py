@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from cognito_async.bulk.errors import JournalError, JournalInUseError
-from cognito_async.bulk.lock import FileLock
+from cognito_async.bulk.lock import FileLock, is_locked
 
 APPLICATION_ID: Final = 0x436F674A  # "CogJ": tells a journal from any other SQLite file
 VERSION: Final = 1
@@ -73,15 +73,16 @@ class Database:
         """
         self.path: Path = path
         with told(path):
-            os.close(os.open(path, os.O_RDWR | os.O_CREAT, OWNER_ONLY))
-        try:
-            self._lock = FileLock(path)
-        except BlockingIOError:
-            raise JournalInUseError(
-                f"another process is working on {path}; wait for it, or stop it with Ctrl-C and resume"
-            ) from None
+            try:
+                self._lock = FileLock(lock_of(path))
+            except BlockingIOError:
+                raise JournalInUseError(
+                    f"another process is working on {path}; wait for it, or stop it with Ctrl-C and resume"
+                ) from None
         try:
             with told(path):
+                if not path.exists():
+                    os.close(os.open(path, os.O_RDWR | os.O_CREAT, OWNER_ONLY))
                 self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
             self._begin()
         except BaseException:
@@ -129,6 +130,16 @@ class Database:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
+
+
+def lock_of(path: Path) -> Path:
+    """Name the lock's file of a journal."""
+    return path.with_name(f"{path.name}-lock")
+
+
+def in_use(path: Path) -> bool:
+    """Tell whether a job is working on a journal."""
+    return is_locked(lock_of(path))
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """A job: a source of rows, an action, a journal; run as often as it takes."""
 
-import asyncio
 import random
 import secrets
 import time
@@ -12,14 +11,14 @@ from typing import Final
 from cognito_async.bulk.actions import ACTIONS, Action
 from cognito_async.bulk.errors import BulkError, SourceError
 from cognito_async.bulk.files import FileSource
-from cognito_async.bulk.journal import Journal
-from cognito_async.bulk.passwords import PasswordFile
-from cognito_async.bulk.plan import PLANNED, check
+from cognito_async.bulk.journal import PLANNED
+from cognito_async.bulk.plan import check
 from cognito_async.bulk.policy import BulkPolicy
 from cognito_async.bulk.progress import Estimate, Progress, Summary
 from cognito_async.bulk.rows import Outcome, State
 from cognito_async.bulk.runner import Runner
 from cognito_async.bulk.source import Extent, Source
+from cognito_async.bulk.writer import Writer
 from cognito_async.client import CognitoClient
 from cognito_async.errors import ParameterValidationError
 
@@ -62,7 +61,8 @@ class Job:
             source: Where the rows come from; a path for a CSV or JSON Lines file.
             journal: The journal's file; it is begun if it is not there, and is continued if it is.
             policy: How patient the job is; None for the defaults of BulkPolicy.
-            strict: Whether a row that can't be sent, for whatever it is written like, ends the job before it begins.
+            strict: Whether a row that can't be used ends the job before anything is sent; or before anything more is,
+                where the source can be read only once and the action needs more than usernames.
             passwords: The file for generated passwords; None where the action generates none.
             remember: Facts for the journal to keep, for whoever resumes; no secrets. None for none.
             wall_clock: Gives the time in seconds since 1970.
@@ -82,7 +82,7 @@ class Job:
         self._remember = dict(remember or {})
         self._wall_clock = wall_clock
         self._chance = chance
-        self._stopping = asyncio.Event()
+        self._stopped = False
         self._runner: Runner | None = None
         needed = "user_pool_id" if self._action.user_pool else "client_id"
         if getattr(client.bound, needed) is None:
@@ -91,8 +91,10 @@ class Job:
             raise ParameterValidationError("passwords", "must name the file for the generated passwords")
 
     def stop(self) -> None:
-        """Let a run end: nothing new is begun, what is on its way comes to its end; safe at any time."""
-        self._stopping.set()
+        """Let the run end, or the next one: nothing new is begun, what is on its way comes to its end."""
+        self._stopped = True
+        if self._runner is not None:
+            self._runner.halt.stop()
 
     @property
     def progress(self) -> Progress:
@@ -123,8 +125,8 @@ class Job:
     async def run(self, again: Collection[State] = ()) -> AsyncGenerator[Outcome]:
         """Run the job to its end, or until it has to stop; ``summary`` tells which.
 
-        Leaving the loop early, as with ``break``, stops the job as ``stop()`` does. Cancelled, it leaves at once: what
-        was on its way is settled when the job is run again.
+        To leave the loop early, call ``stop()`` and read on, or loop within ``contextlib.aclosing(job.run())``, which
+        does so. Cancelled, it leaves at once: what was on its way is settled when the job is run again.
 
         Args:
             again: States whose rows are sent for once more, such as ``[State.REFUSED]`` after you have mended what they
@@ -139,34 +141,30 @@ class Job:
             JournalError: The journal can't be written.
             JobMismatchError: The journal belongs to another job, or the input has changed.
         """
-        if self._strict and self._source.rereadable:
-            await self._refuse_bad_rows()
-        journal = await asyncio.to_thread(Journal, self._path)
+        writer = Writer(self._path, self._wall_clock)
         try:
-            lines = await self._recognise(journal)
-            passwords = PasswordFile(self._passwords) if self._passwords is not None else None
-        except BaseException:
-            journal.close()
-            raise
-        self._runner = runner = Runner(
-            self._client,
-            self._action,
-            self._source,
-            journal,
-            policy=self._policy,
-            strict=self._strict,
-            passwords=passwords,
-            lines=lines,
-            stopping=self._stopping,
-            wall_clock=self._wall_clock,
-            chance=self._chance,
-        )
-        try:
+            await writer.open(self._passwords)
+            complete, lines = await self._recognise(writer)
+            self._runner = runner = Runner(
+                self._client,
+                self._action,
+                self._source,
+                writer,
+                policy=self._policy,
+                strict=self._strict,
+                lines=lines,
+                complete=complete,
+                wall_clock=self._wall_clock,
+                chance=self._chance,
+            )
+            if self._stopped:
+                runner.halt.stop()
             async with aclosing(runner.run(again)) as outcomes:
                 async for outcome in outcomes:
                     yield outcome
         finally:
-            self._stopping.clear()
+            self._stopped = False
+            await writer.close()
 
     async def run_to_end(self, again: Collection[State] = ()) -> Summary:
         """Run the job as ``run`` does, for those who want no more than its end.
@@ -227,42 +225,38 @@ class Job:
         rate = self._client.session.lane(self._action.operation).rate
         return Estimate(rows=rows, faulty=faulty, seconds=None if rate is None else (rows - faulty) / rate, rate=rate)
 
-    async def _refuse_bad_rows(self) -> None:
-        async with aclosing(self.check()) as outcomes:
-            async for outcome in outcomes:
-                if outcome.state is State.REFUSED:
-                    raise SourceError(
-                        f"line {outcome.line} of {self._source.name}: {outcome.reason}; nothing was sent",
-                        line=outcome.line,
-                    )
-
-    async def _recognise(self, journal: Journal) -> int | None:
-        """Make sure that the journal is this job's, and tell about how many rows there are; None if nobody knows."""
-        facts = await asyncio.to_thread(journal.facts)
+    async def _recognise(self, writer: Writer) -> tuple[bool, int | None]:
+        """Make sure that the journal is this job's; tell whether it knows every row, and about how many there are."""
+        journal = writer.journal
+        await writer.call(journal.begin_anew)
+        facts = await writer.call(journal.facts)
         salt = facts.get(SALT) or secrets.token_hex(16)
-        needs_source = self._action.rereads or PLANNED not in facts
+        complete = PLANNED in facts
         try:
             extent = await self._source.extent(bytes.fromhex(salt))
         except SourceError:
-            if needs_source:
+            if self._action.rereads or not complete:
                 raise
             extent = Extent()
-        bound, pool = self._client.bound, self._action.user_pool
-        identity = {
-            "action": self._action.label,
-            **({"user pool": bound.user_pool_id or ""} if pool else {"app client": bound.client_id or ""}),
-            **(
-                {INPUT: extent.fingerprint}
-                if extent.fingerprint
-                else {}
-                if self._source.rereadable
-                else {"source": self._source.name}
-            ),
-        }
-        await asyncio.to_thread(journal.identify, identity)
-        known = {} if extent.lines is None else {LINES: str(extent.lines)}
-        await asyncio.to_thread(journal.remember, {SALT: salt, **known, **self._remember})
-        return extent.lines
+        remembered = {SALT: salt, **self._remember}
+        if extent.lines is not None:
+            remembered[LINES] = str(extent.lines)
+        await writer.call(journal.identify, self._identity(extent), remembered)
+        return complete, extent.lines
+
+    def _identity(self, extent: Extent) -> dict[str, str]:
+        """Tell what must never change from run to run."""
+        bound = self._client.bound
+        identity = {"action": self._action.label}
+        if self._action.user_pool:
+            identity["user pool"] = bound.user_pool_id or ""
+        else:
+            identity["app client"] = bound.client_id or ""
+        if extent.fingerprint is not None:
+            identity[INPUT] = extent.fingerprint
+        elif not self._source.rereadable:
+            identity["source"] = self._source.name
+        return identity
 
 
 def _action(action: Action | str) -> Action:

@@ -15,6 +15,9 @@ from cognito_async.bulk.database import Database
 from cognito_async.bulk.errors import JobMismatchError
 from cognito_async.bulk.rows import DUPLICATE, INTERRUPTED, Outcome, State
 
+PLANNED: Final = "planned"
+"""The fact that the whole source is in the journal."""
+
 INSERT: Final = "INSERT INTO rows (line, username, state, code, reason, at) VALUES (?, ?, ?, ?, ?, ?)"
 MARK: Final = "UPDATE rows SET state = 'sent' WHERE line = ?"
 SETTLE: Final = (
@@ -101,11 +104,12 @@ class Journal:
         with self._database.transaction():
             self._database.execute_many("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts.items())
 
-    def identify(self, identity: Mapping[str, str]) -> None:
+    def identify(self, identity: Mapping[str, str], facts: Mapping[str, str]) -> None:
         """Remember whose journal it is, or make sure that it is still the same.
 
         Args:
             identity: What must never change, by name.
+            facts: What else to remember.
 
         Raises:
             JobMismatchError: The journal belongs to another job.
@@ -117,7 +121,7 @@ class Journal:
                 raise JobMismatchError(
                     f"{self.path}: the job's {name} {told}; go on with what it was begun with, or name a new journal"
                 )
-        self.remember(identity)
+        self.remember({**facts, **identity})
 
     def begin_run(self, now: float, quota: float | None) -> int:
         """Note that a run begins.
@@ -137,10 +141,21 @@ class Journal:
 
     # --- the rows ---
 
-    def clear(self) -> None:
-        """Forget the rows of a plan that did not come to its end; none of them was sent."""
+    def begin_anew(self) -> None:
+        """Forget a job whose source was not read to its end and for which nothing was sent.
+
+        So an input can be mended after it was refused, and one that changes is read as it is now.
+        """
+        touched = "SELECT 1 FROM rows WHERE attempts > 0 OR state NOT IN ('planned', 'refused') LIMIT 1"
+        if PLANNED in self.facts() or self._database.rows(touched):
+            return
         with self._database.transaction():
-            self._database.execute("DELETE FROM rows")
+            for table in ("rows", "facts"):
+                self._database.execute(f"DELETE FROM {table}")  # noqa: S608 - one of the two
+
+    def last_line(self) -> int:
+        """Give the last line that is known; 0 if none is."""
+        return int(self._database.rows("SELECT coalesce(max(line), 0) FROM rows")[0][0])
 
     def take_over(self, now: float, *, repeats: bool, reason: str) -> list[Outcome]:
         """Settle what was on its way when the last run was killed.

@@ -13,6 +13,7 @@ from cognito_async.errors import (
     CredentialsError,
     InvalidResponseError,
     ParameterValidationError,
+    SessionClosedError,
     TransportError,
 )
 from cognito_async.protocol.replay import Replay, is_unclear
@@ -90,14 +91,19 @@ def rule(error: CognitoError, replay: Replay, *, unclear: bool) -> Ruling:
     last = error.history[-1] if isinstance(error, AmbiguousOutcomeError) and error.history else error
     course, kind = _course(last, replay, unclear=unclear)
     code = last.code or _class_name(last)
-    return Ruling(course, code, last.message, kind, last.retry_after_ms)
+    return Ruling(course, writable(code), writable(last.message), kind, last.retry_after_ms)
+
+
+def writable(text: str) -> str:
+    """Make text fit for a file: what the service said may hold half of a surrogate pair."""
+    return text.encode(errors="replace").decode()
 
 
 def _course(error: CognitoError, replay: Replay, *, unclear: bool) -> tuple[Course, RetryKind]:  # noqa: PLR0911 - one for each rule, in order
     kind = classify(error)
     if isinstance(error, ParameterValidationError):
         return Course.REFUSE, RetryKind.TRANSIENT
-    if isinstance(error, CredentialsError):
+    if isinstance(error, CredentialsError | SessionClosedError):
         return Course.STOP, RetryKind.TRANSIENT
     if _blames_the_job(error):
         return Course.BLAME, RetryKind.TRANSIENT

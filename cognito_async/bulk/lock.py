@@ -1,62 +1,86 @@
-"""A lock on a file that ends with its holder, however that ends."""
+"""A lock that ends with its holder, however that ends: a locked file of its own.
+
+Of its own, because closing any descriptor of an SQLite file would take away the locks that SQLite has on it.
+"""
 
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 if sys.platform == "win32":
     import msvcrt
 
-    FAR = 1 << 40  # past every byte that is ever read or written
-
     def _take(descriptor: int) -> None:
-        os.lseek(descriptor, FAR, os.SEEK_SET)
         msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
 else:
     import fcntl
 
     def _take(descriptor: int) -> None:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # of another kind than SQLite's own, so never in its way
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+OWNER_ONLY = 0o600
 
 
 class FileLock:
-    """Holds an existing file for one process. Close it after everything else that has the file open."""
+    """Holds a lock; its file is there for as long as the lock is held, or longer where the holder was killed."""
 
     def __init__(self, path: Path) -> None:
         """Take the lock.
 
         Args:
-            path: The file.
+            path: The lock's own file.
 
         Raises:
             BlockingIOError: Somebody else has it.
-            OSError: The file can't be opened.
+            OSError: The file can't be made.
         """
-        self._descriptor: int | None = os.open(path, os.O_RDWR)
-        try:
-            _take(self._descriptor)
-        except OSError as error:
-            self.release()
-            raise BlockingIOError(error.errno, error.strerror) from None
+        self._path = path
+        while True:
+            self._descriptor: int | None = os.open(path, os.O_RDWR | os.O_CREAT, OWNER_ONLY)
+            try:
+                _take(self._descriptor)
+            except OSError as error:
+                self._close()
+                raise BlockingIOError(error.errno, error.strerror) from None
+            if self._is_at(path):
+                return
+            self._close()  # the last holder has just removed it
+
+    def _is_at(self, path: Path) -> bool:
+        with suppress(OSError):
+            return self._descriptor is not None and os.path.samestat(os.fstat(self._descriptor), path.stat())
+        return False
 
     def release(self) -> None:
-        """Give the file free; safe twice."""
+        """Give the lock back; safe twice."""
+        if self._descriptor is not None:
+            with suppress(OSError):  # Windows removes no open file: then it stays, which does no harm
+                self._path.unlink()
+            self._close()
+
+    def _close(self) -> None:
         if self._descriptor is not None:
             os.close(self._descriptor)
             self._descriptor = None
 
 
 def is_locked(path: Path) -> bool:
-    """Tell whether some process holds a file.
+    """Tell whether somebody holds a lock.
 
     Args:
-        path: The file.
+        path: The lock's own file.
 
-    Raises:
-        OSError: It can't be opened.
+    Returns:
+        True if so; False also where the file can't be opened.
     """
+    if not path.exists():
+        return False
     try:
         FileLock(path).release()
     except BlockingIOError:
         return True
+    except OSError:
+        return False
     return False

@@ -56,8 +56,12 @@ class PasswordFile:
         if os.name == "posix" and mode & ~OWNER_ONLY:
             self._file.close()
             raise BulkError(f"others can read {path} (its mode is {mode:o}): chmod 600 it, or name another file")
-        if os.fstat(descriptor).st_size == 0:
-            self.write([("username", "password")])
+        try:
+            if os.fstat(descriptor).st_size == 0:
+                self.write([("username", "password")])
+        except OSError as error:
+            self._file.close()
+            raise BulkError(f"the passwords can't be written to {path}: {error.strerror}") from error
 
     def write(self, lines: Sequence[tuple[str, str]]) -> None:
         """Write lines so that they outlast a crash.

@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
-from typing import Final
 
 from cognito_async.bulk.actions import PASSWORD, USERNAME, Action, Values
 from cognito_async.bulk.errors import JobMismatchError, SourceError
-from cognito_async.bulk.journal import Entry, Journal
+from cognito_async.bulk.halt import Halt
+from cognito_async.bulk.journal import PLANNED, Entry
 from cognito_async.bulk.passwords import new_password
 from cognito_async.bulk.progress import Tally
 from cognito_async.bulk.rows import INVALID, Outcome, Row, State
@@ -16,9 +16,6 @@ from cognito_async.bulk.source import CHUNK, Source
 from cognito_async.bulk.writer import Writer
 from cognito_async.client import CognitoClient
 from cognito_async.errors import ParameterValidationError
-
-PLANNED: Final = "planned"
-"""The fact that the whole source is in the journal."""
 
 
 def check(row: Row, client: CognitoClient, action: Action) -> Outcome:
@@ -51,42 +48,38 @@ class Plan:
     def __init__(
         self,
         source: Source,
-        journal: Journal,
         writer: Writer,
         tally: Tally,
         *,
         client: CognitoClient,
         action: Action,
         strict: bool,
-        stopping: asyncio.Event,
+        complete: bool,
+        halt: Halt,
         wall_clock: Callable[[], float],
         tell: Callable[[Outcome], Awaitable[None]],
     ) -> None:
         """Take where the rows come from, where they are noted, how they are checked, and who is told of bad ones."""
         self._source = source
-        self._journal = journal
+        self._journal = writer.journal
         self._writer = writer
         self._tally = tally
         self._client = client
         self._action = action
         self._strict = strict
-        self._stopping = stopping
+        self._halt = halt
         self._wall_clock = wall_clock
         self._tell = tell
-        self.complete: bool = False
+        self.complete: bool = complete
         """Whether the journal knows every row."""
 
     async def read(self) -> None:
         """Take the whole source in, unless that is done; nothing is sent meanwhile, so that a pool holds still."""
-        facts = await self._writer.call(self._journal.facts)
-        if PLANNED in facts:
-            self.complete = True
+        if self.complete:
             return
-        await self._writer.call(self._journal.clear)
         async with aclosing(self._chunks()) as chunks:
             async for rows in chunks:
-                await self._take_in(rows)
-        await self._ended()
+                await self._known(rows, planned=False)
 
     async def noted(self, *, planned: bool) -> AsyncGenerator[tuple[Entry, Values]]:
         """Give the rows to send as the journal knows them, where that is enough.
@@ -120,11 +113,11 @@ class Plan:
             async for rows in chunks:
                 for due in await self._known(rows, planned=planned):
                     yield due
-        await self._ended()
 
     async def _chunks(self) -> AsyncGenerator[list[Row]]:
         """Give what the source gives, until the job is told to stop: a pipe may give nothing for good."""
-        stopped = asyncio.ensure_future(self._stopping.wait())
+        last = 0
+        stopped = asyncio.ensure_future(self._halt.wait())
         async with aclosing(self._source.chunks(self._action.columns)) as chunks:
             try:
                 while True:
@@ -134,16 +127,24 @@ class Plan:
                     finally:
                         following.cancel()
                         await asyncio.wait({following})
-                    if following.cancelled() or (rows := following.result()) is None:
+                    if following.cancelled():
                         return
+                    if (rows := following.result()) is None:
+                        break
+                    last = rows[-1].line
                     yield rows
             finally:
                 stopped.cancel()
+        await self._ended(last)
 
-    async def _ended(self) -> None:
-        """Note that the source has come to its end, if that is why nothing more came."""
-        if self._stopping.is_set():
-            return
+    async def _ended(self, last: int) -> None:
+        """Note that the source has come to its end."""
+        known = await self._writer.call(self._journal.last_line)
+        if last < known:
+            raise JobMismatchError(
+                f"{self._journal.path}: {self._source.name} ends at line {last}, but there were {known} lines before;"
+                " go on with the input that the job was begun with"
+            )
         await self._writer.call(self._journal.remember, {PLANNED: "yes"})
         self.complete = True
 

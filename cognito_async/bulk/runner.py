@@ -10,9 +10,9 @@ from attrs import evolve
 from cognito_async.bulk.actions import Action, Values
 from cognito_async.bulk.attempts import Attempts, Settled
 from cognito_async.bulk.errors import JournalError
-from cognito_async.bulk.journal import Entry, Journal
+from cognito_async.bulk.halt import Halt
+from cognito_async.bulk.journal import Entry
 from cognito_async.bulk.judgement import Course
-from cognito_async.bulk.passwords import PasswordFile
 from cognito_async.bulk.plan import Plan
 from cognito_async.bulk.policy import BulkPolicy
 from cognito_async.bulk.progress import Ending, Progress, Summary, Tally
@@ -40,36 +40,36 @@ class Runner:
         client: CognitoClient,
         action: Action,
         source: Source,
-        journal: Journal,
+        writer: Writer,
         *,
         policy: BulkPolicy,
         strict: bool,
-        passwords: PasswordFile | None,
         lines: int | None,
-        stopping: asyncio.Event,
+        complete: bool,
         wall_clock: Callable[[], float],
         chance: Callable[[], float],
     ) -> None:
-        """Take what ``Job`` was given, the open journal, and about how many rows there are (None if unknown)."""
+        """Take what ``Job`` was given, the open journal, about how many rows there are, and whether it knows them."""
         self._session = client.session
         self._lane = client.session.lane(action.operation)
         self._action = action
-        self._journal = journal
+        self._writer = writer
+        self._journal = writer.journal
         self._policy = policy
         self._lines = lines
-        self._stopping = stopping
+        self._strict = strict
+        self.halt: Halt = Halt()
         self._wall_clock = wall_clock
         self._loop = asyncio.get_running_loop()
         self._started = self._loop.time()
         self._throttled_before = self._session.stats.throttled
-        self._writer = Writer(journal, wall_clock, passwords)
         self._tally = Tally()
         self._valve = Valve(self._lane, policy.concurrency)
-        self._attempts = Attempts(client, action, policy, stopping=stopping, wall_clock=wall_clock, chance=chance)
+        self._attempts = Attempts(client, action, policy, halt=self.halt, wall_clock=wall_clock, chance=chance)
         self._outcomes: asyncio.Queue[Outcome | None] = asyncio.Queue(UNREAD)
         self._plan = Plan(
-            source, journal, self._writer, self._tally,
-            client=client, action=action, strict=strict, stopping=stopping, wall_clock=wall_clock,
+            source, writer, self._tally,
+            client=client, action=action, strict=strict, complete=complete, halt=self.halt, wall_clock=wall_clock,
             tell=self._outcomes.put,
         )  # fmt: skip
         self._rereadable = source.rereadable
@@ -77,8 +77,6 @@ class Runner:
         self._errors_in_a_row = 0
         self._reading = False
         self._waiting_until: float | None = None
-        self._end: Summary | None = None
-        self._failure: BaseException | None = None
         self.summary: Summary | None = None
 
     def progress(self) -> Progress:
@@ -99,7 +97,7 @@ class Runner:
         )
 
     async def run(self, again: Collection[State]) -> AsyncGenerator[Outcome]:
-        """Run, and close the journal.
+        """Run.
 
         Args:
             again: States whose rows are planned once more.
@@ -119,7 +117,7 @@ class Runner:
                 yield outcome
             await driver
         except GeneratorExit:
-            self._stopping.set()
+            self.halt.stop()
             while driver is not None and await self._outcomes.get() is not None:
                 pass
             raise
@@ -141,17 +139,16 @@ class Runner:
         return interrupted
 
     async def _leave(self, driver: "asyncio.Task[None] | None", run: int | None) -> None:
-        """End what still runs, note how it ended, and close the journal."""
+        """End what still runs, and note how it ended."""
         left = [task for task in (driver, *self._rows) if task is not None]
         for task in left:
             task.cancel()
         await asyncio.gather(*left, return_exceptions=True)
-        with suppress(JournalError):  # the one that ended the run is told already
-            if run is not None and self._writer.error is None:
-                throttled = self._session.stats.throttled - self._throttled_before
-                ending = "cancelled" if self.summary is None else self.summary.ending.value
+        if run is not None and self._writer.error is None:
+            throttled = self._session.stats.throttled - self._throttled_before
+            ending = "cut short" if self.summary is None else self.summary.ending.value
+            with suppress(JournalError):  # every row is written; this is a note for the report
                 await self._writer.call(self._journal.end_run, run, self._wall_clock(), ending, throttled)
-        await self._writer.close()
 
     async def _drive(self) -> None:
         """Pass over the rows until nothing is left that could be done now."""
@@ -172,24 +169,22 @@ class Runner:
         planned = True
         while True:
             await self._pass(planned=planned)
-            if self._failure is not None:
-                raise self._failure
-            end, self._end = self._end, None
-            if self._stopping.is_set():
+            if self.halt.failure is not None:
+                raise self.halt.failure
+            if self.halt.stopped:
                 return Summary(ending=Ending.STOPPED)
-            due = await self._writer.call(self._journal.next_due)
-            if end is not None and end.until is None:
+            end = self.halt.resume() or await self._deferred()
+            planned = end.ending is Ending.EMAIL_LIMIT
+            far = end.until is None or end.until - self._wall_clock() > self._policy.longest_pause
+            if end.until is None or far or not self._can_pass_again():
                 return end
-            if due is None:
-                return self._last()
-            ending = Ending.DEFERRED if end is None else end.ending
-            if due - self._wall_clock() > self._policy.longest_pause or not self._can_pass_again():
-                return Summary(ending=ending, until=due, detail="" if end is None else end.detail)
-            await self._wait_until(due)
-            planned = end is not None
+            await self._wait_until(end.until)
 
-    def _last(self) -> Summary:
-        """Give the end of a run that has tried every row."""
+    async def _deferred(self) -> Summary:
+        """Give the end of a run that has tried every row: with what is deferred, if anything is."""
+        due = await self._writer.call(self._journal.next_due)
+        if due is not None:
+            return Summary(ending=Ending.DEFERRED, until=due)
         held = next((code for state, code in +self._tally.kinds if state is State.PLANNED), None)
         if held is None:
             return Summary(ending=Ending.FINISHED)
@@ -200,14 +195,12 @@ class Runner:
 
     async def _wait_until(self, due: float) -> None:
         self._waiting_until = due
-        with suppress(TimeoutError):
-            async with asyncio.timeout(max(due - self._wall_clock(), 0.0)):
-                await self._stopping.wait()
+        await self.halt.within(max(due - self._wall_clock(), 0.0))
         self._waiting_until = None
 
     async def _pass(self, *, planned: bool) -> None:
         """Begin every row whose time has come, as fast as the pace takes them, and see them through."""
-        if not self._action.rereads:
+        if not self._action.rereads or (self._strict and self._rereadable):
             self._reading = True
             await self._plan.read()
             self._reading = False
@@ -223,7 +216,7 @@ class Runner:
         """Begin row after row, until there are no more or the run is to end."""
         async for entry, values in rows:
             await self._valve.enter()
-            if self._stopping.is_set() or self._end is not None or self._failure is not None:
+            if self.halt:
                 self._valve.written()
                 self._valve.leave(done=False)
                 return
@@ -234,7 +227,7 @@ class Runner:
     def _gone(self, task: "asyncio.Task[None]") -> None:
         self._rows.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._failure = self._failure or error
+            self.halt.fail(error)
 
     async def _row(self, entry: Entry, values: Values) -> None:
         """Send for a row, with the journal told before and after."""
@@ -263,8 +256,8 @@ class Runner:
         self._errors_in_a_row += course in ERRORS
         most = self._policy.max_errors
         if course is Course.STOP or (most is not None and self._errors_in_a_row >= most):
-            self._end = Summary(ending=Ending.TOO_MANY_ERRORS, detail=f"{outcome.code}: {outcome.reason}")
+            self.halt.finish(Summary(ending=Ending.TOO_MANY_ERRORS, detail=f"{outcome.code}: {outcome.reason}"))
         elif course is Course.WAIT:
-            self._end = Summary(ending=Ending.NO_SERVICE, detail=f"{outcome.code}: {outcome.reason}")
+            self.halt.finish(Summary(ending=Ending.NO_SERVICE, detail=f"{outcome.code}: {outcome.reason}"))
         elif course is Course.PAUSE:
-            self._end = Summary(ending=Ending.EMAIL_LIMIT, until=outcome.due, detail=outcome.reason or "")
+            self.halt.finish(Summary(ending=Ending.EMAIL_LIMIT, until=outcome.due, detail=outcome.reason or ""))

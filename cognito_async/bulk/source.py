@@ -190,4 +190,6 @@ def row_of(line: int, values: Mapping[str, object], columns: Sequence[str]) -> R
         if not isinstance(value, str):
             fault = f"{column} is missing" if value is None else f"{column} must be text, in quotes"
             return Row(line, {}, fault)
+        if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+            return Row(line, {}, f"{column} is no valid Unicode text (it holds half of a surrogate pair)")
     return Row(line, {column: str(values[column]) for column in columns})

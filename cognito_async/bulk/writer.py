@@ -3,9 +3,10 @@
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from cognito_async.bulk.errors import JournalError
+from cognito_async.bulk.errors import BulkError, JournalError
 from cognito_async.bulk.journal import Journal
 from cognito_async.bulk.passwords import PasswordFile
 from cognito_async.bulk.rows import Outcome
@@ -21,18 +22,42 @@ class Writer:
         error: What made the journal unusable; None while it is in order.
     """
 
-    def __init__(self, journal: Journal, clock: Callable[[], float], passwords: PasswordFile | None) -> None:
-        """Take the journal, the clock in seconds since 1970, and the file for passwords; None for no such file."""
-        self._journal = journal
+    def __init__(self, path: Path, clock: Callable[[], float]) -> None:
+        """Take the journal's path and the clock in seconds since 1970; nothing is opened yet."""
+        self._path = path
         self._clock = clock
-        self._passwords = passwords
+        self._journal: Journal | None = None
+        self._passwords: PasswordFile | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="cognito_async-journal")
         self._sent: list[int] = []
         self._outcomes: list[Outcome] = []
         self._lines: list[tuple[str, str]] = []
         self._waiting: list[asyncio.Future[None]] = []
         self._flushing: asyncio.Task[None] | None = None
-        self.error: JournalError | None = None
+        self.error: BaseException | None = None
+
+    @property
+    def journal(self) -> Journal:
+        """The journal, for ``call``."""
+        if self._journal is None:
+            raise BulkError("the journal is not open")
+        return self._journal
+
+    async def open(self, passwords: Path | None) -> None:
+        """Open the journal, and the file for passwords.
+
+        Args:
+            passwords: The file; None for none.
+
+        Raises:
+            JournalError: The journal can't be opened, or another process has it.
+            BulkError: The file can't be.
+        """
+        await self.call(self._open, passwords)
+
+    def _open(self, passwords: Path | None) -> None:
+        self._journal = Journal(self._path)
+        self._passwords = None if passwords is None else PasswordFile(passwords)
 
     async def call(
         self, function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
@@ -55,28 +80,30 @@ class Writer:
     def _written(self) -> asyncio.Future[None]:
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
-        if self.error is not None:
-            waiter.set_exception(self.error)
-            return waiter
         self._waiting.append(waiter)
         if self._flushing is None:
             self._flushing = loop.create_task(self._flush())
         return waiter
 
     async def _flush(self) -> None:
-        while self._waiting:
-            sent, outcomes, lines, waiting = self._sent, self._outcomes, self._lines, self._waiting
-            self._sent, self._outcomes, self._lines, self._waiting = [], [], [], []
+        try:
+            while self._waiting:
+                await self._flush_once()
+        finally:
+            self._flushing = None
+
+    async def _flush_once(self) -> None:
+        """Commit all that waits, and tell those who wait; after an error nothing is written any more."""
+        sent, outcomes, lines, waiting = self._sent, self._outcomes, self._lines, self._waiting
+        self._sent, self._outcomes, self._lines, self._waiting = [], [], [], []
+        if self.error is None:
             try:
                 await self.call(self._write, sent, outcomes, lines)
-            except JournalError as error:
+            except BaseException as error:  # noqa: BLE001 - whatever it is, those who wait must hear of it
                 self.error = error
-                waiting += self._waiting
-                self._waiting = []
-            for waiter in waiting:
-                if not waiter.done():
-                    waiter.set_result(None) if self.error is None else waiter.set_exception(self.error)
-        self._flushing = None
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None) if self.error is None else waiter.set_exception(self.error)
 
     def _write(self, sent: list[int], outcomes: list[Outcome], lines: list[tuple[str, str]]) -> None:
         if lines and self._passwords is not None:
@@ -86,15 +113,18 @@ class Writer:
                 raise JournalError(
                     f"the passwords can't be written: {error.strerror}; their users are given new ones after you resume"
                 ) from error
-        self._journal.write(sent, outcomes, self._clock())
+        self.journal.write(sent, outcomes, self._clock())
 
     async def close(self) -> None:
-        """Write what is left, and close the journal and the file."""
+        """Write what is left, and close the journal and the file; what is still being opened, too."""
         while self._flushing is not None:
             await asyncio.wait([self._flushing])
         try:
-            await self.call(self._journal.close)
+            await self.call(self._close)
         finally:
-            if self._passwords is not None:
-                self._passwords.close()
-            self._thread.shutdown()
+            self._thread.shutdown(wait=False)
+
+    def _close(self) -> None:
+        for file in (self._journal, self._passwords):
+            if file is not None:
+                file.close()

@@ -180,6 +180,17 @@ class LocalPool:
         async with self.session() as session:
             return await _create_app_client(session.client(user_pool_id=self.user_pool_id), secret=secret)
 
+    async def messages(self) -> list[Message]:
+        """Read all mail that the pool sent.
+
+        Returns:
+            The messages, the newest last; empty if there are none.
+
+        Raises:
+            LocalPoolError: The mailbox can't be read.
+        """
+        return await asyncio.to_thread(read_mail, self.endpoint_url)
+
     async def messages_for(self, email: str) -> list[Message]:
         """Read the mail that the pool sent to an address.
 
@@ -192,9 +203,8 @@ class LocalPool:
         Raises:
             LocalPoolError: The mailbox can't be read.
         """
-        messages = await asyncio.to_thread(read_mail, self.endpoint_url)
         wanted = email.casefold()
-        return [message for message in messages if wanted in map(str.casefold, message.to)]
+        return [message for message in await self.messages() if wanted in map(str.casefold, message.to)]
 
     async def code_for(self, email: str, *, timeout: float = 5.0) -> str:  # noqa: ASYNC109 - its own error says more
         """Return the newest code that was sent to an address; wait for one if there is none yet.

@@ -1,0 +1,254 @@
+"""The front desk, which every page works with: it knows the visitor, hands out pages and sends to other ones.
+
+After a form the visitor is always sent on to a page that can be loaded again; what that page has to say waits here for
+as long. So no reload and no back button sends a form twice, and no URL holds a name, a code or a message.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from itertools import chain
+from pathlib import Path
+from typing import Annotated, Final
+
+from attrs import define, field, frozen
+from fastapi import Depends, Request, Response, status
+from fastapi.responses import RedirectResponse
+from fastapi.templating import Jinja2Templates
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from cognito_async.fastapi import PasswordPolicy
+from cognito_async.operations import AuthenticationResultType
+from cognito_async.testing import Message
+
+from .notes import Note
+from .pacing import CodeTries
+from .policy import hints_of
+from .stores import MemoryStore
+from .submissions import Outcome, Submissions
+
+BRAND: Final = "Larkmoor"
+
+HOME: Final = "/"
+SIGN_IN: Final = "/sign-in"
+SIGN_OUT: Final = "/sign-out"
+SIGN_UP: Final = "/sign-up"
+CONFIRM: Final = "/confirm-sign-up"
+RESEND: Final = "/confirm-sign-up/resend"
+FORGOT: Final = "/forgot-password"
+RESET: Final = "/reset-password"
+ACCOUNT: Final = "/account"
+INBOX: Final = "/inbox"
+
+_PATHS: Final = {
+    "home": HOME, "sign_in": SIGN_IN, "sign_out": SIGN_OUT, "sign_up": SIGN_UP, "confirm": CONFIRM, "resend": RESEND,
+    "forgot": FORGOT, "reset": RESET, "account": ACCOUNT, "inbox": INBOX,
+}  # fmt: skip
+
+_VISIT_COOKIE: Final = "visit"
+_SESSION_COOKIE: Final = "session"
+_MOST: Final = 10_000
+_VISIT_SECONDS: Final = 1800.0
+_SESSION_SECONDS: Final = 3600.0
+
+_TEMPLATES: Final = Jinja2Templates(
+    env=Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+)
+
+Mailbox = Callable[[], Awaitable[list[Message]]]
+
+
+@define
+class Visit:
+    """What is carried from one form to the next, before anybody has signed in.
+
+    Attributes:
+        username: The name that was typed last.
+        notes: What a page has to say when it is shown next; by its path.
+    """
+
+    username: str = field(default="", repr=False)
+    notes: dict[str, Note] = field(factory=dict[str, Note])
+
+
+@frozen(kw_only=True)
+class Member:
+    """Somebody who has signed in. The browser never gets the tokens, only the key under which they are kept.
+
+    Attributes:
+        username: The name that was typed.
+        access_token: The pool's access token.
+        refresh_token: The pool's refresh token; None if it gave none.
+    """
+
+    username: str = field(repr=False)
+    access_token: str = field(repr=False)
+    refresh_token: str | None = field(repr=False)
+
+
+@frozen(kw_only=True)
+class Site:
+    """What belongs to the site rather than to one request.
+
+    Attributes:
+        policy: The pool's password policy.
+        mailbox: Reads the mail of the demo; None outside of it.
+        visits: The visits, by the key in the visitor's cookie.
+        members: Those who are signed in, likewise.
+        submissions: The forms that were sent a moment ago.
+        code_tries: Counts the codes that are tried for each user name.
+    """
+
+    policy: PasswordPolicy
+    mailbox: Mailbox | None
+    visits: MemoryStore[Visit] = field(factory=lambda: MemoryStore[Visit](most=_MOST, seconds=_VISIT_SECONDS))
+    members: MemoryStore[Member] = field(factory=lambda: MemoryStore[Member](most=_MOST, seconds=_SESSION_SECONDS))
+    submissions: Submissions = field(factory=Submissions)
+    code_tries: CodeTries = field(factory=CodeTries)
+
+
+class Desk:
+    """The front desk for one request.
+
+    Attributes:
+        site: What belongs to the site.
+        member: The visitor, if signed in.
+        was_member: Whether the visitor comes with the cookie of a session, over or not.
+    """
+
+    def __init__(self, request: Request) -> None:
+        self.site: Site = request.state.site
+        self._request = request
+        self._visit_key = request.cookies.get(_VISIT_COOKIE, "")
+        self._session_key = request.cookies.get(_SESSION_COOKIE, "")
+        self._visit = self.site.visits.get(self._visit_key)
+        self.member: Member | None = self.site.members.get(self._session_key)
+        self.was_member: bool = bool(self._session_key)
+
+    @property
+    def username(self) -> str:
+        """Return the name that was typed last, or that of who is signed in; empty if there is none."""
+        typed = self._visit.username if self._visit else ""
+        return typed or (self.member.username if self.member else "")
+
+    def page(self, name: str, code: int = status.HTTP_200_OK, *, note: Note | None = None, **values: object) -> Response:
+        """Hand out a page.
+
+        Args:
+            name: The template's name, without its ending.
+            code: The HTTP status.
+            note: What the page has to say; None for what waits for it.
+            **values: What else the template shows.
+
+        Returns:
+            The page.
+        """
+        waiting = self._visit.notes.pop(self._request.url.path, None) if self._visit else None
+        context = {
+            "brand": BRAND, "paths": _PATHS, "note": note or waiting, "member": self.member, "username": self.username,
+            "hints": hints_of(self.site.policy), "has_inbox": self.site.mailbox is not None,
+        }  # fmt: skip
+        return _TEMPLATES.TemplateResponse(self._request, f"{name}.html", {**context, **values}, status_code=code)
+
+    def send_to(self, path: str, note: Note | None = None, *, username: str | None = None) -> Response:
+        """Send the visitor to a page.
+
+        Args:
+            path: The page.
+            note: What it has to say; None for nothing.
+            username: The name for the next forms; None to keep what there is.
+
+        Returns:
+            The redirection.
+        """
+        answer = RedirectResponse(path, status.HTTP_303_SEE_OTHER)
+        if note is None and username is None:
+            return answer
+        if self._visit is None:  # an unknown key is not taken over: it may be of somebody else's choice
+            self._visit = Visit()
+            self._visit_key = self.site.visits.add(self._visit)
+            self._give_cookie(answer, _VISIT_COOKIE, self._visit_key)
+        if username is not None:
+            self._visit.username = username
+        if note is not None:
+            self._visit.notes[path] = note
+        return answer
+
+    async def once(
+        self, typed: Mapping[str, str], work: Callable[[], Awaitable[Outcome]], *, seconds: float = 60.0
+    ) -> Outcome:
+        """Do what a form asks for, once for two clicks.
+
+        Args:
+            typed: What is in the form.
+            work: Does it.
+            seconds: How long the outcome stands for the same form.
+
+        Returns:
+            What came of it.
+        """
+        submissions = self.site.submissions
+        name = submissions.name(self._visit_key, self._request.url.path, *chain.from_iterable(typed.items()))
+        return await submissions.once(name, work, seconds)
+
+    def let_in(self, username: str, tokens: AuthenticationResultType) -> Response:
+        """Begin a session, and forget the visit that led to it.
+
+        Args:
+            username: The name that was typed.
+            tokens: What the pool gave.
+
+        Returns:
+            The way to the account.
+        """
+        self.site.visits.drop(self._visit_key)
+        self.site.members.drop(self._session_key)
+        member = Member(
+            username=username, access_token=tokens.access_token or "", refresh_token=tokens.refresh_token
+        )
+        # The session lasts as long as the access token: to go on, one signs in again.
+        key = self.site.members.add(member, seconds=tokens.expires_in)
+        answer = RedirectResponse(ACCOUNT, status.HTTP_303_SEE_OTHER)
+        answer.delete_cookie(_VISIT_COOKIE)
+        self._give_cookie(answer, _SESSION_COOKIE, key)
+        return answer
+
+    def let_out(self, note: Note) -> Response:
+        """End the session.
+
+        Args:
+            note: What the sign-in page has to say.
+
+        Returns:
+            The way there.
+        """
+        self.site.members.drop(self._session_key)
+        self.member = None
+        answer = self.send_to(SIGN_IN, note)
+        answer.delete_cookie(_SESSION_COOKIE)
+        return answer
+
+    def end_sessions(self, username: str) -> None:
+        """End all sessions on this site that were begun with a user name.
+
+        Args:
+            username: The name, as it was typed.
+        """
+        for key, member in self.site.members.items():
+            if member.username.casefold() == username.casefold():
+                self.site.members.drop(key)
+
+    def _give_cookie(self, answer: Response, name: str, key: str) -> None:
+        answer.set_cookie(name, key, httponly=True, samesite="lax", secure=self._request.url.scheme == "https")
+
+
+async def desk_of(request: Request) -> Desk:
+    """Give the front desk for a request."""
+    return Desk(request)
+
+
+DeskDep = Annotated[Desk, Depends(desk_of)]

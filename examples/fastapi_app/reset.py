@@ -1,0 +1,99 @@
+"""A forgotten password: ask for a code, then type it with a new password."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Form, Response
+
+from cognito_async import AmbiguousOutcomeError
+from cognito_async.fastapi import ClientMetadataDep, CognitoDep, ResetQueueFullError, ResetRequestsDep, UserContextDep
+
+from .desk import FORGOT, RESET, SIGN_IN, DeskDep
+from .fields import ResetForm, UsernameForm
+from .notes import RESET_PROBLEMS, Note, error_note, fault_note
+from .pacing import FORM_GUARDS, settle
+from .submissions import Outcome
+
+_SECOND_CLICK = 3.0  # seconds
+
+router = APIRouter()
+
+_ASKED = Note(
+    title="Check your e-mail",
+    detail="If there is an account with this address, a code is on its way. It may take a minute, and it may land "
+    "in your spam folder.",
+    tone="plain",
+)
+_CHANGED = Note(title="Your password is changed", detail="Sign in with the new one.")
+
+
+@router.get(FORGOT)
+async def forgot_page(desk: DeskDep) -> Response:
+    """Show the form that asks for a code."""
+    return desk.page("forgot_password")
+
+
+@router.post(FORGOT, dependencies=FORM_GUARDS)
+async def forgot(
+    form: Annotated[UsernameForm, Form()],
+    desk: DeskDep,
+    resets: ResetRequestsDep,
+    context: UserContextDep,
+    metadata: ClientMetadataDep,
+) -> Response:
+    """Ask for a code, in the background: the answer comes as soon, and is the same, for whoever is unknown."""
+    faults = form.faults()
+    if faults:
+        return desk.send_to(FORGOT, fault_note(faults), username=form.username)
+
+    async def ask() -> Outcome:
+        try:
+            resets.submit(form.username, user_context_data=context, client_metadata=metadata or None)
+        except ResetQueueFullError as error:
+            return error
+        return None
+
+    # Two clicks are one mail; who asks again a little later wants another one.
+    error = await desk.once(form.model_dump(), ask, seconds=_SECOND_CLICK)
+    if error is not None:
+        return desk.send_to(FORGOT, error_note(error), username=form.username)
+    return desk.send_to(RESET, _ASKED, username=form.username)
+
+
+@router.get(RESET)
+async def reset_page(desk: DeskDep) -> Response:
+    """Show the form that takes the code and the new password."""
+    return desk.page("reset_password")
+
+
+@router.post(RESET, dependencies=FORM_GUARDS)
+async def reset(
+    form: Annotated[ResetForm, Form()],
+    desk: DeskDep,
+    client: CognitoDep,
+    context: UserContextDep,
+    metadata: ClientMetadataDep,
+) -> Response:
+    """Set the new password."""
+    faults = form.new_faults(desk.site.policy)
+    if faults:
+        return desk.send_to(RESET, fault_note(faults), username=form.username)
+
+    async def change() -> None:
+        await desk.site.code_tries.admit(form.username)
+        await client.confirm_forgot_password(
+            username=form.username,
+            confirmation_code=form.code,
+            password=form.password,
+            user_context_data=context,
+            client_metadata=metadata or None,
+        )
+
+    error = await desk.once(form.model_dump(), lambda: settle(change()))
+    if error is None:
+        desk.end_sessions(form.username)
+        return desk.send_to(SIGN_IN, _CHANGED, username=form.username)
+    note = error_note(error, RESET_PROBLEMS)
+    if isinstance(error, AmbiguousOutcomeError):
+        desk.end_sessions(form.username)
+        return desk.send_to(SIGN_IN, Note(title=note.title, detail=note.detail, tone="warning"), username=form.username)
+    return desk.send_to(RESET, note, username=form.username)
