@@ -336,8 +336,8 @@ def _times(plot: _Plot) -> Iterator[tuple[float, str, str]]:
     step = step_for(plot.line.seconds / plot.size.labels)
     pattern = "%H:%M:%S" if step < STEPS[8] else "%H:%M"
     for place, stretch in enumerate(plot.line.stretches):
-        first, last = ceil(stretch.start / step), floor(stretch.end / step)
-        for time in [number * float(step) for number in range(first, last + 1)] or [stretch.start]:
+        first, last = ceil(stretch.start / step), ceil(stretch.end / step)
+        for time in [number * float(step) for number in range(first, last)] or [stretch.start]:
             moment = datetime.fromtimestamp(time, UTC)
             yield plot.x(place, time), moment.strftime(pattern), f"{moment.day} {moment:%b}"
 

@@ -106,7 +106,7 @@ dt{font-size:.85rem}dd{margin:0;overflow-wrap:anywhere}
 .figures{display:grid;grid-template-columns:repeat(4,1fr);gap:1rem 1.5rem;margin:0}
 .figures div{border-left:4px solid var(--colour);padding-left:.85rem;min-width:0}
 .figures dt{font-size:.95rem;color:var(--ink);font-weight:600}
-.figures .large{font-size:1.9rem;line-height:1.2;font-weight:650;font-variant-numeric:tabular-nums}
+.figures .large{font-size:clamp(1.25rem,6vw,1.9rem);line-height:1.2;font-weight:650;font-variant-numeric:tabular-nums}
 .figures .large span{font-size:1rem;font-weight:400;color:var(--soft);white-space:nowrap}
 .figures .soft{font-size:.85rem}
 .share{display:flex;gap:2px;height:.6rem;border-radius:.3rem;overflow:hidden;margin-top:1.25rem;background:var(--line)}
@@ -149,7 +149,6 @@ table,tbody,tr,td{display:block}thead{position:absolute;width:1px;height:1px;ove
 tr{border-top:1px solid var(--line);padding:.7rem 0}td{border:0;padding:.1rem 0;width:auto!important}
 td[data-name]::before{content:attr(data-name) ": ";color:var(--soft)}
 .words{grid-template-columns:1fr}.words dd{margin-bottom:.4rem}}
-@media (max-width:24rem){.figures .large{font-size:1.55rem}}
 @media print{:root{color-scheme:light;--ground:#fff;--sheet:#fff;--ink:#000;--soft:#444;--line:#bbb;--done:#2a78b8;
 --refused:#d4620a;--unknown:#93215f;--waiting:#8b95a5;--quota:#000;--calm:#fff}
 *{print-color-adjust:exact;-webkit-print-color-adjust:exact}main{padding:0;max-width:none}

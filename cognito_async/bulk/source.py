@@ -70,8 +70,6 @@ class Source(Protocol):
 class IterableSource:
     """Rows from the caller's own code: mappings by column, or usernames alone."""
 
-    rereadable: Final = False
-
     def __init__(
         self, rows: AsyncIterable[Mapping[str, str] | str], *, name: str = "rows", lines: int | None = None
     ) -> None:
@@ -84,6 +82,7 @@ class IterableSource:
         """
         self._rows = rows
         self.name: str = name
+        self.rereadable: bool = False
         self._lines = lines
 
     async def extent(self, salt: bytes) -> Extent:  # noqa: ARG002 - nothing to take a fingerprint of
@@ -107,8 +106,6 @@ class IterableSource:
 class PoolSource:
     """The users of the client's user pool, or some of them; signed, with the rights to ListUsers."""
 
-    rereadable: Final = False
-
     def __init__(
         self,
         client: CognitoClient,
@@ -131,6 +128,7 @@ class PoolSource:
         self._status = status
         self._attributes = dict(attributes or {})
         wanted = [part for part in (self._filter, status if filter else None, str(self._attributes or "")) if part]
+        self.rereadable: bool = False
         self.name: str = " ".join(["the user pool", *wanted])
 
     async def extent(self, salt: bytes) -> Extent:  # noqa: ARG002 - a pool changes all the time

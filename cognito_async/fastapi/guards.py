@@ -1,0 +1,83 @@
+"""Dependencies that refuse a request before the route sees it: forms from other sites, and too many tries."""
+
+from collections.abc import Callable, Coroutine
+from hashlib import sha256
+from typing import Annotated, Any, Final
+
+from fastapi import Depends, Request
+
+from cognito_async.fastapi.body import JSON, content_type
+from cognito_async.fastapi.dependencies import dependencies_of
+from cognito_async.fastapi.origin import is_same_origin
+from cognito_async.fastapi.rate_limit import RateLimit
+from cognito_async.fastapi.refusals import CrossOriginError, RateLimitedError
+from cognito_async.fastapi.settings import DEFAULT_POOL
+from cognito_async.fastapi.visitor import Address, household
+
+_SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+
+def same_origin(*allowed: str) -> Callable[[Request], Coroutine[Any, Any, None]]:
+    """Make a dependency that refuses what a page of another site sends, unless it is JSON.
+
+    JSON from a page elsewhere needs no check: the browser asks the site first, and what it may do is for CORS to say.
+
+    Args:
+        *allowed: Further origins that are welcome, such as ``"https://www.example.com"``.
+
+    Returns:
+        The dependency; it raises CrossOriginError.
+    """
+
+    async def check(request: Request) -> None:
+        if request.method in _SAFE or content_type(request.headers) == JSON:
+            return
+        if not is_same_origin(request.headers, allowed):
+            raise CrossOriginError("a form was sent from another origin")
+
+    return check
+
+
+def limited(limit: RateLimit, pool: str = DEFAULT_POOL) -> Callable[..., Coroutine[Any, Any, None]]:
+    """Make a dependency that counts the requests from each address, where an IPv6 network of /64 counts as one.
+
+    Args:
+        limit: What counts.
+        pool: The pool whose settings name the trusted proxies.
+
+    Returns:
+        The dependency; it raises RateLimitedError.
+    """
+
+    async def check(address: Annotated[Address | None, Depends(dependencies_of(pool).visitor)]) -> None:
+        await admit(limit, household(address))
+
+    return check
+
+
+async def admit(limit: RateLimit, key: str) -> None:
+    """Count a try.
+
+    Args:
+        limit: What counts.
+        key: Who tries.
+
+    Raises:
+        RateLimitedError: It was one too many; it says when to come back.
+    """
+    wait = await limit.wait(key)
+    if wait > 0:
+        raise RateLimitedError("too many tries", retry_after=wait)
+
+
+async def admit_user(limit: RateLimit, username: str) -> None:
+    """Count a try for a user name, real or not; what counts never gets the name itself.
+
+    Args:
+        limit: What counts.
+        username: The name as typed.
+
+    Raises:
+        RateLimitedError: It was one too many; it says when to come back.
+    """
+    await admit(limit, sha256(username.casefold().encode()).hexdigest())

@@ -1,0 +1,145 @@
+"""Answers: problem details in an application, in a router, and in the OpenAPI document."""
+
+from typing import Any
+
+import httpx
+import pytest
+from fastapi import APIRouter, FastAPI
+from pydantic import BaseModel, ConfigDict
+from test_fastapi_lifespan import visiting
+
+from cognito_async import CodeMismatchException, NotAuthorizedException, TooManyRequestsException
+from cognito_async.fastapi import install_problems, problem_responses, problem_route
+from cognito_async.fastapi.problems import PROBLEMS, Problem
+
+PASSWORD = "Analytical-1843"
+
+
+class Form(BaseModel):
+    """A body with something secret in it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str
+    password: int
+    scores: dict[str, int] = {}
+
+
+def routes(router: FastAPI | APIRouter) -> None:
+    """Add routes that fail."""
+
+    @router.get("/wrong")
+    async def wrong() -> None:
+        raise CodeMismatchException("what AWS says")
+
+    @router.get("/busy", responses=problem_responses("TooManyRequestsException", "ConnectError", "CognitoError"))
+    async def busy() -> None:
+        raise TooManyRequestsException("what AWS says", retry_after_ms=1200)
+
+    @router.get("/sign-in")
+    async def sign_in() -> None:
+        raise NotAuthorizedException("what AWS says", operation="InitiateAuth")
+
+    @router.post("/form")
+    async def form(form: Form) -> str:
+        return form.name
+
+
+def installed() -> FastAPI:
+    """Make an application that answers for all its routes."""
+    app = FastAPI()
+    install_problems(app)
+    routes(app)
+    return app
+
+
+def routed() -> FastAPI:
+    """Make an application whose router answers itself."""
+    app, router = FastAPI(), APIRouter(route_class=problem_route())
+    routes(router)
+    app.include_router(router)
+    return app
+
+
+def check(answer: httpx.Response, status: int, kind: str) -> dict[str, Any]:
+    """Check that an answer is a problem."""
+    assert answer.status_code == status
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.headers["cache-control"] == "no-store"
+    document: dict[str, Any] = answer.json()
+    assert (document["type"], document["status"]) == (f"urn:cognito-async:{kind}", status)
+    assert "AWS" not in answer.text
+    return document
+
+
+@pytest.mark.parametrize("make", [installed, routed])
+async def test_errors_are_answered(make: Any) -> None:
+    """Errors become problem details with their headers."""
+    async with visiting(make()) as visitor:
+        check(await visitor.get("/wrong"), 400, "wrong-code")
+        busy = await visitor.get("/busy")
+        assert check(busy, 503, "busy")["retry_after"] == 2
+        assert busy.headers["retry-after"] == "2"
+        refused = await visitor.get("/sign-in")
+        check(refused, 401, "sign-in-refused")
+        assert refused.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize("make", [installed, routed])
+@pytest.mark.parametrize(
+    ("body", "pointers"),
+    [
+        ({"name": "ada", "password": PASSWORD}, {"#/password"}),
+        ({"password": PASSWORD}, {"#/name", "#/password"}),
+        ({"name": "ada", "password": 1, PASSWORD: 1}, {"#/body"}),
+        ({"name": "ada", "password": 1, "scores": {PASSWORD: "x"}}, {"#/scores"}),
+        ([PASSWORD], {"#/body"}),
+    ],
+)
+async def test_what_was_submitted_is_not_repeated(make: Any, body: Any, pointers: set[str]) -> None:
+    """FastAPI's own answer to a wrong body repeats it; this one names fields, and neither values nor foreign keys."""
+    async with visiting(make()) as visitor:
+        answer = await visitor.post("/form", json=body)
+        document = check(answer, 422, "bad-input")
+        assert {fault["pointer"] for fault in document["errors"]} == pointers
+        assert PASSWORD not in answer.text
+        torn = await visitor.post(
+            "/form", content=f'{{"password": "{PASSWORD}', headers={"Content-Type": "application/json"}
+        )
+        check(torn, 422, "bad-input")
+        assert PASSWORD not in torn.text
+
+
+async def test_your_own_table_is_used() -> None:
+    """A row that is replaced is what is answered."""
+    teapot = Problem(type="urn:cognito-async:teapot", title="Short and stout", status=418)
+    app = FastAPI()
+    install_problems(app, {**PROBLEMS, "CodeMismatchException": teapot})
+    routes(app)
+    async with visiting(app) as visitor:
+        check(await visitor.get("/wrong"), 418, "teapot")
+
+
+async def test_other_errors_are_not_touched() -> None:
+    """A bug stays a bug, and is not answered as something else."""
+    app, router = installed(), APIRouter(route_class=problem_route())
+
+    @router.get("/bug")
+    async def bug() -> None:
+        raise ZeroDivisionError
+
+    app.include_router(router)
+    async with visiting(app) as visitor:
+        with pytest.raises(ZeroDivisionError):
+            await visitor.get("/bug")
+
+
+def test_the_document_describes_the_answers() -> None:
+    """Problems of one status are told together, each with an example."""
+    told = installed().openapi()["paths"]["/busy"]["get"]["responses"]
+    assert set(told) == {"200", "500", "503"}
+    content = told["503"]["content"]["application/problem+json"]
+    assert set(content["examples"]) == {"urn:cognito-async:busy", "urn:cognito-async:unavailable"}
+    assert "Retry-After" in told["503"]["headers"]
+    with pytest.raises(KeyError):
+        problem_responses("NoSuchError")
