@@ -25,7 +25,7 @@ SETTLE: Final = (
     " deferrals = ? WHERE line = ?"
 )
 REOPEN: Final = (
-    "UPDATE rows SET state = 'planned', deferrals = 0"
+    "UPDATE rows SET state = 'planned', code = NULL, reason = NULL, due = NULL, deferrals = 0"
     " WHERE state = ? AND coalesce(code, '') NOT IN ('DuplicateRow', 'InvalidRow')"
 )
 ENTRY: Final = "SELECT line, username, state, code, due, unclear, deferrals FROM rows"

@@ -5,8 +5,9 @@ from typing import Final
 
 from cognito_async.pacer import Lane
 
-AHEAD: Final = 0.1
-"""Seconds' worth of rows that may wait for their turn, so that the lane never runs dry."""
+AHEAD: Final = 0.05
+"""Seconds' worth of rows that may wait for their turn: so that the lane never runs dry, and no more, since the journal
+has them as sent."""
 
 FEWEST: Final = 2
 START: Final = 4
