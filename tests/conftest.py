@@ -101,6 +101,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "manual_clock: run on a loop whose time moves with advance()")
 
 
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say loudly that pages were not looked at."""
+    reasons = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
+    if blind := [reason for reason in reasons if "Chromium" in reason]:
+        told = f"{len(blind)} tests of pages did not run: they need Chromium (apt-get install chromium)"
+        terminalreporter.write_sep("!", told, red=True, bold=True)
+
+
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:

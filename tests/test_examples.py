@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from re import sub
 
 import pytest
@@ -134,3 +135,19 @@ def test_half_a_command_line_is_refused() -> None:
     told = run("reset_password.py", "--region", "eu-west-1")
     assert told.returncode == 2
     assert "are all needed" in told.stderr
+
+
+def test_the_bulk_demo_is_killed_halfway_and_comes_to_its_end(tmp_path: Path) -> None:
+    """`make demo-bulk` loses nothing, repeats nothing unasked, and leaves no secret but in its own list."""
+    told = run("bulk_reset.py", "--folder", str(tmp_path / "demo"))
+    assert told.returncode == 0, told.stderr[-2000:]
+    assert "All of it held." in told.stdout
+    assert "nobody got two" in told.stdout
+    page = (tmp_path / "demo" / "codes.csv.journal.html").read_text()
+    assert "297" in page
+    assert "CodeMismatchException" in page
+    kept = {path.name for path in (tmp_path / "demo").iterdir()}
+    assert kept >= {"users.csv", "users.csv.journal", "codes.csv", "codes.csv.journal", "codes.csv.journal.html"}
+    assert not [name for name in kept if name.endswith(("-wal", "-shm", "-lock"))]
+    for path in (tmp_path / "demo").iterdir():
+        assert path.name == "codes.csv" or b"Differential-" not in path.read_bytes()

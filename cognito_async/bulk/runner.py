@@ -146,7 +146,7 @@ class Runner:
         await asyncio.gather(*left, return_exceptions=True)
         if run is not None and self._writer.error is None:
             throttled = self._session.stats.throttled - self._throttled_before
-            ending = "cut short" if self.summary is None else self.summary.ending.value
+            ending = "cancelled" if self.summary is None else self.summary.ending.value
             with suppress(JournalError):  # every row is written; this is a note for the report
                 await self._writer.call(self._journal.end_run, run, self._wall_clock(), ending, throttled)
 

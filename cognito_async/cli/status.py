@@ -1,0 +1,104 @@
+"""``bulk status``: tells how far a job has come, from its journal alone."""
+
+import os
+import time
+from argparse import Namespace
+from pathlib import Path
+from shlex import quote
+
+from cognito_async.bulk import State
+from cognito_async.bulk.advice import advise
+from cognito_async.cli.displays import kinds, states
+from cognito_async.cli.exits import PROGRAM, Exit
+from cognito_async.cli.ledger import Ledger, read_ledger
+from cognito_async.cli.streams import put, put_json
+from cognito_async.cli.wording import clean, duration, iso, moment, pace
+
+SETTLED = (State.DONE, State.REFUSED, State.UNKNOWN)
+OPEN = (State.DEFERRED, State.SENT, State.PLANNED)
+
+
+def run(options: Namespace) -> Exit:
+    """Tell how far a job has come.
+
+    Args:
+        options: The command's options.
+
+    Returns:
+        The exit code: DONE, whatever the job's state is.
+    """
+    journal = Path(options.journal)
+    ledger = read_ledger(journal)
+    if options.json:
+        put_json(_object(ledger, journal))
+    else:
+        for line in _lines(ledger, journal, time.time()):
+            put(clean(line))
+    return Exit.DONE
+
+
+def _object(ledger: Ledger, journal: Path) -> dict[str, object]:
+    last = ledger.last
+    return {
+        "event": "status",
+        "journal": str(journal),
+        "action": ledger.facts.get("action"),
+        "user_pool_id": ledger.facts.get("user pool"),
+        "client_id": ledger.facts.get("app client"),
+        "running": ledger.running,
+        "total": ledger.total,
+        "settled": _settled(ledger),
+        "states": states(ledger.states),
+        "kinds": kinds(ledger.kinds),
+        "rate": ledger.rate,
+        "next_due": iso(ledger.due),
+        "last_run": None
+        if last is None
+        else {"started": iso(last.started), "ended": iso(last.ended), "ending": last.ending, "quota": last.quota},
+    }
+
+
+def _lines(ledger: Ledger, journal: Path, now: float) -> list[str]:
+    facts = ledger.facts
+    target = next((f"{kind} {facts[kind]}" for kind in ("user pool", "app client") if kind in facts), "")
+    settled, total = _settled(ledger), ledger.total
+    far = f"{settled:,} rows settled"
+    if total is not None:
+        far = f"{settled:,} of {total:,} rows settled" + (f" ({100 * settled / total:.0f} %)" if total else "")
+    lines = [f"{facts.get('action', 'a job')}, {target}", f"  {_activity(ledger, now)}", f"  {far}"]
+    if ledger.running and ledger.rate:
+        left = "" if total is None else f", about {duration(max(total - settled, 0) / ledger.rate)} left"
+        lines.append(f"  {pace(ledger.rate)} a second in the last minute{left}")
+    for state in (*SETTLED, *OPEN):
+        if ledger.states.get(state):
+            lines.append(f"  {ledger.states[state]:>9,} {_NAMES.get(state, state.value)}")
+            lines += _kinds(ledger, state)
+    if ledger.due is not None:
+        lines.append(f"  the next deferred row is tried again at {moment(ledger.due, now)}")
+    if not ledger.running and total != settled:
+        lines.append(f"  go on with  {PROGRAM} bulk resume {quote(os.path.relpath(journal))}")
+    return lines
+
+
+def _kinds(ledger: Ledger, state: State) -> list[str]:
+    action = ledger.facts.get("action", "")
+    found = sorted(((number, code) for (held, code), number in ledger.kinds.items() if held is state), reverse=True)
+    return [f"    {number:>9,} {code} - {advise(code, action, state).title}" for number, code in found]
+
+
+def _settled(ledger: Ledger) -> int:
+    return sum(ledger.states.get(state, 0) for state in SETTLED)
+
+
+def _activity(ledger: Ledger, now: float) -> str:
+    last = ledger.last
+    if ledger.running:
+        return "running" + ("" if last is None else f" since {moment(last.started, now)}")
+    if last is None:
+        return "not running; it has not sent anything yet"
+    if last.ended is None:
+        return f"not running; its last run was killed, begun {moment(last.started, now)}"
+    return f"not running; its last run ended at {moment(last.ended, now)}: {last.ending}"
+
+
+_NAMES = {State.SENT: "on their way", State.PLANNED: "not sent yet"}
