@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import platform
+from collections.abc import Awaitable, Callable
 from math import inf
 from typing import TYPE_CHECKING, Generic
 
@@ -27,17 +28,35 @@ class Call(Generic[Answer]):
     """Sends a validated request until it has an answer, or no right to another attempt."""
 
     __slots__ = (
-        *("_attempts", "_body", "_clock_corrected", "_deadline", "_headers", "_history", "_lane", "_limit_exceeded"),
+        *(
+            "_attempts",
+            "_before",
+            "_body",
+            "_clock_corrected",
+            "_deadline",
+            "_headers",
+            "_history",
+            "_lane",
+            "_limit_exceeded",
+        ),
         *("_loop", "_operation", "_policy", "_request", "_route", "_signed_with", "_started", "_timeouts", "_tokens"),
     )
 
-    def __init__(self, request: Request[Answer], route: Route, policy: RetryPolicy, timeouts: Timeouts) -> None:
-        """Take what to send, where, how often and how long."""
+    def __init__(
+        self,
+        request: Request[Answer],
+        route: Route,
+        policy: RetryPolicy,
+        timeouts: Timeouts,
+        before: Callable[[], Awaitable[object]] | None = None,
+    ) -> None:
+        """Take what to send, where, how often and how long, and what to await before an attempt leaves."""
         self._request = request
         self._operation = request.OPERATION
         self._route = route
         self._policy = policy
         self._timeouts = timeouts
+        self._before = before
         self._lane = route.pacer.lane(request.OPERATION)
         self._body = encode(request)
         self._headers = headers_for(request.OPERATION, USER_AGENT, f"{route.id_prefix}{next(route.counter):012x}")
@@ -92,6 +111,8 @@ class Call(Generic[Answer]):
             except BaseException:
                 self._give_tokens_back()
                 raise
+        if self._before is not None:
+            await self._prepare(self._before, paced=paced)
         self._attempts += 1
         route.counts["attempts"] += 1
         if self._attempts > 1:
@@ -119,6 +140,16 @@ class Call(Generic[Answer]):
         answer = decode(response, self._request, confidential(request.headers) if operation.signed is not False else ())
         lane.answered()
         return answer
+
+    async def _prepare(self, before: Callable[[], Awaitable[object]], *, paced: bool) -> None:
+        """Await what has to be done before an attempt; where it fails, its turn was not used."""
+        try:
+            await before()
+        except BaseException:
+            if paced:
+                self._lane.leave()
+            self._give_tokens_back()
+            raise
 
     def _limit(self) -> float | None:
         """Give the time for the next attempt, in seconds."""

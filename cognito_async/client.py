@@ -1,6 +1,6 @@
 """The client: all operations as methods, with bound values filled in."""
 
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, cast
 
 from attrs import evolve
@@ -80,11 +80,12 @@ class CognitoClient(OperationMethods):
         validate(filled)
         return filled
 
-    async def send(self, request: Request[Answer]) -> Answer:
+    async def send(self, request: Request[Answer], *, before: Callable[[], Awaitable[object]] | None = None) -> Answer:
         """Fill in the bound values and send a request, as each operation's method does with the one that it makes.
 
         Args:
             request: An instance of one of the classes in ``cognito_async.operations``.
+            before: Awaited right before each attempt leaves, see ``AsyncCognitoSession.send``; None for nothing.
 
         Returns:
             The operation's answer; None where it has no members.
@@ -94,12 +95,14 @@ class CognitoClient(OperationMethods):
             CognitoError: Any other failure, see ``cognito_async.errors``.
         """
         copy: Request[Answer] = evolve(cast("Any", request))
-        return await self._call(copy)
+        return await self._call(copy, before)
 
-    def _call(self, request: Request[Answer]) -> Coroutine[Any, Any, Answer]:
+    def _call(
+        self, request: Request[Answer], before: Callable[[], Awaitable[object]] | None = None
+    ) -> Coroutine[Any, Any, Answer]:
         # Set in place, although frozen: the request is new and ours, and a copy would cost as much as validating it.
         for name, value in missing(request, self._bound).items():
             object.__setattr__(request, name, value)
         return self._session.send(
-            request, timeouts=self._timeouts, retry=self._retry, user_pool_id=self._bound.user_pool_id
+            request, timeouts=self._timeouts, retry=self._retry, user_pool_id=self._bound.user_pool_id, before=before
         )

@@ -3,7 +3,7 @@
 import os
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -163,6 +163,7 @@ class AsyncCognitoSession:
         timeouts: Timeouts | None = None,
         retry: RetryPolicy | None = None,
         user_pool_id: str | None = None,
+        before: "Callable[[], Awaitable[object]] | None" = None,
     ) -> Answer:
         """Send a request and return its answer, with retries.
 
@@ -171,6 +172,8 @@ class AsyncCognitoSession:
             timeouts: The time limits of this call; None for the session's.
             retry: The retry policy of this call; None for the session's.
             user_pool_id: A user pool whose id tells the region where neither session nor request does; None for none.
+            before: Awaited right before each attempt leaves, when its turn within its quota has come: to note durably
+                that it will. An error that it raises ends the call. None for nothing.
 
         Returns:
             The operation's answer; None where it has no members.
@@ -182,7 +185,7 @@ class AsyncCognitoSession:
         self._check_open()
         validate(request)
         route = self._route(region_of_pool(getattr(request, "user_pool_id", None) or user_pool_id))
-        return await Call(request, route, retry or self._retry, timeouts or self._timeouts).run()
+        return await Call(request, route, retry or self._retry, timeouts or self._timeouts, before).run()
 
     def lane(self, operation: Operation) -> "Lane":
         """Give the lane that an operation's requests wait in: its present rate, and how many wait.

@@ -1,13 +1,14 @@
 """One row from its first request to its outcome: the only place where a job sends."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Final
 
 from attrs import evolve, frozen
 
 from cognito_async.bulk.actions import PASSWORD, Action, Values
+from cognito_async.bulk.errors import JournalError
 from cognito_async.bulk.halt import Halt
 from cognito_async.bulk.journal import Entry
 from cognito_async.bulk.judgement import Course, Ruling, next_email_day, rule
@@ -73,12 +74,13 @@ class Attempts:
         self.trouble: Ruling | None = None
         """What a row waits for at present; None while all is well."""
 
-    async def settle(self, entry: Entry, values: Values) -> Settled:
+    async def settle(self, entry: Entry, values: Values, before: Callable[[], Awaitable[object]]) -> Settled:
         """Send for a row until it is settled, or until it has waited for as long as it may.
 
         Args:
             entry: What the journal knows of it.
             values: What its source says.
+            before: Awaited before each request leaves.
 
         Returns:
             What it came to; PLANNED again where the job has to stop first.
@@ -92,7 +94,7 @@ class Attempts:
         repeats = 0
         while True:
             outcome = evolve(outcome, attempts=outcome.attempts + 1)
-            ruling, password = await self._attempt(values, unclear=outcome.unclear)
+            ruling, password = await self._attempt(values, before, unclear=outcome.unclear)
             if ruling is None:
                 self.trouble = None
                 outcome = evolve(outcome, state=State.DONE, unclear=False, code=None, reason=None)
@@ -114,12 +116,16 @@ class Attempts:
             if await self._halt.within(delay):
                 return Settled(outcome=outcome)
 
-    async def _attempt(self, values: Values, *, unclear: bool) -> tuple[Ruling | None, str | None]:
+    async def _attempt(
+        self, values: Values, before: Callable[[], Awaitable[object]], *, unclear: bool
+    ) -> tuple[Ruling | None, str | None]:
         """Send once: give the ruling, None where it was done, and the password that was made up, if any."""
         password = new_password() if self._action.generates else None
         given = values if password is None else {**values, PASSWORD: password}
         try:
-            await self._client.send(self._action.request(given))
+            await self._client.send(self._action.request(given), before=before)
+        except JournalError:
+            raise  # about the job, and no row
         except SessionClosedError as error:
             self._halt.fail(error)  # about the program, and no row
             return rule(error, self._replay, unclear=unclear), None

@@ -18,7 +18,7 @@ from cognito_async.bulk.policy import BulkPolicy
 from cognito_async.bulk.progress import Ending, Progress, Summary, Tally
 from cognito_async.bulk.rows import FINAL, Outcome, State
 from cognito_async.bulk.source import Source
-from cognito_async.bulk.valve import Valve
+from cognito_async.bulk.valve import Place, Valve
 from cognito_async.bulk.writer import Writer
 from cognito_async.client import CognitoClient
 from cognito_async.operations.facts import REPLAY
@@ -215,12 +215,10 @@ class Runner:
     async def _begin(self, rows: AsyncGenerator[tuple[Entry, Values]]) -> None:
         """Begin row after row, until there are no more or the run is to end."""
         async for entry, values in rows:
-            await self._valve.enter()
+            await self._valve.room()
             if self.halt:
-                self._valve.written()
-                self._valve.leave(done=False)
                 return
-            task = self._loop.create_task(self._row(entry, values))
+            task = self._loop.create_task(self._row(entry, values, self._valve.place()))
             self._rows.add(task)
             task.add_done_callback(self._gone)
 
@@ -229,31 +227,33 @@ class Runner:
         if not task.cancelled() and (error := task.exception()) is not None:
             self.halt.fail(error)
 
-    async def _row(self, entry: Entry, values: Values) -> None:
+    async def _row(self, entry: Entry, values: Values, place: Place) -> None:
         """Send for a row, with the journal told before and after."""
         done = False
-        try:
-            try:
+
+        async def before() -> None:
+            if place.turn():  # its first: later ones are no news to the journal
                 await self._writer.sent(entry.line)
-            finally:
-                self._valve.written()
-            settled = await self._attempts.settle(entry, values)
+
+        try:
+            settled = await self._attempts.settle(entry, values, before)
             await self._writer.settled(settled.outcome, settled.password)
             self._tally.moved(entry, settled.outcome, self._loop.time())
-            self._judge_the_job(settled)
+            self._judge_the_job(entry, settled)
             done = settled.outcome.state is State.DONE
             if settled.outcome.state in {*FINAL, State.DEFERRED}:
                 await self._outcomes.put(settled.outcome)
         finally:
-            self._valve.leave(done=done)
+            place.leave(done=done)
 
-    def _judge_the_job(self, settled: Settled) -> None:
+    def _judge_the_job(self, entry: Entry, settled: Settled) -> None:
         """End the run, if what a row came to is reason enough."""
         course, outcome = settled.course, settled.outcome
         if course is None:
             self._errors_in_a_row = 0 if outcome.state is State.DONE else self._errors_in_a_row
             return
-        self._errors_in_a_row += course in ERRORS
+        # A row that was on its way when the last run was killed may well have been done then: that is no error.
+        self._errors_in_a_row += course in ERRORS and not (course is Course.DOUBT and entry.unclear)
         most = self._policy.max_errors
         if course is Course.STOP or (most is not None and self._errors_in_a_row >= most):
             self.halt.finish(Summary(ending=Ending.TOO_MANY_ERRORS, detail=f"{outcome.code}: {outcome.reason}"))

@@ -5,52 +5,80 @@ from typing import Final
 
 from cognito_async.pacer import Lane
 
-AHEAD: Final = 0.05
-"""Seconds' worth of rows that may wait for their turn: so that the lane never runs dry, and no more, since the journal
-has them as sent."""
+AHEAD: Final = 0.1
+"""Seconds' worth of rows that may wait for their turn, so that the lane never runs dry."""
 
 FEWEST: Final = 2
 START: Final = 4
 
 
 class Valve:
-    """Lets rows begin; the more come through, the more it lets in, up to a limit."""
+    """Lets rows begin; the more come through, the more it lets in, up to a limit.
+
+    Attributes:
+        inside: How many rows are on their way.
+        waiting: How many of them wait for their first turn.
+    """
 
     def __init__(self, lane: Lane, limit: int) -> None:
         """Take the lane that the requests wait in, and how many rows may be on their way at most."""
         self._lane = lane
         self._limit = limit
         self._open = min(START, limit)
-        self._writing = 0
-        self._left = asyncio.Event()
+        self._freed = asyncio.Event()
         self.inside: int = 0
+        self.waiting: int = 0
 
-    async def enter(self) -> None:
-        """Wait until another row may begin, and count it."""
-        while True:
-            self._left.clear()
-            if self.inside >= self._open:
-                await self._left.wait()
-            elif self._waiting():
-                rate = self._lane.rate or 1.0
-                await asyncio.sleep(min(max(AHEAD / 4, 0.5 / rate), 0.5))
-            else:
-                self.inside += 1
-                self._writing += 1
-                return
+    async def room(self) -> None:
+        """Wait until another row may begin."""
+        while self._is_full():
+            self._freed.clear()
+            await self._freed.wait()
 
-    def _waiting(self) -> bool:
-        """Tell whether enough rows wait for their turn, or are about to."""
+    def _is_full(self) -> bool:
         rate = self._lane.rate
-        return rate is not None and self._writing + self._lane.waiting >= FEWEST + rate * AHEAD
+        return self.inside >= self._open or (rate is not None and self.waiting >= FEWEST + rate * AHEAD)
 
-    def written(self) -> None:
-        """Note that a row's request is on its way to the lane."""
-        self._writing -= 1
+    def place(self) -> "Place":
+        """Let a row begin.
+
+        Returns:
+            Its place, which it has to leave.
+        """
+        return Place(self)
+
+    def moved(self, *, inside: int = 0, waiting: int = 0, wider: bool = False) -> None:
+        """Count a row that has moved."""
+        self.inside += inside
+        self.waiting += waiting
+        if wider:
+            self._open = min(self._open + 1, self._limit)
+        if not self._is_full():
+            self._freed.set()
+
+
+class Place:
+    """A row's place among those that are on their way."""
+
+    __slots__ = ("_valve", "_waits")
+
+    def __init__(self, valve: Valve) -> None:
+        """Take a place in a valve."""
+        self._valve = valve
+        self._waits = True
+        valve.moved(inside=1, waiting=1)
+
+    def turn(self) -> bool:
+        """Note that a request's turn has come.
+
+        Returns:
+            Whether it was the row's first.
+        """
+        first, self._waits = self._waits, False
+        if first:
+            self._valve.moved(waiting=-1)
+        return first
 
     def leave(self, *, done: bool) -> None:
-        """Note that a row has come through, and whether all was well with it."""
-        self.inside -= 1
-        if done:
-            self._open = min(self._open + 1, self._limit)
-        self._left.set()
+        """Leave, and say whether all was well."""
+        self._valve.moved(inside=-1, waiting=-1 if self._waits else 0, wider=done)

@@ -13,7 +13,7 @@ from cognito_async.cli.address import address_of
 from cognito_async.cli.confidences import CLIENT_SECRET, OTHERS, asked, told
 from cognito_async.cli.execution import carry_out
 from cognito_async.cli.exits import CommandError, Exit
-from cognito_async.cli.order import ENDLESS, STANDARD_INPUT, Order, PoolChoice, absolute
+from cognito_async.cli.order import NO_LIMIT, STANDARD_INPUT, Order, PoolChoice, absolute
 from cognito_async.cli.streams import warn
 
 
@@ -49,7 +49,7 @@ def _order(options: Namespace) -> tuple[Order, str | None]:
         passwords=_passwords(options),
         address=address_of(options),
         rate=options.rate,
-        max_errors=BulkPolicy().max_errors if most is None else most or ENDLESS,
+        max_errors=BulkPolicy().max_errors if most is None else most or NO_LIMIT,
         wait=BulkPolicy().longest_pause if options.wait is None else options.wait,
         strict=options.strict,
     )

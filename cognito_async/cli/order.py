@@ -18,7 +18,7 @@ FACT: Final = "command line"
 """The journal's fact that an order is kept in."""
 
 STANDARD_INPUT: Final = "-"
-ENDLESS: Final = None
+NO_LIMIT: Final = None
 
 
 @frozen(kw_only=True)
@@ -155,7 +155,7 @@ def overridden(order: Order, options: Namespace) -> Order:
     given = {name: getattr(options, name) for name in ("region", "endpoint_url") if getattr(options, name)}
     changes = {name: getattr(options, name) for name in ("rate", "wait") if getattr(options, name) is not None}
     if options.max_errors is not None:
-        changes["max_errors"] = options.max_errors or ENDLESS
+        changes["max_errors"] = options.max_errors or NO_LIMIT
     return evolve(order, address=evolve(order.address, **given), **changes)
 
 
