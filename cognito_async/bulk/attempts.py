@@ -87,30 +87,28 @@ class Attempts:
         """
         time = asyncio.get_running_loop().time
         give_up = time() + self._policy.patience
-        outcome = Outcome(
-            line=entry.line, username=entry.username, state=State.PLANNED, unclear=entry.unclear,
-            deferrals=entry.deferrals,
-        )  # fmt: skip
-        repeats = 0
+        line, username, unclear = entry.line, entry.username, entry.unclear
+        attempts = repeats = 0
         while True:
-            outcome = evolve(outcome, attempts=outcome.attempts + 1)
-            ruling, password = await self._attempt(values, before, unclear=outcome.unclear)
+            attempts += 1
+            ruling, password = await self._attempt(values, before, unclear=unclear)
             if ruling is None:
                 self.trouble = None
-                outcome = evolve(outcome, state=State.DONE, unclear=False, code=None, reason=None)
+                outcome = Outcome(
+                    line=line, username=username, state=State.DONE, attempts=attempts, deferrals=entry.deferrals
+                )
                 return Settled(outcome=outcome, password=password)
-            outcome = evolve(
-                outcome,
-                code=ruling.code,
-                reason=ruling.reason,
-                unclear=outcome.unclear or ruling.course in {Course.REPEAT, Course.DOUBT},
-            )
+            unclear = unclear or ruling.course in {Course.REPEAT, Course.DOUBT}
+            outcome = Outcome(
+                line=line, username=username, state=State.PLANNED, code=ruling.code, reason=ruling.reason,
+                attempts=attempts, unclear=unclear, deferrals=entry.deferrals,
+            )  # fmt: skip
             repeats += ruling.course is Course.REPEAT
             again = ruling.course is Course.REPEAT and repeats <= self._policy.settle_attempts
             if ruling.course is not Course.WAIT and not again:
                 return self._settled(outcome, ruling.course)
             self.trouble = ruling
-            delay = self._policy.backoff.delay(ruling.kind, outcome.attempts, self._chance(), ruling.retry_after_ms)
+            delay = self._policy.backoff.delay(ruling.kind, attempts, self._chance(), ruling.retry_after_ms)
             if time() + delay > give_up:
                 return Settled(outcome=outcome, course=Course.WAIT)
             if await self._halt.within(delay):
