@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import cpu, decode, ledger, size, stall, startup, throttle
+from benchmarks import bulk, cpu, decode, kills, ledger, sites, size, stall, startup, throttle
 from benchmarks.contenders import OURS, contenders
 from benchmarks.table import Table
 
@@ -25,6 +25,11 @@ MEASURES: dict[str, Callable[..., list[Table]]] = {
     "size": size.run,
     "throttle": throttle.run,
     "ledger": ledger.run,
+    "bulk-cost": bulk.cost,
+    "bulk-flat": bulk.flat,
+    "bulk-rate": bulk.rate,
+    "bulk-kills": kills.run,
+    "fastapi": sites.run,
 }
 VERSIONED = (
     "cognito_async",
@@ -35,6 +40,8 @@ VERSIONED = (
     "boto3",
     "botocore",
     "capo-cognito-identity-provider",
+    "fastapi",
+    "uvicorn",
 )
 
 
@@ -50,18 +57,28 @@ def facts() -> str:
     return ", ".join(known)
 
 
+def named(asked: str) -> list[str]:
+    """Return the measures that a word stands for: the one of that name, or all whose names begin with it."""
+    return [name for name in MEASURES if name == asked or name.startswith(f"{asked}-")]
+
+
 def main() -> int:
     """Run the measures asked for, all of them by default."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure cognito_async beside its peers.")
-    parser.add_argument("measures", nargs="*", metavar="MEASURE", help=f"any of {', '.join(MEASURES)}; all by default")
+    parser.add_argument(
+        "measures",
+        nargs="*",
+        metavar="MEASURE",
+        help=f"any of {', '.join(MEASURES)}; bulk for all of bulk; all by default",
+    )
     parser.add_argument("--quick", action="store_true", help="fewer rounds: a first impression")
     parser.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables as Markdown, too")
     options = parser.parse_args()
-    if unknown := [name for name in options.measures if name not in MEASURES]:
+    if unknown := [name for name in options.measures if not named(name)]:
         parser.error(f"no measure {unknown[0]!r}; there are {', '.join(MEASURES)}")
     print(facts(), end="\n\n", flush=True)
     tables: list[Table] = []
-    for name in options.measures or MEASURES:
+    for name in [name for asked in options.measures for name in named(asked)] or MEASURES:
         began = time.perf_counter()
         for table in MEASURES[name](quick=options.quick):
             print(table.text(), end="\n\n", flush=True)

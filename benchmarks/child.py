@@ -50,9 +50,9 @@ def environment() -> dict[str, str]:
 
 
 @contextmanager
-def limited(process: subprocess.Popen[str]) -> Iterator[None]:
+def limited(process: subprocess.Popen[str], seconds: float = TIME_LIMIT) -> Iterator[None]:
     """Kill a child that is still there after the time limit, so that no read from it waits for ever."""
-    watchdog = threading.Timer(TIME_LIMIT, process.kill)
+    watchdog = threading.Timer(seconds, process.kill)
     watchdog.daemon = True
     watchdog.start()
     try:
@@ -61,7 +61,7 @@ def limited(process: subprocess.Popen[str]) -> Iterator[None]:
         watchdog.cancel()
 
 
-def answer_of(module: str, *arguments: str, kind: type[Result]) -> Result:
+def answer_of(module: str, *arguments: str, kind: type[Result], time_limit: float = TIME_LIMIT) -> Result:
     """Run `python -m module arguments` and return the JSON it prints as its last line, which must be a `kind`.
 
     Raises:
@@ -70,10 +70,10 @@ def answer_of(module: str, *arguments: str, kind: type[Result]) -> Result:
     command = [sys.executable, "-m", module, *arguments]
     try:
         done = subprocess.run(
-            command, env=environment(), cwd=ROOT, capture_output=True, text=True, timeout=TIME_LIMIT, check=False
+            command, env=environment(), cwd=ROOT, capture_output=True, text=True, timeout=time_limit, check=False
         )
     except subprocess.TimeoutExpired as late:
-        raise ChildFailedError(f"took longer than {TIME_LIMIT:.0f} s") from late
+        raise ChildFailedError(f"took longer than {time_limit:.0f} s") from late
     if done.returncode != 0:
         raise ChildFailedError(last_line(done.stderr))
     answer = json.loads(done.stdout.splitlines()[-1])
@@ -88,8 +88,9 @@ class Standing:
     It says the numbers of each turn as a JSON list on one line.
     """
 
-    def __init__(self, module: str, *arguments: str) -> None:
+    def __init__(self, module: str, *arguments: str, time_limit: float = TIME_LIMIT) -> None:
         self._command = [sys.executable, "-m", module, *arguments]
+        self._time_limit = time_limit
 
     def __enter__(self) -> Self:
         with ExitStack() as opened:
@@ -105,7 +106,7 @@ class Standing:
                     text=True,
                 )
             )
-            opened.enter_context(limited(self._process))
+            opened.enter_context(limited(self._process, self._time_limit))
             self._opened = opened.pop_all()
         return self
 

@@ -48,7 +48,11 @@ class Loopback:
         return {name: int(count) for name, count in self._get("stats").items()}
 
     def ledger(self) -> dict[str, Any]:
-        """Return the users whose password was changed, under `applied`, and each user's fault, under `faults`."""
+        """Return what was really done.
+
+        Under `applied` the users whose password was changed, under `messages` how many each user was sent, under
+        `faults` each user's fault.
+        """
         return self._get("ledger")
 
     def _get(self, page: str) -> dict[str, Any]:

@@ -7,11 +7,12 @@ Three behaviours:
 
 - steady (the default): every ConfirmForgotPassword succeeds, every ListUsers gives a full page;
 - `--rate`: the same behind a token bucket; what exceeds it is answered with TooManyRequestsException;
-- `--ledger`: every user has one code, and confirming consumes it. A share of the users meets a fault on the first
-  attempt, some before and some after the password is changed. The ledger knows what was really applied.
+- `--ledger`: every user has one code, and confirming consumes it; asking for a code sends a message, each time. A share
+  of the users meets a fault on the first attempt, some before and some after the password is changed or the message is
+  sent. The ledger knows what was really applied.
 
-`GET /stats` gives the numbers of requests and throttled answers, `GET /ledger` the users whose password was changed
-and the fault each user met.
+`GET /stats` gives the numbers of requests and throttled answers, `GET /ledger` the users whose password was changed,
+how many messages each user was sent and the fault each user met.
 """
 
 import argparse
@@ -101,6 +102,11 @@ def user_page() -> bytes:
 
 
 CONFIRMED = Answer(http_response(b"{}"))
+CODE_SENT = Answer(
+    http_response(
+        b'{"CodeDeliveryDetails": {"Destination": "u***@e***", "DeliveryMedium": "EMAIL", "AttributeName": "email"}}'
+    )
+)
 PAGE = Answer(http_response(user_page()))
 UNKNOWN_OPERATION = Answer(error_response("UnknownOperationException", "No such operation here"))
 THROTTLED = Answer(error_response("TooManyRequestsException", "Rate exceeded"))
@@ -122,6 +128,7 @@ FAULTS = {
     "throttled": THROTTLED,
 }
 APPLYING_FAULTS = frozenset({"cut after applying", "truncated 200", "500 after applying"})
+SENDING = frozenset({b"ForgotPassword", b"AdminResetUserPassword"})
 
 
 class Steady:
@@ -166,11 +173,12 @@ class Bucket:
 
 
 class Ledger:
-    """Change each user's password at most once, with a seeded share of faults on the first attempt."""
+    """Change each user's password at most once, send messages; with a seeded share of faults on the first attempt."""
 
     def __init__(self, share: float, seed: int) -> None:
         self.counts: Counter[str] = Counter()
         self.applied: set[str] = set()
+        self.messages: Counter[str] = Counter()
         self.faults: dict[str, str | None] = {}
         self._share = share
         self._seed = seed
@@ -178,16 +186,20 @@ class Ledger:
     def answer(self, operation: bytes, body: bytes) -> Answer:
         """Apply the reset or not, answer truly or not, as the user's fault says."""
         self.counts["requests"] += 1
-        if operation != b"ConfirmForgotPassword":
+        if operation == b"ConfirmForgotPassword":
+            apply = self._apply
+        elif operation in SENDING:
+            apply = self._send
+        else:
             return UNKNOWN_OPERATION
         user: str = json.loads(body)["Username"]
         if user in self.faults:
-            return self._apply(user)
+            return apply(user)
         fault = self.faults[user] = self._fault_of(user)
         if fault is None:
-            return self._apply(user)
+            return apply(user)
         if fault in APPLYING_FAULTS:
-            self._apply(user)
+            apply(user)
         if fault == "throttled":
             self.counts["throttled"] += 1
         return FAULTS[fault]
@@ -203,6 +215,11 @@ class Ledger:
             return EXPIRED
         self.applied.add(user)
         return CONFIRMED
+
+    def _send(self, user: str) -> Answer:
+        """Send the user another code."""
+        self.messages[user] += 1
+        return CODE_SENT
 
 
 class Connection(asyncio.Protocol):
@@ -252,7 +269,8 @@ class Connection(asyncio.Protocol):
         if head.startswith(b"GET /stats "):
             return Answer(http_response(json.dumps(dict(self._behaviour.counts)).encode()))
         if head.startswith(b"GET /ledger ") and isinstance(self._behaviour, Ledger):
-            known = {"applied": sorted(self._behaviour.applied), "faults": self._behaviour.faults}
+            ledger = self._behaviour
+            known = {"applied": sorted(ledger.applied), "messages": ledger.messages, "faults": ledger.faults}
             return Answer(http_response(json.dumps(known).encode()))
         return Answer(http_response(b"{}", status="404 Not Found"))
 
