@@ -6,16 +6,18 @@ PYTHON ?= $(shell for candidate in python3.13 python3.12 python3.11 python3.14 p
 
 DEV := .venv
 DEMO := .venv-demo
+DEMO_WEB := .venv-demo-web
 BENCH := .venv-bench
 OLDEST := .venv-oldest
 PIP_FLAGS := --disable-pip-version-check --quiet
 
-.PHONY: help demo demo-bulk test test-oldest check fmt generate bench clean
+.PHONY: help demo demo-web demo-bulk test test-oldest check fmt generate bench clean
 .DELETE_ON_ERROR:
 
 help:
 	@echo "make demo      reset a forgotten password against a local user pool"
 	@echo "make demo-bulk reset 300 passwords behind a quota, killed halfway and resumed, with a report"
+	@echo "make demo-web  a web site with sign-up, sign-in and password reset, on a local user pool"
 	@echo "make test      run the tests"
 	@echo "make check     lint, types, and whether the generated code is as generated"
 	@echo "make fmt       format the code and mend what the linter can"
@@ -38,6 +40,9 @@ $(DEV)/.ready: pyproject.toml requirements-dev.txt constraints.txt
 $(DEMO)/.ready: pyproject.toml constraints.txt
 	$(call environment,$(DEMO),-c constraints.txt -e '.[cli]')
 
+$(DEMO_WEB)/.ready: pyproject.toml constraints.txt
+	$(call environment,$(DEMO_WEB),-c constraints.txt -e '.[fastapi]' jinja2 uvicorn)
+
 $(OLDEST)/.ready: pyproject.toml requirements-oldest.txt constraints.txt
 	$(call environment,$(OLDEST),-r requirements-oldest.txt -e .)
 
@@ -46,6 +51,9 @@ $(BENCH)/.ready: pyproject.toml benchmarks/requirements.txt
 
 demo: $(DEMO)/.ready
 	@$(DEMO)/bin/python examples/reset_password.py
+
+demo-web: $(DEMO_WEB)/.ready
+	@cd examples && ../$(DEMO_WEB)/bin/python -m fastapi_app
 
 demo-bulk: $(DEMO)/.ready
 	@$(DEMO)/bin/python examples/bulk_reset.py
@@ -76,4 +84,4 @@ bench: $(BENCH)/.ready
 	@$(BENCH)/bin/python -m benchmarks
 
 clean:
-	rm -rf $(DEV) $(DEMO) $(BENCH) $(OLDEST)
+	rm -rf $(DEV) $(DEMO) $(DEMO_WEB) $(BENCH) $(OLDEST)

@@ -84,6 +84,7 @@ def listen(first: int) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((HOST, port))
+            listener.listen()  # whoever comes before the site is ready waits
         except OSError:
             listener.close()
             continue
@@ -113,7 +114,9 @@ def invitation(url: str) -> str:
 def main() -> None:
     """Read the command line and run the demo."""
     parser = argparse.ArgumentParser(prog="fastapi_app", description="The example site with a local user pool.")
-    parser.add_argument("--port", type=int, default=PORT, help="the first port to try, 0 for any (default: %(default)s)")
+    parser.add_argument(
+        "--port", type=int, default=PORT, help="the first port to try, 0 for any (default: %(default)s)"
+    )
     try:
         asyncio.run(demo(parser.parse_args().port))
     except KeyboardInterrupt:

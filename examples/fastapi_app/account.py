@@ -16,7 +16,9 @@ from .notes import Note
 router = APIRouter()
 
 _OVER = Note(
-    title="Your session has ended", detail="For your safety it does not last for ever. Please sign in again.", tone="plain"
+    title="Your session has ended",
+    detail="For your safety it does not last for ever. Please sign in again.",
+    tone="plain",
 )
 _PLEASE = Note(title="Please sign in", detail="The page you asked for is only for members.", tone="plain")
 _REFUSALS = (

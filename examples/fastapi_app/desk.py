@@ -125,7 +125,7 @@ class Desk:
         self._request = request
         self._visit_key = request.cookies.get(_VISIT_COOKIE, "")
         self._session_key = request.cookies.get(_SESSION_COOKIE, "")
-        self._visit = self.site.visits.get(self._visit_key)
+        self._visit: Visit | None = self.site.visits.get(self._visit_key)
         self.member: Member | None = self.site.members.get(self._session_key)
         self.was_member: bool = bool(self._session_key)
 
@@ -135,7 +135,9 @@ class Desk:
         typed = self._visit.username if self._visit else ""
         return typed or (self.member.username if self.member else "")
 
-    def page(self, name: str, code: int = status.HTTP_200_OK, *, note: Note | None = None, **values: object) -> Response:
+    def page(
+        self, name: str, code: int = status.HTTP_200_OK, *, note: Note | None = None, **values: object
+    ) -> Response:
         """Hand out a page.
 
         Args:
@@ -152,7 +154,9 @@ class Desk:
             "brand": BRAND, "paths": _PATHS, "note": note or waiting, "member": self.member, "username": self.username,
             "hints": hints_of(self.site.policy), "has_inbox": self.site.mailbox is not None,
         }  # fmt: skip
-        return _TEMPLATES.TemplateResponse(self._request, f"{name}.html", {**context, **values}, status_code=code)
+        answer = _TEMPLATES.TemplateResponse(self._request, f"{name}.html", {**context, **values}, status_code=code)
+        self._visit_of(answer)  # so that the two clicks on this page's button are known to be one visitor's
+        return answer
 
     def send_to(self, path: str, note: Note | None = None, *, username: str | None = None) -> Response:
         """Send the visitor to a page.
@@ -168,14 +172,11 @@ class Desk:
         answer = RedirectResponse(path, status.HTTP_303_SEE_OTHER)
         if note is None and username is None:
             return answer
-        if self._visit is None:  # an unknown key is not taken over: it may be of somebody else's choice
-            self._visit = Visit()
-            self._visit_key = self.site.visits.add(self._visit)
-            self._give_cookie(answer, _VISIT_COOKIE, self._visit_key)
+        visit = self._visit_of(answer)
         if username is not None:
-            self._visit.username = username
+            visit.username = username
         if note is not None:
-            self._visit.notes[path] = note
+            visit.notes[path] = note
         return answer
 
     async def once(
@@ -191,6 +192,8 @@ class Desk:
         Returns:
             What came of it.
         """
+        if self._visit is None:  # nobody knows whose clicks these are
+            return await work()
         submissions = self.site.submissions
         name = submissions.name(self._visit_key, self._request.url.path, *chain.from_iterable(typed.items()))
         return await submissions.once(name, work, seconds)
@@ -207,9 +210,7 @@ class Desk:
         """
         self.site.visits.drop(self._visit_key)
         self.site.members.drop(self._session_key)
-        member = Member(
-            username=username, access_token=tokens.access_token or "", refresh_token=tokens.refresh_token
-        )
+        member = Member(username=username, access_token=tokens.access_token or "", refresh_token=tokens.refresh_token)
         # The session lasts as long as the access token: to go on, one signs in again.
         key = self.site.members.add(member, seconds=tokens.expires_in)
         answer = RedirectResponse(ACCOUNT, status.HTTP_303_SEE_OTHER)
@@ -241,6 +242,15 @@ class Desk:
         for key, member in self.site.members.items():
             if member.username.casefold() == username.casefold():
                 self.site.members.drop(key)
+
+    def _visit_of(self, answer: Response) -> Visit:
+        """Find the visit that an answer belongs to; where there is none, begin one."""
+        visit = self._visit
+        if visit is None:  # an unknown key is not taken over: it may be of somebody else's choice
+            visit = self._visit = Visit()
+            self._visit_key = self.site.visits.add(visit)
+            self._give_cookie(answer, _VISIT_COOKIE, self._visit_key)
+        return visit
 
     def _give_cookie(self, answer: Response, name: str, key: str) -> None:
         answer.set_cookie(name, key, httponly=True, samesite="lax", secure=self._request.url.scheme == "https")

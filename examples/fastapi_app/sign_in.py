@@ -1,6 +1,7 @@
 """Signing in and out."""
 
 import logging
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Form, Response
@@ -35,7 +36,10 @@ _ONE_MORE_STEP = Note(
     tone="error",
 )
 # What an answer of the service means beyond "no", and where it can be mended.
-_MENDED_AT = {UserNotConfirmedException: (CONFIRM, _CONFIRM_FIRST), PasswordResetRequiredException: (RESET, _NEW_PASSWORD_FIRST)}
+_MENDED_AT: Mapping[type[CognitoError], tuple[str, Note]] = {
+    UserNotConfirmedException: (CONFIRM, _CONFIRM_FIRST),
+    PasswordResetRequiredException: (RESET, _NEW_PASSWORD_FIRST),
+}
 
 
 @router.get(HOME)

@@ -1,0 +1,173 @@
+"""The example site while the service is in trouble, scripted: what the visitor is told, and what is not told."""
+
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+
+import httpx
+import pytest
+import pytest_asyncio
+from attrs import define, field
+from scripted_server import Action, Connection, ScriptedServer, answer, cut
+from test_site_server import CODE, NEW, served
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+RESET = "/reset-password"
+SECRET = {"COGNITO_CLIENT_SECRET": "s3cr3t-s3cr3t-s3cr3t-s3cr3t"}
+
+
+def form_of(name: str) -> Mapping[str, str]:
+    """Fill in a form, for a user that no other test has."""
+    return {"username": f"{name}@example.com", "code": CODE, "password": NEW}
+
+
+def refuse(code: str) -> Action:
+    """Refuse as the service does; what it says must not reach a page, or the log."""
+    return answer({"__type": code, "message": "canary about ada@example.com"}, 400)
+
+
+@define
+class Trouble:
+    """The site on a service that does as told.
+
+    Attributes:
+        client: A visitor.
+        plan: What the service does next; then ``otherwise``, again and again.
+        otherwise: See ``plan``.
+    """
+
+    client: httpx.AsyncClient
+    plan: list[Action] = field(factory=list)
+    otherwise: Action = field(factory=answer)
+
+    @asynccontextmanager
+    async def visit(self, *plan: Action, otherwise: Action | None = None) -> AsyncGenerator[httpx.AsyncClient, None]:
+        """Let a new visitor open the page for the reset, and the service do as told."""
+        self.plan[:], self.otherwise = plan, otherwise or answer()
+        async with httpx.AsyncClient(base_url=self.client.base_url, trust_env=False) as visitor:
+            await visitor.get(RESET)
+            yield visitor
+
+
+@asynccontextmanager
+async def troubled(**variables: str) -> AsyncGenerator[Trouble, None]:
+    """Run the site on a service that does as told, but for the password policy, which it refuses to tell."""
+    plan: list[Action] = [refuse("AccessDeniedException")]
+
+    async def act(connection: Connection) -> None:
+        await (plan.pop(0) if plan else made.otherwise)(connection)
+
+    async with ScriptedServer(otherwise=act) as service:
+        told = {
+            "COGNITO_ENDPOINT_URL": service.url,
+            "COGNITO_CLIENT_ID": "abc",
+            "COGNITO_USER_POOL_ID": "eu-west-1_abc",
+            "AWS_ACCESS_KEY_ID": "test",
+            "AWS_SECRET_ACCESS_KEY": "test",
+        }
+        async with served(variables={**told, **variables}) as process:
+            async with httpx.AsyncClient(base_url=process.url, trust_env=False) as client:
+                made = Trouble(client, plan)
+                yield made
+            assert "canary" not in process.printed
+            assert "@example.com" not in process.printed
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def trouble() -> AsyncIterator[Trouble]:
+    """Give the tests of this file one such site."""
+    async with troubled() as made:
+        yield made
+
+
+async def say(client: httpx.AsyncClient, path: str, form: Mapping[str, str]) -> tuple[str, str]:
+    """Send a form; give where it leads to and what stands there."""
+    sent = await client.post(path, data=dict(form))
+    assert sent.status_code == 303
+    page = await client.get(sent.headers["location"])
+    assert "canary" not in page.text
+    return sent.headers["location"], page.text
+
+
+async def test_a_lost_answer_is_told_for_what_it_is(trouble: Trouble) -> None:
+    """Where the password may have been changed, the visitor is asked to try it, also after a second click."""
+    async with trouble.visit(cut(), otherwise=refuse("ExpiredCodeException")) as visitor:
+        for _ in range(2):
+            path, text = await say(visitor, RESET, form_of("lost"))
+            assert path == "/sign-in"
+            assert "Your password may have been changed" in text
+            assert "Try signing in with the new one." in text
+
+
+@pytest.mark.parametrize(
+    ("code", "told"),
+    [
+        ("LimitExceededException", "Too many attempts"),
+        ("TooManyFailedAttemptsException", "Try again in 15 minutes."),
+        ("InvalidPasswordException", "The code was not accepted"),
+        ("PasswordHistoryPolicyViolationException", "The code was not accepted"),
+        ("UserNotFoundException", "The code was not accepted"),
+        ("SomethingNewException", "Something is wrong on our side"),
+    ],
+)
+async def test_refusals_have_their_words(trouble: Trouble, code: str, told: str) -> None:
+    """Each refusal of the service has a text of the site's own; what would tell who exists looks like a wrong code."""
+    async with trouble.visit(otherwise=refuse(code)) as visitor:
+        path, text = await say(visitor, RESET, form_of(code))
+        assert path == RESET
+        assert told in text
+
+
+async def test_a_refusal_may_be_tried_again_at_once(trouble: Trouble) -> None:
+    """Only what worked, or may have, stands for a minute: the same form after a refusal is a new try."""
+    async with trouble.visit(refuse("CodeMismatchException")) as visitor:
+        assert (await say(visitor, RESET, form_of("again")))[0] == RESET
+        assert (await say(visitor, RESET, form_of("again")))[0] == "/sign-in"
+
+
+async def test_a_second_factor_is_named(trouble: Trouble) -> None:
+    """An account that needs more than a password is told so, instead of an error."""
+    async with trouble.visit(answer({"ChallengeName": "SOFTWARE_TOKEN_MFA", "Session": "x" * 20})) as visitor:
+        path, text = await say(visitor, "/sign-in", form_of("factor"))
+        assert path == "/sign-in"
+        assert "Your account asks for one more step" in text
+
+
+async def test_signing_out_works_without_the_service(trouble: Trouble) -> None:
+    """Where the tokens can't be revoked, the visitor leaves all the same."""
+    tokens = answer({"AuthenticationResult": {"AccessToken": "a" * 40, "RefreshToken": "r" * 40, "ExpiresIn": 3600}})
+    async with trouble.visit(tokens, otherwise=refuse("NotAuthorizedException")) as visitor:
+        assert (await visitor.post("/sign-in", data=dict(form_of("out")))).headers["location"] == "/account"
+        path, text = await say(visitor, "/sign-out", {})
+        assert path == "/sign-in"
+        assert "You are signed out" in text
+        assert (await visitor.get("/account")).headers["location"] == "/sign-in"
+
+
+async def test_an_account_that_can_not_be_read_is_an_error_page(trouble: Trouble) -> None:
+    """Where the service fails while the account is shown, the page says when to come back, and the session stays."""
+    tokens = answer({"AuthenticationResult": {"AccessToken": "a" * 40, "ExpiresIn": 3600}})
+    async with trouble.visit(tokens, otherwise=refuse("InternalErrorException")) as visitor:
+        await visitor.post("/sign-in", data=dict(form_of("page")))
+        page = await visitor.get("/account")
+        assert (page.status_code, page.headers["retry-after"]) == (503, "30")
+        trouble.otherwise = answer({"Username": "page", "UserAttributes": []})
+        assert (await visitor.get("/account")).status_code == 200
+
+
+async def test_a_throttled_visitor_is_told_when_to_come_back() -> None:
+    """Where the service has too much to do, the page names the seconds."""
+    async with troubled() as trouble, trouble.visit(otherwise=refuse("TooManyRequestsException")) as visitor:
+        path, text = await say(visitor, RESET, form_of("throttled"))
+        assert path == RESET
+        assert "Nothing was changed." in text
+        assert "Try again in 5 seconds." in text
+
+
+async def test_with_a_client_secret_all_refusals_look_alike() -> None:
+    """Where only the site can ask the service, the site does not pass on what it says about a user."""
+    codes = ("NotAuthorizedException", "UserNotConfirmedException", "PasswordResetRequiredException")
+    async with troubled(**SECRET) as trouble, trouble.visit(*map(refuse, codes)) as visitor:
+        told = [await say(visitor, "/sign-in", form_of("alike")) for _ in codes]
+    assert len(set(told)) == 1
+    assert "That did not work" in told[0][1]
