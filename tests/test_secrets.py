@@ -412,6 +412,29 @@ async def test_a_secret_that_the_service_repeats_is_masked(secret: str, phrase: 
         assert secret not in words(caught.value.message)
 
 
+@pytest.mark.parametrize("secret", ['with "quotes"', "with\ttab", "back\\slash", "pässwörd", "snow☃man"])
+@pytest.mark.parametrize("ensure_ascii", [True, False])
+async def test_a_secret_in_a_request_that_the_service_repeats_is_masked(secret: str, *, ensure_ascii: bool) -> None:
+    """A service, or a proxy, that quotes the request's JSON writes a secret with escapes."""
+    quoted = json.dumps({"Password": secret}, ensure_ascii=ensure_ascii)
+    async with scripted_session(ScriptedTransport(refuse("InvalidParameterException", f"bad: {quoted}"))) as session:
+        with pytest.raises(InvalidParameterException) as caught:
+            await reset(session.client("abc"), password=secret)
+    assert str(caught.value).startswith('bad: {"Password": "***"}')
+
+
+async def test_a_secret_in_a_code_is_masked() -> None:
+    """A code that nobody knows may be anything; one that decides about retries is left alone."""
+    transport = ScriptedTransport(refuse("OddCorrectHorse"), refuse("Throttling"))
+    async with scripted_session(transport, retry=RetryPolicy(max_attempts=1)) as session:
+        with pytest.raises(ServiceError) as caught:
+            await reset(session.client("abc"), password="CorrectHorse")
+        assert caught.value.code == "Odd***"
+        with pytest.raises(ServiceError) as caught:
+            await reset(session.client("abc"), password="Throttling")
+        assert caught.value.code == "Throttling"
+
+
 async def test_masking_leaves_the_rest_of_a_message() -> None:
     """A short secret does not eat the words that happen to hold its letters."""
     message = "Invalid code provided, please request a code again: 'a'"

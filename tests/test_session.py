@@ -25,6 +25,7 @@ from cognito_async import (
     InvalidResponseError,
     NotAuthorizedException,
     ParameterValidationError,
+    Quotas,
     RequestTimeoutError,
     RetryPolicy,
     ServiceError,
@@ -639,3 +640,68 @@ async def test_an_error_of_the_transport_is_completed() -> None:
     assert caught.value.operation == "ConfirmForgotPassword"
     assert caught.value.attempts == 3
     assert caught.value.sent is False
+
+
+# --- what happens right before an attempt ----------------------------------------------------------------------------
+
+
+@pytest.mark.virtual_clock
+async def test_before_is_awaited_for_each_attempt_when_its_turn_has_come() -> None:
+    """It comes after the wait for the quota and before the request leaves; a repetition awaits it again."""
+    transport = ScriptedTransport(refuse("TooManyRequestsException"), respond(), respond())
+    quotas = Quotas(user_account_recovery=1.0)
+    seen: list[tuple[float, int]] = []
+
+    async def before() -> None:
+        seen.append((now(), len(transport.attempts)))
+
+    request = ConfirmForgotPasswordRequest(username="ada", confirmation_code="123456", password="correct horse")
+    async with scripted_session(transport, quotas=quotas) as session:
+        client = session.client("abc")
+        await client.send(request, before=before)
+        await client.send(request, before=before)
+    assert [attempts for _, attempts in seen] == [0, 1, 2]
+    assert [at for at, _ in seen] == [attempt.at for attempt in transport.attempts]
+    assert seen[1][0] >= 1.0
+
+
+@pytest.mark.virtual_clock
+async def test_an_error_before_an_attempt_ends_the_call_and_gives_its_turn_back() -> None:
+    """Nothing is sent, and the next call goes at once."""
+    transport = ScriptedTransport(respond())
+
+    async def fail() -> None:
+        raise LookupError("no room on the disk")
+
+    request = ConfirmForgotPasswordRequest(username="ada", confirmation_code="123456", password="correct horse")
+    async with scripted_session(transport, quotas=Quotas(user_account_recovery=0.1)) as session:
+        client = session.client("abc")
+        with pytest.raises(LookupError):
+            await client.send(request, before=fail)
+        assert transport.attempts == []
+        await client.send(request)
+    assert transport.attempts[0].at == 0.0
+
+
+async def test_a_request_is_prepared_without_being_sent() -> None:
+    """The bound values are filled in and the rules are checked, as before sending; the request itself stays."""
+    transport = ScriptedTransport()
+    request = ConfirmForgotPasswordRequest(username="ada", confirmation_code="123456", password="correct horse")
+    async with scripted_session(transport) as session:
+        client = session.client("abc", "secret")
+        prepared = client.prepare(request)
+        assert isinstance(prepared, ConfirmForgotPasswordRequest)
+        assert (prepared.client_id, request.client_id) == ("abc", None)
+        assert prepared.secret_hash is not None
+        with pytest.raises(ParameterValidationError, match="password must have at least 6 characters"):
+            client.prepare(ConfirmForgotPasswordRequest(username="ada", confirmation_code="123456", password="short"))
+    assert transport.attempts == []
+
+
+async def test_a_session_tells_the_lane_of_an_operation() -> None:
+    """The rate that it was told for the operation's category, and the client's way to both."""
+    async with scripted_session(ScriptedTransport(), quotas=Quotas(user_account_recovery=12.0)) as session:
+        client = session.client("abc", user_pool_id="eu-west-1_AbC")
+        assert client.session is session
+        assert (client.bound.client_id, client.bound.user_pool_id) == ("abc", "eu-west-1_AbC")
+        assert session.lane(ConfirmForgotPasswordRequest.OPERATION).rate == 12.0

@@ -7,7 +7,7 @@ The service's messages can repeat a value that it refuses ("Value '123 456' at '
 # (values of any type are what this file works on)
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from cognito_async.protocol.operation import Request
@@ -16,22 +16,30 @@ from cognito_async.protocol.shapes import MASK, Structure, members
 _SHORT = 4
 
 
-def redact(text: str, request: Request[Any], others: Iterable[str] = ()) -> str:
+def redact(
+    text: str,
+    request: Request[Any],
+    others: Iterable[str] = (),
+    spellings: Callable[[str], Iterable[str]] = lambda secret: (secret,),
+) -> str:
     """Replace each secret value of a request wherever a text repeats it.
 
     Args:
         text: What the service said.
         request: What was sent.
         others: Further secrets that were sent with it.
+        spellings: Gives the ways in which a text may write a secret.
 
     Returns:
         The text with ``***`` in place of each secret.
     """
-    for secret in sorted({*_secrets(request, inside_secret=False), *others}, key=len, reverse=True):
-        if len(secret) >= _SHORT:
-            text = text.replace(secret, MASK)
+    secrets = {*_secrets(request, inside_secret=False), *others}
+    spelt = {spelling for secret in secrets for spelling in spellings(secret)}
+    for word in sorted(spelt, key=len, reverse=True):
+        if len(word) >= _SHORT:
+            text = text.replace(word, MASK)
         else:  # "a" is a word of its own only between quotes or blanks
-            text = re.sub(rf"(?<!\w){re.escape(secret)}(?!\w)", MASK, text)
+            text = re.sub(rf"(?<!\w){re.escape(word)}(?!\w)", MASK, text)
     return text
 
 

@@ -37,6 +37,7 @@ THROTTLING_CODES = frozenset(
 LIMIT_EXCEEDED_CODE = "LimitExceededException"
 SERVER_FAULT_CODES = frozenset({"InternalErrorException", "InternalServerException"})
 TRANSIENT_CODES = frozenset({"RequestTimeout", "RequestTimeoutException"})
+RETRIED_CODES = THROTTLING_CODES | SERVER_FAULT_CODES | TRANSIENT_CODES
 TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
 TOO_MANY_REQUESTS = 429
 FIRST_ERROR_STATUS = 300

@@ -13,7 +13,7 @@ from typing import Any
 from cognito_async.errors import CognitoError, InvalidResponseError, ServiceError, TransportError
 from cognito_async.protocol.hooks import CONVERTER, Misshapen
 from cognito_async.protocol.operation import Answer, Operation, Request
-from cognito_async.protocol.retry import FIRST_ERROR_STATUS
+from cognito_async.protocol.retry import FIRST_ERROR_STATUS, RETRIED_CODES
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
 MAX_MESSAGE_LENGTH = 2_000
@@ -205,14 +205,22 @@ def _service_error(response: HttpResponse, request: Request[Any], others: Iterab
     code = _error_code(body, response.headers)
     if code is None:
         return fallback
+    if code not in BY_CODE and code not in RETRIED_CODES:  # a code that nobody knows may be anything, too
+        code = redact(code, request, others, _spellings)
     text = body.get("message", body.get("Message"))
-    message = redact(text, request, others)[:MAX_MESSAGE_LENGTH] if isinstance(text, str) and text else code
+    message = redact(text, request, others, _spellings)[:MAX_MESSAGE_LENGTH] if isinstance(text, str) and text else code
     kind = BY_CODE.get(code, ServiceError)
     error = kind(message, code=code, **_answer_facts(response))
     for name, wire_name in kind.EXTRA_MEMBERS.items():
         value = body.get(wire_name)
-        setattr(error, name, redact(value, request, others)[:MAX_MESSAGE_LENGTH] if isinstance(value, str) else None)
+        said = redact(value, request, others, _spellings)[:MAX_MESSAGE_LENGTH] if isinstance(value, str) else None
+        setattr(error, name, said)
     return error
+
+
+def _spellings(secret: str) -> tuple[str, str, str]:
+    """Give the ways in which an answer may write a secret: as it is, and as JSON within JSON."""
+    return secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]
 
 
 def _error_code(body: Mapping[str, Any], headers: Mapping[str, str]) -> str | None:
