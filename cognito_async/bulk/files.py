@@ -7,6 +7,8 @@ import stat
 import threading
 from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
+from functools import partial
+from io import FileIO
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -62,11 +64,14 @@ class FileSource:
         fingerprint = hashlib.pbkdf2_hmac("sha256", digest.digest(), salt, ROUNDS).hex()
         return Extent(fingerprint, max(lines - (self._format == "csv"), 0))
 
+    def _open(self) -> FileIO:
+        return open(self._path, "rb", buffering=0, closefd=self._path != 0)
+
     async def chunks(self, columns: Sequence[str]) -> AsyncGenerator[list[Row]]:
         """Give the rows in chunks; see Source."""
         parser, splitter = FORMATS[self._format](columns, self.name), Splitter()
         with self._told():
-            file = await _in_thread(lambda: open(self._path, "rb", buffering=0, closefd=self._path != 0))  # noqa: SIM115
+            file = await _in_thread(self._open, discard=FileIO.close)
         try:
             block = b"\n"
             while block:
@@ -97,23 +102,38 @@ def _is_pipe(path: Path) -> bool:
     return False
 
 
-async def _in_thread(function: Callable[[], Result]) -> Result:
-    """Call what may block for good: a pipe that nobody writes to must not keep the program from ending."""
+async def _in_thread(function: Callable[[], Result], discard: Callable[[Result], object] = lambda _: None) -> Result:
+    """Call what may block for good: a pipe that nobody writes to must not keep the program from ending.
+
+    Args:
+        function: What blocks.
+        discard: What to do with a result that comes when nobody waits for it any more.
+
+    Returns:
+        The function's result.
+    """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[Result] = loop.create_future()
 
-    def settle(result: Result | None, error: BaseException | None) -> None:
+    def settle(result: Result) -> None:
+        discard(result) if future.done() else future.set_result(result)
+
+    def fail(error: BaseException) -> None:
         if not future.done():
-            future.set_exception(error) if error is not None else future.set_result(result)  # type: ignore[arg-type]
+            future.set_exception(error)
 
     def work() -> None:
-        result, error = None, None
         try:
-            result = function()
-        except OSError as caught:
-            error = caught
+            told: Callable[[], None] = partial(settle, function())
+        except BaseException as error:  # noqa: BLE001 - whatever it is, the one who waits must hear of it
+            told = partial(fail, error)
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(settle, result, error)
+            loop.call_soon_threadsafe(told)
 
-    threading.Thread(target=work, name="cognito_async-input", daemon=True).start()
-    return await future
+    thread = threading.Thread(target=work, name="cognito_async-input", daemon=True)
+    thread.start()
+    try:
+        return await future
+    finally:
+        if not future.cancelled():
+            thread.join()  # it has told its result, and ends
