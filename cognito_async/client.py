@@ -1,9 +1,8 @@
 """The client: all operations as methods, with bound values filled in."""
 
 from collections.abc import Awaitable, Callable, Coroutine
-from typing import TYPE_CHECKING, Any, cast
-
-from attrs import evolve
+from copy import copy
+from typing import TYPE_CHECKING, Any
 
 from cognito_async.operations.methods import OperationMethods
 from cognito_async.protocol.binding import Bound, missing
@@ -76,9 +75,9 @@ class CognitoClient(OperationMethods):
         Raises:
             ParameterValidationError: The request breaks a rule.
         """
-        filled: Request[Answer] = evolve(cast("Any", request), **missing(request, self._bound))
-        validate(filled)
-        return filled
+        copied = self._fill(copy(request))
+        validate(copied)
+        return copied
 
     async def send(self, request: Request[Answer], *, before: Callable[[], Awaitable[object]] | None = None) -> Answer:
         """Fill in the bound values and send a request, as each operation's method does with the one that it makes.
@@ -94,15 +93,21 @@ class CognitoClient(OperationMethods):
             ParameterValidationError: The request breaks a rule; nothing was sent.
             CognitoError: Any other failure, see ``cognito_async.errors``.
         """
-        copy: Request[Answer] = evolve(cast("Any", request))
-        return await self._call(copy, before)
+        return await self._call(copy(request), before)
 
     def _call(
         self, request: Request[Answer], before: Callable[[], Awaitable[object]] | None = None
     ) -> Coroutine[Any, Any, Answer]:
-        # Set in place, although frozen: the request is new and ours, and a copy would cost as much as validating it.
+        return self._session.send(
+            self._fill(request),
+            timeouts=self._timeouts,
+            retry=self._retry,
+            user_pool_id=self._bound.user_pool_id,
+            before=before,
+        )
+
+    def _fill(self, request: Request[Answer]) -> Request[Answer]:
+        """Fill in the bound values: in place, although it is frozen, since the request is new and ours alone."""
         for name, value in missing(request, self._bound).items():
             object.__setattr__(request, name, value)
-        return self._session.send(
-            request, timeouts=self._timeouts, retry=self._retry, user_pool_id=self._bound.user_pool_id, before=before
-        )
+        return request

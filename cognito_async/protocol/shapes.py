@@ -1,7 +1,7 @@
 """The shapes of the service's data: what a member may be, under which name it travels, whether it is secret."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeVar, dataclass_transform
 
 from attrs import NOTHING, Attribute, field, frozen
 
@@ -182,6 +182,13 @@ class Structure(Record):
     """Base of the generated classes."""
 
     __slots__ = ()
+
+    def __copy__(self) -> Self:
+        """Copy the members as they are: attrs' own way takes half as long again."""
+        copied = object.__new__(type(self))
+        for name, _ in members(type(self)):
+            object.__setattr__(copied, name, getattr(self, name))
+        return copied
 
 
 AnyStructure = TypeVar("AnyStructure", bound=Structure)
