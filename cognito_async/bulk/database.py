@@ -2,7 +2,7 @@
 
 import os
 import sqlite3
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -13,7 +13,7 @@ from cognito_async.bulk.lock import FileLock, is_locked
 APPLICATION_ID: Final = 0x436F674A  # "CogJ": tells a journal from any other SQLite file
 VERSION: Final = 1
 OWNER_ONLY: Final = 0o600
-CACHE_KIB: Final = 8192
+CACHE_KIB: Final = 2048
 SETTINGS: Final = (
     "journal_mode = WAL",
     "synchronous = FULL",  # what was written survives the machine, not only the process
@@ -36,7 +36,6 @@ CREATE TABLE rows (
     unclear INTEGER NOT NULL DEFAULT 0,
     deferrals INTEGER NOT NULL DEFAULT 0
 );
-CREATE INDEX rows_by_username ON rows (username);
 CREATE TABLE runs (
     id INTEGER PRIMARY KEY,
     started REAL NOT NULL,
@@ -117,6 +116,10 @@ class Database:
     def execute_many(self, statement: str, values: Iterable[Sequence[object]]) -> None:
         """Change something for each of some values, within a transaction."""
         self._connection.executemany(statement, values)
+
+    def function(self, name: str, function: Callable[[str], int]) -> None:
+        """Let statements call a function."""
+        self._connection.create_function(name, 1, function, deterministic=True)
 
     @contextmanager
     def transaction(self) -> Generator[None]:

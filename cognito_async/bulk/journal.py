@@ -13,6 +13,7 @@ from attrs import evolve, frozen
 
 from cognito_async.bulk.database import Database
 from cognito_async.bulk.errors import JobMismatchError
+from cognito_async.bulk.names import Names
 from cognito_async.bulk.rows import DUPLICATE, INTERRUPTED, Outcome, State
 
 PLANNED: Final = "planned"
@@ -31,9 +32,6 @@ REOPEN: Final = (
 ENTRY: Final = "SELECT line, username, state, code, due, unclear, deferrals FROM rows"
 KNOWN: Final = f"{ENTRY} WHERE line BETWEEN ? AND ?"
 PENDING: Final = f"{ENTRY} WHERE line > ? AND (state = ? OR (state = 'deferred' AND due <= ?)) ORDER BY line LIMIT ?"
-SAME_USER: Final = (
-    "SELECT line FROM rows WHERE username = ? AND coalesce(code, '') NOT IN ('DuplicateRow', 'InvalidRow') LIMIT 1"
-)
 
 
 @frozen
@@ -80,6 +78,7 @@ class Journal:
         """
         self.path: Path = path
         self._database = Database(path)
+        self._names: Names | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -246,25 +245,22 @@ class Journal:
         Returns:
             The rows as they were taken in: one whose user has come before is refused.
         """
-        lines: dict[str, int] = {}
-        taken = [self._take(row, lines) for row in rows]
-        planned = State.PLANNED
-        values = [(r.line, r.username, r.state, r.code, r.reason, None if r.state is planned else now) for r in taken]
+        self._names = self._names or Names(self._database)
         with self._database.transaction():
-            self._database.execute_many(INSERT, values)
-        return taken
+            return [self._take(row, self._names, now) for row in rows]
 
-    def _take(self, row: Outcome, lines: dict[str, int]) -> Outcome:
-        """Refuse a row whose user has come before, in this batch or in the journal."""
-        if row.state is not State.PLANNED:
-            return row
-        line = lines.setdefault(row.username, row.line)
-        if line == row.line:
-            found = self._database.rows(SAME_USER, (row.username,))
-            if not found:
-                return row
-            line = found[0][0]
-        return evolve(row, state=State.REFUSED, code=DUPLICATE, reason=f"the user has come before, in line {line}")
+    def _take(self, row: Outcome, names: Names, now: float) -> Outcome:
+        """Take a row in; refuse it if its user has come before."""
+        at: float | None = now
+        if row.state is State.PLANNED:
+            line = names.take(row.username, row.line)
+            if line == row.line:
+                at = None
+            else:
+                why = f"the user has come before, in line {line}"
+                row = evolve(row, state=State.REFUSED, code=DUPLICATE, reason=why)
+        self._database.execute(INSERT, (row.line, row.username, row.state, row.code, row.reason, at))
+        return row
 
     def write(self, sent: Sequence[int], outcomes: Sequence[Outcome], now: float) -> None:
         """Note which rows are about to be sent, and what became of others, in one transaction.
