@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Self
 from uuid import uuid4
@@ -240,10 +240,13 @@ async def test_the_other_programs_of_the_page_run(monkeypatch: pytest.MonkeyPatc
 
     names: dict[str, Any] = {
         **{name: getattr(package, name) for name in dir(package)},
+        "Any": Any,
+        "AsyncGenerator": AsyncGenerator,
         "CognitoClient": CognitoClient,
         "Depends": Depends,
         "FakeClient": FakeClient,
         "TestClient": TestClient,
+        "asynccontextmanager": contextlib.asynccontextmanager,
         "evolve": evolve,
         "my_lifespan": my_lifespan,
     }

@@ -1,6 +1,10 @@
 """Guards: forms from other sites, rates of tries, and the password policy."""
 
+import asyncio
+import contextlib
+import re
 from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 from fastapi import Depends, FastAPI
@@ -8,9 +12,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 from test_fastapi_lifespan import SETTINGS, visiting
 
+from cognito_async import CognitoClient
 from cognito_async.errors import ParameterValidationError
-from cognito_async.fastapi import Cognito, MemoryRateLimit, PasswordPolicy, install_problems, limited, same_origin
+from cognito_async.fastapi import (
+    Cognito,
+    MemoryRateLimit,
+    PasswordPolicy,
+    RateLimitedError,
+    admit_user,
+    at_least,
+    install_problems,
+    limited,
+    same_origin,
+)
 from cognito_async.fastapi.origin import is_same_origin
+from cognito_async.operations import (
+    DescribeUserPoolResponse,
+    PasswordPolicyType,
+    UserPoolPolicyType,
+    UserPoolType,
+)
 
 HOST = {"host": "site.example"}
 
@@ -61,10 +82,13 @@ async def test_the_guards_are_dependencies() -> None:
         assert (await visitor.post("/", headers={**elsewhere, "Content-Type": "text/plain"})).status_code == 403
         assert (await visitor.get("/", headers=elsewhere)).status_code == 200
         assert (await visitor.post("/", headers=elsewhere, json={})).status_code == 200  # after CORS allowed it
-        refused = await visitor.get("/")
+        assert (await visitor.post("/")).status_code == 200
+        refused = await visitor.post("/")
         assert (refused.status_code, refused.headers["retry-after"]) == (429, "30")
+        for method in ("GET", "HEAD", "OPTIONS"):  # what only reads is not counted
+            assert (await visitor.request(method, "/")).status_code in {200, 405}
     async with visiting(app, client=("192.0.2.2", 1)) as other:
-        assert (await other.get("/")).status_code == 200
+        assert (await other.post("/")).status_code == 200
 
 
 # --- rates ------------------------------------------------------------------------------------------------------------
@@ -118,6 +142,40 @@ def test_a_rate_of_nothing_is_refused(tries: int, seconds: float, keys: int) -> 
         MemoryRateLimit(tries, seconds, keys=keys)
 
 
+async def test_users_are_counted_without_their_names() -> None:
+    """What counts gets a hash, the same in upper and lower case; one try too many says when to come back."""
+    keys: list[str] = []
+
+    class Counts:
+        """Allows one try."""
+
+        async def wait(self, key: str) -> float:
+            """Count."""
+            keys.append(key)
+            return 0.0 if len(keys) == 1 else 7.0
+
+    await admit_user(Counts(), "Ada")
+    with pytest.raises(RateLimitedError) as caught:
+        await admit_user(Counts(), "aDA")
+    assert caught.value.retry_after_ms == 7000
+    assert keys[0] == keys[1]
+    assert "ada" not in keys[0].casefold()
+
+
+@pytest.mark.virtual_clock
+async def test_an_answer_takes_its_time() -> None:
+    """Success and failure take the same time, what takes longer by itself is not held up, and leaving is not."""
+    clock = asyncio.get_running_loop().time
+    for pause, error in ((0.0, None), (0.2, None), (0.2, ZeroDivisionError()), (0.7, None)):
+        start = clock()
+        with pytest.raises(ZeroDivisionError) if error else contextlib.nullcontext():
+            async with at_least(0.5):
+                await asyncio.sleep(pause)
+                if error:
+                    raise error
+        assert clock() - start == pytest.approx(max(pause, 0.5))
+
+
 # --- passwords --------------------------------------------------------------------------------------------------------
 
 
@@ -156,3 +214,51 @@ def test_a_policy_may_ask_for_length_alone() -> None:
     assert lenient.broken_rules("correct") == ("must have at least 12 characters",)
     with pytest.raises(ParameterValidationError):
         PasswordPolicy(minimum_length=5)
+
+
+def test_a_policy_is_taken_from_the_service() -> None:
+    """What the service tells is what is checked; what it leaves out is not required."""
+    told = PasswordPolicyType(minimum_length=12, require_numbers=True, require_symbols=False)
+    expected = PasswordPolicy(
+        minimum_length=12, require_lowercase=False, require_uppercase=False, require_symbols=False
+    )
+    assert PasswordPolicy.of(told) == expected
+    assert PasswordPolicy.of(PasswordPolicyType()).broken_rules("aaaaaaaa") == ()
+
+
+@pytest.mark.parametrize(
+    ("pool", "length"),
+    [
+        (None, 8),
+        (UserPoolType(), 8),
+        (UserPoolType(policies=UserPoolPolicyType()), 8),
+        (UserPoolType(policies=UserPoolPolicyType(password_policy=PasswordPolicyType(minimum_length=14))), 14),
+    ],
+)
+async def test_the_pool_is_asked_for_its_policy(pool: UserPoolType | None, length: int) -> None:
+    """The pool's own policy is taken, that of a new pool where it tells none."""
+
+    async def describe_user_pool() -> DescribeUserPoolResponse:
+        return DescribeUserPoolResponse(user_pool=pool)
+
+    client = cast("CognitoClient", SimpleNamespace(describe_user_pool=describe_user_pool))
+    assert (await PasswordPolicy.from_pool(client)).minimum_length == length
+
+
+POLICIES: st.SearchStrategy[Any] = st.builds(
+    PasswordPolicy,
+    minimum_length=st.integers(6, 20),
+    require_lowercase=st.booleans(),
+    require_uppercase=st.booleans(),
+    require_numbers=st.booleans(),
+    require_symbols=st.booleans(),
+)
+
+
+@given(policy=POLICIES, password=st.text(max_size=24) | st.text("aZ5- \t\n", max_size=24))
+def test_the_patterns_say_what_the_check_says(policy: PasswordPolicy, password: str) -> None:
+    """Each rule's pattern finds something in just the passwords that keep the rule; the blank is the service's."""
+    left = [f"must have {rule.text}" for rule in policy.rules if not re.search(rule.pattern, password)]
+    assert left == list(policy.broken_rules(password))
+    assert (left[-1:] == ["must have no blank at the beginning or end"]) is (password != password.strip(" \t\n\v\f\r"))
+    assert (len(password) < policy.minimum_length) is (f"must have at least {policy.minimum_length} characters" in left)

@@ -14,6 +14,7 @@ from cognito_async.fastapi import (
     CognitoDep,
     CognitoSessionDep,
     CognitoSettings,
+    CognitoSettingsDep,
     PoolNotOpenError,
     ResetRequestsDep,
     SettingsError,
@@ -136,6 +137,30 @@ async def test_a_lifespan_of_your_own_is_joined() -> None:
         assert sorted(state or {}) == ["cognito_async.default", "mine"]
         assert order == ["in"]
     assert order == ["in", "out"]
+
+
+async def test_a_lifespan_around_the_pool_s_has_its_client() -> None:
+    """What is read from the pool when the application starts goes through the pool's own session."""
+    cognito = Cognito(settings=SETTINGS)
+    seen: list[CognitoClient] = []
+
+    @asynccontextmanager
+    async def mine(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        async with cognito.lifespan(app) as state:
+            seen.append(cognito.client_of(state))
+            yield {**state, "mine": "here"}
+
+    app = FastAPI(lifespan=mine)
+
+    @app.get("/")
+    async def look(client: CognitoDep, settings: CognitoSettingsDep) -> str:
+        assert settings is SETTINGS
+        return str(client is seen[0])
+
+    async with visiting(app) as visitor:
+        assert (await visitor.get("/")).json() == "True"
+    with pytest.raises(PoolNotOpenError, match="no lifespan has opened the Cognito pool 'staff'"):
+        Cognito("staff").client_of({})
 
 
 async def test_dependencies_can_be_overridden() -> None:

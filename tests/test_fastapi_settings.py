@@ -41,6 +41,27 @@ def test_another_pool_has_other_variables(environment: pytest.MonkeyPatch) -> No
     assert (settings.client_id, settings.user_pool_id, settings.region) == ("xyz", "eu-west-2_AbC", None)
 
 
+def test_a_program_can_read_them_too(environment: pytest.MonkeyPatch) -> None:
+    """What the application does when it starts, anybody can do, and a subclass keeps a prefix of its own."""
+
+    class Staff(CognitoSettings):
+        """Settings with a prefix of their own."""
+
+        model_config = SettingsConfigDict(env_prefix="STAFF_")
+
+    assert CognitoSettings.from_environment().client_id == "abc"
+    environment.setenv("COGNITO_STAFF_CLIENT_ID", "xyz")
+    environment.setenv("COGNITO_STAFF_REGION", "eu-west-2")
+    assert CognitoSettings.from_environment("staff").client_id == "xyz"
+    with pytest.raises(SettingsError, match="STAFF_CLIENT_ID: Field required"):
+        Staff.from_environment()
+    environment.setenv("STAFF_CLIENT_ID", "uvw")
+    environment.setenv("STAFF_REGION", "eu-west-1")
+    told = Staff.from_environment("other")
+    assert isinstance(told, Staff)
+    assert told.client_id == "uvw"
+
+
 def test_settings_can_be_given() -> None:
     """Settings that are there already are taken as they are."""
     given = CognitoSettings(client_id="given", user_pool_id="eu-west-1_AbC")

@@ -1,40 +1,19 @@
 """Accounts on the example site, in a real browser: new ones, sign-in, sessions that end, sign-out."""
 
-from collections.abc import AsyncIterator
-
 import pytest
 import pytest_asyncio
-from browser import async_browser
 from playwright.async_api import Page
-from test_site_server import (
-    ADA,
-    NEW,
-    PASSWORD,
-    SIGN_UP_CODE,
-    WRONG,
-    PoolStage,
-    heading,
-    note,
-    served,
-    settings_for,
-    sign_in,
-)
+from site_stage import ADA, NEW, PASSWORD, SIGN_UP_CODE, WRONG, PoolStage, heading, note, sign_in
 
-from cognito_async.testing import LocalPool
-
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytest_plugins = ("site_stage",)
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stage() -> AsyncIterator[PoolStage]:
-    """Give the tests of this file a site and its pool."""
-    users = {ADA: PASSWORD, "alan@example.com": PASSWORD, "grace@example.com": PASSWORD}
-    async with (
-        LocalPool(users=users) as pool,
-        served(variables=settings_for(pool)) as process,
-        async_browser() as browser,
-    ):
-        yield PoolStage(process, browser, pool)
+@pytest_asyncio.fixture(scope="module", loop_scope="session", autouse=True)
+async def _users(stage: PoolStage) -> None:
+    """Add the users whom these tests leave with another password."""
+    for name in ("alan", "grace"):
+        await stage.pool.create_user(f"{name}@example.com", PASSWORD)
 
 
 async def sign_up(page: Page, email: str, password: str) -> None:
@@ -95,7 +74,7 @@ async def test_what_can_not_be_an_account_is_refused(stage: PoolStage) -> None:
         assert await note(page) == (
             "Please check what you typed Enter an e-mail address, such as name@example.com. "
             "The password must have at least 8 characters, an upper-case letter (A to Z), "
-            "a digit and a symbol, such as ! or -."
+            "a digit and a symbol (such as ! or -)."
         )
         for label in ("E-mail address", "Password"):
             field = page.get_by_label(label, exact=True)

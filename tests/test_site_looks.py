@@ -6,23 +6,24 @@ from typing import Any
 import pytest
 import pytest_asyncio
 from axe_playwright_python.base import AXE_SCRIPT  # type: ignore[import-untyped]
-from playwright.async_api import Page
+from playwright.async_api import Browser, Page
 from processes import ROOT
-from test_site_server import ADA, CODE, DEMO, NEW, PASSWORD, WRONG, Stage, heading, sign_in, staged
+from site_stage import ADA, CODE, DEMO, NEW, PASSWORD, WRONG, Stage, heading, served, sign_in
 
-pytestmark = pytest.mark.asyncio(loop_scope="module")
+pytest_plugins = ("site_stage",)
+pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PICTURES = ROOT / ".artefacts" / "screenshots"
 PHONE, DESKTOP = 390, 1280
 Way = Callable[[Page], Awaitable[object]]
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def stage() -> AsyncIterator[Stage]:
-    """Give the tests of this file the demo, and a browser."""
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def stage(chromium: Browser) -> AsyncIterator[Stage]:
+    """Give the tests of this file the demo, which also has an inbox."""
     PICTURES.mkdir(parents=True, exist_ok=True)
-    async with staged(DEMO) as made:
-        yield made
+    async with served(DEMO) as process:
+        yield Stage(process, chromium)
 
 
 def directly(path: str) -> Way:
@@ -119,7 +120,7 @@ async def violations(page: Page, rules: Mapping[str, Any]) -> list[str]:
 async def test_a_page_looks_right(stage: Stage, name: str) -> None:
     """No page breaks a rule of accessibility, light or dark, or is wider than a phone; its pictures are kept."""
     way, title = PAGES[name]
-    async with stage.visit(width=DESKTOP, color_scheme="light", reduced_motion="reduce") as page:
+    async with stage.visit(width=DESKTOP) as page:
         await way(page)
         assert await heading(page) == title
         for width, theme in ((DESKTOP, "light"), (PHONE, "light"), (PHONE, "dark"), (DESKTOP, "dark")):
@@ -148,7 +149,7 @@ async def test_a_dark_page_is_dark(stage: Stage) -> None:
     """The two themes differ in the ground that all stands on."""
     grounds: list[str] = []
     for theme in ("light", "dark"):
-        async with stage.visit(color_scheme=theme, reduced_motion="reduce") as page:
+        async with stage.visit(theme=theme) as page:
             await page.goto("/sign-in")
             grounds.append(await page.evaluate("getComputedStyle(document.body).backgroundColor"))
             slow = await page.evaluate("getComputedStyle(document.querySelector('button')).transitionDuration")

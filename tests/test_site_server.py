@@ -1,195 +1,38 @@
-"""The example site as a server: how it starts and ends, what it sends along with each page, what it refuses.
+"""The example site as a server: what it sends along with each page, and what it refuses."""
 
-Also the stage for the other tests of the site: the site in a process of its own, and a browser that visits it.
-"""
-
-import os
 import re
-import signal
-import subprocess
 import sys
-import tempfile
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
-from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
+from collections.abc import AsyncGenerator, AsyncIterator
 
 import httpx
 import pytest
 import pytest_asyncio
-from attrs import define, frozen
-from browser import async_browser
-from playwright.async_api import Browser, BrowserContext, Page, ViewportSize
-from processes import ROOT, until
+from site_stage import ADA, CODE, NEW, PASSWORD, WRONG, Process, inside
 
-from cognito_async.testing import LocalPool
-
+pytest_plugins = ("site_stage",)
 pytestmark = [
-    pytest.mark.asyncio(loop_scope="module"),
+    pytest.mark.asyncio(loop_scope="session"),
     pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX"),
 ]
 
-SITE = ("-m", "uvicorn", "fastapi_app.application:app", "--port", "0", "--no-access-log")
-DEMO = ("-m", "fastapi_app", "--port", "0")
-URL = re.compile(r"http://127\.0\.0\.1:\d+")
-ADA, PASSWORD = "ada@example.com", "Analytical-1843"
-CODE, SIGN_UP_CODE, WRONG = "654321", "123456", "000000"
-NEW = "Differential-1822"
 
-
-# --- the stage --------------------------------------------------------------------------------------------------------
-
-
-@define
-class Process:
-    """A server in a process of its own.
-
-    Attributes:
-        url: Its address.
-        output: The file that holds what it prints.
-        popen: The process.
-        last_words: All that it has printed, once it has ended.
-    """
-
-    url: str
-    output: Path
-    popen: "subprocess.Popen[bytes]"
-    last_words: str = ""
-
-    @property
-    def printed(self) -> str:
-        """Give what it has printed so far."""
-        return self.output.read_text()
-
-
-@asynccontextmanager
-async def served(
-    arguments: Sequence[str] = SITE, variables: Mapping[str, str] | None = None
-) -> AsyncGenerator[Process, None]:
-    """Run a server as one does at a keyboard, until the end of the block; it must end well, and print no traceback."""
-    with tempfile.NamedTemporaryFile() as output:
-        popen = subprocess.Popen(  # noqa: ASYNC220 - that of asyncio leaves a thread behind
-            [sys.executable, "-W", "error", *arguments],
-            cwd=ROOT / "examples",
-            env={"PYTHONUNBUFFERED": "1", **os.environ, **(variables or {})},
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=output,
-        )
-        process = Process("", Path(output.name), popen)
-        try:
-            await until(lambda: URL.search(process.printed) or popen.poll() is not None)
-            found = URL.search(process.printed)
-            assert found, process.printed
-            process.url = found[0]
-            yield process
-        finally:
-            popen.send_signal(signal.SIGINT)
-            popen.wait(20)
-            process.last_words = process.printed
-        assert "Traceback" not in process.last_words, process.last_words
-        assert "Warning" not in process.last_words, process.last_words
-
-
-def settings_for(pool: LocalPool) -> Mapping[str, str]:
-    """Say where a pool is, as one does for a real one."""
-    return {
-        "COGNITO_ENDPOINT_URL": pool.endpoint_url,
-        "COGNITO_CLIENT_ID": pool.client_id,
-        "COGNITO_CLIENT_SECRET": pool.client_secret or "",
-        "COGNITO_USER_POOL_ID": pool.user_pool_id,
-        "AWS_ACCESS_KEY_ID": "test",
-        "AWS_SECRET_ACCESS_KEY": "test",
-    }
-
-
-@frozen
-class Stage:
-    """A site and a browser.
-
-    Attributes:
-        process: The site.
-        browser: The browser.
-    """
-
-    process: Process
-    browser: Browser
-
-    @asynccontextmanager
-    async def visit(self, *, width: int = 1280, **options: Any) -> AsyncGenerator[Page, None]:
-        """Open a page for a new visitor, who must meet no error on the console and nothing from elsewhere."""
-        size: ViewportSize = {"width": width, "height": 900}
-        context: BrowserContext = await self.browser.new_context(base_url=self.process.url, viewport=size, **options)
-        wrong: list[str] = []
-        home = urlsplit(self.process.url).netloc
-        context.on("console", lambda said: wrong.append(said.text) if said.type in {"error", "warning"} else None)
-        context.on("weberror", lambda error: wrong.append(str(error.error)))
-        context.on("request", lambda asked: None if urlsplit(asked.url).netloc == home else wrong.append(asked.url))
-        context.set_default_timeout(10_000)
-        try:
-            yield await context.new_page()
-            assert not wrong
-        finally:
-            await context.close()
-
-
-@frozen
-class PoolStage(Stage):
-    """A site, a browser, and the pool behind it.
-
-    Attributes:
-        pool: The pool.
-    """
-
-    pool: LocalPool
-
-
-@asynccontextmanager
-async def staged(
-    arguments: Sequence[str] = SITE, variables: Mapping[str, str] | None = None
-) -> AsyncGenerator[Stage, None]:
-    """Set the stage."""
-    async with served(arguments, variables) as process, async_browser() as opened:
-        yield Stage(process, opened)
-
-
-async def sign_in(page: Page, username: str, password: str) -> None:
-    """Fill in the sign-in page and send it."""
-    await page.goto("/sign-in")
-    await page.get_by_label("E-mail address").fill(username)
-    await page.get_by_label("Password", exact=True).fill(password)
-    await page.get_by_role("button", name="Sign in").click()
-
-
-async def heading(page: Page) -> str:
-    """Read the page's heading once it is there."""
-    return (await page.get_by_role("heading", level=1).inner_text()).strip()
-
-
-async def note(page: Page) -> str:
-    """Read what the page has to say, which must have the focus."""
-    box = page.locator("#note")
-    text = await box.inner_text()
-    assert await box.evaluate("box => box === document.activeElement"), f"not in focus: {text}"
-    return " ".join(text.split())
-
-
-# --- the server -------------------------------------------------------------------------------------------------------
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def site() -> AsyncIterator[Process]:
-    """Give the tests of this file a site with a local pool."""
-    async with LocalPool(users={ADA: PASSWORD}) as pool, served(variables=settings_for(pool)) as process:
-        yield process
-
-
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def visitor(site: Process) -> AsyncIterator[httpx.AsyncClient]:
     """Give a visitor without a browser."""
-    async with httpx.AsyncClient(base_url=site.url, trust_env=False) as client:
+    async with site.visitor() as client:
         yield client
+
+
+def check_headers(answer: httpx.Response) -> None:
+    """Check that an answer is kept from caches, frames and other origins, and has no script of its own."""
+    assert answer.headers["cache-control"] == "no-store"
+    assert answer.headers["referrer-policy"] == "same-origin"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'self'" in policy
+    assert "frame-ancestors 'none'" in policy
+    assert "unsafe" not in policy
+    assert not re.search(r"<script(?! src)|\son\w+=|\sstyle=|<style", answer.text)
 
 
 @pytest.mark.parametrize(
@@ -203,14 +46,23 @@ async def test_pages_protect_themselves(visitor: httpx.AsyncClient, path: str, c
     """Every answer, errors too, has the headers that keep it from caches, frames, other origins and their logs."""
     answer = await visitor.get(path)
     assert answer.status_code == code
-    assert answer.headers["cache-control"] == "no-store"
-    assert answer.headers["referrer-policy"] == "no-referrer"
-    assert answer.headers["x-content-type-options"] == "nosniff"
-    policy = answer.headers["content-security-policy"]
-    assert "default-src 'self'" in policy
-    assert "frame-ancestors 'none'" in policy
-    assert "unsafe" not in policy
-    assert not re.search(r"<script(?! src)|\son\w+=|\sstyle=|<style", answer.text)
+    check_headers(answer)
+
+
+async def test_a_bug_is_a_page_too() -> None:
+    """Where the site itself breaks, the visitor is told so on a page with the same headers, and nothing more."""
+    async with inside(COGNITO_CLIENT_ID="abc", COGNITO_ENDPOINT_URL="http://127.0.0.1:9") as site:
+
+        async def bug() -> None:
+            raise ZeroDivisionError("canary")
+
+        site.app.add_api_route("/bug", bug)
+        async with site.visitor() as visitor:
+            answer = await visitor.get("/bug")
+    assert answer.status_code == 500
+    assert "Something went wrong on our side" in answer.text
+    assert "canary" not in answer.text
+    check_headers(answer)
 
 
 async def test_what_is_no_page_may_be_kept(visitor: httpx.AsyncClient) -> None:
@@ -262,7 +114,7 @@ async def test_the_session_is_a_key_and_no_token(visitor: httpx.AsyncClient) -> 
 
 async def test_behind_https_cookies_are_secure(site: Process) -> None:
     """Where a proxy says that the visitor came by HTTPS, cookies go that way only, as does the browser next time."""
-    async with httpx.AsyncClient(base_url=site.url, trust_env=False) as newcomer:
+    async with site.visitor() as newcomer:
         answer = await newcomer.post("/forgot-password", headers={"X-Forwarded-Proto": "https"})
     assert "; Secure" in answer.headers["set-cookie"]
     assert answer.headers["strict-transport-security"].startswith("max-age=")

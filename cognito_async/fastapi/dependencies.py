@@ -57,18 +57,18 @@ def dependencies_of(pool: str) -> Dependencies:
     """
 
     async def settings(connection: HTTPConnection) -> CognitoSettings:
-        return find_pool(connection, pool).settings
+        return find_pool(connection.scope.get("state", {}), pool).settings
 
     async def session(connection: HTTPConnection) -> AsyncCognitoSession:
-        return find_pool(connection, pool).session
+        return find_pool(connection.scope.get("state", {}), pool).session
 
     async def client(connection: HTTPConnection) -> CognitoClient:
-        return find_pool(connection, pool).client
+        return find_pool(connection.scope.get("state", {}), pool).client
 
     async def reset_requests(
         connection: HTTPConnection, given: Annotated[CognitoClient, Depends(client)]
     ) -> ResetRequests:
-        opened = find_pool(connection, pool)
+        opened = find_pool(connection.scope.get("state", {}), pool)
         # A client that a test puts in the pool's place is used as it is.
         return ResetRequests(opened.reset_queue, opened.patient_client if given is opened.client else given)
 
@@ -129,6 +129,7 @@ async def client_metadata(connection: HTTPConnection) -> Mapping[str, str]:
 _DEFAULT = dependencies_of(DEFAULT_POOL)
 
 CognitoDep = Annotated[CognitoClient, Depends(_DEFAULT.client)]
+CognitoSettingsDep = Annotated[CognitoSettings, Depends(_DEFAULT.settings)]
 CognitoSessionDep = Annotated[AsyncCognitoSession, Depends(_DEFAULT.session)]
 ResetRequestsDep = Annotated[ResetRequests, Depends(_DEFAULT.reset_requests)]
 VisitorDep = Annotated[Address | None, Depends(_DEFAULT.visitor)]

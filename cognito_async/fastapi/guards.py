@@ -5,6 +5,7 @@ from hashlib import sha256
 from typing import Annotated, Any, Final
 
 from fastapi import Depends, Request
+from starlette.requests import HTTPConnection
 
 from cognito_async.fastapi.body import JSON, content_type
 from cognito_async.fastapi.dependencies import dependencies_of
@@ -20,7 +21,12 @@ _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 def same_origin(*allowed: str) -> Callable[[Request], Coroutine[Any, Any, None]]:
     """Make a dependency that refuses what a page of another site sends, unless it is JSON.
 
-    JSON from a page elsewhere needs no check: the browser asks the site first, and what it may do is for CORS to say.
+    What only reads (GET, HEAD, OPTIONS) passes, so that it can guard a whole router or application. JSON from a page
+    elsewhere needs no check: the browser asks the site first, and what it may do is for CORS to say.
+
+    Pages with forms should not send ``Referrer-Policy: no-referrer``: then browsers say ``Origin: null``, which is
+    refused where they do not send ``Sec-Fetch-Site`` besides (old ones, and all of them over plain HTTP). With
+    ``Referrer-Policy: same-origin`` other sites learn as little.
 
     Args:
         *allowed: Further origins that are welcome, such as ``"https://www.example.com"``.
@@ -41,6 +47,8 @@ def same_origin(*allowed: str) -> Callable[[Request], Coroutine[Any, Any, None]]
 def limited(limit: RateLimit, pool: str = DEFAULT_POOL) -> Callable[..., Coroutine[Any, Any, None]]:
     """Make a dependency that counts the requests from each address, where an IPv6 network of /64 counts as one.
 
+    What only reads (GET, HEAD, OPTIONS) is not counted, so that it can guard a whole router or application.
+
     Args:
         limit: What counts.
         pool: The pool whose settings name the trusted proxies.
@@ -49,8 +57,11 @@ def limited(limit: RateLimit, pool: str = DEFAULT_POOL) -> Callable[..., Corouti
         The dependency; it raises RateLimitedError.
     """
 
-    async def check(address: Annotated[Address | None, Depends(dependencies_of(pool).visitor)]) -> None:
-        await admit(limit, household(address))
+    async def check(
+        connection: HTTPConnection, address: Annotated[Address | None, Depends(dependencies_of(pool).visitor)]
+    ) -> None:
+        if connection.scope.get("method") not in _SAFE:  # a WebSocket has none
+            await admit(limit, household(address))
 
     return check
 

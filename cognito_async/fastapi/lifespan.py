@@ -5,7 +5,6 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from typing import Any, TypeAlias
 
 from attrs import frozen
-from starlette.requests import HTTPConnection
 
 from cognito_async.client import CognitoClient
 from cognito_async.fastapi.refusals import PoolNotOpenError, SettingsError
@@ -89,11 +88,11 @@ async def open_pool(
         yield {key_of(name): opened}
 
 
-def find_pool(connection: HTTPConnection, name: str) -> OpenPool:
-    """Find an open pool from within a request.
+def find_pool(state: State, name: str) -> OpenPool:
+    """Find an open pool.
 
     Args:
-        connection: The request, of the application itself or of one that is mounted in it.
+        state: What the lifespan has yielded.
         name: The pool's name in this program.
 
     Returns:
@@ -102,7 +101,7 @@ def find_pool(connection: HTTPConnection, name: str) -> OpenPool:
     Raises:
         PoolNotOpenError: No lifespan has opened it.
     """
-    found = connection.scope.get("state", {}).get(key_of(name))
+    found = state.get(key_of(name))
     if isinstance(found, OpenPool):
         return found
     given = "Cognito()" if name == "default" else f"Cognito({name!r})"
@@ -117,7 +116,8 @@ def join_lifespans(*lifespans: Lifespan) -> Callable[[Any], AbstractAsyncContext
     """Make one lifespan of several: entered in the order given, left in the reverse.
 
     Args:
-        *lifespans: Those of pools, and your own. What they yield is put together.
+        *lifespans: Those of pools, and your own. What they yield is put together. One that needs a pool when it starts
+            is not joined but written around the pool's: see ``Cognito.client_of``.
 
     Returns:
         The lifespan for ``FastAPI(lifespan=...)``; it raises SettingsError if two of them yield the same name.

@@ -10,8 +10,8 @@ def is_same_origin(headers: Mapping[str, str], allowed: Collection[str] = ()) ->
     """Tell whether a request that is not a plain visit may come from where it says it comes from.
 
     ``Sec-Fetch-Site`` decides where there is one, as every browser since 2023 sends it over HTTPS. Others send
-    ``Origin``, which has to name the host that was asked. What sends neither is no browser, so no visitor was tricked
-    into sending it.
+    ``Origin``, which has to name the host that was asked; ``null`` names none, and that is what they send from a page
+    with ``Referrer-Policy: no-referrer``. What sends neither is no browser, so no visitor was tricked into sending it.
 
     Args:
         headers: The request's headers, looked up in lower case.

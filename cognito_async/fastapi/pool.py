@@ -1,10 +1,12 @@
 """A user pool as an application knows it: its name, its settings, its lifespan and its dependencies."""
 
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
+from cognito_async.client import CognitoClient
 from cognito_async.fastapi.dependencies import Dependencies, dependencies_of
-from cognito_async.fastapi.lifespan import SessionFactory, open_pool, session_of
+from cognito_async.fastapi.lifespan import SessionFactory, find_pool, open_pool, session_of
 from cognito_async.fastapi.reset_queue import ResetLimits
 from cognito_async.fastapi.settings import DEFAULT_POOL, SettingsSource
 
@@ -60,3 +62,22 @@ class Cognito:
         """
         del app
         return open_pool(self.name, self._settings, self._session, self._reset_limits)
+
+    def client_of(self, state: Mapping[str, Any]) -> CognitoClient:
+        """Give the pool's client where there is no request: in a lifespan of your own, around the pool's.
+
+            @asynccontextmanager
+            async def lifespan(app):
+                async with cognito.lifespan(app) as state:
+                    yield {**state, "policy": await PasswordPolicy.from_pool(cognito.client_of(state))}
+
+        Args:
+            state: What the pool's lifespan has yielded.
+
+        Returns:
+            The client, bound to the app client and the pool; it works until the lifespan ends.
+
+        Raises:
+            PoolNotOpenError: This pool is not in it.
+        """
+        return find_pool(state, self.name).client

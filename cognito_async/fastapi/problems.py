@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from math import ceil
 from typing import Any, TypeAlias
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 
 from cognito_async.errors import AmbiguousOutcomeError, CognitoError, ParameterValidationError
 from cognito_async.fastapi.refusals import RefusalError
@@ -73,6 +73,7 @@ WRONG_CODE = Problem(
     status=400,
     detail="The code is wrong or has expired, or the password can't be used. Check both, or ask for a new code.",
 )
+WRONG_SIGN_UP_CODE = evolve(WRONG_CODE, detail="The code is wrong or has expired. Check it, or ask for a new one.")
 SIGN_IN_REFUSED = Problem(
     type=f"{_TYPE}sign-in-refused",
     title="The sign-in was not accepted",
@@ -126,9 +127,13 @@ OUTCOME_UNKNOWN = Problem(
     type=f"{_TYPE}outcome-unknown",
     title="It may or may not have worked",
     status=502,
-    detail="We could not tell whether it was done. If you were setting a new password, try to sign in with it; "
-    "if that fails, ask for a new code.",
+    detail="We could not tell whether it was done. See how things are before you try it again.",
     log_level=logging.WARNING,
+)
+RESET_UNKNOWN = evolve(
+    OUTCOME_UNKNOWN,
+    title="Your password may have been changed",
+    detail="Try to sign in with the new one. If that does not work, ask for a new code.",
 )
 BAD_INPUT = Problem(
     type=f"{_TYPE}bad-input",
@@ -176,6 +181,10 @@ PROBLEMS: Problems = {
     **dict.fromkeys(
         ("CodeMismatchException", "ExpiredCodeException", "PasswordNotAcceptedError", *_STATES), WRONG_CODE
     ),
+    **{
+        f"ConfirmSignUp:{name}": WRONG_SIGN_UP_CODE
+        for name in ("CodeMismatchException", "ExpiredCodeException", *_STATES)
+    },
     **{f"{operation}:{state}": SIGN_IN_REFUSED for operation in _SIGN_IN for state in _STATES},
     **dict.fromkeys(
         ("InvalidPasswordException", "PasswordHistoryPolicyViolationException", "WeakPasswordError"), WEAK_PASSWORD
@@ -185,7 +194,7 @@ PROBLEMS: Problems = {
     **dict.fromkeys((*sorted(THROTTLING_CODES), "PaceTimeoutError", "ResetQueueFullError"), BUSY),
     "AmbiguousOutcomeError": OUTCOME_UNKNOWN,
     # The pool's functions run after the password was changed: their failure does not undo it.
-    **{f"ConfirmForgotPassword:{code}": OUTCOME_UNKNOWN for code in _LAMBDA},
+    **{f"ConfirmForgotPassword:{code}": RESET_UNKNOWN for code in ("AmbiguousOutcomeError", *_LAMBDA)},
     "RequestTimeoutError": TIMEOUT,
     **dict.fromkeys(
         (

@@ -42,7 +42,8 @@ _READING = ("MalformedBodyError", "UnsupportedBodyError", "BodyTooLargeError", "
 _REQUEST_PROBLEMS = (*_READING, "RateLimitedError", "ResetQueueFullError")
 _CONFIRM_PROBLEMS = (
     *(*_READING, "RateLimitedError", "WeakPasswordError", "CodeMismatchException", "TooManyFailedAttemptsException"),
-    *("TooManyRequestsException", "ConnectError", "RequestTimeoutError", "AmbiguousOutcomeError", "CognitoError"),
+    *("TooManyRequestsException", "ConnectError", "RequestTimeoutError", "ConfirmForgotPassword:AmbiguousOutcomeError"),
+    "CognitoError",
 )
 
 

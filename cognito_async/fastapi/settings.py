@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated, Any, Self, TypeAlias, cast
+from typing import Annotated, Any, Self, TypeAlias, TypeVar, cast
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -13,6 +13,7 @@ from cognito_async.fastapi.refusals import SettingsError
 
 Network: TypeAlias = IPv4Network | IPv6Network
 DEFAULT_POOL = "default"
+Made = TypeVar("Made", bound="CognitoSettings")
 _REGION_VARIABLES = ("AWS_REGION", "AWS_DEFAULT_REGION")
 _ENDPOINT_VARIABLES = ("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", "AWS_ENDPOINT_URL")
 
@@ -55,6 +56,25 @@ class CognitoSettings(BaseSettings):
             raise ValueError("one of region, user_pool_id and AWS_REGION has to tell where the user pool is")
         return self
 
+    @classmethod
+    def from_environment(cls, name: str = DEFAULT_POOL) -> Self:
+        """Read them from the environment, as an application does when it starts.
+
+        Args:
+            name: The pool's name in this program: ``"staff"`` has ``COGNITO_STAFF_CLIENT_ID`` and so on. A subclass
+                with a prefix of its own keeps it.
+
+        Returns:
+            The settings.
+
+        Raises:
+            SettingsError: One is missing or can't be right; the text names the variables, and never their values.
+        """
+        own = cls.model_config.get("env_prefix", "")
+        prefix = prefix_of(name) if own == prefix_of(DEFAULT_POOL) else own
+        # The checkers do not know of the prefix, nor that all else may come from the environment.
+        return _made(name, prefix, cast("Callable[..., Self]", partial(cast("Any", cls), _env_prefix=prefix)))
+
 
 SettingsSource: TypeAlias = CognitoSettings | Callable[..., CognitoSettings]
 """Settings, or what makes them without arguments when the application starts, such as a subclass."""
@@ -87,11 +107,17 @@ def read_settings(pool: str, source: SettingsSource | None) -> CognitoSettings:
     """
     if isinstance(source, CognitoSettings):
         return source
+    if source is None:
+        return CognitoSettings.from_environment(pool)
+    make: Callable[..., CognitoSettings] = source
     prefix = prefix_of(pool)
     if isinstance(source, type) and issubclass(source, CognitoSettings):
         prefix = source.model_config.get("env_prefix", "")
-    # The checkers do not know of the prefix, nor that all else may come from the environment.
-    make = cast("Callable[..., CognitoSettings]", source or partial(cast("Any", CognitoSettings), _env_prefix=prefix))
+    return _made(pool, prefix, make)
+
+
+def _made(pool: str, prefix: str, make: Callable[..., Made]) -> Made:
+    """Make settings, and tell what is wrong with them by the names of the variables."""
     try:
         return make()
     except ValidationError as error:

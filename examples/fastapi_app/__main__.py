@@ -14,8 +14,7 @@ from typing import Final
 
 import uvicorn
 
-from cognito_async.testing import LocalPool, LocalPoolError, Message
-from cognito_async.testing.mailbox import read_mail
+from cognito_async.testing import LocalPool, LocalPoolError
 
 from .application import make_app
 from .desk import BRAND, INBOX
@@ -38,14 +37,14 @@ async def demo(port: int) -> None:
     """
     print(f"{BRAND} opens its doors (the first time, the emulator of AWS is fetched) …", flush=True)
     async with LocalPool(users=USERS) as pool:
-
-        async def mailbox() -> list[Message]:
-            return await asyncio.to_thread(read_mail, pool.endpoint_url)
-
         # The site finds the local pool where it would find a real one: see README.md.
         os.environ.update(variables(pool))
         config = uvicorn.Config(
-            make_app(mailbox), log_level="warning", access_log=False, timeout_graceful_shutdown=2, server_header=False
+            make_app(pool.messages),
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=2,
+            server_header=False,
         )
         with closing(listen(port)) as listener:
             print(invitation(f"http://{HOST}:{listener.getsockname()[1]}"), flush=True)

@@ -5,35 +5,42 @@
 What it has to know of the pool comes from the environment when it starts: see ``CognitoSettings``.
 """
 
+import logging
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from fastapi import FastAPI, Request, Response, status
+from fastapi import Depends, FastAPI, Request, Response, status
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
-from cognito_async import CognitoError
+from cognito_async import CognitoClient, CognitoError, Timeouts
 from cognito_async.fastapi import (
     Cognito,
-    CognitoSettings,
     MalformedBodyError,
-    join_lifespans,
+    MemoryRateLimit,
+    PasswordPolicy,
+    ResetConfirmation,
+    limited,
     problem_of,
-    session_of,
+    same_origin,
 )
 
 from . import account, inbox, reset, sign_in, sign_up
-from .desk import BRAND, FORGOT, Desk, Mailbox, Site
+from .desk import BRAND, FLOOR, FORGOT, Desk, Mailbox, Site
 from .notes import Note, error_note
-from .policy import read_policy
-from .protection import STATIC, SecurityHeaders, SmallBodies
+from .protection import STATIC, SecurityHeaders, SmallBodies, headers_for
+
+_LOG = logging.getLogger("fastapi_app")
 
 _NOT_FOUND: Final = Note(title="There is no such page", detail="The address may have a typing mistake.", tone="error")
 _REFUSED: Final = Note(title="This can't be done here", detail="Go back and use the buttons of the page.", tone="error")
+_BROKEN: Final = Note(
+    title="Something went wrong on our side", detail="We have taken note of it. Try again in a while.", tone="error"
+)
 
 
 def make_app(mailbox: Mailbox | None = None) -> FastAPI:
@@ -45,19 +52,18 @@ def make_app(mailbox: Mailbox | None = None) -> FastAPI:
     Returns:
         The application. It reads its settings when it starts.
     """
+    cognito = Cognito()
 
     @asynccontextmanager
-    async def open_site(_: FastAPI) -> AsyncGenerator[dict[str, Site]]:
-        settings = CognitoSettings()  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue] - from the environment
-        async with session_of(settings) as session:
-            policy = await read_policy(session.client(user_pool_id=settings.user_pool_id))
-        yield {"site": Site(policy=policy, mailbox=mailbox)}
+    async def open_site(app: FastAPI) -> AsyncGenerator[dict[str, Any]]:
+        async with cognito.lifespan(app) as state:
+            policy = await read_policy(cognito.client_of(state))
+            confirmation = ResetConfirmation(password_policy=policy, floor=FLOOR)
+            yield {**state, "site": Site(policy=policy, confirmation=confirmation, mailbox=mailbox)}
 
-    app = FastAPI(
-        title=BRAND,
-        lifespan=join_lifespans(Cognito().lifespan, open_site),
-        openapi_url=None,  # these are pages for people
-    )
+    # Every form has to come from this site, and not too often from one address, which may be a whole office's.
+    guards = [Depends(same_origin()), Depends(limited(MemoryRateLimit(60, 60.0)))]
+    app = FastAPI(title=BRAND, lifespan=open_site, dependencies=guards, openapi_url=None)  # pages are for people
     app.add_middleware(SmallBodies)
     app.add_middleware(SecurityHeaders)  # added last, so outermost: it also sees the answers of the other
     for router in (sign_in.router, sign_up.router, reset.router, account.router, inbox.router):
@@ -67,7 +73,26 @@ def make_app(mailbox: Mailbox | None = None) -> FastAPI:
     app.add_exception_handler(CognitoError, problem_page)
     app.add_exception_handler(RequestValidationError, problem_page)
     app.add_exception_handler(HTTPException, status_page)
+    app.add_exception_handler(Exception, bug_page)
     return app
+
+
+async def read_policy(client: CognitoClient) -> PasswordPolicy:
+    """Ask the pool for its password policy, which needs AWS credentials.
+
+    Args:
+        client: A client bound to the pool.
+
+    Returns:
+        The policy; that of a new pool where this one can't be asked. Then the pool may refuse what the hints allow, and
+        visitors are told so.
+    """
+    try:
+        return await PasswordPolicy.from_pool(client.with_options(timeouts=Timeouts(total=5.0)))
+    except CognitoError as error:
+        # A site that resets passwords needs no credentials: that there are none is no reason to stop.
+        _LOG.warning("the password policy can't be read, the default is used: %s", error.code or type(error).__name__)
+        return PasswordPolicy()
 
 
 async def change_password() -> Response:
@@ -92,6 +117,14 @@ async def status_page(request: Request, error: Exception) -> Response:
     code = error.status_code if isinstance(error, HTTPException) else status.HTTP_500_INTERNAL_SERVER_ERROR
     note = _NOT_FOUND if code == status.HTTP_404_NOT_FOUND else _REFUSED
     return Desk(request).page("refused", code, note=note)
+
+
+async def bug_page(request: Request, error: Exception) -> Response:
+    """Show that the site has a bug; the server logs it."""
+    del error
+    answer = Desk(request).page("refused", status.HTTP_500_INTERNAL_SERVER_ERROR, note=_BROKEN)
+    answer.headers.update(headers_for(request.scope))  # Starlette answers bugs outside of all middleware
+    return answer
 
 
 app = make_app()

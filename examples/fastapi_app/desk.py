@@ -5,6 +5,7 @@ as long. So no reload and no back button sends a form twice, and no URL holds a 
 """
 
 from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Final
@@ -15,15 +16,13 @@ from fastapi.responses import RedirectResponse
 from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from cognito_async.fastapi import PasswordPolicy
+from cognito_async.fastapi import MemoryRateLimit, PasswordPolicy, RateLimit, ResetConfirmation
 from cognito_async.operations import AuthenticationResultType
 from cognito_async.testing import Message
 
 from .notes import Note
-from .pacing import CodeTries
-from .policy import hints_of
 from .stores import MemoryStore
-from .submissions import Outcome, Submissions
+from .submissions import Outcome, Submissions, Work, outcome_of
 
 BRAND: Final = "Larkmoor"
 
@@ -37,6 +36,9 @@ FORGOT: Final = "/forgot-password"
 RESET: Final = "/reset-password"
 ACCOUNT: Final = "/account"
 INBOX: Final = "/inbox"
+
+FLOOR: Final = 0.3  # seconds: the least that an answer about a user takes, whether or not there is such a user
+SECOND_CLICK: Final = 3.0  # seconds: two clicks are one mail, and who asks again a little later wants another one
 
 _PATHS: Final = {
     "home": HOME, "sign_in": SIGN_IN, "sign_out": SIGN_OUT, "sign_up": SIGN_UP, "confirm": CONFIRM, "resend": RESEND,
@@ -96,19 +98,21 @@ class Site:
 
     Attributes:
         policy: The pool's password policy.
+        confirmation: Sets new passwords.
         mailbox: Reads the mail of the demo; None outside of it.
         visits: The visits, by the key in the visitor's cookie.
         members: Those who are signed in, likewise.
         submissions: The forms that were sent a moment ago.
-        code_tries: Counts the codes that are tried for each user name.
+        code_tries: Counts the codes that are tried for each user name when an address is confirmed.
     """
 
     policy: PasswordPolicy
+    confirmation: ResetConfirmation
     mailbox: Mailbox | None
     visits: MemoryStore[Visit] = field(factory=lambda: MemoryStore[Visit](most=_MOST, seconds=_VISIT_SECONDS))
     members: MemoryStore[Member] = field(factory=lambda: MemoryStore[Member](most=_MOST, seconds=_SESSION_SECONDS))
     submissions: Submissions = field(factory=Submissions)
-    code_tries: CodeTries = field(factory=CodeTries)
+    code_tries: RateLimit = field(factory=partial(MemoryRateLimit, 5, 900.0))
 
 
 class Desk:
@@ -152,7 +156,7 @@ class Desk:
         waiting = self._visit.notes.pop(self._request.url.path, None) if self._visit else None
         context = {
             "brand": BRAND, "paths": _PATHS, "note": note or waiting, "member": self.member, "username": self.username,
-            "hints": hints_of(self.site.policy), "has_inbox": self.site.mailbox is not None,
+            "hints": self.site.policy.rules, "has_inbox": self.site.mailbox is not None,
         }  # fmt: skip
         answer = _TEMPLATES.TemplateResponse(self._request, f"{name}.html", {**context, **values}, status_code=code)
         self._visit_of(answer)  # so that the two clicks on this page's button are known to be one visitor's
@@ -179,9 +183,7 @@ class Desk:
             visit.notes[path] = note
         return answer
 
-    async def once(
-        self, typed: Mapping[str, str], work: Callable[[], Awaitable[Outcome]], *, seconds: float = 60.0
-    ) -> Outcome:
+    async def once(self, typed: Mapping[str, str], work: Work, *, seconds: float = 60.0) -> Outcome:
         """Do what a form asks for, once for two clicks.
 
         Args:
@@ -193,7 +195,7 @@ class Desk:
             What came of it.
         """
         if self._visit is None:  # nobody knows whose clicks these are
-            return await work()
+            return await outcome_of(work)
         submissions = self.site.submissions
         name = submissions.name(self._visit_key, self._request.url.path, *chain.from_iterable(typed.items()))
         return await submissions.once(name, work, seconds)

@@ -10,7 +10,6 @@ from cognito_async.fastapi import PasswordPolicy
 _LONGEST_USERNAME = 128  # in characters, as the service has it
 _LONGEST_CODE = 2048
 _LONGEST_PASSWORD = 256
-_MUST_HAVE = "must have "
 
 Faults = Mapping[str, Sequence[str]]
 
@@ -104,13 +103,12 @@ def password_faults(text: str, policy: PasswordPolicy) -> Sequence[str]:
         return ("Choose a password.",)
     if len(text) > _LONGEST_PASSWORD:
         return (f"The password must have at most {_LONGEST_PASSWORD} characters.",)
-    broken = policy.broken_rules(text)
-    missing = [rule.removeprefix(_MUST_HAVE) for rule in broken if rule.startswith(_MUST_HAVE)]
-    faults = [rule for rule in broken if not rule.startswith(_MUST_HAVE)]
-    if missing:  # one sentence for all of them, which is sooner read, and sooner heard
-        *most, last = missing
-        faults.insert(0, _MUST_HAVE + (f"{', '.join(most)} and {last}" if most else last))
-    return tuple(f"The password {fault}." for fault in faults)
+    missing = [rule.text for rule in policy.rules if not rule.is_kept(text)]
+    if not missing:
+        return ()
+    *most, last = missing  # one sentence for all of them, which is sooner read, and sooner heard
+    listed = f"{', '.join(most)} and {last}" if most else last
+    return (f"The password must have {listed}.",)
 
 
 def _without_empty(**faults: Sequence[str]) -> Faults:

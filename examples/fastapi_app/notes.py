@@ -1,57 +1,26 @@
 """What visitors are told after a form, made from the library's table of problems."""
 
-import logging
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
 from attrs import evolve, field, frozen
 
 from cognito_async import CognitoError
-from cognito_async.fastapi import PROBLEMS, Problem, problem_of
+from cognito_async.fastapi import PROBLEMS, problem_of, report
 
-_LOG = logging.getLogger("fastapi_app")
-
-WRONG_CODE: Final = PROBLEMS["CodeMismatchException"]
 _MINUTE: Final = 60
-
-Problems = Mapping[str, Problem]
-
-RESET_PROBLEMS: Final[Problems] = {
-    **PROBLEMS,
-    # The site has checked the policy for everybody. What the pool refuses beyond it, it refuses only to users who
-    # exist, so it has to look like a wrong code.
-    **dict.fromkeys(("InvalidPasswordException", "PasswordHistoryPolicyViolationException"), WRONG_CODE),
-    **{
-        name: evolve(
-            problem,
-            title="Your password may have been changed",
-            detail="Try signing in with the new one. If that does not work, ask for a new code.",
-        )
-        for name, problem in PROBLEMS.items()
-        if problem is PROBLEMS["AmbiguousOutcomeError"]
-    },
+_REFUSED: Final = PROBLEMS["InitiateAuth:NotAuthorizedException"]
+_SIGN_IN: Final = evolve(
+    _REFUSED,
+    title="That did not work",
+    detail="The e-mail address or the password is wrong, or the address is not confirmed yet.",
+)
+_PROBLEMS: Final = {name: _SIGN_IN if problem is _REFUSED else problem for name, problem in PROBLEMS.items()}
+# The field that is marked where it may be at fault.
+_FIELDS: Final = {
+    PROBLEMS["CodeMismatchException"].type: "code",
+    PROBLEMS["InvalidPasswordException"].type: "password",
 }
-"""The reset: which user exists is not told, and a lost answer is told for what it is."""
-
-CONFIRM_PROBLEMS: Final[Problems] = {
-    name: evolve(problem, detail="The code is wrong or has expired. Check it, or ask for a new one.")
-    if problem is WRONG_CODE
-    else problem
-    for name, problem in PROBLEMS.items()
-}
-"""The confirmation of an address: no password is at fault there."""
-
-SIGN_IN_PROBLEMS: Final[Problems] = {
-    name: evolve(
-        problem,
-        title="That did not work",
-        detail="The e-mail address or the password is wrong, or the address is not confirmed yet.",
-    )
-    if problem is PROBLEMS["InitiateAuth:NotAuthorizedException"]
-    else problem
-    for name, problem in PROBLEMS.items()
-}
-"""Signing in."""
 
 
 @frozen(kw_only=True)
@@ -83,23 +52,20 @@ def fault_note(faults: Mapping[str, Sequence[str]]) -> Note:
     return Note(title="Please check what you typed", tone="error", faults=faults)
 
 
-def error_note(error: CognitoError, problems: Problems = PROBLEMS) -> Note:
+def error_note(error: CognitoError) -> Note:
     """Make the note for an error, and log what is for the operator.
 
     Args:
         error: What happened.
-        problems: The table of what visitors are told.
 
     Returns:
-        The note; it names the field ``code`` where that may be at fault.
+        The note; it names the field that may be at fault.
     """
-    problem = problem_of(error, problems)
-    if problem.log_level is not None:  # no message of the service: it may hold a user's name
-        name = error.code or type(error).__name__
-        _LOG.log(problem.log_level, "%s (%s, request id %s)", name, error.operation, error.request_id)
+    report(error, _PROBLEMS)
+    problem = problem_of(error, _PROBLEMS)
     told = str(problem.document(error).get("detail", ""))
-    if problem.type == WRONG_CODE.type:
-        return Note(title=problem.title, tone="error", faults={"code": (told,)})
+    if problem.type in _FIELDS:
+        return Note(title=problem.title, tone="error", faults={_FIELDS[problem.type]: (told,)})
     wait = problem.wait(error)
     detail = told if wait is None else f"{told} Try again in {duration(wait)}.".strip()
     return Note(title=problem.title, detail=detail, tone="error")

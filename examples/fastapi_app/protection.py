@@ -1,5 +1,6 @@
 """What protects every page: headers for the browser, and a bound on what is sent."""
 
+from collections.abc import Mapping
 from typing import Final
 
 from fastapi import status
@@ -13,7 +14,7 @@ STATIC: Final = "/static"
 _HEADERS: Final = {
     "Content-Security-Policy": "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; "
     "frame-ancestors 'none'",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with "no-referrer" browsers do not say where a form comes from
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -23,8 +24,25 @@ _HEADERS: Final = {
 _HSTS: Final = "max-age=31536000"
 
 
+def headers_for(scope: Scope) -> Mapping[str, str]:
+    """Give the headers that go with every answer.
+
+    Args:
+        scope: The request.
+
+    Returns:
+        The headers.
+    """
+    return {
+        **_HEADERS,
+        # Pages hold forms, names and what they have to say once; style and script hold nothing of anybody.
+        "Cache-Control": "no-cache" if scope["path"].startswith(STATIC) else "no-store",
+        **({"Strict-Transport-Security": _HSTS} if scope["scheme"] == "https" else {}),
+    }
+
+
 class SecurityHeaders:
-    """Adds the headers to every answer, those of errors among them."""
+    """Adds the headers to every answer, those of errors among them; but for bugs, see ``bug_page``."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -37,12 +55,7 @@ class SecurityHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers.update(_HEADERS)
-                # Pages hold forms, names and what they have to say once; style and script hold nothing of anybody.
-                headers["Cache-Control"] = "no-cache" if scope["path"].startswith(STATIC) else "no-store"
-                if scope["scheme"] == "https":
-                    headers["Strict-Transport-Security"] = _HSTS
+                MutableHeaders(scope=message).update(headers_for(scope))
             await send(message)
 
         await self._app(scope, receive, send_with_headers)

@@ -5,15 +5,11 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Response
 
 from cognito_async import AmbiguousOutcomeError
-from cognito_async.fastapi import ClientMetadataDep, CognitoDep, ResetQueueFullError, ResetRequestsDep, UserContextDep
+from cognito_async.fastapi import ClientMetadataDep, CognitoDep, ResetRequestsDep, UserContextDep
 
-from .desk import FORGOT, RESET, SIGN_IN, DeskDep
+from .desk import FORGOT, RESET, SECOND_CLICK, SIGN_IN, DeskDep
 from .fields import ResetForm, UsernameForm
-from .notes import RESET_PROBLEMS, Note, error_note, fault_note
-from .pacing import FORM_GUARDS, settle
-from .submissions import Outcome
-
-_SECOND_CLICK = 3.0  # seconds
+from .notes import Note, error_note, fault_note
 
 router = APIRouter()
 
@@ -32,7 +28,7 @@ async def forgot_page(desk: DeskDep) -> Response:
     return desk.page("forgot_password")
 
 
-@router.post(FORGOT, dependencies=FORM_GUARDS)
+@router.post(FORGOT)
 async def forgot(
     form: Annotated[UsernameForm, Form()],
     desk: DeskDep,
@@ -45,15 +41,10 @@ async def forgot(
     if faults:
         return desk.send_to(FORGOT, fault_note(faults), username=form.username)
 
-    async def ask() -> Outcome:
-        try:
-            resets.submit(form.username, user_context_data=context, client_metadata=metadata or None)
-        except ResetQueueFullError as error:
-            return error
-        return None
+    async def ask() -> None:
+        resets.submit(form.username, user_context_data=context, client_metadata=metadata or None)
 
-    # Two clicks are one mail; who asks again a little later wants another one.
-    error = await desk.once(form.model_dump(), ask, seconds=_SECOND_CLICK)
+    error = await desk.once(form.model_dump(), ask, seconds=SECOND_CLICK)
     if error is not None:
         return desk.send_to(FORGOT, error_note(error), username=form.username)
     return desk.send_to(RESET, _ASKED, username=form.username)
@@ -65,7 +56,7 @@ async def reset_page(desk: DeskDep) -> Response:
     return desk.page("reset_password")
 
 
-@router.post(RESET, dependencies=FORM_GUARDS)
+@router.post(RESET)
 async def reset(
     form: Annotated[ResetForm, Form()],
     desk: DeskDep,
@@ -77,22 +68,21 @@ async def reset(
     faults = form.new_faults(desk.site.policy)
     if faults:
         return desk.send_to(RESET, fault_note(faults), username=form.username)
-
-    async def change() -> None:
-        await desk.site.code_tries.admit(form.username)
-        await client.confirm_forgot_password(
+    error = await desk.once(
+        form.model_dump(),
+        lambda: desk.site.confirmation.confirm(
+            client,
             username=form.username,
-            confirmation_code=form.code,
+            code=form.code,
             password=form.password,
             user_context_data=context,
             client_metadata=metadata or None,
-        )
-
-    error = await desk.once(form.model_dump(), lambda: settle(change()))
+        ),
+    )
     if error is None:
         desk.end_sessions(form.username)
         return desk.send_to(SIGN_IN, _CHANGED, username=form.username)
-    note = error_note(error, RESET_PROBLEMS)
+    note = error_note(error)
     if isinstance(error, AmbiguousOutcomeError):
         desk.end_sessions(form.username)
         return desk.send_to(SIGN_IN, Note(title=note.title, detail=note.detail, tone="warning"), username=form.username)

@@ -4,20 +4,18 @@ import logging
 from collections.abc import Mapping
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, Form, Response
+from fastapi import APIRouter, Form, Response
 
 from cognito_async import CognitoError, PasswordResetRequiredException, UserNotConfirmedException
-from cognito_async.fastapi import Cognito, CognitoDep, CognitoSettings, UserContextDep
+from cognito_async.fastapi import CognitoDep, CognitoSettingsDep, UserContextDep
 
 from .desk import ACCOUNT, CONFIRM, HOME, RESET, SIGN_IN, SIGN_OUT, DeskDep
 from .fields import SignInForm
-from .notes import SIGN_IN_PROBLEMS, Note, error_note, fault_note
-from .pacing import FORM_GUARDS
+from .notes import Note, error_note, fault_note
 
 _LOG = logging.getLogger("fastapi_app")
 
 router = APIRouter()
-SettingsDep = Annotated[CognitoSettings, Depends(Cognito().dependencies.settings)]
 
 _GOODBYE = Note(title="You are signed out", detail="See you soon.")
 _CONFIRM_FIRST = Note(
@@ -54,12 +52,12 @@ async def sign_in_page(desk: DeskDep) -> Response:
     return desk.send_to(ACCOUNT) if desk.member else desk.page("sign_in")
 
 
-@router.post(SIGN_IN, dependencies=FORM_GUARDS)
+@router.post(SIGN_IN)
 async def sign_in(
     form: Annotated[SignInForm, Form()],
     desk: DeskDep,
     client: CognitoDep,
-    settings: SettingsDep,
+    settings: CognitoSettingsDep,
     context: UserContextDep,
 ) -> Response:
     """Sign in."""
@@ -78,14 +76,14 @@ async def sign_in(
         mended = None if settings.client_secret else _MENDED_AT.get(type(error))
         if mended:
             return desk.send_to(*mended, username=form.username)
-        return desk.send_to(SIGN_IN, error_note(error, SIGN_IN_PROBLEMS), username=form.username)
+        return desk.send_to(SIGN_IN, error_note(error), username=form.username)
     tokens = answer.authentication_result
     if tokens is None or tokens.access_token is None:
         return desk.send_to(SIGN_IN, _ONE_MORE_STEP, username=form.username)
     return desk.let_in(form.username, tokens)
 
 
-@router.post(SIGN_OUT, dependencies=FORM_GUARDS)
+@router.post(SIGN_OUT)
 async def sign_out(desk: DeskDep, client: CognitoDep) -> Response:
     """Sign out here, and have the pool revoke the tokens; other devices stay signed in."""
     if desk.member and desk.member.refresh_token:

@@ -4,14 +4,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Form, Response, status
 
-from cognito_async import AmbiguousOutcomeError, CognitoError, InvalidPasswordException, UsernameExistsException
-from cognito_async.fastapi import ClientMetadataDep, CognitoDep, UserContextDep, problem_of
+from cognito_async import AmbiguousOutcomeError, CognitoError, UsernameExistsException
+from cognito_async.fastapi import ClientMetadataDep, CognitoDep, UserContextDep, admit_user, at_least, problem_of
 from cognito_async.operations import AttributeType
 
-from .desk import CONFIRM, RESEND, SIGN_IN, SIGN_UP, DeskDep
+from .desk import CONFIRM, FLOOR, RESEND, SECOND_CLICK, SIGN_IN, SIGN_UP, DeskDep
 from .fields import CodeForm, SignUpForm, UsernameForm
-from .notes import CONFIRM_PROBLEMS, Note, error_note, fault_note
-from .pacing import FORM_GUARDS, settle
+from .notes import Note, error_note, fault_note
 
 router = APIRouter()
 
@@ -33,7 +32,7 @@ async def sign_up_page(desk: DeskDep) -> Response:
     return desk.page("sign_up")
 
 
-@router.post(SIGN_UP, dependencies=FORM_GUARDS)
+@router.post(SIGN_UP)
 async def sign_up(
     form: Annotated[SignUpForm, Form()],
     desk: DeskDep,
@@ -45,21 +44,18 @@ async def sign_up(
     faults = form.new_faults(desk.site.policy)
     if faults:
         return desk.send_to(SIGN_UP, fault_note(faults), username=form.username)
-    error = await desk.once(
-        form.model_dump(),
-        lambda: settle(
-            client.sign_up(
+
+    async def join() -> None:
+        async with at_least(FLOOR):
+            await client.sign_up(
                 username=form.username,
                 password=form.password,
                 user_attributes=[AttributeType(name="email", value=form.username)],
                 user_context_data=context,
                 client_metadata=metadata or None,
             )
-        ),
-    )
-    if isinstance(error, InvalidPasswordException):
-        note = fault_note({"password": ("This password can't be used. Choose another one.",)})
-        return desk.send_to(SIGN_UP, note, username=form.username)
+
+    error = await desk.once(form.model_dump(), join)
     if error is None or isinstance(error, UsernameExistsException | AmbiguousOutcomeError):
         return desk.send_to(CONFIRM, _WELCOME, username=form.username)
     return desk.send_to(SIGN_UP, error_note(error), username=form.username)
@@ -71,7 +67,7 @@ async def confirm_page(desk: DeskDep) -> Response:
     return desk.page("confirm_sign_up")
 
 
-@router.post(CONFIRM, dependencies=FORM_GUARDS)
+@router.post(CONFIRM)
 async def confirm(
     form: Annotated[CodeForm, Form()],
     desk: DeskDep,
@@ -85,21 +81,22 @@ async def confirm(
         return desk.send_to(CONFIRM, fault_note(faults), username=form.username)
 
     async def check() -> None:
-        await desk.site.code_tries.admit(form.username)
-        await client.confirm_sign_up(
-            username=form.username,
-            confirmation_code=form.code,
-            user_context_data=context,
-            client_metadata=metadata or None,
-        )
+        await admit_user(desk.site.code_tries, form.username)
+        async with at_least(FLOOR):
+            await client.confirm_sign_up(
+                username=form.username,
+                confirmation_code=form.code,
+                user_context_data=context,
+                client_metadata=metadata or None,
+            )
 
-    error = await desk.once(form.model_dump(), lambda: settle(check()))
+    error = await desk.once(form.model_dump(), check)
     if error is None:
         return desk.send_to(SIGN_IN, _CONFIRMED, username=form.username)
-    return desk.send_to(CONFIRM, error_note(error, CONFIRM_PROBLEMS), username=form.username)
+    return desk.send_to(CONFIRM, error_note(error), username=form.username)
 
 
-@router.post(RESEND, dependencies=FORM_GUARDS)
+@router.post(RESEND)
 async def resend(
     form: Annotated[UsernameForm, Form()],
     desk: DeskDep,
@@ -111,11 +108,14 @@ async def resend(
     faults = form.faults()
     if faults:
         return desk.send_to(CONFIRM, fault_note(faults), username=form.username)
-    error = await settle(
-        client.resend_confirmation_code(
-            username=form.username, user_context_data=context, client_metadata=metadata or None
-        )
-    )
+
+    async def send() -> None:
+        async with at_least(FLOOR):
+            await client.resend_confirmation_code(
+                username=form.username, user_context_data=context, client_metadata=metadata or None
+            )
+
+    error = await desk.once(form.model_dump(), send, seconds=SECOND_CLICK)
     note = error_note(error) if error is not None and _is_ours(error) else _SENT_AGAIN
     return desk.send_to(CONFIRM, note, username=form.username)
 

@@ -18,6 +18,9 @@ _SECONDS = 60.0
 Outcome = CognitoError | None
 """What came of a form: the error that it was refused with, or None if it worked."""
 
+Work = Callable[[], Awaitable[object]]
+"""Does what a form asks for, or raises a CognitoError."""
+
 
 class Submissions:
     """What came of the forms that were sent a moment ago."""
@@ -38,7 +41,7 @@ class Submissions:
         """
         return hmac.digest(self._key, _joined(parts), "sha256").hex()
 
-    async def once(self, name: str, work: Callable[[], Awaitable[Outcome]], seconds: float) -> Outcome:
+    async def once(self, name: str, work: Work, seconds: float) -> Outcome:
         """Do what a form asks for, unless that is being done, or was done a moment ago.
 
         What was refused may be tried again at once. What worked is not repeated, nor is what may have worked.
@@ -57,15 +60,31 @@ class Submissions:
             self._running.put(name, task, seconds=seconds)
         return await asyncio.shield(task)  # one visitor who leaves does not take it from the other click
 
-    async def _do(self, name: str, work: Callable[[], Awaitable[Outcome]]) -> Outcome:
+    async def _do(self, name: str, work: Work) -> Outcome:
         done = False
         try:
-            outcome = await work()
+            outcome = await outcome_of(work)
             done = outcome is None or isinstance(outcome, AmbiguousOutcomeError)
             return outcome
         finally:
             if not done:
                 self._running.drop(name)
+
+
+async def outcome_of(work: Work) -> Outcome:
+    """Do what a form asks for.
+
+    Args:
+        work: Does it.
+
+    Returns:
+        The error that it ended in; None if it worked.
+    """
+    try:
+        await work()
+    except CognitoError as error:
+        return error
+    return None
 
 
 def _joined(parts: Iterable[str]) -> bytes:

@@ -5,8 +5,7 @@
 for (const list of document.querySelectorAll("[data-rules-for]")) {
   const input = document.getElementById(list.dataset.rulesFor);
   const said = document.querySelector(`[data-rules-left="${list.dataset.rulesFor}"]`);
-  const rules = [...list.children].map((item) => [item, new RegExp(item.dataset.pattern, "su")]);
-  let before = rules.length;
+  const rules = [...list.children].map((item) => [item, new RegExp(item.dataset.pattern, "u")]);
   const tick = () => {
     let left = 0;
     for (const [item, pattern] of rules) {
@@ -14,13 +13,16 @@ for (const list of document.querySelectorAll("[data-rules-for]")) {
       item.classList.toggle("met", met);
       left += met ? 0 : 1;
     }
+    return left;
+  };
+  let before = tick();
+  input.addEventListener("input", () => {
+    const left = tick();
     if (left !== before) {
       said.textContent = left ? `${left} of ${rules.length} rules left` : "The password keeps all rules";
       before = left;
     }
-  };
-  input.addEventListener("input", tick);
-  tick();
+  });
 }
 
 // A button shows what was typed as a password.
