@@ -60,7 +60,7 @@ demo-bulk: $(DEMO)/.ready
 
 test: $(DEV)/.ready test-oldest
 	@$(DEV)/bin/python -m cognito_async.testing prepare
-	@$(DEV)/bin/python -m pytest
+	@$(DEV)/bin/python -m pytest -n 2 --dist loadfile
 
 # What touches aiohttp, attrs and cattrs, with the oldest releases of them that the package admits.
 test-oldest: $(OLDEST)/.ready
