@@ -101,7 +101,13 @@ async def test_a_thousand_calls_over_ten_connections() -> None:
 async def test_a_crowd_in_front_of_a_stuck_pool_ends_in_time() -> None:
     """Calls that never got a connection end by their limit, and say that nothing was sent; then the pool goes on."""
     limits = Timeouts(total=0.15, attempt=None)
-    async with ScriptedServer(never(), never()) as server:
+
+    async def hold_the_crowd_up(connection: Connection) -> None:
+        assert connection.request is not None
+        crowd = connection.request.json["Username"].startswith("user")
+        await (never() if crowd else answer())(connection)
+
+    async with ScriptedServer(otherwise=hold_the_crowd_up) as server:
         async with AsyncCognitoSession(
             "eu-west-1", endpoint_url=server.url, pool=PoolLimits(connections=2), timeouts=limits
         ) as session:
@@ -110,9 +116,12 @@ async def test_a_crowd_in_front_of_a_stuck_pool_ends_in_time() -> None:
             results = await asyncio.gather(*calls, return_exceptions=True)
             assert all(isinstance(result, RequestTimeoutError) for result in results)
             sent = [result for result in results if getattr(result, "sent", None) is not False]
-            assert len(sent) == len(server.requests) == 2
+            assert len(sent) == len(server.requests)
+            assert 2 <= len(sent) < 10  # on a slow machine, the last may inherit a connection a moment before their end
             assert all(isinstance(result, AmbiguousOutcomeError) for result in sent)
-            await reset(client)
+            await client.with_options(timeouts=Timeouts()).confirm_forgot_password(
+                username="ada", confirmation_code="123456", password="correct horse"
+            )
 
 
 async def test_a_server_that_vanished_ends_by_the_attempt_limit() -> None:
