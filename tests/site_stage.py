@@ -6,6 +6,7 @@ users of its own, and each visitor an address of their own, as the site counts t
 PYTEST_DONT_REWRITE: the tests import it before pytest does.
 """
 
+import asyncio
 import importlib
 import os
 import re
@@ -15,7 +16,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from itertools import count
 from pathlib import Path
 from typing import Any, Final, Literal, Self
@@ -195,11 +196,13 @@ class Tab:
         await self.page.emulate_media(color_scheme=theme, reduced_motion="reduce")
         self.wrong.clear()
 
-    async def leave(self) -> None:
-        """Close what the visitor has opened besides."""
-        for other in self.page.context.pages:
-            if other is not self.page:
-                await other.close()
+    async def second(self) -> Page:
+        """Open another tab of the same visitor; on a busy machine, Chromium does not answer whenever it is asked."""
+        for _ in range(3):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(15):
+                    return await self.page.context.new_page()
+        raise AssertionError("the browser opens no second tab")
 
 
 @frozen
@@ -220,13 +223,21 @@ class Stage:
         self, *, width: int = 1280, theme: Literal["dark", "light"] = "light", **options: Any
     ) -> AsyncGenerator[Page, None]:
         """Give a page to a new visitor, who must meet no error on the console and nothing from elsewhere."""
+        async with self.tab(width=width, theme=theme, **options) as tab:
+            yield tab.page
+
+    @asynccontextmanager
+    async def tab(
+        self, *, width: int = 1280, theme: Literal["dark", "light"] = "light", **options: Any
+    ) -> AsyncGenerator[Tab, None]:
+        """Give the tab itself, for a visitor who opens another."""
         free = self._free[repr(options)]
         tab = free.pop() if free else await Tab.open(self.browser, self.process.url, **options)
         await tab.welcome(width, theme)
-        yield tab.page
+        yield tab
         assert not tab.wrong
-        await tab.leave()
-        free.append(tab)  # but for tests that fail: what they leave is closed with the browser
+        if len(tab.page.context.pages) == 1:
+            free.append(tab)  # others, and those of tests that fail, are closed with the browser
 
 
 @frozen

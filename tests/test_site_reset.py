@@ -193,9 +193,10 @@ async def test_the_back_button_sends_nothing(stage: PoolStage) -> None:
 
 async def test_two_tabs_do_not_mix_up_their_users(stage: PoolStage) -> None:
     """Each tab keeps the address it was opened for, whatever the other one does."""
-    async with stage.visit() as first:
+    async with stage.tab() as tab:
+        first = tab.page
         await ask(stage, first, "tabs@example.com")
-        second = await first.context.new_page()
+        second = await tab.second()
         await ask(stage, second, "lost@example.com")
         for page, email in ((first, "tabs@example.com"), (second, "lost@example.com")):
             assert await page.get_by_label("E-mail address").input_value() == email
