@@ -197,7 +197,7 @@ class Tab:
         self.wrong.clear()
 
     async def second(self) -> Page:
-        """Open another tab of the same visitor; on a busy machine, Chromium does not answer whenever it is asked."""
+        """Open another tab of the same visitor: the one step of its test that has no time limit of its own."""
         for _ in range(3):
             with suppress(TimeoutError):
                 async with asyncio.timeout(15):
