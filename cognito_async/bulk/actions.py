@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from attrs import evolve, field, frozen
 
+from cognito_async.bulk.rows import USERNAME
 from cognito_async.operations import (
     AdminResetUserPasswordRequest,
     AdminSetUserPasswordRequest,
@@ -17,7 +18,6 @@ from cognito_async.protocol.operation import Operation, Request
 
 Values = Mapping[str, Any]
 
-USERNAME: Final = "username"
 PASSWORD: Final = "password"
 
 

@@ -5,13 +5,13 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import aclosing
 from functools import partial
 
-from cognito_async.bulk.actions import PASSWORD, USERNAME, Action, Values
+from cognito_async.bulk.actions import PASSWORD, Action, Values
 from cognito_async.bulk.errors import JobMismatchError, SourceError
 from cognito_async.bulk.halt import Halt
 from cognito_async.bulk.journal import PLANNED, Entry
 from cognito_async.bulk.passwords import new_password
 from cognito_async.bulk.progress import Tally
-from cognito_async.bulk.rows import INVALID, Outcome, Row, State
+from cognito_async.bulk.rows import INVALID, USERNAME, Outcome, Row, State
 from cognito_async.bulk.source import CHUNK, Source
 from cognito_async.bulk.writer import Writer
 from cognito_async.client import CognitoClient

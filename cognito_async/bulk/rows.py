@@ -27,6 +27,9 @@ class State(StrEnum):
 FINAL = frozenset({State.DONE, State.REFUSED, State.UNKNOWN})
 """The states that stay."""
 
+USERNAME: Final = "username"
+"""The column that every action needs."""
+
 INVALID: Final = "InvalidRow"
 """The code of a row that breaks a rule, or can't be read."""
 

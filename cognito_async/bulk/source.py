@@ -7,14 +7,13 @@ from typing import Final, Protocol
 from attrs import frozen
 
 from cognito_async.bulk.errors import SourceError
-from cognito_async.bulk.rows import Row
+from cognito_async.bulk.rows import USERNAME, Row
 from cognito_async.client import CognitoClient
 from cognito_async.operations import UserType
 from cognito_async.quotas import PATIENT
 
 CHUNK: Final = 500
 PAGE: Final = 60
-USERNAME: Final = "username"
 STATUS: Final = "cognito:user_status"
 
 
