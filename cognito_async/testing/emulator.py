@@ -151,7 +151,7 @@ class Emulator:
         if not child.ended.done():
             child.kill()
             await _first_of(child.ended, within=_GRACE)
-        await asyncio.to_thread(shutil.rmtree, child.folder, ignore_errors=True)
+        await asyncio.to_thread(child.clear_away)
 
 
 class _Child:
@@ -181,7 +181,8 @@ class _Child:
             start_new_session=True,  # Ctrl-C is for the tests; they end the emulator in their own time
             creationflags=_creation_flags,
         )
-        threading.Thread(target=self._read, name="cognito_async emulator", daemon=True).start()
+        self._reader = threading.Thread(target=self._read, name="cognito_async emulator", daemon=True)
+        self._reader.start()
 
     def _read(self) -> None:
         output, rest = self._process.stdout, b""
@@ -222,6 +223,12 @@ class _Child:
             with contextlib.suppress(OSError):
                 os.kill(self.pid, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
         self._process.kill()
+
+    def clear_away(self) -> None:
+        """Remove its folder and, if it has ended, wait for the thread, which says so a moment before its own end."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+        if self.ended.done():
+            self._reader.join()
 
 
 def _child_environment(folder: str) -> dict[str, str]:
