@@ -1,7 +1,7 @@
 """The same route of a FastAPI site on each library: requests a second, CPU, and what it adds to the bare call.
 
-All sites are served by uvicorn, one worker each, and stand by together; they take turns in short blocks, against one
-server in the service's place and with one small program for the visitors, each in a process of its own.
+All sites are served by `uvicorn[standard]`, one worker each, and stand by together; they take turns in short blocks,
+against one server in the service's place and with one small program for the visitors, each in a process of its own.
 """
 
 import importlib.util
@@ -25,6 +25,7 @@ SITES = {
     AIOBOTOCORE: "site_aiobotocore",
     BOTO3: "site_boto3_in_threads",
 }
+SERVED_WITH = ("fastapi", "uvicorn", "uvloop", "httptools", "pydantic_settings")
 LIBRARIES = {OURS: OURS, ROUTER: OURS, AIOBOTOCORE: AIOBOTOCORE, BOTO3: BOTO3}
 
 
@@ -62,8 +63,9 @@ def run(*, quick: bool) -> list[Table]:
     rounds, turns, visits, waits = (1, 4, 480, 100) if quick else (3, 8, 640, 200)
     load = Table(
         "A FastAPI route that sets a forgotten password: under load",
-        f"uvicorn, one worker; {CONNECTIONS} connections that are kept, {visits} requests a turn, sites taking turns; "
-        f"{rounds} rounds of fresh processes x {turns} turns; median (lowest-highest) of the ratios turn by turn.",
+        f"uvicorn[standard], one worker; {CONNECTIONS} connections that are kept, {visits} requests a turn, sites "
+        f"taking turns; {rounds} rounds of fresh processes x {turns} turns; median (lowest-highest) of the ratios turn "
+        "by turn.",
         ("site", "requests/s x aiobotocore", "bar", "CPU x aiobotocore", "requests/s", "CPU us a request"),
     )
     wait = Table(
@@ -99,7 +101,7 @@ def run(*, quick: bool) -> list[Table]:
 
 def _absences() -> dict[str, str]:
     """Say which sites cannot be measured, and why."""
-    if any(importlib.util.find_spec(name) is None for name in ("fastapi", "uvicorn", "pydantic_settings")):
+    if any(importlib.util.find_spec(name) is None for name in SERVED_WITH):
         return dict.fromkeys(SITES, "not installed")
     known = contenders()
     absent = {name: why for name, library in LIBRARIES.items() if (why := known[library].absence())}

@@ -1,5 +1,7 @@
 """Serve one of the `site_…` programs with uvicorn, one worker, on a free port of 127.0.0.1: `served PROGRAM URL`.
 
+It is `uvicorn[standard]`, which is what `fastapi[standard]` brings: with uvloop and httptools.
+
 URL is the service that the site speaks with. For each line on standard input it prints [its port, the seconds of CPU
 that it has used]; it ends when standard input closes.
 """
@@ -17,9 +19,8 @@ KEPT = 120
 """Seconds for which a connection is kept: visitors pause while other sites take their turns."""
 
 
-async def main(app: FastAPI) -> None:
+async def main(config: uvicorn.Config) -> None:
     """Serve until standard input closes."""
-    config = uvicorn.Config(app, port=0, log_level="warning", access_log=False, timeout_keep_alive=KEPT)
     server = uvicorn.Server(config)
     serving = asyncio.create_task(server.serve())
     while not server.started:
@@ -36,4 +37,9 @@ async def main(app: FastAPI) -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(main(importlib.import_module(f"benchmarks.programs.{sys.argv[1]}").site(sys.argv[2])))
+    site: FastAPI = importlib.import_module(f"benchmarks.programs.{sys.argv[1]}").site(sys.argv[2])
+    served = uvicorn.Config(
+        site, port=0, loop="uvloop", http="httptools", log_level="warning", access_log=False, timeout_keep_alive=KEPT
+    )
+    with asyncio.Runner(loop_factory=served.get_loop_factory()) as runner:
+        runner.run(main(served))

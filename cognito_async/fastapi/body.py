@@ -140,7 +140,7 @@ async def _read(request: Request, most_bytes: int) -> bytes:
 
 def _json(body: bytes) -> Iterable[tuple[str, object]]:
     try:
-        pairs = json.loads(body.decode(), object_pairs_hook=_Pairs)
+        pairs = _DECODER.decode(body.decode())
     except (ValueError, RecursionError):  # its text and its cause quote the body
         raise MalformedBodyError("the body is not JSON") from None
     if not isinstance(pairs, _Pairs):
@@ -150,6 +150,9 @@ def _json(body: bytes) -> Iterable[tuple[str, object]]:
 
 class _Pairs(list[tuple[str, object]]):
     """A JSON object, with what it names twice."""
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_Pairs)
 
 
 def _urlencoded(body: bytes) -> Iterable[tuple[str, object]]:

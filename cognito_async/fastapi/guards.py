@@ -1,6 +1,6 @@
 """Dependencies that refuse a request before the route sees it: forms from other sites, and too many tries."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from hashlib import sha256
 from typing import Annotated, Any, Final
 
@@ -36,12 +36,25 @@ def same_origin(*allowed: str) -> Callable[[Request], Coroutine[Any, Any, None]]
     """
 
     async def check(request: Request) -> None:
-        if request.method in _SAFE or content_type(request.headers) == JSON:
-            return
-        if not is_same_origin(request.headers, allowed):
-            raise CrossOriginError("a form was sent from another origin")
+        refuse_foreign(request, allowed)
 
     return check
+
+
+def refuse_foreign(request: Request, allowed: Collection[str]) -> None:
+    """Refuse what a page of another site sends; see ``same_origin``.
+
+    Args:
+        request: The request.
+        allowed: Further origins that are welcome.
+
+    Raises:
+        CrossOriginError: It comes from elsewhere.
+    """
+    if request.method in _SAFE or content_type(request.headers) == JSON:
+        return
+    if not is_same_origin(request.headers, allowed):
+        raise CrossOriginError("a form was sent from another origin")
 
 
 def limited(limit: RateLimit, pool: str = DEFAULT_POOL) -> Callable[..., Coroutine[Any, Any, None]]:
