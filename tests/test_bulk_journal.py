@@ -17,7 +17,7 @@ from bulk_server import Asked, Bench, Reply, write_csv
 from conftest import respond
 from processes import ROOT, until
 
-from cognito_async.bulk import JobMismatchError, JournalError, JournalInUseError, Outcome, State
+from cognito_async.bulk import JobMismatchError, JournalError, JournalInUseError, Outcome, State, names
 from cognito_async.bulk import database as databases
 from cognito_async.bulk import lock as locks
 from cognito_async.bulk.database import Database
@@ -109,6 +109,15 @@ def test_duplicates_are_refused_within_and_across_batches(journal: Journal) -> N
         (State.REFUSED, "DuplicateRow", "the user has come before, in line 6"),
         (State.REFUSED, "DuplicateRow", "the user has come before, in line 2"),
     ]
+
+
+def test_two_users_who_look_alike_to_the_journal_are_two(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Users are told apart by their names, and not by the digests that find them."""
+    monkeypatch.setattr(names, "_digest", lambda _: 7)
+    with Journal(tmp_path / "j") as journal:
+        first = journal.plan(planned(1, 2), NOW)
+        second = journal.plan([*planned(3), *planned(4, user="user1")], NOW)
+    assert [row.state for row in (*first, *second)] == [State.PLANNED] * 3 + [State.REFUSED]
 
 
 def test_a_broken_row_does_not_make_a_good_one_a_duplicate(journal: Journal) -> None:

@@ -247,20 +247,10 @@ class Journal:
         """
         self._names = self._names or Names(self._database)
         with self._database.transaction():
-            return [self._take(row, self._names, now) for row in rows]
-
-    def _take(self, row: Outcome, names: Names, now: float) -> Outcome:
-        """Take a row in; refuse it if its user has come before."""
-        at: float | None = now
-        if row.state is State.PLANNED:
-            line = names.take(row.username, row.line)
-            if line == row.line:
-                at = None
-            else:
-                why = f"the user has come before, in line {line}"
-                row = evolve(row, state=State.REFUSED, code=DUPLICATE, reason=why)
-        self._database.execute(INSERT, (row.line, row.username, row.state, row.code, row.reason, at))
-        return row
+            firsts = self._names.take([(row.username, row.line) for row in rows if row.state is State.PLANNED])
+            taken = [_unless_come_before(row, firsts) for row in rows]
+            self._database.execute_many(INSERT, [_planned_or_refused(row, now) for row in taken])
+        return taken
 
     def write(self, sent: Sequence[int], outcomes: Sequence[Outcome], now: float) -> None:
         """Note which rows are about to be sent, and what became of others, in one transaction.
@@ -276,6 +266,19 @@ class Journal:
         with self._database.transaction():
             self._database.execute_many(MARK, [(line,) for line in sent])
             self._database.execute_many(SETTLE, settled)
+
+
+def _unless_come_before(row: Outcome, firsts: Mapping[int, int]) -> Outcome:
+    """Refuse a row whose user has come before."""
+    first = firsts.get(row.line)
+    if first is None:
+        return row
+    why = f"the user has come before, in line {first}"
+    return evolve(row, state=State.REFUSED, code=DUPLICATE, reason=why)
+
+
+def _planned_or_refused(row: Outcome, now: float) -> tuple[object, ...]:
+    return row.line, row.username, row.state, row.code, row.reason, None if row.state is State.PLANNED else now
 
 
 def _entry(row: tuple[int, str, str, str | None, float | None, int, int]) -> Entry:

@@ -1,5 +1,6 @@
 """Finds users who come twice, among millions, in little memory."""
 
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import Final
 
@@ -33,22 +34,27 @@ class Names:
                 " WHERE coalesce(code, '') NOT IN ('DuplicateRow', 'InvalidRow') ORDER BY line"
             )
 
-    def take(self, username: str, line: int) -> int:
-        """Take a user in, within a transaction.
+    def take(self, users: Sequence[tuple[str, int]]) -> dict[int, int]:
+        """Take users in, within a transaction.
 
         Args:
-            username: The user.
-            line: The user's line.
+            users: The users and their lines, in order; none of the lines is in the journal yet.
 
         Returns:
-            The user's first line: the given one if the user is new.
+            For the line of each user who has come before, the first line of that user.
         """
-        digest = _digest(username)
-        found = self._database.rows(FIND, (digest,))
-        if found and self._database.rows("SELECT 1 FROM rows WHERE line = ? AND username = ?", (found[0][0], username)):
-            return int(found[0][0])
-        self._database.execute(ADD, (digest, line))
-        return line
+        names = {line: username for username, line in users}
+        firsts: dict[int, int] = {}
+        for username, line in users:
+            digest = _digest(username)
+            if self._database.execute(ADD, (digest, line)).rowcount == 0:
+                first = int(self._database.execute(FIND, (digest,)).fetchone()[0])
+                if (names.get(first) or self._in_journal(first)) == username:  # and not another one's digest by chance
+                    firsts[line] = first
+        return firsts
+
+    def _in_journal(self, line: int) -> str:
+        return str(self._database.execute("SELECT username FROM rows WHERE line = ?", (line,)).fetchone()[0])
 
 
 def _digest(username: str) -> int:
