@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from cognito_async.bulk.errors import JournalError, JournalInUseError
-from cognito_async.bulk.lock import FileLock, is_locked
+from cognito_async.bulk.lock import OWNER_ONLY, FileLock, is_locked
 
 APPLICATION_ID: Final = 0x436F674A  # "CogJ": tells a journal from any other SQLite file
 VERSION: Final = 1
-OWNER_ONLY: Final = 0o600
 CACHE_KIB: Final = 2048
 SETTINGS: Final = (
     "journal_mode = WAL",

@@ -7,6 +7,7 @@ import os
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 if sys.platform == "win32":
     import msvcrt
@@ -20,7 +21,8 @@ else:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-OWNER_ONLY = 0o600
+OWNER_ONLY: Final = 0o600
+"""The mode of every file that a job makes: what is in it concerns nobody else."""
 
 
 class FileLock:

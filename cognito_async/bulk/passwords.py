@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Final
 
 from cognito_async.bulk.errors import BulkError
+from cognito_async.bulk.lock import OWNER_ONLY
 
 LENGTH: Final = 20
 SYMBOLS: Final = "-_.!"  # taken by every password policy, and by shells and spreadsheets as they are
 KINDS: Final = (string.ascii_lowercase, string.ascii_uppercase, string.digits, SYMBOLS)
-OWNER_ONLY: Final = 0o600
 
 
 def new_password() -> str:
