@@ -1,21 +1,28 @@
 """Answers: problem details in an application, in a router, and in the OpenAPI document."""
 
-from typing import Any
+from collections.abc import MutableMapping
+from typing import Annotated, Any
 
 import httpx
 import pytest
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, Depends, FastAPI, Form, HTTPException, WebSocket
 from pydantic import BaseModel, ConfigDict
 from test_fastapi_lifespan import visiting
 
 from cognito_async import CodeMismatchException, NotAuthorizedException, TooManyRequestsException
-from cognito_async.fastapi import install_problems, problem_responses, problem_route
+from cognito_async.fastapi import (
+    install_problems,
+    password_reset_router,
+    problem_responses,
+    problem_route,
+    same_origin,
+)
 from cognito_async.fastapi.problems import PROBLEMS, Problem
 
 PASSWORD = "Analytical-1843"
 
 
-class Form(BaseModel):
+class Body(BaseModel):
     """A body with something secret in it."""
 
     model_config = ConfigDict(extra="forbid")
@@ -41,7 +48,7 @@ def routes(router: FastAPI | APIRouter) -> None:
         raise NotAuthorizedException("what AWS says", operation="InitiateAuth")
 
     @router.post("/form")
-    async def form(form: Form) -> str:
+    async def form(form: Body) -> str:
         return form.name
 
 
@@ -134,6 +141,88 @@ async def test_other_errors_are_not_touched() -> None:
             await visitor.get("/bug")
 
 
+CUT = b'--x\r\nContent-Disposition: form-data; name="name"\r\n\r\nada'
+
+
+@pytest.mark.parametrize(
+    ("kind", "body"),
+    [
+        ("multipart/form-data", b"x"),  # without a boundary
+        ("multipart/form-data; boundary=x", CUT),
+        ("multipart/form-data; boundary=x; charset=punycode", CUT + b"\xff\r\n--x--\r\n"),
+        ("application/x-www-form-urlencoded", b"&".join(b"a%d=1" % number for number in range(2000))),
+        ("application/json", b"[" * 20_000),
+    ],
+)
+@pytest.mark.parametrize("path", ["/form", "/web-form"])
+async def test_a_body_that_can_not_be_read_is_a_problem(path: str, kind: str, body: bytes) -> None:
+    """Whatever FastAPI itself makes of a body, the answer is a problem with a status of the visitor's own fault."""
+    app = installed()
+
+    @app.post("/web-form")
+    async def web_form(name: Annotated[str, Form()]) -> str:
+        return name
+
+    async with visiting(app) as visitor:
+        answer = await visitor.post(path, content=body, headers={"Content-Type": kind})
+    assert 400 <= answer.status_code < 500
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert answer.json()["status"] == answer.status_code
+
+
+async def test_other_refusals_are_problems_too() -> None:
+    """An HTTPException keeps its status, its words and its headers; one whose detail is no text stays as it was."""
+    app = installed()
+
+    @app.get("/gone")
+    async def gone(*, words: bool) -> None:
+        raise HTTPException(410, "It was here." if words else {"was": "here"}, {"Sunset": "yesterday"})
+
+    @app.get("/odd")
+    async def odd() -> None:
+        raise HTTPException(499, "Nobody waits.")
+
+    async with visiting(app) as visitor:
+        told, untold = await visitor.get("/gone?words=1"), await visitor.get("/gone?words=0")
+        missing, unfit, unnamed = await visitor.get("/nowhere"), await visitor.get("/form"), await visitor.get("/odd")
+    assert told.headers["content-type"] == "application/problem+json"
+    assert told.json() == {"type": "about:blank", "title": "Gone", "status": 410, "detail": "It was here."}
+    assert told.headers["sunset"] == untold.headers["sunset"] == "yesterday"
+    assert (untold.status_code, untold.json()) == (410, {"detail": {"was": "here"}})
+    assert [answer.json()["status"] for answer in (missing, unfit, unnamed)] == [404, 405, 499]
+    assert unfit.headers["allow"] == "POST"
+
+
+@pytest.mark.parametrize(
+    ("origin", "told"),
+    [
+        (b"http://site.example", {"type": "websocket.accept"}),
+        (b"https://evil.example", {"type": "websocket.close", "code": 1008}),
+    ],
+)
+async def test_a_web_socket_from_another_site_is_closed(origin: bytes, told: dict[str, Any]) -> None:
+    """A browser opens it for any page; the guard tells whose page it was, and the handshake is refused."""
+    app = FastAPI(dependencies=[Depends(same_origin())])
+    install_problems(app)
+
+    @app.websocket("/live")
+    async def live(socket: WebSocket) -> None:
+        await socket.accept()
+
+    async def receive() -> dict[str, str]:
+        return {"type": "websocket.connect"}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(message)
+
+    sent: list[MutableMapping[str, Any]] = []
+    headers = [(b"host", b"site.example"), (b"origin", origin)]
+    scope = {"type": "websocket", "path": "/live", "query_string": b"", "headers": headers, "subprotocols": []}
+    await app(scope, receive, send)
+    (first, *_) = sent
+    assert told.items() <= first.items()
+
+
 def test_the_document_describes_the_answers() -> None:
     """Problems of one status are told together, each with an example."""
     told = installed().openapi()["paths"]["/busy"]["get"]["responses"]
@@ -143,3 +232,13 @@ def test_the_document_describes_the_answers() -> None:
     assert "Retry-After" in told["503"]["headers"]
     with pytest.raises(KeyError):
         problem_responses("NoSuchError")
+
+
+def test_the_document_describes_your_own_table() -> None:
+    """Rows that a table leaves out are described by what is answered instead; rows may share a type."""
+    names = ("MalformedBodyError", "ConfirmForgotPassword:AmbiguousOutcomeError", "TooManyRequestsException")
+    assert set(problem_responses(*names, problems={})) == {500}
+    wrong, busy = (Problem(type="about:blank", title="No", status=status) for status in (400, 503))
+    own = {"CognitoError": wrong, "TooManyRequestsException": busy}
+    assert set(problem_responses(*names, problems=own)) == {400, 503}
+    assert password_reset_router(problems=own).routes

@@ -17,6 +17,8 @@ from cognito_async import errors
 from cognito_async.errors import CognitoError
 from cognito_async.errors.tree import ambiguous
 from cognito_async.fastapi import Cognito, MemoryRateLimit, ResetLimits, password_reset_router
+from cognito_async.fastapi.dependencies import client_metadata
+from cognito_async.operations import UserContextDataType
 
 FREE: dict[str, Any] = {"address_limit": MemoryRateLimit(10_000, 1.0), "username_limit": MemoryRateLimit(10_000, 1.0)}
 
@@ -58,7 +60,7 @@ class FakeClient:
 @asynccontextmanager
 async def site(client: FakeClient, **options: Any) -> AsyncIterator[httpx.AsyncClient]:
     """Run an application with the router, and a fake in the service's place."""
-    limits = options.pop("reset_limits", ResetLimits())
+    limits, overrides = options.pop("reset_limits", ResetLimits()), options.pop("overrides", {})
     cognito = Cognito(settings=SETTINGS, reset_limits=limits)
     app = FastAPI(lifespan=cognito.lifespan)
     app.include_router(password_reset_router(**{"floor": 0.0, **FREE, **options}))
@@ -66,7 +68,7 @@ async def site(client: FakeClient, **options: Any) -> AsyncIterator[httpx.AsyncC
     async def fake() -> FakeClient:  # a plain function would run in a thread
         return client
 
-    app.dependency_overrides[cognito.dependencies.client] = fake
+    app.dependency_overrides = {cognito.dependencies.client: fake, **overrides}
     async with visiting(app) as visitor:
         yield visitor
 
@@ -141,7 +143,7 @@ async def test_what_would_tell_who_exists_looks_like_a_wrong_code() -> None:
         (refused(errors.TooManyFailedAttemptsException), 429, "too-many-attempts"),
         (refused(errors.TooManyRequestsException), 503, "busy"),
         (refused(errors.ResourceNotFoundException), 500, "misconfigured"),
-        (refused(errors.InvalidParameterException), 500, "misconfigured"),
+        (refused(errors.InvalidParameterException), 400, "wrong-code"),
         (errors.ConnectError("no"), 503, "unavailable"),
         (errors.RequestTimeoutError("no"), 504, "timeout"),
         (ambiguous(LOST, (LOST,), "Sign in.", refused=False), 502, "outcome-unknown"),
@@ -154,6 +156,26 @@ async def test_other_failures_are_told_apart(error: CognitoError, status: int, k
         assert kind_of(answer) == (status, kind)
         assert ("Retry-After" in answer.headers) is (kind in {"too-many-attempts", "busy", "unavailable"})
         assert ("Try to sign in" in answer.text) is (kind == "outcome-unknown")
+
+
+@pytest.mark.parametrize("path", ["/forgot-password", "/reset-password"])
+async def test_a_test_replaces_what_the_routes_ask_for(path: str) -> None:
+    """The visitor's context and language come from whatever stands in the dependencies' places."""
+    context = UserContextDataType(ip_address="203.0.113.7")
+
+    async def replaced_context() -> UserContextDataType:
+        return context
+
+    async def replaced_metadata() -> dict[str, str]:
+        return {"locale": "tlh"}
+
+    client = FakeClient()
+    overrides = {Cognito().dependencies.user_context: replaced_context, client_metadata: replaced_metadata}
+    async with site(client, overrides=overrides) as visitor:
+        assert (await visitor.post(path, json=GOOD)).status_code in {200, 202}
+    (call,) = client.calls
+    assert call["user_context_data"] is context
+    assert call["client_metadata"] == {"locale": "tlh"}
 
 
 async def test_a_weak_password_is_refused_before_anybody_is_asked() -> None:

@@ -124,6 +124,37 @@ async def test_refusals_have_their_words(trouble: Trouble, code: str, told: str)
         assert told in text
 
 
+@pytest.mark.parametrize("path", ["/confirm-sign-up/resend", "/sign-up"])
+async def test_what_the_service_refuses_to_read_does_not_tell_who_exists(trouble: Trouble, path: str) -> None:
+    """A user who is confirmed already, of whom the service says that the parameter is invalid, looks like any other."""
+    refused = refuse("InvalidParameterException")
+    async with trouble.visit(refused) as visitor:
+        _, text = await say(visitor, path, form_of("confirmed"))
+    assert "on our side" not in text
+    if path.endswith("resend"):
+        async with trouble.visit(refuse("UserNotFoundException")) as visitor:
+            _, other = await say(visitor, path, form_of("confirmed"))
+        assert text == other
+
+
+ODD = "multipart/form-data; boundary=x; charset=unicode_escape"
+
+
+@pytest.mark.parametrize("name", ["username", "code", "password"])
+@pytest.mark.parametrize("path", ["/sign-in", "/sign-up", "/confirm-sign-up", "/confirm-sign-up/resend", RESET])
+async def test_half_a_character_is_a_bad_form(trouble: Trouble, path: str, name: str) -> None:
+    """A form whose character set makes halves of characters is refused, and does not break the pages after it."""
+    fields = {**form_of("half"), name: r"Abcdef-1\ud800x"}
+    parts = [f'--x\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{text}' for key, text in fields.items()]
+    body = "\r\n".join([*parts, "--x--", ""])
+    async with trouble.visit() as visitor:
+        sent = await visitor.post(path, content=body, headers={"Content-Type": ODD})
+        asked = {"/sign-in": {"username", "password"}, "/sign-up": {"username", "password"}, RESET: {*fields}}
+        unread = name not in asked.get(path, {"username"} if path.endswith("resend") else {"username", "code"})
+        assert sent.status_code == (303 if unread else 400)
+        assert (await visitor.get(RESET)).status_code == 200
+
+
 async def test_what_the_site_can_not_know_is_for_the_operator(
     trouble: Trouble, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -2,15 +2,19 @@
 
 import re
 from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, Final
+from http.client import responses as PHRASES  # noqa: N812 - it is a constant
+from typing import Any, Final, cast
 
-from fastapi import FastAPI, Request, Response, status
+from fastapi import FastAPI, Request, Response, WebSocket, status
+from fastapi.exception_handlers import http_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 
 from cognito_async.errors import CognitoError
-from cognito_async.fastapi.problems import PROBLEMS, Problem, Problems, problem_of, report
+from cognito_async.fastapi.problems import MISCONFIGURED, PROBLEMS, Problem, Problems, problem_of, report
 from cognito_async.fastapi.refusals import BadInputError
 
 PROBLEM_JSON: Final = "application/problem+json"
@@ -81,28 +85,43 @@ def without_values(error: RequestValidationError) -> BadInputError:
 
 
 def install_problems(app: FastAPI, problems: Problems = PROBLEMS) -> None:
-    """Answer every CognitoError, and every RequestValidationError, of an application with problem details.
+    """Answer every CognitoError, RequestValidationError and HTTPException of an application with problem details.
 
-    The second is for all routes of the application: FastAPI's own answer repeats what was submitted, passwords too. An
-    application that is mounted in another one needs a call of its own.
+    The last two are for all routes of the application. FastAPI's own answer to the first of them repeats what was
+    submitted, passwords too. The other is what a form that can't be read ends in, or a path that is not there; its
+    ``detail`` stays what it was, and one that is no text goes out as FastAPI does it. An application that is mounted in
+    another one needs a call of its own.
 
     Args:
         app: The application.
         problems: The table.
     """
 
-    async def cognito_error(_: Request, error: Exception) -> Response:
+    async def cognito_error(connection: HTTPConnection, error: Exception) -> Response:
         if not isinstance(error, CognitoError):
             raise error
-        return problem_answer(error, problems)
+        if isinstance(connection, WebSocket):
+            await connection.close(status.WS_1008_POLICY_VIOLATION)
+        return problem_answer(error, problems)  # of which a WebSocket takes no notice; but it is logged
 
-    async def validation_error(_: Request, error: Exception) -> Response:
+    async def validation_error(_: HTTPConnection, error: Exception) -> Response:
         if not isinstance(error, RequestValidationError):
             raise error
         return problem_answer(without_values(error), problems)
 
+    async def http_error(request: Request, error: Exception) -> Response:
+        if not isinstance(error, HTTPException):
+            raise error
+        answer = await http_exception_handler(request, error)
+        code, detail = error.status_code, cast("object", error.detail)
+        if answer.body and isinstance(detail, str):
+            document = {"type": "about:blank", "title": PHRASES.get(code, "Error"), "status": code, "detail": detail}
+            return JSONResponse(document, code, error.headers, media_type=PROBLEM_JSON)
+        return answer
+
     app.add_exception_handler(CognitoError, cognito_error)
     app.add_exception_handler(RequestValidationError, validation_error)
+    app.add_exception_handler(HTTPException, http_error)
 
 
 def problem_route(problems: Problems = PROBLEMS) -> type[APIRoute]:
@@ -146,13 +165,20 @@ def problem_responses(*names: str, problems: Problems = PROBLEMS) -> dict[int | 
         What a route takes as its ``responses``.
 
     Raises:
-        KeyError: The table has no such name.
+        KeyError: Neither this table nor the default one has such a name.
     """
-    by_status: dict[int, list[Problem]] = {}
-    for problem in dict.fromkeys(problems[name].type for name in names):
-        row = next(problems[name] for name in names if problems[name].type == problem)
-        by_status.setdefault(row.status, []).append(row)
-    return {code: _response(rows) for code, rows in sorted(by_status.items())}
+    by_status: dict[int, dict[str, Problem]] = {}
+    for row in (_documented(name, problems) for name in names):
+        by_status.setdefault(row.status, {}).setdefault(row.type, row)
+    return {code: _response(rows.values()) for code, rows in sorted(by_status.items())}
+
+
+def _documented(name: str, problems: Problems) -> Problem:
+    """Find a row by its name, or what stands for it in a table that leaves it out."""
+    if name not in problems and name not in PROBLEMS:
+        raise KeyError(name)
+    names = (name, name.rpartition(":")[2], CognitoError.__name__)
+    return next((problems[known] for known in names if known in problems), MISCONFIGURED)
 
 
 def _response(rows: Iterable[Problem]) -> dict[str, Any]:

@@ -79,7 +79,7 @@ def dependencies_of(pool: str) -> Dependencies:
         return visitor_address(peer, connection.headers.getlist("x-forwarded-for"), given.trusted_proxies)
 
     async def user_context(address: Annotated[Address | None, Depends(visitor)]) -> UserContextDataType | None:
-        return context_of(address)
+        return None if address is None else UserContextDataType(ip_address=str(address))
 
     async def form_user_context(
         context: Annotated[UserContextDataType | None, Depends(user_context)],
@@ -96,18 +96,6 @@ def dependencies_of(pool: str) -> Dependencies:
         user_context=user_context,
         form_user_context=form_user_context,
     )
-
-
-def context_of(address: Address | None) -> UserContextDataType | None:
-    """Tell the pool's threat protection who is asking.
-
-    Args:
-        address: The visitor's address; None if unknown.
-
-    Returns:
-        The context; None if there is nothing to tell.
-    """
-    return None if address is None else UserContextDataType(ip_address=str(address))
 
 
 def with_encoded_data(context: UserContextDataType | None, encoded_data: str | None) -> UserContextDataType | None:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Collection, Coroutine
 from hashlib import sha256
 from typing import Annotated, Any, Final
 
-from fastapi import Depends, Request
+from fastapi import Depends
 from starlette.requests import HTTPConnection
 
 from cognito_async.fastapi.body import JSON, content_type
@@ -18,11 +18,12 @@ from cognito_async.fastapi.visitor import Address, household
 _SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 
-def same_origin(*allowed: str) -> Callable[[Request], Coroutine[Any, Any, None]]:
+def same_origin(*allowed: str) -> Callable[[HTTPConnection], Coroutine[Any, Any, None]]:
     """Make a dependency that refuses what a page of another site sends, unless it is JSON.
 
-    What only reads (GET, HEAD, OPTIONS) passes, so that it can guard a whole router or application. JSON from a page
-    elsewhere needs no check: the browser asks the site first, and what it may do is for CORS to say.
+    What only reads (GET, HEAD, OPTIONS) passes, so that it can guard a whole router or application; a WebSocket that a
+    page of another site opens does not. JSON from a page elsewhere needs no check: the browser asks the site first, and
+    what it may do is for CORS to say.
 
     Pages with forms should not send ``Referrer-Policy: no-referrer``: then browsers say ``Origin: null``, which is
     refused where they do not send ``Sec-Fetch-Site`` besides (old ones, and all of them over plain HTTP). With
@@ -35,25 +36,26 @@ def same_origin(*allowed: str) -> Callable[[Request], Coroutine[Any, Any, None]]
         The dependency; it raises CrossOriginError.
     """
 
-    async def check(request: Request) -> None:
-        refuse_foreign(request, allowed)
+    async def check(connection: HTTPConnection) -> None:
+        refuse_foreign(connection, allowed)
 
     return check
 
 
-def refuse_foreign(request: Request, allowed: Collection[str]) -> None:
+def refuse_foreign(connection: HTTPConnection, allowed: Collection[str]) -> None:
     """Refuse what a page of another site sends; see ``same_origin``.
 
     Args:
-        request: The request.
+        connection: The request, or the WebSocket.
         allowed: Further origins that are welcome.
 
     Raises:
         CrossOriginError: It comes from elsewhere.
     """
-    if request.method in _SAFE or content_type(request.headers) == JSON:
+    method = connection.scope.get("method")  # a WebSocket has none, and is refused like a form
+    if method in _SAFE or (method is not None and content_type(connection.headers) == JSON):
         return
-    if not is_same_origin(request.headers, allowed):
+    if not is_same_origin(connection.headers, allowed):
         raise CrossOriginError("a form was sent from another origin")
 
 

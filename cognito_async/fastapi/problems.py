@@ -185,6 +185,14 @@ PROBLEMS: Problems = {
         f"ConfirmSignUp:{name}": WRONG_SIGN_UP_CODE
         for name in ("CodeMismatchException", "ExpiredCodeException", *_STATES)
     },
+    # The service's own word on what was typed, where nothing else can be at fault. It may tell who exists ("is already
+    # confirmed", "has no verified address"), so it looks like a wrong code, too.
+    **{
+        f"{operation}:InvalidParameterException": evolve(WRONG_CODE, log_level=logging.WARNING)
+        for operation in ("ConfirmForgotPassword", "ForgotPassword", "ResendConfirmationCode")
+    },
+    "ConfirmSignUp:InvalidParameterException": evolve(WRONG_SIGN_UP_CODE, log_level=logging.WARNING),
+    "SignUp:InvalidParameterException": evolve(REFUSED, log_level=logging.WARNING),
     **{f"{operation}:{state}": SIGN_IN_REFUSED for operation in _SIGN_IN for state in _STATES},
     **dict.fromkeys(
         ("InvalidPasswordException", "PasswordHistoryPolicyViolationException", "WeakPasswordError"), WEAK_PASSWORD

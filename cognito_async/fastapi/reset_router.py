@@ -12,7 +12,6 @@ from cognito_async.fastapi.body import JSON, MULTIPART, URLENCODED, TextField, r
 from cognito_async.fastapi.dependencies import (
     LONGEST_ENCODED_DATA,
     client_metadata,
-    context_of,
     dependencies_of,
     with_encoded_data,
 )
@@ -105,15 +104,11 @@ def password_reset_router(
     router = APIRouter(route_class=problem_route(problems), tags=["password reset"])
     needs = dependencies_of(pool)
 
-    # Plain functions where dependencies would do as well: FastAPI takes longer over seven of those than over all else.
-    async def admitted(
-        request: Request, visitor: Address | None, wanted: Sequence[TextField]
-    ) -> tuple[dict[str, str], UserContextDataType | None, Mapping[str, str] | None]:
+    # A plain function where two dependencies would do as well: FastAPI takes as long over each as over a small route.
+    async def admitted(request: Request, visitor: Address | None, wanted: Sequence[TextField]) -> dict[str, str]:
         refuse_foreign(request, allowed_origins)
         await admit(addresses, household(visitor))
-        fields = await read_fields(request, wanted, most_bytes=MOST_BYTES)
-        context = with_encoded_data(context_of(visitor), fields.get("encoded_data"))
-        return fields, context, await client_metadata(request) or None
+        return await read_fields(request, wanted, most_bytes=MOST_BYTES)
 
     @router.post(
         "/forgot-password",
@@ -126,10 +121,16 @@ def password_reset_router(
         response: Response,
         resets: Annotated[ResetRequests, Depends(needs.reset_requests)],
         visitor: Annotated[Address | None, Depends(needs.visitor)],
+        context: Annotated[UserContextDataType | None, Depends(needs.user_context)],
+        metadata: Annotated[Mapping[str, str], Depends(client_metadata)],
     ) -> ResetRequested:
         """Ask for a code. The answer is the same whether or not there is such a user."""
-        fields, context, metadata = await admitted(request, visitor, REQUEST_FIELDS)
-        resets.submit(fields["username"], user_context_data=context, client_metadata=metadata)
+        fields = await admitted(request, visitor, REQUEST_FIELDS)
+        resets.submit(
+            fields["username"],
+            user_context_data=with_encoded_data(context, fields.get("encoded_data")),
+            client_metadata=metadata or None,
+        )
         response.headers["Cache-Control"] = "no-store"
         return ResetRequested()
 
@@ -143,16 +144,18 @@ def password_reset_router(
         response: Response,
         client: Annotated[CognitoClient, Depends(needs.client)],
         visitor: Annotated[Address | None, Depends(needs.visitor)],
+        context: Annotated[UserContextDataType | None, Depends(needs.user_context)],
+        metadata: Annotated[Mapping[str, str], Depends(client_metadata)],
     ) -> PasswordChanged:
         """Set a new password with the code that was sent."""
-        fields, context, metadata = await admitted(request, visitor, CONFIRM_FIELDS)
+        fields = await admitted(request, visitor, CONFIRM_FIELDS)
         signed_out = await confirmation.confirm(
             client,
             username=fields["username"],
             code=fields["code"],
             password=fields["password"],
-            user_context_data=context,
-            client_metadata=metadata,
+            user_context_data=with_encoded_data(context, fields.get("encoded_data")),
+            client_metadata=metadata or None,
         )
         response.headers["Cache-Control"] = "no-store"
         return PasswordChanged(signed_out_elsewhere=signed_out)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Annotated
 
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, Field
 
 from cognito_async.fastapi import PasswordPolicy
 
@@ -23,10 +23,19 @@ def _closed_up(value: object) -> object:
     return "".join(value.split()) if isinstance(value, str) else value
 
 
+def _text(value: str) -> str:
+    """Refuse half characters, which no browser sends: a form that names an odd character set can."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError("is not text") from None
+    return value
+
+
 # Empty where the browser sent nothing: the page says so in its own words. What is secret stays out of every repr.
-Username = Annotated[str, BeforeValidator(_trimmed), Field(repr=False)]
-Code = Annotated[str, BeforeValidator(_closed_up), Field(repr=False)]
-Password = Annotated[str, Field(repr=False)]
+Username = Annotated[str, BeforeValidator(_trimmed), AfterValidator(_text), Field(repr=False)]
+Code = Annotated[str, BeforeValidator(_closed_up), AfterValidator(_text), Field(repr=False)]
+Password = Annotated[str, AfterValidator(_text), Field(repr=False)]
 
 
 class UsernameForm(BaseModel):
