@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from cognito_async.bulk.rows import State as State
     from cognito_async.bulk.source import Extent as Extent
     from cognito_async.bulk.source import IterableSource as IterableSource
+    from cognito_async.bulk.source import KnownRows as KnownRows
     from cognito_async.bulk.source import PoolSource as PoolSource
     from cognito_async.bulk.source import Source as Source
 
@@ -42,7 +43,7 @@ _HOME = {
     **dict.fromkeys(("BulkError", "JobMismatchError", "JournalError", "JournalInUseError", "SourceError"), "errors"),
     **dict.fromkeys(("Ending", "Estimate", "Progress", "Summary"), "progress"),
     **dict.fromkeys(("Outcome", "Row", "State"), "rows"),
-    **dict.fromkeys(("Extent", "IterableSource", "PoolSource", "Source"), "source"),
+    **dict.fromkeys(("Extent", "IterableSource", "KnownRows", "PoolSource", "Source"), "source"),
     "BulkPolicy": "policy",
     "FileSource": "files",
     "Job": "job",

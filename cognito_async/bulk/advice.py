@@ -5,7 +5,7 @@ from typing import Final
 
 from attrs import field, frozen
 
-from cognito_async.bulk.rows import DUPLICATE, INTERRUPTED, INVALID, State
+from cognito_async.bulk.rows import DAILY_EMAIL, DUPLICATE, INTERRUPTED, INVALID, State
 
 
 @frozen
@@ -94,6 +94,11 @@ ADVICE: Final[Mapping[str, Advice]] = {
     "LimitExceededException": Advice(
         "The user's hourly allowance is used up",
         f"The job put the row off as often as it may. Wait some hours, then {AGAIN}.",
+    ),
+    DAILY_EMAIL: Advice(
+        "The pool has sent its e-mail for today",
+        "Without Amazon SES a pool sends 50 e-mails a day. Give the pool a sender in SES, or go on day by day: the job"
+        " resumes where it was.",
     ),
     "CodeDeliveryFailureException": Advice(
         "The code could not be delivered",
@@ -208,7 +213,7 @@ def advise(code: str | None, action: str, state: State = State.REFUSED) -> Advic
     found = known or Advice(code or "Without a code", UNKNOWN_CODE)
     instead = {
         State.UNKNOWN: FIND_OUT.get(name, "Find out from the user, or with AdminGetUser."),
-        State.DEFERRED: RETRIED,
+        State.DEFERRED: RETRIED if code != DAILY_EMAIL else f"{found.todo} {RETRIED}",
     }
     found = found.by_action.get(name, found)
     return Advice(found.title, instead.get(state, found.todo))

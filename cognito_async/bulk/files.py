@@ -35,13 +35,14 @@ class FileSource:
             format: The format; None to tell it by the file's name, and CSV for standard input.
 
         Raises:
-            SourceError: The name does not tell the format, or standard input is a terminal.
+            SourceError: There is no such format, the name does not tell it, or standard input is a terminal.
         """
         standard = str(path) == STANDARD_INPUT
         if standard and os.isatty(0):
             raise SourceError("standard input is a terminal: pipe rows into it, or name a file")
         self._path: Path | int = 0 if standard else Path(path)
-        self._format: Format = format or ("csv" if standard else format_of(path))
+        self._format: Format = _known_format(format) or ("csv" if standard else format_of(path))
+        self._begun = False
         self.name: str = "standard input" if standard else str(path)
         self.rereadable: bool = not standard and not _is_pipe(Path(path))
 
@@ -69,6 +70,9 @@ class FileSource:
 
     async def chunks(self, columns: Sequence[str]) -> AsyncGenerator[list[Row]]:
         """Give the rows in chunks; see Source."""
+        if self._begun and self._path == 0:
+            raise SourceError("standard input was read already, and can be read only once: begin anew")
+        self._begun = True
         parser, splitter = FORMATS[self._format](columns, self.name), Splitter()
         with self._told():
             file = await _in_thread(self._open, discard=FileIO.close)
@@ -94,6 +98,13 @@ class FileSource:
             ) from None
         except OSError as error:
             raise SourceError(f"{self.name} can't be read: {error.strerror}") from error
+
+
+def _known_format(format: Format | None) -> Format | None:  # noqa: A002 - what it is
+    """Refuse what is no format, from callers without a type checker."""
+    if format is not None and format not in FORMATS:
+        raise SourceError(f"the format must be one of {', '.join(FORMATS)}")
+    return format
 
 
 def _is_pipe(path: Path) -> bool:

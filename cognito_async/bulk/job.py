@@ -1,16 +1,19 @@
 """A job: a source of rows, an action, a journal; run as often as it takes."""
 
+import asyncio
 import random
 import secrets
 import time
-from collections.abc import AsyncGenerator, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Collection, Mapping
 from contextlib import aclosing
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Final
 
-from cognito_async.bulk.actions import ACTIONS, Action
+from cognito_async.bulk.actions import Action
+from cognito_async.bulk.arguments import action_of, keep_apart, policy_of, source_of, states_of
 from cognito_async.bulk.errors import BulkError, SourceError
-from cognito_async.bulk.files import FileSource
 from cognito_async.bulk.journal import PLANNED
 from cognito_async.bulk.plan import check
 from cognito_async.bulk.policy import BulkPolicy
@@ -24,6 +27,9 @@ from cognito_async.errors import ParameterValidationError
 
 INPUT: Final = "input"
 SALT: Final = "salt"
+SOURCE: Final = "source"
+STREAM: Final = "read once"
+"""The identity of an input that only its rows can tell from another."""
 LINES: Final = "lines"
 """The fact about how many rows there are, for those who look on while it is read."""
 
@@ -43,7 +49,7 @@ class Job:
         self,
         client: CognitoClient,
         action: Action | str,
-        source: Source | str | Path,
+        source: Source | AsyncIterable[Mapping[str, str] | str] | str | Path,
         *,
         journal: str | Path,
         policy: BulkPolicy | None = None,
@@ -58,7 +64,7 @@ class Job:
         Args:
             client: A client that is bound to the app client, or to the user pool where the action needs that.
             action: What to do to each row, or its name.
-            source: Where the rows come from; a path for a CSV or JSON Lines file.
+            source: Where the rows come from: a path for a CSV or JSON Lines file, any async iterable, or a Source.
             journal: The journal's file; it is begun if it is not there, and is continued if it is.
             policy: How patient the job is; None for the defaults of BulkPolicy.
             strict: Whether a row that can't be used ends the job before anything is sent; or before anything more is,
@@ -69,26 +75,32 @@ class Job:
             chance: Gives random numbers in [0, 1) for the jitter.
 
         Raises:
-            ParameterValidationError: There is no such action, or something that it needs was not given.
+            ParameterValidationError: There is no such action, or something that it needs was not given, or can't be
+                right.
             SourceError: The source can't be what it should be.
         """
-        self._action = _action(action)
+        self._action = action_of(action)
         self._client = client
-        self._source: Source = FileSource(source) if isinstance(source, str | Path) else source
+        self._source: Source = source_of(source)
         self._path = Path(journal)
-        self._policy = policy or BulkPolicy()
+        self._policy = policy_of(policy)
         self._strict = strict
         self._passwords = None if passwords is None else Path(passwords)
         self._remember = dict(remember or {})
         self._wall_clock = wall_clock
         self._chance = chance
         self._stopped = False
+        self._running = False
+        self._recognised = False
         self._runner: Runner | None = None
         needed = "user_pool_id" if self._action.user_pool else "client_id"
         if getattr(client.bound, needed) is None:
             raise ParameterValidationError(needed, f"must be bound to the client for {self._action.name!r}")
         if self._action.generates and self._passwords is None:
             raise ParameterValidationError("passwords", "must name the file for the generated passwords")
+        keep_apart(
+            journal=self._path, passwords=self._passwords, input=source if isinstance(source, str | Path) else None
+        )
 
     def stop(self) -> None:
         """Let the run end, or the next one: nothing new is begun, what is on its way comes to its end."""
@@ -136,11 +148,20 @@ class Job:
             What became of each row, once the journal has it; a DEFERRED row comes again.
 
         Raises:
+            ParameterValidationError: Such rows can't be sent for once more.
+            BulkError: The job is being run already.
             SourceError: The source can't be read, or, under ``strict``, holds a bad row.
             JournalInUseError: Another process works on the journal.
             JournalError: The journal can't be written.
             JobMismatchError: The journal belongs to another job, or the input has changed.
         """
+        reopened = states_of(again)
+        if self._running:
+            raise BulkError(
+                "this job is being run already; to leave the loop over a run early, loop within"
+                " `contextlib.aclosing(job.run())`, or call `stop()` and read on"
+            )
+        self._running = True
         writer = Writer(self._path, self._wall_clock)
         try:
             await writer.open(self._passwords)
@@ -154,17 +175,22 @@ class Job:
                 strict=self._strict,
                 lines=lines,
                 complete=complete,
+                recognised=self._recognised,
                 wall_clock=self._wall_clock,
                 chance=self._chance,
             )
             if self._stopped:
                 runner.halt.stop()
-            async with aclosing(runner.run(again)) as outcomes:
+            async with aclosing(runner.run(reopened)) as outcomes:
                 async for outcome in outcomes:
                     yield outcome
+            self._recognised = runner.recognised
         finally:
             self._stopped = False
-            await writer.close()
+            try:
+                await writer.close()
+            finally:
+                self._running = False
 
     async def run_to_end(self, again: Collection[State] = ()) -> Summary:
         """Run the job as ``run`` does, for those who want no more than its end.
@@ -181,9 +207,9 @@ class Job:
         return self.summary
 
     async def check(self) -> AsyncGenerator[Outcome]:
-        """Read and check the whole source, and send nothing; the journal is left alone.
+        """Read and check the whole source, and send nothing; the journal is left alone, for one that is thrown away.
 
-        Duplicates are not looked for: that is the journal's part.
+        What can be read only once, such as an async generator or standard input, is used up by it.
 
         Yields:
             What would become of each row: PLANNED, or REFUSED with the reason.
@@ -191,10 +217,18 @@ class Job:
         Raises:
             SourceError: The source can't be read.
         """
-        async with aclosing(self._source.chunks(self._action.columns)) as chunks:
-            async for rows in chunks:
-                for row in rows:
-                    yield check(row, self._client, self._action)
+        folder = await asyncio.to_thread(mkdtemp, prefix="cognito_async-")
+        writer = Writer(Path(folder, "rehearsal"), self._wall_clock)
+        try:
+            await writer.open(None)
+            async with aclosing(self._source.chunks(self._action.columns)) as chunks:
+                async for rows in chunks:
+                    checked = [check(row, self._client, self._action) for row in rows]
+                    for outcome in await writer.call(writer.journal.plan, checked, self._wall_clock()):
+                        yield outcome
+        finally:
+            await writer.close()
+            await asyncio.to_thread(rmtree, folder)
 
     async def dry_run(self) -> Estimate:
         """Check the whole source, send nothing, and estimate how long the job takes.
@@ -237,8 +271,9 @@ class Job:
         except SourceError:
             if self._action.rereads or not complete:
                 raise
-            extent = Extent()
-        remembered = {SALT: salt, **self._remember}
+            extent = Extent(volatile=True)
+        self._recognised = self._recognised or extent.volatile or extent.fingerprint is not None
+        remembered = {SALT: salt, SOURCE: self._source.name, **self._remember}
         if extent.lines is not None:
             remembered[LINES] = str(extent.lines)
         await writer.call(journal.identify, self._identity(extent), remembered)
@@ -254,14 +289,6 @@ class Job:
             identity["app client"] = bound.client_id or ""
         if extent.fingerprint is not None:
             identity[INPUT] = extent.fingerprint
-        elif not self._source.rereadable:
-            identity["source"] = self._source.name
+        elif not self._source.rereadable:  # else it is a file that is not there any more, and not needed
+            identity |= {INPUT: STREAM, SOURCE: self._source.name}
         return identity
-
-
-def _action(action: Action | str) -> Action:
-    if isinstance(action, Action):
-        return action
-    if action not in ACTIONS:
-        raise ParameterValidationError("action", f"must be one of {', '.join(ACTIONS)}")
-    return ACTIONS[action]

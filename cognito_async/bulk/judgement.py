@@ -7,6 +7,7 @@ from typing import Final
 
 from attrs import frozen
 
+from cognito_async.bulk.rows import DAILY_EMAIL
 from cognito_async.errors import (
     AmbiguousOutcomeError,
     CognitoError,
@@ -90,7 +91,7 @@ def rule(error: CognitoError, replay: Replay, *, unclear: bool) -> Ruling:
     """
     last = error.history[-1] if isinstance(error, AmbiguousOutcomeError) and error.history else error
     course, kind = _course(last, replay, unclear=unclear)
-    code = last.code or _class_name(last)
+    code = DAILY_EMAIL if course is Course.PAUSE else last.code or _class_name(last)
     return Ruling(course, writable(code), writable(last.message), kind, last.retry_after_ms)
 
 

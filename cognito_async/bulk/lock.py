@@ -58,8 +58,9 @@ class FileLock:
     def release(self) -> None:
         """Give the lock back; safe twice."""
         if self._descriptor is not None:
-            with suppress(OSError):  # Windows removes no open file: then it stays, which does no harm
-                self._path.unlink()
+            if self._is_at(self._path):  # and not another's, where somebody has removed ours
+                with suppress(OSError):  # Windows removes no open file: then it stays, which does no harm
+                    self._path.unlink()
             self._close()
 
     def _close(self) -> None:

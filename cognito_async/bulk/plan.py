@@ -55,6 +55,7 @@ class Plan:
         action: Action,
         strict: bool,
         complete: bool,
+        recognised: bool,
         halt: Halt,
         wall_clock: Callable[[], float],
         tell: Callable[[Outcome], Awaitable[None]],
@@ -72,10 +73,15 @@ class Plan:
         self._tell = tell
         self.complete: bool = complete
         """Whether the journal knows every row."""
+        self.recognised: bool = recognised
+        """Whether the source is known to be the one that the journal knows."""
 
     async def read(self) -> None:
-        """Take the whole source in, unless that is done; nothing is sent meanwhile, so that a pool holds still."""
-        if self.complete:
+        """Take the whole source in, unless that is done; nothing is sent meanwhile, so that a pool holds still.
+
+        A source that was taken in before is read all the same where only its rows can tell whether it is still that.
+        """
+        if self.complete and self.recognised:
             return
         async with aclosing(self._chunks()) as chunks:
             async for rows in chunks:
@@ -141,26 +147,28 @@ class Plan:
         """Note that the source has come to its end."""
         known = await self._writer.call(self._journal.last_line)
         if last < known:
-            raise JobMismatchError(
-                f"{self._journal.path}: {self._source.name} ends at line {last}, but there were {known} lines before;"
-                " go on with the input that the job was begun with"
-            )
+            raise self._changed(f"{self._source.name} ends at line {last}, but there were {known} lines before")
         await self._writer.call(self._journal.remember, {PLANNED: "yes"})
-        self.complete = True
+        self.complete = self.recognised = True
 
     async def _known(self, rows: Sequence[Row], *, planned: bool) -> list[tuple[Entry, Values]]:
         """Look rows up in the journal, take in those that are new, and give those that are to be sent."""
         known = await self._writer.call(self._journal.known, rows[0].line, rows[-1].line)
+        for row in rows:
+            before = known.get(row.line)
+            if before is None and self.complete:
+                raise self._changed(f"there is a line {row.line} in {self._source.name} that was not there before")
+            if before is not None and row.values.get(USERNAME, "") != before.username:
+                raise self._changed(f"line {row.line} of {self._source.name} is about another user than before")
         new = [row for row in rows if row.line not in known]
         known.update({entry.line: entry for entry in await self._take_in(new)})
-        for row in rows:
-            if row.values.get(USERNAME, "") != known[row.line].username:
-                raise JobMismatchError(
-                    f"{self._journal.path}: line {row.line} of {self._source.name} is about another user than before;"
-                    " go on with the input that the job was begun with, or name a new journal"
-                )
         now = self._wall_clock()
         return [(known[row.line], row.values) for row in rows if known[row.line].is_due(now, planned=planned)]
+
+    def _changed(self, how: str) -> JobMismatchError:
+        return JobMismatchError(
+            f"{self._journal.path}: {how}; go on with the input that the job was begun with, or name a new journal"
+        )
 
     async def _take_in(self, rows: Sequence[Row]) -> list[Entry]:
         """Check rows and note them in the journal."""

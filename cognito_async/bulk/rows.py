@@ -36,6 +36,9 @@ INVALID: Final = "InvalidRow"
 DUPLICATE: Final = "DuplicateRow"
 """The code of a row whose user has come before."""
 
+DAILY_EMAIL: Final = "DailyEmailLimit"
+"""The code of a row that waits because the pool has sent its e-mail for the day."""
+
 INTERRUPTED: Final = "Interrupted"
 """The code of a row that was on its way when the job was killed."""
 
@@ -63,8 +66,8 @@ class Outcome:
         line: Its line or place, from 1.
         username: The user; empty where the row could not be read.
         state: DONE, REFUSED, UNKNOWN, or DEFERRED for a row that is tried again later.
-        code: The kind of trouble: the service's error code, ``"InvalidRow"``, ``"DuplicateRow"`` or the name of an
-            error class; None where it was done.
+        code: The kind of trouble: the service's error code, ``"InvalidRow"``, ``"DuplicateRow"``,
+            ``"DailyEmailLimit"``, ``"Interrupted"`` or the name of an error class; None where it was done.
         reason: What happened, in a sentence that holds no secret; None where it was done.
         attempts: How many requests were sent for it in this run.
         due: When it is tried again, in seconds since 1970; None where it isn't.

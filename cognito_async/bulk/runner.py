@@ -46,10 +46,11 @@ class Runner:
         strict: bool,
         lines: int | None,
         complete: bool,
+        recognised: bool,
         wall_clock: Callable[[], float],
         chance: Callable[[], float],
     ) -> None:
-        """Take what ``Job`` was given, the open journal, about how many rows there are, and whether it knows them."""
+        """Take what ``Job`` was given, the open journal, about how many rows there are, and what it knows of them."""
         self._session = client.session
         self._lane = client.session.lane(action.operation)
         self._action = action
@@ -69,7 +70,8 @@ class Runner:
         self._outcomes: asyncio.Queue[Outcome | None] = asyncio.Queue(UNREAD)
         self._plan = Plan(
             source, writer, self._tally,
-            client=client, action=action, strict=strict, complete=complete, halt=self.halt, wall_clock=wall_clock,
+            client=client, action=action, strict=strict, complete=complete, recognised=recognised,
+            halt=self.halt, wall_clock=wall_clock,
             tell=self._outcomes.put,
         )  # fmt: skip
         self._rereadable = source.rereadable
@@ -78,6 +80,11 @@ class Runner:
         self._reading = False
         self._waiting_until: float | None = None
         self.summary: Summary | None = None
+
+    @property
+    def recognised(self) -> bool:
+        """Whether the source is known to be the one that the journal knows."""
+        return self._plan.recognised
 
     def progress(self) -> Progress:
         """Tell how far the run has come."""

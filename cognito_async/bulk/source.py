@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
-from typing import Final, Protocol
+from typing import Final, Protocol, cast
 
 from attrs import frozen
 
@@ -24,10 +24,12 @@ class Extent:
     Attributes:
         fingerprint: What changes when the source does; None where nothing tells.
         lines: About how many rows it has; None where nothing tells.
+        volatile: Whether it may well give other rows each time; then those count that were read first.
     """
 
     fingerprint: str | None = None
     lines: int | None = None
+    volatile: bool = False
 
 
 class Source(Protocol):
@@ -80,6 +82,7 @@ class IterableSource:
             lines: How many there are; None if unknown.
         """
         self._rows = rows
+        self._begun = False
         self.name: str = name
         self.rereadable: bool = False
         self._lines = lines
@@ -89,12 +92,20 @@ class IterableSource:
         return Extent(lines=self._lines)
 
     async def chunks(self, columns: Sequence[str]) -> AsyncGenerator[list[Row]]:
-        """Give the rows in chunks."""
+        """Give the rows in chunks.
+
+        Raises:
+            SourceError: They were read before, and can be only once, as those of an async generator.
+        """
+        rows = aiter(self._rows)
+        if self._begun and rows is self._rows:
+            raise SourceError(f"{self.name} were read already, and can be read only once: give them anew")
+        self._begun = True
         chunk: list[Row] = []
         line = 0
-        async for given in self._rows:
+        async for given in rows:
             line += 1
-            chunk.append(row_of(line, {USERNAME: given} if isinstance(given, str) else given, columns))
+            chunk.append(_given_row(line, given, columns))
             if len(chunk) == CHUNK:
                 yield chunk
                 chunk = []
@@ -132,7 +143,7 @@ class PoolSource:
 
     async def extent(self, salt: bytes) -> Extent:  # noqa: ARG002 - a pool changes all the time
         """Tell what is known of it before it is read."""
-        return Extent()
+        return Extent(volatile=True)
 
     async def users(self) -> AsyncIterator[UserType]:
         """Give the users themselves, page by page, in flat memory.
@@ -169,6 +180,40 @@ class PoolSource:
             return False
         held = {attribute.name: attribute.value for attribute in user.attributes or ()} if self._attributes else {}
         return all(held.get(name) == value for name, value in self._attributes.items())
+
+
+class KnownRows:
+    """Stands for a source whose rows are all in the journal, so that it is not needed again."""
+
+    def __init__(self, name: str) -> None:
+        """Take the source's name.
+
+        Args:
+            name: What to call it in messages and in the journal.
+        """
+        self.name: str = name
+        self.rereadable: bool = False
+
+    async def extent(self, salt: bytes) -> Extent:  # noqa: ARG002 - there is nothing to read
+        """Tell what is known of it."""
+        return Extent(volatile=True)
+
+    def chunks(self, columns: Sequence[str]) -> AsyncGenerator[list[Row]]:  # noqa: ARG002 - there is nothing to read
+        """Refuse to give rows.
+
+        Raises:
+            SourceError: Always.
+        """
+        raise SourceError(f"{self.name} is needed again: the journal does not know all of its rows")
+
+
+def _given_row(line: int, given: object, columns: Sequence[str]) -> Row:
+    """Make a row of what the caller's own code gives, whatever that is."""
+    if isinstance(given, str):
+        return row_of(line, {USERNAME: given}, columns)
+    if isinstance(given, Mapping):
+        return row_of(line, cast("Mapping[str, object]", given), columns)
+    return Row(line, {}, f"is of type {type(given).__name__}, and neither a mapping nor a username")
 
 
 def row_of(line: int, values: Mapping[str, object], columns: Sequence[str]) -> Row:

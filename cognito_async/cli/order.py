@@ -3,14 +3,14 @@
 import json
 import os
 from argparse import Namespace
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final, Literal
 
 from attrs import asdict, evolve, field, frozen
 
 from cognito_async import CognitoClient
-from cognito_async.bulk import ACTIONS, Action, BulkPolicy, FileSource, IterableSource, PoolSource, Source, set_password
+from cognito_async.bulk import ACTIONS, Action, BulkPolicy, FileSource, KnownRows, PoolSource, Source, set_password
 from cognito_async.cli.address import Address, category_of, published_rate
 from cognito_async.cli.exits import CommandError
 
@@ -104,7 +104,7 @@ class Order:
         if self.choice is not None:
             return self.choice.source(client)
         if self.input is None or (self.input == STANDARD_INPUT and planned and not self.deed().rereads):
-            return IterableSource(_nothing(), name="standard input")
+            return KnownRows("standard input")
         return FileSource(self.input, self.format)
 
     def named(self) -> str:
@@ -142,6 +142,15 @@ def remembered(facts: Mapping[str, str], journal: Path) -> Order:
         ) from None
 
 
+def source_of(facts: Mapping[str, str]) -> str | None:
+    """Give what to call a job's input without telling where it lies, by its journal's facts; None if nothing tells."""
+    try:
+        order = remembered(facts, Path())
+    except CommandError:  # begun by a program
+        return facts.get("source")
+    return order.named() if order.input in {None, STANDARD_INPUT} else Path(order.input or "").name
+
+
 def overridden(order: Order, options: Namespace) -> Order:
     """Put what is given now in place of what was remembered.
 
@@ -162,9 +171,3 @@ def overridden(order: Order, options: Namespace) -> Order:
 def absolute(path: str) -> str:
     """Give a path that means the same wherever the job is resumed; links are left as they are."""
     return str(Path(path).absolute())
-
-
-async def _nothing() -> AsyncIterator[str]:
-    none: tuple[str, ...] = ()
-    for row in none:
-        yield row

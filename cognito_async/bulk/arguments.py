@@ -1,0 +1,112 @@
+"""What a job was given, made sure of: a caller without a type checker hears at once what can't be right."""
+
+# pyright: reportUnnecessaryIsInstance=false
+# (that is what this file is for)
+
+from collections.abc import AsyncIterable, Collection, Mapping
+from itertools import combinations
+from pathlib import Path
+from typing import Final, cast
+
+from cognito_async.bulk.actions import ACTIONS, Action
+from cognito_async.bulk.files import FileSource
+from cognito_async.bulk.policy import BulkPolicy
+from cognito_async.bulk.rows import State
+from cognito_async.bulk.source import IterableSource, Source
+from cognito_async.errors import ParameterValidationError
+
+AGAIN: Final = (State.DEFERRED, State.REFUSED, State.UNKNOWN)
+"""The states whose rows may be sent for once more: what is done is not repeated."""
+
+
+def action_of(action: Action | str) -> Action:
+    """Find the action that is meant.
+
+    Args:
+        action: The action, or its name.
+
+    Returns:
+        The action.
+
+    Raises:
+        ParameterValidationError: There is none of that name.
+    """
+    if isinstance(action, Action):
+        return action
+    if action not in ACTIONS:
+        raise ParameterValidationError("action", f"must be one of {', '.join(ACTIONS)}")
+    return ACTIONS[action]
+
+
+def source_of(source: object) -> Source:
+    """Give the source that is meant.
+
+    Args:
+        source: A path, an async iterable, or what has the members of a Source.
+
+    Returns:
+        The source.
+
+    Raises:
+        ParameterValidationError: It is none of these.
+        SourceError: It can't be what it should be.
+    """
+    if isinstance(source, str | Path):
+        return FileSource(source)
+    if isinstance(source, AsyncIterable):
+        return IterableSource(cast("AsyncIterable[Mapping[str, str] | str]", source))
+    if hasattr(source, "chunks") and hasattr(source, "extent"):
+        return cast("Source", source)
+    raise ParameterValidationError("source", "must be a path, an async iterable or a Source")
+
+
+def policy_of(policy: BulkPolicy | None) -> BulkPolicy:
+    """Give the policy that is meant.
+
+    Args:
+        policy: The policy; None for the default.
+
+    Returns:
+        The policy.
+
+    Raises:
+        ParameterValidationError: It is none.
+    """
+    if policy is None:
+        return BulkPolicy()
+    if not isinstance(policy, BulkPolicy):
+        raise ParameterValidationError("policy", "must be a BulkPolicy")
+    return policy
+
+
+def states_of(again: Collection[State]) -> frozenset[State]:
+    """Check which rows are to be sent for once more.
+
+    Args:
+        again: Their states.
+
+    Returns:
+        The states.
+
+    Raises:
+        ParameterValidationError: Rows in one of them can't be sent for once more.
+    """
+    given = {again} if isinstance(again, str) else set(again)
+    if not given <= set(AGAIN):
+        raise ParameterValidationError("again", f"must be of {', '.join(f'State.{state.name}' for state in AGAIN)}")
+    return frozenset(State(state) for state in given)
+
+
+def keep_apart(**files: str | Path | None) -> None:
+    """Make sure that no file is asked to be two things: passwords among a journal's pages would be lost.
+
+    Args:
+        **files: The files by what they are; None where there is none.
+
+    Raises:
+        ParameterValidationError: Two are one.
+    """
+    named = {name: Path(path).resolve() for name, path in files.items() if path is not None}
+    for one, other in combinations(named, 2):
+        if named[one] == named[other]:
+            raise ParameterValidationError(one, f"must be another file than {other}")
