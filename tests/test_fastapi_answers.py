@@ -11,13 +11,14 @@ from test_fastapi_lifespan import visiting
 
 from cognito_async import CodeMismatchException, NotAuthorizedException, TooManyRequestsException
 from cognito_async.fastapi import (
+    PROBLEMS,
+    Problem,
     install_problems,
     password_reset_router,
     problem_responses,
     problem_route,
     same_origin,
 )
-from cognito_async.fastapi.problems import PROBLEMS, Problem
 
 PASSWORD = "Analytical-1843"
 
@@ -232,6 +233,19 @@ def test_the_document_describes_the_answers() -> None:
     assert "Retry-After" in told["503"]["headers"]
     with pytest.raises(KeyError):
         problem_responses("NoSuchError")
+
+
+def test_the_document_describes_what_becomes_of_bad_input() -> None:
+    """FastAPI's own answer to bad input is not given, and so not described; routes without input have neither."""
+    app = installed()
+    for document in (app.openapi(), app.openapi()):
+        told = document["paths"]["/form"]["post"]["responses"]["422"]
+        assert list(told["content"]) == ["application/problem+json"]
+        assert "422" not in document["paths"]["/wrong"]["get"]["responses"]
+    moved = FastAPI()
+    install_problems(moved, {**PROBLEMS, "BadInputError": Problem(type="urn:bad", title="Bad", status=400)})
+    routes(moved)
+    assert set(moved.openapi()["paths"]["/form"]["post"]["responses"]) == {"200", "400"}
 
 
 def test_the_document_describes_your_own_table() -> None:

@@ -27,7 +27,8 @@ from cognito_async.errors import (
 )
 from cognito_async.errors.tree import ambiguous
 from cognito_async.fastapi import PROBLEMS, BadInputError, Problem, RateLimitedError, problem_of
-from cognito_async.fastapi.problems import MISCONFIGURED, WRONG_CODE, report
+from cognito_async.fastapi.problem_table import MISCONFIGURED, WRONG_CODE
+from cognito_async.fastapi.problems import report
 
 SAID = "what the service says about ada@example.com"
 

@@ -18,7 +18,6 @@ except ImportError as error:
 
 from cognito_async.fastapi.answers import install_problems as install_problems
 from cognito_async.fastapi.answers import problem_answer as problem_answer
-from cognito_async.fastapi.answers import problem_responses as problem_responses
 from cognito_async.fastapi.answers import problem_route as problem_route
 from cognito_async.fastapi.dependencies import ClientMetadataDep as ClientMetadataDep
 from cognito_async.fastapi.dependencies import CognitoDep as CognitoDep
@@ -30,6 +29,7 @@ from cognito_async.fastapi.dependencies import ResetRequestsDep as ResetRequests
 from cognito_async.fastapi.dependencies import UserContextDep as UserContextDep
 from cognito_async.fastapi.dependencies import VisitorDep as VisitorDep
 from cognito_async.fastapi.dependencies import client_metadata as client_metadata
+from cognito_async.fastapi.documents import problem_responses as problem_responses
 from cognito_async.fastapi.guards import admit_user as admit_user
 from cognito_async.fastapi.guards import limited as limited
 from cognito_async.fastapi.guards import same_origin as same_origin
@@ -38,9 +38,9 @@ from cognito_async.fastapi.lifespan import session_of as session_of
 from cognito_async.fastapi.password_policy import PasswordPolicy as PasswordPolicy
 from cognito_async.fastapi.password_policy import PasswordRule as PasswordRule
 from cognito_async.fastapi.pool import Cognito as Cognito
-from cognito_async.fastapi.problems import PROBLEMS as PROBLEMS
-from cognito_async.fastapi.problems import Problem as Problem
-from cognito_async.fastapi.problems import Problems as Problems
+from cognito_async.fastapi.problem import Problem as Problem
+from cognito_async.fastapi.problem import Problems as Problems
+from cognito_async.fastapi.problem_table import PROBLEMS as PROBLEMS
 from cognito_async.fastapi.problems import problem_of as problem_of
 from cognito_async.fastapi.problems import report as report
 from cognito_async.fastapi.rate_limit import MemoryRateLimit as MemoryRateLimit

@@ -1,9 +1,9 @@
 """Problems as HTTP answers: for a whole application, for a router, and in the OpenAPI document."""
 
 import re
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine
 from http.client import responses as PHRASES  # noqa: N812 - it is a constant
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from fastapi import FastAPI, Request, Response, WebSocket, status
 from fastapi.exception_handlers import http_exception_handler
@@ -14,34 +14,15 @@ from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 
 from cognito_async.errors import CognitoError
-from cognito_async.fastapi.problems import MISCONFIGURED, PROBLEMS, Problem, Problems, problem_of, report
+from cognito_async.fastapi.documents import PROBLEM_JSON, with_problems
+from cognito_async.fastapi.problem import Problems
+from cognito_async.fastapi.problem_table import PROBLEMS
+from cognito_async.fastapi.problems import problem_of, report
 from cognito_async.fastapi.refusals import BadInputError
-
-PROBLEM_JSON: Final = "application/problem+json"
 
 _NAME = re.compile(r"[A-Za-z_][\w-]{0,63}", re.ASCII)
 _DEPTH = 2  # of a fault's location: where it was, and the field; what is below may be a submitted key
 _RULES = {"missing": "is required", "extra_forbidden": "is not known here", "json_invalid": "is not JSON"}
-_SCHEMA: dict[str, Any] = {
-    "type": "object",
-    "required": ["type", "title", "status"],
-    "properties": {
-        "type": {"type": "string", "format": "uri"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-        "retry_after": {"type": "integer", "description": "When to come back, in seconds."},
-        "errors": {
-            "type": "array",
-            "description": "The fields at fault.",
-            "items": {
-                "type": "object",
-                "required": ["pointer", "detail"],
-                "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}},
-            },
-        },
-    },
-}
 
 
 def problem_answer(error: CognitoError, problems: Problems = PROBLEMS) -> Response:
@@ -92,6 +73,8 @@ def install_problems(app: FastAPI, problems: Problems = PROBLEMS) -> None:
     ``detail`` stays what it was, and one that is no text goes out as FastAPI does it. An application that is mounted in
     another one needs a call of its own.
 
+    The OpenAPI document describes the answer to what FastAPI refuses; for a route's others see ``problem_responses``.
+
     Args:
         app: The application.
         problems: The table.
@@ -119,6 +102,12 @@ def install_problems(app: FastAPI, problems: Problems = PROBLEMS) -> None:
             return JSONResponse(document, code, error.headers, media_type=PROBLEM_JSON)
         return answer
 
+    generate = app.openapi
+
+    def document() -> dict[str, Any]:
+        return with_problems(generate(), problems)
+
+    app.openapi = document  # type: ignore[method-assign]  # FastAPI's own way to extend it
     app.add_exception_handler(CognitoError, cognito_error)
     app.add_exception_handler(RequestValidationError, validation_error)
     app.add_exception_handler(HTTPException, http_error)
@@ -152,44 +141,3 @@ def problem_route(problems: Problems = PROBLEMS) -> type[APIRoute]:
             return answer
 
     return ProblemRoute
-
-
-def problem_responses(*names: str, problems: Problems = PROBLEMS) -> dict[int | str, dict[str, Any]]:
-    """Describe problems for the OpenAPI document.
-
-    Args:
-        *names: The names of errors, as in the table, that a route can end in.
-        problems: The table.
-
-    Returns:
-        What a route takes as its ``responses``.
-
-    Raises:
-        KeyError: Neither this table nor the default one has such a name.
-    """
-    by_status: dict[int, dict[str, Problem]] = {}
-    for row in (_documented(name, problems) for name in names):
-        by_status.setdefault(row.status, {}).setdefault(row.type, row)
-    return {code: _response(rows.values()) for code, rows in sorted(by_status.items())}
-
-
-def _documented(name: str, problems: Problems) -> Problem:
-    """Find a row by its name, or what stands for it in a table that leaves it out."""
-    if name not in problems and name not in PROBLEMS:
-        raise KeyError(name)
-    names = (name, name.rpartition(":")[2], CognitoError.__name__)
-    return next((problems[known] for known in names if known in problems), MISCONFIGURED)
-
-
-def _response(rows: Iterable[Problem]) -> dict[str, Any]:
-    nothing = CognitoError()
-    examples = {
-        row.type: {"summary": row.title, "value": row.document(nothing)} for row in rows if not callable(row.detail)
-    }
-    described: dict[str, Any] = {
-        "description": "; or: ".join(row.title for row in rows),
-        "content": {PROBLEM_JSON: {"schema": _SCHEMA, "examples": examples}},
-    }
-    if any(row.retry_after is not None for row in rows):
-        described["headers"] = {"Retry-After": {"description": "In seconds.", "schema": {"type": "integer"}}}
-    return described

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request, Response, status
 from pydantic import BaseModel, Field
 
 from cognito_async.client import CognitoClient
-from cognito_async.fastapi.answers import problem_responses, problem_route
+from cognito_async.fastapi.answers import problem_route
 from cognito_async.fastapi.body import JSON, MULTIPART, URLENCODED, TextField, read_fields
 from cognito_async.fastapi.dependencies import (
     LONGEST_ENCODED_DATA,
@@ -15,9 +15,11 @@ from cognito_async.fastapi.dependencies import (
     dependencies_of,
     with_encoded_data,
 )
+from cognito_async.fastapi.documents import problem_responses
 from cognito_async.fastapi.guards import admit, refuse_foreign
 from cognito_async.fastapi.password_policy import PasswordPolicy
-from cognito_async.fastapi.problems import PROBLEMS, Problems
+from cognito_async.fastapi.problem import Problems
+from cognito_async.fastapi.problem_table import PROBLEMS
 from cognito_async.fastapi.rate_limit import MemoryRateLimit, RateLimit
 from cognito_async.fastapi.reset_confirmation import ResetConfirmation
 from cognito_async.fastapi.reset_queue import ResetRequests
