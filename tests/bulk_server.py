@@ -164,7 +164,7 @@ class Bench:
 
     async def run(self, action: Action | str, source: Source | Path | None = None, **options: Any) -> Summary:
         """Run a job to its end."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             again = options.pop("again", ())
             return await self.job(action, source, **options).run_to_end(again)
 
@@ -183,7 +183,7 @@ class Bench:
 
 async def outcomes_of(job: Job, again: Collection[State] = ()) -> list[Outcome]:
     """Run a job to its end, and give what it told."""
-    async with asyncio.timeout(20), aclosing(job.run(again)) as outcomes:
+    async with asyncio.timeout(60), aclosing(job.run(again)) as outcomes:
         return [outcome async for outcome in outcomes]
 
 

@@ -64,13 +64,13 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
 
 
 class ManualClockLoop(asyncio.SelectorEventLoop):
-    """A loop for real sockets whose time a test can move on."""
+    """A loop for real sockets whose time stands still but for what a test moves it on."""
 
     _ahead = 0.0
 
     def time(self) -> float:
         """Give the time in seconds."""
-        return super().time() + self._ahead
+        return START + self._ahead
 
     def advance(self, seconds: float) -> None:
         """Let seconds go by at once."""
@@ -284,10 +284,16 @@ def _no_aws_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
+WAITS_FOR_A_CHILD = "asyncio-waitpid-"  # the threads that await children, as in Python 3.11
+
+
 @pytest.fixture(autouse=True)
 def _no_thread_left() -> Iterator[None]:
     """Fail a test that leaves a thread behind."""
     before = set(threading.enumerate())
     yield
+    for thread in threading.enumerate():
+        if thread not in before and thread.name.startswith(WAITS_FOR_A_CHILD):
+            thread.join(10)  # asyncio's own: it tells of the child's end a moment before its own
     left = [thread.name for thread in threading.enumerate() if thread not in before]
     assert not left, f"threads left behind: {left}"

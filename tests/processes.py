@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent
 
 def is_alive(pid: int) -> bool:
     """Say whether a process runs: one that has ended and waits to be collected does not."""
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the latter where it goes just as it is looked at
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     try:
         os.kill(pid, 0)
@@ -23,7 +23,7 @@ def is_alive(pid: int) -> bool:
     return not Path("/proc/self").exists()
 
 
-async def until(condition: Callable[[], object], seconds: float = 15.0) -> None:
+async def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
     """Wait for the condition, looking often; fail when it does not come true in time."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -74,7 +74,7 @@ class Service:
 
     async def until(self, requests: int) -> None:
         """Wait until so many requests have come."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             await self.server.until(lambda: len(self.server.requests) >= requests)
 
     def sent(self) -> dict[str, int]:
@@ -152,7 +152,7 @@ async def begin(
 
 async def end(process: asyncio.subprocess.Process, stdin: str = "") -> Ended:
     """Wait until a process ends."""
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(60):
         out, err = await process.communicate(stdin.encode())
     assert process.returncode is not None
     return Ended(process.returncode, (out or b"").decode(), err.decode())
@@ -169,7 +169,7 @@ def collect() -> None:
     """Wait for asyncio's threads that waited for processes: they outlive those by a moment."""
     for thread in threading.enumerate():
         if thread.name.startswith("asyncio-waitpid-"):
-            thread.join(5)
+            thread.join(10)
 
 
 def look(capsys: pytest.CaptureFixture[str], *arguments: str) -> Ended:
@@ -224,7 +224,7 @@ class Terminal:
 
     async def until(self, text: str) -> None:
         """Wait until it has shown a text."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while text not in self.shown:
                 self._changed.clear()
                 await self._changed.wait()
@@ -235,7 +235,7 @@ class Terminal:
 
     async def end(self) -> int:
         """Wait until the process ends, and give its exit code."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             return await self._process.wait()
 
     def close(self) -> None:

@@ -242,7 +242,7 @@ async def test_a_stop_ends_a_wait(tmp_path: Path) -> None:
         job.stop()
         return THROTTLED
 
-    async with Bench(tmp_path, throttle) as bench, asyncio.timeout(5):
+    async with Bench(tmp_path, throttle) as bench, asyncio.timeout(60):
         write_csv(bench.source, 1)
         job = bench.job("confirm", policy=BulkPolicy(patience=900.0))
         summary = await job.run_to_end()
@@ -258,7 +258,7 @@ async def test_a_stop_ends_a_source_that_gives_nothing(tmp_path: Path) -> None:
         await asyncio.get_running_loop().create_future()
 
     started = asyncio.Event()
-    async with Bench(tmp_path) as bench, asyncio.timeout(5):
+    async with Bench(tmp_path) as bench, asyncio.timeout(60):
         job = bench.job("forgot", IterableSource(silence()))
         run = asyncio.create_task(job.run_to_end())
         await started.wait()
@@ -276,7 +276,7 @@ async def test_cancellation_leaves_at_once(tmp_path: Path) -> None:
         raise AssertionError
 
     arrived = asyncio.Event()
-    async with Bench(tmp_path, never) as bench, asyncio.timeout(5):
+    async with Bench(tmp_path, never) as bench, asyncio.timeout(60):
         write_csv(bench.source, 10, secrets=False)
         run = asyncio.create_task(bench.job("forgot").run_to_end())
         await arrived.wait()

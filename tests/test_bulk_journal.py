@@ -262,7 +262,7 @@ async def test_a_second_process_is_refused_and_the_first_goes_on(tmp_path: Path)
             await gate.wait()
         return respond()
 
-    async with Bench(tmp_path, hold) as bench, asyncio.timeout(20):
+    async with Bench(tmp_path, hold) as bench, asyncio.timeout(60):
         write_csv(bench.source, 30, secrets=False)
         first = asyncio.create_task(bench.run("forgot"))
         await until(lambda: len(bench.service.requests) >= 3)
@@ -326,7 +326,7 @@ async def test_cancelled_while_it_opens_a_job_leaves_no_lock(tmp_path: Path, mon
         asyncio.run_coroutine_threadsafe(_set(opening), loop).result()
         begin(self)
 
-    async with Bench(tmp_path) as bench, asyncio.timeout(10):
+    async with Bench(tmp_path) as bench, asyncio.timeout(60):
         write_csv(bench.source, 3)
         with monkeypatch.context() as patch:
             patch.setattr(Database, "_begin", slowly)

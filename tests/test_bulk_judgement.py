@@ -280,7 +280,7 @@ async def test_waiting_rows_do_not_hold_up_the_end(tmp_path: Path) -> None:
     """End at once for too many errors although a throttled row has patience left."""
     async with Bench(tmp_path, lambda asked: THROTTLED if asked.user == "user0" else MISTAKEN) as bench:
         write_csv(bench.source, 100)
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             summary = await bench.run("confirm", policy=BulkPolicy(patience=900.0))
     assert summary.ending is Ending.TOO_MANY_ERRORS
     assert bench.states()["user0"] == "planned"
@@ -331,7 +331,7 @@ async def test_what_never_left_is_sent_again(tmp_path: Path) -> None:
 
 async def test_a_confirmation_that_was_cut_off_is_settled_by_the_next_run(tmp_path: Path) -> None:
     """Repeat what was on its way: done if the service takes it, unknown if the code is used up."""
-    async with Bench(tmp_path) as bench, asyncio.timeout(5):
+    async with Bench(tmp_path) as bench, asyncio.timeout(60):
         write_csv(bench.source, 2)
         arrived = asyncio.Event()
 

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Sequence
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -174,6 +175,7 @@ async def test_a_wrapper_script_leaves_nothing(tmp_path: Path) -> None:
     notes = tmp_path / "pid"
     script = f"{shlex.join(STUBBORN)} & echo $! > {shlex.quote(str(notes))}; wait"
     async with Emulator(command=["/bin/sh", "-c", script]):
+        await until(lambda: notes.exists() and notes.read_text().endswith("\n"))  # the script may be behind its child
         pid = int(notes.read_text())
         assert is_alive(pid)
     await until(lambda: not is_alive(pid))
@@ -211,10 +213,18 @@ async def test_a_command_that_dies_is_explained() -> None:
     assert "and out of time" in str(caught.value)
 
 
-async def test_a_command_that_is_never_ready_is_given_up() -> None:
+async def test_a_command_that_is_never_ready_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A start that takes longer than allowed is ended and explained by what was said so far."""
     program = "import signal; print('still thinking', flush=True); signal.pause()"
     local = Emulator(command=[sys.executable, "-c", program], startup_timeout=0.5)
+    first_of = emulator._first_of
+
+    async def once_it_has_spoken(*futures: Future[None], within: float) -> None:
+        if local._child is not None:  # else it is the end that is waited for
+            await until(lambda: "still thinking" in child_of(local).tail)
+        await first_of(*futures, within=within)
+
+    monkeypatch.setattr(emulator, "_first_of", once_it_has_spoken)
     with pytest.raises(LocalPoolError, match=r"not ready after 0\.5 s(?s:.*)still thinking"):
         await local.__aenter__()
     assert local._child is None
@@ -250,7 +260,8 @@ async def test_it_sees_no_variables_of_yours(monkeypatch: pytest.MonkeyPatch) ->
     """AWS settings, Python's and Docker's do not reach the emulator; its folder is its own."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "PYTHONPATH", "DOCKER_HOST", "USE_SSL", "LOG_LEVEL"):
         monkeypatch.setenv(name, "unix:///yours")
-    program = LISTEN + "print(dict(os.environ)); print(ready, flush=True); signal.pause()"
+    # The path is left out: it is yours, and may be longer than what is kept of a line.
+    program = LISTEN + "del os.environ['PATH']; print(dict(os.environ)); print(ready, flush=True); signal.pause()"
     async with Emulator(command=[sys.executable, "-c", program]) as running:
         seen, folder = child_of(running).tail[0], child_of(running).folder
     assert "yours" not in seen

@@ -172,6 +172,7 @@ def two_workers(program: str, pool: LocalPool, folder: Path) -> Iterator[Path]:
     (folder / "main.py").write_text(program + process_id)
     log = folder / "log"
     command = [sys.executable, "-W", "error", "-m", "uvicorn", "main:app", "--workers", "2", "--port", "0"]
+    command += ["--timeout-worker-healthcheck", "60"]  # else one that stands still for 5 s is replaced
     environment = {**os.environ, **variables(pool), "PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": "1"}
     with (
         log.open("w") as output,
@@ -184,7 +185,7 @@ def two_workers(program: str, pool: LocalPool, folder: Path) -> Iterator[Path]:
         finally:
             server.send_signal(signal.SIGINT)
             try:
-                server.wait(15)
+                server.wait(60)
             except subprocess.TimeoutExpired:
                 os.killpg(server.pid, signal.SIGKILL)
                 raise

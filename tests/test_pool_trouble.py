@@ -4,11 +4,13 @@
 
 import asyncio
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import aiohttp
 import pytest
-from conftest import reset
+from conftest import advance, reset
 from scripted_server import Connection, ScriptedServer, answer, never
 
 from cognito_async import (
@@ -35,22 +37,24 @@ class ServerOn(ScriptedServer):
         self.url = f"http://127.0.0.1:{port}"
 
 
-def free_port() -> int:
-    """Find a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+@contextmanager
+def reserved() -> Iterator[int]:
+    """Keep a port, on which nobody listens, from being given to another process; a server may still take it."""
+    with socket.socket() as keeper:
+        keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        keeper.bind(("127.0.0.1", 0))
+        yield keeper.getsockname()[1]
 
 
 async def test_a_server_that_restarts_on_the_same_port() -> None:
     """Its old connections are dropped for new ones, and no call fails, whether or not their end was seen."""
-    async with ScriptedServer() as first:
-        port, url = first.port, first.url
-        session = AsyncCognitoSession("eu-west-1", endpoint_url=url, retry=QUICK)
+    first, second = ServerOn(), ServerOn()
+    with reserved() as port:
+        await first.listen(port)
+        session = AsyncCognitoSession("eu-west-1", endpoint_url=first.url, retry=QUICK)
         await asyncio.gather(*[reset(session.client("abc")) for _ in range(10)])
-    second = ServerOn()
-    await second.listen(port)
+        await first.__aexit__(None, None, None)
+        await second.listen(port)
     try:
         async with session:
             await asyncio.gather(*[reset(session.client("abc")) for _ in range(10)])
@@ -61,24 +65,29 @@ async def test_a_server_that_restarts_on_the_same_port() -> None:
         await second.__aexit__(None, None, None)
 
 
+@pytest.mark.manual_clock
 async def test_a_server_that_comes_up_late() -> None:
     """Refused connections are tried again: nothing has left."""
-    port = free_port()
     server = ServerOn()
+
+    async def listen() -> None:
+        await server.listen(port)
+        advance(5)  # the whole pause
 
     def come_up(details: Any) -> None:
         assert isinstance(details.error, ConnectError)
         assert details.error.sent is False
-        starting.append(asyncio.ensure_future(server.listen(port)))
+        starting.append(asyncio.ensure_future(listen()))
 
     starting: list[asyncio.Future[None]] = []
-    policy = RetryPolicy(transient_base=0.08, on_retry=come_up)
-    url = f"http://127.0.0.1:{port}"
-    async with AsyncCognitoSession("eu-west-1", endpoint_url=url, retry=policy, chance=lambda: 1.0) as session:
-        await reset(session.client("abc"))
-        assert session.stats.retries == 1
-        assert session._quota.available == 500
-    await asyncio.gather(*starting)
+    policy = RetryPolicy(transient_base=5, on_retry=come_up)
+    with reserved() as port:
+        url = f"http://127.0.0.1:{port}"
+        async with AsyncCognitoSession("eu-west-1", endpoint_url=url, retry=policy, chance=lambda: 1.0) as session:
+            await reset(session.client("abc"))
+            assert session.stats.retries == 1
+            assert session._quota.available == 500
+        await asyncio.gather(*starting)
     await server.__aexit__(None, None, None)
 
 
@@ -98,9 +107,10 @@ async def test_a_thousand_calls_over_ten_connections() -> None:
         assert {request.json["Username"] for request in server.requests} == {f"user {n}" for n in range(1_000)}
 
 
+@pytest.mark.manual_clock
 async def test_a_crowd_in_front_of_a_stuck_pool_ends_in_time() -> None:
     """Calls that never got a connection end by their limit, and say that nothing was sent; then the pool goes on."""
-    limits = Timeouts(total=0.15, attempt=None)
+    limits = Timeouts(total=10, attempt=None)
 
     async def hold_the_crowd_up(connection: Connection) -> None:
         assert connection.request is not None
@@ -112,18 +122,21 @@ async def test_a_crowd_in_front_of_a_stuck_pool_ends_in_time() -> None:
             "eu-west-1", endpoint_url=server.url, pool=PoolLimits(connections=2), timeouts=limits
         ) as session:
             client = session.client("abc")
-            calls = [reset(client, username=f"user {n}") for n in range(50)]
+            calls = [asyncio.ensure_future(reset(client, username=f"user {n}")) for n in range(50)]
+            await server.until(lambda: len(server.requests) == 2)
+            advance(10.1)
             results = await asyncio.gather(*calls, return_exceptions=True)
             assert all(isinstance(result, RequestTimeoutError) for result in results)
             sent = [result for result in results if getattr(result, "sent", None) is not False]
             assert len(sent) == len(server.requests)
-            assert 2 <= len(sent) < 10  # on a slow machine, the last may inherit a connection a moment before their end
+            assert len(sent) == 2
             assert all(isinstance(result, AmbiguousOutcomeError) for result in sent)
             await client.with_options(timeouts=Timeouts()).confirm_forgot_password(
                 username="ada", confirmation_code="123456", password="correct horse"
             )
 
 
+@pytest.mark.manual_clock
 async def test_a_server_that_vanished_ends_by_the_attempt_limit() -> None:
     """A half-open connection never answers: it is given up, closed, and the repetition goes over a new one."""
 
@@ -132,11 +145,14 @@ async def test_a_server_that_vanished_ends_by_the_attempt_limit() -> None:
 
     async with ScriptedServer(answer(), otherwise=vanish_from) as server:
         async with AsyncCognitoSession(
-            "eu-west-1", endpoint_url=server.url, retry=QUICK, timeouts=Timeouts(attempt=0.1)
+            "eu-west-1", endpoint_url=server.url, retry=RetryPolicy(transient_base=0), timeouts=Timeouts(attempt=10)
         ) as session:
             client = session.client("abc")
             await reset(client)
-            await reset(client)
+            second = asyncio.ensure_future(reset(client))
+            await server.until(lambda: len(server.requests) == 2)
+            advance(10.1)
+            await second
             assert [request.connection for request in server.requests] == [1, 1, 2]
             await reset(client)
             assert server.connections == 2

@@ -30,7 +30,7 @@ async def test_the_demo_says_what_to_do_and_ends() -> None:
     """`make demo-web` prints the address, a user and a password, takes the next free port, and Ctrl-C ends it."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         busy = taken.getsockname()[1]
-        async with asyncio.timeout(30), served((*DEMO[:-1], str(busy))) as process:
+        async with asyncio.timeout(90), served((*DEMO[:-1], str(busy))) as process:
             assert not process.url.endswith(f":{busy}")
             async with process.visitor() as visitor:
                 assert (await visitor.get("/inbox")).status_code == 200

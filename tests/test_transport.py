@@ -457,13 +457,21 @@ async def test_a_server_that_never_answers(data: bytes) -> None:
 
 
 @pytest.mark.manual_clock
-async def test_a_body_that_never_ends() -> None:
+async def test_a_body_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the answer's head says all, the call is a success once time is up; and its connection is closed."""
     stuck = never(HEAD + b"Content-Length: 2\r\n\r\n{")
+    read_head, start = asyncio.Event(), aiohttp.ClientResponse.start
+
+    async def told(*arguments: Any) -> aiohttp.ClientResponse:
+        response = await start(*arguments)
+        read_head.set()
+        return response
+
+    monkeypatch.setattr(aiohttp.ClientResponse, "start", told)
     async with ScriptedServer(stuck) as server, client_of(server) as client:
         call = asyncio.ensure_future(reset(client))
-        await server.until(lambda: server.requests)
-        for _ in range(20):  # turns of the loop in which the head arrives
+        await read_head.wait()
+        for _ in range(20):
             await asyncio.sleep(0)
         assert not call.done()
         advance(10.1)

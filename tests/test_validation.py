@@ -481,7 +481,7 @@ def cycles() -> Iterator[Any]:
 
 
 @pytest.mark.parametrize("document", list(cycles()), ids=["list", "many", "dict", "both"])
-@pytest.mark.timeout(5)
+@pytest.mark.timeout(60)
 def test_documents_that_hold_themselves(document: Any) -> None:
     """A cycle is refused: no endless loop, no RecursionError."""
     with pytest.raises(ParameterValidationError, match="levels"):

@@ -119,12 +119,14 @@ class Writer:
         """Write what is left, and close the journal and the file; what is still being opened, too."""
         while self._flushing is not None:
             await asyncio.wait([self._flushing])
-        closed = False
+        closing = False
         try:
             await self.call(self._close)
-            closed = True
+        except asyncio.CancelledError:
+            closing = True
+            raise
         finally:
-            self._thread.shutdown(wait=closed)  # at once then; else it ends by itself when it has closed
+            self._thread.shutdown(wait=not closing)  # at once then; else it ends by itself when it has closed
 
     def _close(self) -> None:
         for file in (self._journal, self._passwords):

@@ -42,6 +42,7 @@ _INHERITED: Final = (
     "PATH", "PATHEXT", "HOME", "USERPROFILE", "SystemRoot", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH",
 )  # fmt: skip
 _GRACE: Final = 5.0  # seconds from SIGTERM to SIGKILL
+_LAST: Final = 30.0  # seconds until what was killed is gone: a moment, but for a machine that stands still
 _READY: Final = pattern(r"Running on (http://127\.0\.0\.1:\d+)")
 _PID: Final = pattern(r"cognito_async watchdog: pid (\d+)")
 
@@ -150,7 +151,7 @@ class Emulator:
         await _first_of(child.ended, within=2 * _GRACE)
         if not child.ended.done():
             child.kill()
-            await _first_of(child.ended, within=_GRACE)
+            await _first_of(child.ended, within=_LAST)
         await asyncio.to_thread(child.clear_away)
 
 
