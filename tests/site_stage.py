@@ -75,9 +75,9 @@ class Inside:
 
 
 @asynccontextmanager
-async def inside(**variables: str) -> AsyncGenerator[Inside, None]:
+async def inside(mailbox: Any = None, /, **variables: str) -> AsyncGenerator[Inside, None]:
     """Run the site within this process, with these variables for what it reads when it starts."""
-    app = part("application").make_app()
+    app = part("application").make_app(mailbox)
     with pytest.MonkeyPatch.context() as patch:
         for name, value in variables.items():
             patch.setenv(name, value)
@@ -142,7 +142,7 @@ async def served(
             yield process
         finally:
             popen.send_signal(signal.SIGINT)
-            popen.wait(20)
+            popen.wait(60)
             process.last_words = process.printed
         assert "Traceback" not in process.last_words, process.last_words
         assert "Warning" not in process.last_words, process.last_words
@@ -179,7 +179,7 @@ class Tab:
     async def open(cls, browser: Browser, url: str, **options: Any) -> Self:
         """Open a tab for a site."""
         context = await browser.new_context(base_url=url, **options)
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(30_000)
         tab = cls(await context.new_page(), [])
         home = urlsplit(url).netloc
         wrong = tab.wrong

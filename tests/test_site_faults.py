@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 import httpx
 import pytest
@@ -50,7 +51,7 @@ class Trouble:
 
 
 @asynccontextmanager
-async def troubled(**variables: str) -> AsyncGenerator[Trouble, None]:
+async def troubled(mailbox: Any = None, /, **variables: str) -> AsyncGenerator[Trouble, None]:
     """Run the site on a service that does as told, but for the password policy, which it refuses to tell."""
     plan: list[Action] = [refuse("AccessDeniedException")]
 
@@ -65,7 +66,7 @@ async def troubled(**variables: str) -> AsyncGenerator[Trouble, None]:
             "AWS_ACCESS_KEY_ID": "test",
             "AWS_SECRET_ACCESS_KEY": "test",
         }
-        async with inside(**{**told, **variables}) as site:
+        async with inside(mailbox, **{**told, **variables}) as site:
             made = Trouble(site, plan)
             yield made
 

@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator
 import httpx
 import pytest
 import pytest_asyncio
+from fastapi import HTTPException
 from site_stage import ADA, CODE, NEW, PASSWORD, WRONG, Process, inside
 
 pytest_plugins = ("site_stage",)
@@ -47,6 +48,67 @@ async def test_pages_protect_themselves(visitor: httpx.AsyncClient, path: str, c
     answer = await visitor.get(path)
     assert answer.status_code == code
     check_headers(answer)
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/sign-in", "GET, HEAD, POST"),
+        ("DELETE", "/confirm-sign-up", "GET, HEAD, POST"),
+        ("POST", "/account", "GET, HEAD"),
+        ("GET", "/sign-out", "POST"),
+        ("HEAD", "/confirm-sign-up/resend", "POST"),
+        ("POST", "/.well-known/change-password", "GET, HEAD"),
+    ],
+)
+async def test_what_a_page_can_be_asked_for_is_named(
+    visitor: httpx.AsyncClient, method: str, path: str, allowed: str
+) -> None:
+    """Where a page can't be asked like this, the answer names all the ways in which it can."""
+    answer = await visitor.request(method, path)
+    assert answer.status_code == 405
+    assert sorted(answer.headers["allow"].split(", ")) == allowed.split(", ")
+    check_headers(answer)
+
+
+async def test_the_headers_of_a_refusal_are_kept() -> None:
+    """What an error says to the browser in its headers goes out with the error page."""
+    async with inside(COGNITO_CLIENT_ID="abc", COGNITO_ENDPOINT_URL="http://127.0.0.1:9") as site:
+
+        async def gone() -> None:
+            raise HTTPException(503, headers={"Retry-After": "7"})
+
+        site.app.add_api_route("/gone", gone)
+        async with site.visitor() as visitor:
+            answer = await visitor.get("/gone")
+    assert (answer.status_code, answer.headers["retry-after"]) == (503, "7")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/", "/sign-in", "/sign-up", "/confirm-sign-up", "/forgot-password", "/reset-password", "/account"),
+        *("/.well-known/change-password", "/nowhere", "/inbox"),
+    ],
+)
+async def test_the_head_of_a_page_is_that_of_the_page(visitor: httpx.AsyncClient, path: str) -> None:
+    """HEAD gets what GET gets, but for the body."""
+    page = await visitor.get(path)
+    head = await visitor.head(path)
+    assert head.content == b""
+    assert head.status_code == page.status_code
+    check_headers(head)
+    for name in ("location", "content-type", "content-length"):
+        assert head.headers.get(name) == page.headers.get(name)
+
+
+async def test_to_ask_for_the_head_uses_nothing_up(site: Process) -> None:
+    """What a page has to say waits for the page: whoever asks for its head does not read it."""
+    async with site.visitor() as newcomer:
+        await newcomer.post("/forgot-password")
+        await newcomer.head("/forgot-password")
+        assert "Please check what you typed" in (await newcomer.get("/forgot-password")).text
+        assert "Please check what you typed" not in (await newcomer.get("/forgot-password")).text
 
 
 async def test_a_bug_is_a_page_too() -> None:

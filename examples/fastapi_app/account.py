@@ -10,7 +10,7 @@ from cognito_async import (
 )
 from cognito_async.fastapi import CognitoDep
 
-from .desk import ACCOUNT, SIGN_IN, DeskDep
+from .desk import ACCOUNT, PAGE, SIGN_IN, DeskDep
 from .notes import Note
 
 router = APIRouter()
@@ -26,7 +26,7 @@ _REFUSALS = (
 )  # fmt: skip
 
 
-@router.get(ACCOUNT)
+@router.api_route(ACCOUNT, methods=PAGE)
 async def account(desk: DeskDep, client: CognitoDep) -> Response:
     """Show who is signed in, as the pool has it: it knows when a session was ended elsewhere."""
     if desk.member is None:

@@ -6,7 +6,7 @@ What it has to know of the pool comes from the environment when it starts: see `
 """
 
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -14,6 +14,7 @@ from typing import Any, Final
 from fastapi import Depends, FastAPI, Request, Response, status
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse
+from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from starlette.exceptions import HTTPException
 
@@ -30,11 +31,13 @@ from cognito_async.fastapi import (
 )
 
 from . import account, inbox, reset, sign_in, sign_up
-from .desk import BRAND, FLOOR, FORGOT, Desk, Mailbox, Site
+from .desk import BRAND, FLOOR, FORGOT, PAGE, Desk, Mailbox, Site
 from .notes import Note, error_note
 from .protection import STATIC, SecurityHeaders, SmallBodies, headers_for
 
 _LOG = logging.getLogger("fastapi_app")
+
+_ROUTERS: Final = (sign_in.router, sign_up.router, reset.router, account.router, inbox.router)
 
 _NOT_FOUND: Final = Note(title="There is no such page", detail="The address may have a typing mistake.", tone="error")
 _REFUSED: Final = Note(title="This can't be done here", detail="Go back and use the buttons of the page.", tone="error")
@@ -66,10 +69,10 @@ def make_app(mailbox: Mailbox | None = None) -> FastAPI:
     app = FastAPI(title=BRAND, lifespan=open_site, dependencies=guards, openapi_url=None)  # pages are for people
     app.add_middleware(SmallBodies)
     app.add_middleware(SecurityHeaders)  # added last, so outermost: it also sees the answers of the other
-    for router in (sign_in.router, sign_up.router, reset.router, account.router, inbox.router):
+    for router in _ROUTERS:
         app.include_router(router)
     app.mount(STATIC, StaticFiles(directory=Path(__file__).parent / "static"), "static")
-    app.add_api_route("/.well-known/change-password", change_password)
+    app.add_api_route("/.well-known/change-password", change_password, methods=PAGE)
     app.add_exception_handler(CognitoError, problem_page)
     app.add_exception_handler(RequestValidationError, problem_page)
     app.add_exception_handler(HTTPException, status_page)
@@ -114,9 +117,30 @@ async def problem_page(request: Request, error: Exception) -> Response:
 
 async def status_page(request: Request, error: Exception) -> Response:
     """Show that there is no such page, or that it can't be asked like this."""
-    code = error.status_code if isinstance(error, HTTPException) else status.HTTP_500_INTERNAL_SERVER_ERROR
-    note = _NOT_FOUND if code == status.HTTP_404_NOT_FOUND else _REFUSED
-    return Desk(request).page("refused", code, note=note)
+    if not isinstance(error, HTTPException):
+        error = HTTPException(status.HTTP_500_INTERNAL_SERVER_ERROR)
+    note = _NOT_FOUND if error.status_code == status.HTTP_404_NOT_FOUND else _REFUSED
+    answer = Desk(request).page("refused", error.status_code, note=note)
+    answer.headers.update(error.headers or {})
+    allowed = ", ".join(methods_at(request.url.path))
+    if error.status_code == status.HTTP_405_METHOD_NOT_ALLOWED and allowed:
+        answer.headers["Allow"] = allowed
+    return answer
+
+
+def methods_at(path: str) -> Iterator[str]:
+    """Give the methods of a page and of its form, which are two routes: the error knows only those of the first.
+
+    Args:
+        path: The page.
+
+    Yields:
+        The methods; none where the path is none of a page.
+    """
+    for router in _ROUTERS:
+        for route in router.routes:
+            if isinstance(route, APIRoute) and route.path == path:
+                yield from sorted(route.methods or ())
 
 
 async def bug_page(request: Request, error: Exception) -> Response:

@@ -40,6 +40,8 @@ INBOX: Final = "/inbox"
 FLOOR: Final = 0.3  # seconds: the least that an answer about a user takes, whether or not there is such a user
 SECOND_CLICK: Final = 3.0  # seconds: two clicks are one mail, and who asks again a little later wants another one
 
+PAGE: Final = ["GET", "HEAD"]  # how a page is asked for: FastAPI, unlike Starlette, does not add HEAD by itself
+
 _PATHS: Final = {
     "home": HOME, "sign_in": SIGN_IN, "sign_out": SIGN_OUT, "sign_up": SIGN_UP, "confirm": CONFIRM, "resend": RESEND,
     "forgot": FORGOT, "reset": RESET, "account": ACCOUNT, "inbox": INBOX,
@@ -51,15 +53,25 @@ _MOST: Final = 10_000
 _VISIT_SECONDS: Final = 1800.0
 _SESSION_SECONDS: Final = 3600.0
 
-_TEMPLATES: Final = Jinja2Templates(
-    env=Environment(
+
+def _read_templates() -> Jinja2Templates:
+    """Read all templates, once and for all: while the site serves, no page waits for the disk."""
+    environment = Environment(
         loader=FileSystemLoader(Path(__file__).parent / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        auto_reload=False,
+        cache_size=-1,  # all of them stay
     )
-)
+    templates = Jinja2Templates(env=environment)
+    for name in environment.list_templates():
+        templates.get_template(name)
+    return templates
+
+
+_TEMPLATES: Final = _read_templates()
 
 Mailbox = Callable[[], Awaitable[list[Message]]]
 
@@ -153,7 +165,7 @@ class Desk:
         Returns:
             The page.
         """
-        waiting = self._visit.notes.pop(self._request.url.path, None) if self._visit else None
+        waiting = self._take_note()
         context = {
             "brand": BRAND, "paths": _PATHS, "note": note or waiting, "member": self.member, "username": self.username,
             "hints": self.site.policy.rules, "has_inbox": self.site.mailbox is not None,
@@ -244,6 +256,12 @@ class Desk:
         for key, member in self.site.members.items():
             if member.username.casefold() == username.casefold():
                 self.site.members.drop(key)
+
+    def _take_note(self) -> Note | None:
+        """Take what waits for this page; it goes on waiting where only the head is asked for, which nobody reads."""
+        notes = self._visit.notes if self._visit else {}
+        path = self._request.url.path
+        return notes.get(path) if self._request.method == "HEAD" else notes.pop(path, None)
 
     def _visit_of(self, answer: Response) -> Visit:
         """Find the visit that an answer belongs to; where there is none, begin one."""

@@ -2,12 +2,12 @@
 
 from fastapi import APIRouter, HTTPException, Response, status
 
-from .desk import INBOX, DeskDep
+from .desk import INBOX, PAGE, DeskDep
 
 router = APIRouter()
 
 
-@router.get(INBOX)
+@router.api_route(INBOX, methods=PAGE)
 async def inbox(desk: DeskDep) -> Response:
     """Show the mail, the newest first."""
     if desk.site.mailbox is None:

@@ -1,5 +1,6 @@
 """What visitors are told after a form, made from the library's table of problems."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Final, Literal
 
@@ -15,7 +16,20 @@ _SIGN_IN: Final = evolve(
     title="That did not work",
     detail="The e-mail address or the password is wrong, or the address is not confirmed yet.",
 )
-_PROBLEMS: Final = {name: _SIGN_IN if problem is _REFUSED else problem for name, problem in PROBLEMS.items()}
+_MAY_HAVE_JOINED: Final = evolve(
+    PROBLEMS["AmbiguousOutcomeError"],
+    title="Your account may have been made",
+    detail="If a code arrives, type it here. If none does, sign up once more.",
+)
+# Nobody is told of it where codes are sent (see sign_up.py), so the operator has to be.
+_MAIL_LIMIT: Final = evolve(PROBLEMS["LimitExceededException"], log_level=logging.WARNING)
+_PROBLEMS: Final = {
+    **{name: _SIGN_IN if problem is _REFUSED else problem for name, problem in PROBLEMS.items()},
+    "SignUp:AmbiguousOutcomeError": _MAY_HAVE_JOINED,
+    "SignUp:NotAuthorizedException": PROBLEMS["CognitoError"],  # there is no user yet who may lack a right
+    "SignUp:LimitExceededException": _MAIL_LIMIT,
+    "ResendConfirmationCode:LimitExceededException": _MAIL_LIMIT,
+}
 # The field that is marked where it may be at fault.
 _FIELDS: Final = {
     PROBLEMS["CodeMismatchException"].type: "code",

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Form, Response
 from cognito_async import AmbiguousOutcomeError
 from cognito_async.fastapi import ClientMetadataDep, CognitoDep, ResetRequestsDep, UserContextDep
 
-from .desk import FORGOT, RESET, SECOND_CLICK, SIGN_IN, DeskDep
+from .desk import FORGOT, PAGE, RESET, SECOND_CLICK, SIGN_IN, DeskDep
 from .fields import ResetForm, UsernameForm
 from .notes import Note, error_note, fault_note
 
@@ -22,7 +22,7 @@ _ASKED = Note(
 _CHANGED = Note(title="Your password is changed", detail="Sign in with the new one.")
 
 
-@router.get(FORGOT)
+@router.api_route(FORGOT, methods=PAGE)
 async def forgot_page(desk: DeskDep) -> Response:
     """Show the form that asks for a code."""
     return desk.page("forgot_password")
@@ -50,7 +50,7 @@ async def forgot(
     return desk.send_to(RESET, _ASKED, username=form.username)
 
 
-@router.get(RESET)
+@router.api_route(RESET, methods=PAGE)
 async def reset_page(desk: DeskDep) -> Response:
     """Show the form that takes the code and the new password."""
     return desk.page("reset_password")

@@ -7,9 +7,9 @@ from typing import Annotated
 from fastapi import APIRouter, Form, Response
 
 from cognito_async import CognitoError, PasswordResetRequiredException, UserNotConfirmedException
-from cognito_async.fastapi import CognitoDep, CognitoSettingsDep, UserContextDep
+from cognito_async.fastapi import CognitoDep, CognitoSettingsDep, UserContextDep, at_least
 
-from .desk import ACCOUNT, CONFIRM, HOME, RESET, SIGN_IN, SIGN_OUT, DeskDep
+from .desk import ACCOUNT, CONFIRM, FLOOR, HOME, PAGE, RESET, SIGN_IN, SIGN_OUT, DeskDep
 from .fields import SignInForm
 from .notes import Note, error_note, fault_note
 
@@ -40,13 +40,13 @@ _MENDED_AT: Mapping[type[CognitoError], tuple[str, Note]] = {
 }
 
 
-@router.get(HOME)
+@router.api_route(HOME, methods=PAGE)
 async def home(desk: DeskDep) -> Response:
     """Send the visitor on."""
     return desk.send_to(ACCOUNT if desk.member else SIGN_IN)
 
 
-@router.get(SIGN_IN)
+@router.api_route(SIGN_IN, methods=PAGE)
 async def sign_in_page(desk: DeskDep) -> Response:
     """Show the form."""
     return desk.send_to(ACCOUNT) if desk.member else desk.page("sign_in")
@@ -65,11 +65,12 @@ async def sign_in(
     if faults:
         return desk.send_to(SIGN_IN, fault_note(faults), username=form.username)
     try:
-        answer = await client.initiate_auth(
-            auth_flow="USER_PASSWORD_AUTH",
-            auth_parameters={"USERNAME": form.username, "PASSWORD": form.password},
-            user_context_data=context,
-        )
+        async with at_least(FLOOR):
+            answer = await client.initiate_auth(
+                auth_flow="USER_PASSWORD_AUTH",
+                auth_parameters={"USERNAME": form.username, "PASSWORD": form.password},
+                user_context_data=context,
+            )
     except CognitoError as error:
         # Without a client secret everybody can ask the service, so to say what it says tells nothing new. With one
         # only this site can ask: then all refusals look alike.
