@@ -24,7 +24,8 @@ from cognito_async.bulk.journal import Journal
 from cognito_async.bulk.report import Report, write_csv, write_json
 from cognito_async.bulk.report.chart import duration
 from cognito_async.bulk.report.content import read
-from cognito_async.bulk.report.exports import cell, replaced
+from cognito_async.bulk.report.exports import cell
+from cognito_async.bulk.report.target import replaced
 from cognito_async.bulk.report.timeline import MOST_BREAKS, POINTS, Timeline, timeline
 from cognito_async.bulk.rows import DUPLICATE, INTERRUPTED, INVALID, Outcome, State
 from cognito_async.errors import modelled

@@ -1,5 +1,7 @@
 """The example site while the service is in trouble, scripted: what the visitor is told, and what is not told."""
 
+import json
+from base64 import urlsafe_b64encode
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -192,6 +194,33 @@ async def test_signing_out_works_without_the_service(trouble: Trouble) -> None:
         assert path == "/sign-in"
         assert "You are signed out" in text
         assert (await visitor.get("/account")).headers["location"] == "/sign-in"
+
+
+async def test_a_session_ends_at_a_new_password_whatever_name_it_was_begun_with(trouble: Trouble) -> None:
+    """Who signed in by one name of the user is signed out when another name is used for the reset."""
+    claims = urlsafe_b64encode(json.dumps({"sub": "1f2e", "email": "Names@example.com"}).encode()).decode().rstrip("=")
+    tokens = {"AccessToken": "a" * 40, "IdToken": f"e30.{claims}.c2ln", "ExpiresIn": 3600}
+    shown = answer({"Username": "1f2e", "UserAttributes": []})
+    async with trouble.visit(answer({"AuthenticationResult": tokens}), otherwise=shown) as visitor:
+        await visitor.post("/sign-in", data={**form_of("x"), "username": "1f2e"})
+        assert (await visitor.get("/account")).status_code == 200
+        async with trouble.visit() as other:
+            assert (await say(other, RESET, form_of("names")))[0] == "/sign-in"
+        assert (await visitor.get("/account")).status_code == 303
+
+
+async def test_who_only_looks_leaves_no_trace(trouble: Trouble) -> None:
+    """However many come to look, what a visitor has typed is not forgotten for their sake."""
+    async with trouble.visit(refuse("CodeMismatchException")) as visitor:
+        sent = await visitor.post(RESET, data=dict(form_of("kept")))
+        before = len(trouble.site.state["site"].visits)
+        async with trouble.site.visitor() as crowd:
+            for _ in range(20):
+                crowd.cookies.clear()
+                await crowd.get("/sign-in")
+        assert len(trouble.site.state["site"].visits) == before
+        page = await visitor.get(sent.headers["location"])
+        assert "kept@example.com" in page.text
 
 
 async def test_an_account_that_can_not_be_read_is_an_error_page(trouble: Trouble) -> None:

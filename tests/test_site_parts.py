@@ -1,6 +1,8 @@
 """The parts of the example site that need no server: what it remembers, what may be typed, what it says."""
 
 import asyncio
+import json
+from base64 import urlsafe_b64encode
 
 import pytest
 from site_stage import part
@@ -74,6 +76,31 @@ def test_the_name_of_a_form_tells_nothing_and_all_of_it_counts() -> None:
     assert len(names) == 5
     assert submissions.name("a", "bc") == submissions.name("a", "bc")
     assert part("submissions").Submissions().name("a", "bc") not in names
+
+
+def test_a_key_is_known_again_by_who_made_it() -> None:
+    """No other process's key, and none that was made up or changed, passes for one's own."""
+    keys = part("keys").Keys()
+    key = keys.new()
+    assert keys.knows(key)
+    assert key != keys.new()
+    for other in ("", ".", "x.y", key[:-1], key + "0", "x" + key, "é.é", part("keys").Keys().new()):
+        assert not keys.knows(other)
+
+
+def token(claims: object) -> str:
+    """Make what looks like an ID token."""
+    payload = urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return f"e30.{payload}.c2ln"
+
+
+def test_the_names_of_a_user_are_in_the_token() -> None:
+    """Every name that one can sign in with is there, and nothing else; a token that can't be read has none."""
+    names_in = part("names").names_in
+    claims = {"sub": "1f-2E", "cognito:username": "ada", "email": "Ada@Example.com", "name": "Ada L.", "exp": 1}
+    assert names_in(token(claims)) == {"1f-2e", "ada", "ada@example.com"}
+    for odd in (None, "", "a", "a.b", "a.!!!.c", token([]), token({"sub": 5}), "a.bnVsbA.c"):
+        assert names_in(odd) == frozenset()
 
 
 @pytest.mark.parametrize(

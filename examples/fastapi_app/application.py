@@ -31,9 +31,10 @@ from cognito_async.fastapi import (
 )
 
 from . import account, inbox, reset, sign_in, sign_up
-from .desk import BRAND, FLOOR, FORGOT, PAGE, Desk, Mailbox, Site
+from .desk import BRAND, FLOOR, FORGOT, PAGE, Desk
 from .notes import Note, error_note
 from .protection import STATIC, SecurityHeaders, SmallBodies, headers_for
+from .site import Mailbox, Site
 
 _LOG = logging.getLogger("fastapi_app")
 

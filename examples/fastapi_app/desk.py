@@ -4,25 +4,22 @@ After a form the visitor is always sent on to a page that can be loaded again; w
 as long. So no reload and no back button sends a form twice, and no URL holds a name, a code or a message.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
+from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Final
 
-from attrs import define, field, frozen
 from fastapi import Depends, Request, Response, status
 from fastapi.responses import RedirectResponse
 from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from cognito_async.fastapi import MemoryRateLimit, PasswordPolicy, RateLimit, ResetConfirmation
 from cognito_async.operations import AuthenticationResultType
-from cognito_async.testing import Message
 
+from .names import names_in
 from .notes import Note
-from .stores import MemoryStore
-from .submissions import Outcome, Submissions, Work, outcome_of
+from .site import Member, Site, Visit
+from .submissions import Outcome, Work, outcome_of
 
 BRAND: Final = "Larkmoor"
 
@@ -49,9 +46,6 @@ _PATHS: Final = {
 
 _VISIT_COOKIE: Final = "visit"
 _SESSION_COOKIE: Final = "session"
-_MOST: Final = 10_000
-_VISIT_SECONDS: Final = 1800.0
-_SESSION_SECONDS: Final = 3600.0
 
 
 def _read_templates() -> Jinja2Templates:
@@ -73,59 +67,6 @@ def _read_templates() -> Jinja2Templates:
 
 _TEMPLATES: Final = _read_templates()
 
-Mailbox = Callable[[], Awaitable[list[Message]]]
-
-
-@define
-class Visit:
-    """What is carried from one form to the next, before anybody has signed in.
-
-    Attributes:
-        username: The name that was typed last.
-        notes: What a page has to say when it is shown next; by its path.
-    """
-
-    username: str = field(default="", repr=False)
-    notes: dict[str, Note] = field(factory=dict[str, Note])
-
-
-@frozen(kw_only=True)
-class Member:
-    """Somebody who has signed in. The browser never gets the tokens, only the key under which they are kept.
-
-    Attributes:
-        username: The name that was typed.
-        access_token: The pool's access token.
-        refresh_token: The pool's refresh token; None if it gave none.
-    """
-
-    username: str = field(repr=False)
-    access_token: str = field(repr=False)
-    refresh_token: str | None = field(repr=False)
-
-
-@frozen(kw_only=True)
-class Site:
-    """What belongs to the site rather than to one request.
-
-    Attributes:
-        policy: The pool's password policy.
-        confirmation: Sets new passwords.
-        mailbox: Reads the mail of the demo; None outside of it.
-        visits: The visits, by the key in the visitor's cookie.
-        members: Those who are signed in, likewise.
-        submissions: The forms that were sent a moment ago.
-        code_tries: Counts the codes that are tried for each user name when an address is confirmed.
-    """
-
-    policy: PasswordPolicy
-    confirmation: ResetConfirmation
-    mailbox: Mailbox | None
-    visits: MemoryStore[Visit] = field(factory=lambda: MemoryStore[Visit](most=_MOST, seconds=_VISIT_SECONDS))
-    members: MemoryStore[Member] = field(factory=lambda: MemoryStore[Member](most=_MOST, seconds=_SESSION_SECONDS))
-    submissions: Submissions = field(factory=Submissions)
-    code_tries: RateLimit = field(factory=partial(MemoryRateLimit, 5, 900.0))
-
 
 class Desk:
     """The front desk for one request.
@@ -139,7 +80,8 @@ class Desk:
     def __init__(self, request: Request) -> None:
         self.site: Site = request.state.site
         self._request = request
-        self._visit_key = request.cookies.get(_VISIT_COOKIE, "")
+        given = request.cookies.get(_VISIT_COOKIE, "")
+        self._visit_key = given if self.site.visit_keys.knows(given) else ""  # else of somebody else's choice
         self._session_key = request.cookies.get(_SESSION_COOKIE, "")
         self._visit: Visit | None = self.site.visits.get(self._visit_key)
         self.member: Member | None = self.site.members.get(self._session_key)
@@ -171,7 +113,7 @@ class Desk:
             "hints": self.site.policy.rules, "has_inbox": self.site.mailbox is not None,
         }  # fmt: skip
         answer = _TEMPLATES.TemplateResponse(self._request, f"{name}.html", {**context, **values}, status_code=code)
-        self._visit_of(answer)  # so that the two clicks on this page's button are known to be one visitor's
+        self._know_again(answer)  # so that the two clicks on this page's button are known to be one visitor's
         return answer
 
     def send_to(self, path: str, note: Note | None = None, *, username: str | None = None) -> Response:
@@ -206,7 +148,7 @@ class Desk:
         Returns:
             What came of it.
         """
-        if self._visit is None:  # nobody knows whose clicks these are
+        if not self._visit_key:  # nobody knows whose clicks these are
             return await outcome_of(work)
         submissions = self.site.submissions
         name = submissions.name(self._visit_key, self._request.url.path, *chain.from_iterable(typed.items()))
@@ -224,7 +166,12 @@ class Desk:
         """
         self.site.visits.drop(self._visit_key)
         self.site.members.drop(self._session_key)
-        member = Member(username=username, access_token=tokens.access_token or "", refresh_token=tokens.refresh_token)
+        member = Member(
+            username=username,
+            names=names_in(tokens.id_token) | {username.casefold()},
+            access_token=tokens.access_token or "",
+            refresh_token=tokens.refresh_token,
+        )
         # The session lasts as long as the access token: to go on, one signs in again.
         key = self.site.members.add(member, seconds=tokens.expires_in)
         answer = RedirectResponse(ACCOUNT, status.HTTP_303_SEE_OTHER)
@@ -248,13 +195,13 @@ class Desk:
         return answer
 
     def end_sessions(self, username: str) -> None:
-        """End all sessions on this site that were begun with a user name.
+        """End all sessions of a user on this site, whichever name they were begun with.
 
         Args:
-            username: The name, as it was typed.
+            username: One of the user's names, as it was typed.
         """
         for key, member in self.site.members.items():
-            if member.username.casefold() == username.casefold():
+            if username.casefold() in member.names:
                 self.site.members.drop(key)
 
     def _take_note(self) -> Note | None:
@@ -266,11 +213,17 @@ class Desk:
     def _visit_of(self, answer: Response) -> Visit:
         """Find the visit that an answer belongs to; where there is none, begin one."""
         visit = self._visit
-        if visit is None:  # an unknown key is not taken over: it may be of somebody else's choice
+        if visit is None:
             visit = self._visit = Visit()
-            self._visit_key = self.site.visits.add(visit)
-            self._give_cookie(answer, _VISIT_COOKIE, self._visit_key)
+            self._know_again(answer)
+            self.site.visits.put(self._visit_key, visit)
         return visit
+
+    def _know_again(self, answer: Response) -> None:
+        """Give the visitor a key, unless there is one; nothing is kept under it before something is typed."""
+        if not self._visit_key:
+            self._visit_key = self.site.visit_keys.new()
+            self._give_cookie(answer, _VISIT_COOKIE, self._visit_key)
 
     def _give_cookie(self, answer: Response, name: str, key: str) -> None:
         answer.set_cookie(name, key, httponly=True, samesite="lax", secure=self._request.url.scheme == "https")
