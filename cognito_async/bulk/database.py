@@ -174,8 +174,10 @@ def reading(path: Path) -> Generator[sqlite3.Connection]:
     Raises:
         JournalError: There is no journal.
     """
-    if not path.is_file():
+    if not path.exists():
         raise JournalError(f"there is no journal {path}")
+    if not path.is_file():
+        raise JournalError(f"{path} can't be used as a journal: it is no file")
     file = path.resolve()
     at_rest = not file.with_name(f"{file.name}-wal").exists()
     with (
