@@ -3,6 +3,7 @@
 import argparse
 import errno
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -34,9 +35,19 @@ from cognito_async.cli.commands import make_parser
 from cognito_async.cli.displays import PlainDisplay
 from cognito_async.cli.exits import MEANING, Exit
 from cognito_async.cli.failures import exit_of, explain
+from cognito_async.cli.wording import pace
 from cognito_async.version import __version__
 
 CANARY = "Canary-5ecret!"
+NO_RATES = ("0", "-1", "1e-320", "0.009", "10001", "1e300")
+READERS = ("resume", "status", "report")
+POOL = ("--user-pool-id", "eu-west-1_a")
+MADE = ("--generate", "--passwords-file")
+FOLDERS = dict.fromkeys((".", "..", "/", "../"), "is a folder: name a file")
+LONG = "a" * 300
+NO_OUTPUTS = {**FOLDERS, "": "must name a file", "a\0b": "must name a file"}
+NO_INPUTS = {**NO_OUTPUTS, LONG: "can't be used: File name too long", "u.csv/x": "can't be used: Not a directory"}
+NO_FILES = {**NO_INPUTS, "-": "must name a file; - is none"}
 
 
 @pytest.fixture(autouse=True)
@@ -118,7 +129,7 @@ def test_what_cannot_be_read_is_not_repeated(arguments: list[str], capsys: pytes
         (["bulk", "confirm", "u.csv", "--password", "x"], "--password is no option"),
         (["bulk", "confirm", "u.csv", "--ratee", "3"], "argument 4 is not known"),
         (["bulk", "confirm", "u.csv", "--ratee", "3"], "did you mean --rate?"),
-        (["bulk", "confirm", "u.csv", "--rate", "0"], "--rate: must be above 0"),
+        *((["bulk", "confirm", "u.csv", "--rate", rate], "--rate: must be from 0.01 to 10000") for rate in NO_RATES),
         (["bulk", "confirm", "u.csv", "--rate", "inf"], "--rate: must be a number"),
         (["bulk", "confirm", "u.csv", "--format", "xml"], "must be csv or jsonl"),
         (["bulk", "confirm", "u.csv"], "which region?"),
@@ -135,6 +146,11 @@ def test_what_cannot_be_read_is_not_repeated(arguments: list[str], capsys: pytes
         (["bulk", "status", "none.journal"], "none.journal"),
         (["bulk", "resume", "none.journal"], "none.journal"),
         (["bulk", "report", "none.journal"], "none.journal"),
+        *((["bulk", command, path], said) for command in READERS for path, said in NO_FILES.items()),
+        *((["bulk", "reset", "--pool", "--journal", path, *POOL], said) for path, said in NO_FILES.items()),
+        *((["bulk", "reset", path, "--format", "csv", *POOL], said) for path, said in NO_INPUTS.items()),
+        *((["users", "export", "--output", path, *POOL], said) for path, said in NO_OUTPUTS.items()),
+        *((["bulk", "set-password", "u.csv", *MADE, path, *POOL], said) for path, said in NO_FILES.items()),
     ],
 )
 def test_what_is_unusable_exits_with_2(
@@ -154,6 +170,56 @@ def test_what_is_unusable_exits_with_2(
     assert said in err
     assert err.count("\n") == 1
     assert {path.name for path in tmp_path.iterdir()} == inputs
+
+
+def test_every_command_takes_an_address() -> None:
+    """`--endpoint-url` can be given everywhere; where nothing is sent, the help says so."""
+    commands = [parser for parser in leaves(make_parser()) if parser.get_default("room")]
+    assert len(commands) == 11
+    for parser in commands:
+        assert "--endpoint-url" in parser.format_help()
+    silent = [parser.prog.split()[-1] for parser in commands if "nothing is sent\n" in parser.format_help()]
+    assert silent == ["status", "report"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        *((["bulk", command, "pipe"], "pipe can't be a journal") for command in READERS),
+        (["bulk", "reset", "u.csv", "--journal", "pipe", *POOL], "pipe can't be a journal"),
+        (["bulk", "set-password", "u.csv", *MADE, "pipe", *POOL], "pipe can't keep passwords"),
+        (["bulk", "set-password", "u.csv", *MADE, "open.csv", *POOL], "others can read "),
+        (["bulk", "set-password", "u.csv", *MADE, "open.csv", *POOL, "--dry-run"], "chmod 600 it"),
+        (["bulk", "status", "loop"], "loop can't be used"),
+    ],
+)
+@pytest.mark.skipif(sys.platform == "win32", reason="modes, pipes and links are POSIX")
+def test_what_stands_where_a_file_should(
+    arguments: list[str],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It is refused before anything is begun: with 2, and without a journal."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "u.csv").write_text("username,password\nada,Passw0rd!\n")
+    (tmp_path / "open.csv").touch()
+    (tmp_path / "open.csv").chmod(0o644)
+    os.mkfifo("pipe")
+    (tmp_path / "loop").symlink_to("loop")
+    assert main(arguments) == Exit.USAGE
+    err = capsys.readouterr().err
+    assert said in err
+    assert err.count("\n") == 1
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["loop", "open.csv", "pipe", "u.csv"]
+
+
+def test_slow_rates_are_told_as_they_are() -> None:
+    """No rate that can be given reads like none at all."""
+    assert [pace(rate) for rate in (0.01, 0.5, 1, 2.5, 30, 99.96, 10_000)] == [
+        "0.01", "0.5", "1", "2.5", "30", "100.0", "10,000",
+    ]  # fmt: skip
 
 
 def test_a_secret_file_that_others_can_read_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

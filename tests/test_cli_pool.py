@@ -1,13 +1,16 @@
 """The command line against a user pool: single resets, a small bulk job, and an export that is an input."""
 
+import asyncio
 import csv
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from re import findall, sub
+from signal import SIGINT
 
 import pytest
-from processes import running
-from terminal import AWS, collect, run
+from processes import ROOT, running
+from terminal import AWS, Ended, collect, end, environment, run
 
 from cognito_async.testing import LocalPool
 
@@ -113,3 +116,44 @@ async def test_the_pool_itself_is_an_input(pool: LocalPool, tmp_path: Path) -> N
     assert ended.objects[-1]["states"]["done"] == 1
     resumed = await run("bulk", "resume", journal, variables=AWS)
     assert resumed.code == 0
+
+
+async def test_the_pool_takes_no_real_credentials(pool: LocalPool, tmp_path: Path) -> None:
+    """Signed with a user's own, nothing is done, as the run-book says; `status` tells why, and what to do."""
+    own = {"AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE", "AWS_SECRET_ACCESS_KEY": "x" * 40}
+    (tmp_path / "u.csv").write_text(f"username\n{ADA}\n")
+    export = await run("users", "export", variables=settings(pool, **own))
+    assert (export.code, "UnrecognizedClientException" in export.err) == (3, True)
+    ended = await run("bulk", "sign-out", "u.csv", variables=settings(pool, **own), cwd=tmp_path)
+    assert ended.code == 75
+    status = await run("bulk", "status", "u.csv.journal", "--endpoint-url", pool.endpoint_url, cwd=tmp_path)
+    assert "1 UnrecognizedClientException - AWS did not accept the credentials" in status.out
+    assert "Look at the AWS credentials" in status.out
+    resumed = await run("bulk", "resume", "u.csv.journal", variables=AWS, cwd=tmp_path)
+    assert resumed.code == 0
+
+
+async def test_the_rehearsal_of_the_run_book(tmp_path: Path) -> None:
+    """Its program and its commands work as they are printed, in order."""
+    section = (ROOT / "docs" / "run-book.md").read_text().partition("## 4. Rehearse")[2].partition("## 5.")[0]
+    program = section.partition("```python\n")[2].partition("```")[0]
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", program,
+        env=environment(), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE, start_new_session=True,
+    )  # fmt: skip
+    try:
+        assert process.stdout is not None
+        place = (await process.stdout.readline()).decode().strip()
+        commands = section.partition("```\n\n")[2]
+        [export] = findall(r"    export (.*)", commands)
+        for command in findall(r"    cognito-async (.*)", commands):
+            typed = sub(r"--endpoint-url \S+ --user-pool-id \S+", place, command).split()
+            ended = await run(*typed, variables=dict(pair.split("=") for pair in export.split()), cwd=tmp_path)
+            assert ended.code == 0, ended.err
+    finally:
+        process.send_signal(SIGINT)
+        closed = await end(process)
+    assert closed == Ended(0, "", "")
+    names = {"rehearsal.csv", "rehearsal.csv.journal", "rehearsal.csv.journal.html"}
+    assert {path.name for path in tmp_path.iterdir()} == names

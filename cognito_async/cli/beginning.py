@@ -14,6 +14,7 @@ from cognito_async.cli.confidences import CLIENT_SECRET, OTHERS, asked, told
 from cognito_async.cli.execution import carry_out
 from cognito_async.cli.exits import CommandError, Exit
 from cognito_async.cli.order import NO_LIMIT, STANDARD_INPUT, Order, PoolChoice, absolute
+from cognito_async.cli.paths import journal_to_begin, looked_at
 from cognito_async.cli.streams import warn
 
 
@@ -69,7 +70,7 @@ def _input(options: Namespace) -> str | None:
         raise CommandError("whom? Name INPUT, a CSV or JSON Lines file, or give --pool for the user pool's users")
     if options.input == STANDARD_INPUT:
         return STANDARD_INPUT
-    if not Path(options.input).exists():  # before a journal is begun for it
+    if looked_at(Path(options.input)) is None:  # before a journal is begun for it
         raise CommandError(f"{options.input} is not there")
     return absolute(options.input)
 
@@ -91,10 +92,10 @@ def _passwords(options: Namespace) -> str | None:
 
 def _journal(options: Namespace) -> Path:
     if options.journal is not None:
-        return Path(options.journal)
+        return journal_to_begin(options.journal)
     if options.input in {None, STANDARD_INPUT}:
         raise CommandError("where is the job to be remembered? Give --journal FILE: there is no INPUT to put it beside")
-    return Path(f"{options.input}.journal")
+    return journal_to_begin(f"{options.input}.journal")
 
 
 def _warn_of_readers(order: Order) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from cognito_async.cli import options
+from cognito_async.cli import options, values
 from cognito_async.cli.exits import PROGRAM
 from cognito_async.cli.parser import Parser, settings
 from cognito_async.version import __version__
@@ -97,6 +97,7 @@ def _action(commands: "Commands", name: str) -> None:
     parser.add_argument(
         "input",
         metavar="INPUT",
+        type=values.file_or_stream,
         nargs=None if alone else "?",
         help="a CSV or JSON Lines file; - for standard input, which needs --journal",
     )
@@ -120,7 +121,10 @@ def _passwords(parser: ArgumentParser) -> None:
         "--generate", action="store_true", help="make each password up; INPUT then needs only the column username"
     )
     group.add_argument(
-        "--passwords-file", metavar="FILE", help="where generated passwords go: a CSV file that only you can read"
+        "--passwords-file",
+        metavar="FILE",
+        type=values.file,
+        help="where generated passwords go: a CSV file that only you can read",
     )
 
 
@@ -128,7 +132,7 @@ def _resume(commands: "Commands") -> None:
     examples = f"  {PROGRAM} bulk resume users.csv.journal\n  {PROGRAM} bulk resume users.csv.journal --again refused"
     more = "The journal remembers everything but secrets; what is given here wins."
     parser = _leaf(commands, "resume", "resumption", "go on with a job where it was", more=more, examples=examples)
-    parser.add_argument("journal", metavar="JOURNAL", help="the job's journal")
+    options.journal(parser)
     parser.add_argument(
         "--again",
         metavar="STATES",
@@ -147,19 +151,17 @@ def _resume(commands: "Commands") -> None:
 def _status(commands: "Commands") -> None:
     more = "It only reads, and so works while the job runs."
     parser = _leaf(commands, "status", "status", "tell how far a job has come", more=more)
-    parser.add_argument("journal", metavar="JOURNAL", help="the job's journal")
+    options.journal(parser)
     parser.add_argument("--json", action="store_true", help="print a JSON object, for programs")
+    options.unused_place(parser)
 
 
 def _report(commands: "Commands") -> None:
-    more = "Without an option: an HTML page beside the journal."
+    more = "Without an option: an HTML page beside the journal. For FILE, - stands for standard output."
     parser = _leaf(commands, "report", "reporting", "tell what became of a job", more=more)
-    parser.add_argument("journal", metavar="JOURNAL", help="the job's journal")
-    parser.add_argument("--html", metavar="FILE", help="write a page to look at; it names no user")
-    parser.add_argument(
-        "--csv", metavar="FILE", help="write the rows that were refused, are unknown or deferred, for spreadsheets"
-    )
-    parser.add_argument("--json", metavar="FILE", help="write all figures, and the same rows, for programs")
+    options.journal(parser)
+    options.reports(parser)
+    options.unused_place(parser)
 
 
 def _export(commands: "Commands") -> None:
@@ -189,11 +191,13 @@ def _confirm_forgot_password(commands: "Commands") -> None:
     group.add_argument(
         "--code-file",
         metavar="FILE",
+        type=values.file,
         help="a file with the confirmation code that only you can read (default: COGNITO_CONFIRMATION_CODE)",
     )
     group.add_argument(
         "--password-file",
         metavar="FILE",
+        type=values.file,
         help="a file with the new password that only you can read (default: COGNITO_PASSWORD)",
     )
     options.connection(parser, app_client=True)

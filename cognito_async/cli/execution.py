@@ -14,6 +14,7 @@ from cognito_async.cli.displays import Display, JsonDisplay, PlainDisplay
 from cognito_async.cli.exits import Exit
 from cognito_async.cli.opening import Opening
 from cognito_async.cli.order import Order
+from cognito_async.cli.paths import check_passwords_file
 from cognito_async.cli.rehearsal import rehearse
 from cognito_async.cli.streams import is_smart_terminal
 from cognito_async.cli.supervision import Supervision
@@ -43,7 +44,12 @@ def carry_out(
 
     Returns:
         The exit code.
+
+    Raises:
+        CommandError: The file for generated passwords can't be used.
     """
+    if order.passwords is not None:
+        check_passwords_file(Path(order.passwords))
 
     async def carry_out() -> Exit:
         address = order.address

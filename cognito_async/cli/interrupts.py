@@ -1,4 +1,4 @@
-"""What Ctrl-C, SIGTERM and SIGHUP do: the first lets the job end in order, the second leaves at once."""
+"""What Ctrl-C, SIGTERM and SIGHUP do: of a job, the first lets it end in order, the second leaves at once."""
 
 import asyncio
 import os
@@ -6,6 +6,7 @@ import signal
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from types import FrameType
 from typing import Final
 
 from cognito_async.cli.exits import Exit
@@ -56,3 +57,28 @@ def _catch(loop: asyncio.AbstractEventLoop, number: int, caught: Callable[[], No
         before = signal.signal(number, lambda _, __: loop.call_soon_threadsafe(caught))
         return lambda: signal.signal(number, before)
     return lambda: loop.remove_signal_handler(number)
+
+
+@contextmanager
+def as_ctrl_c() -> Generator[None]:
+    """Have SIGTERM and SIGHUP do within the block what Ctrl-C does, so that it is left in order."""
+    if threading.current_thread() is not threading.main_thread():  # a program that embeds this one has its own
+        yield
+        return
+    found = [number for name in NAMES[1:] if (number := getattr(signal, name, None)) is not None]
+    caught = [number for number in found if signal.getsignal(number) is signal.SIG_DFL]
+    for number in caught:
+        signal.signal(number, _as_ctrl_c)
+    try:
+        yield
+    finally:
+        for number in caught:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def _as_ctrl_c(_: int, frame: FrameType | None) -> None:
+    """Do what SIGINT's handler does, which on a running loop is asyncio's."""
+    handler = signal.getsignal(signal.SIGINT)
+    if not callable(handler):  # a shell's background jobs ignore SIGINT
+        raise KeyboardInterrupt
+    handler(signal.SIGINT, frame)

@@ -2,15 +2,17 @@
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from attrs import frozen
 
 from cognito_async.bulk import State
 from cognito_async.bulk.database import in_use, reading
 from cognito_async.bulk.journal import PLANNED
+
+Result = TypeVar("Result")
 
 LATELY: Final = 60
 """Seconds over which the present rate is measured."""
@@ -47,7 +49,7 @@ class Ledger:
     Attributes:
         facts: What it remembers of the job.
         states: The number of rows by state.
-        kinds: The number of rows in trouble, by state and code.
+        kinds: The number of rows in trouble, by state and code; planned ones are what the job itself is at fault for.
         total: How many rows there are; None while nobody knows.
         running: Whether a process works on it.
         rate: Rows settled a second in the last minute, while it runs.
@@ -75,6 +77,24 @@ def read_facts(path: Path) -> dict[str, str]:
         return dict(connection.execute("SELECT name, value FROM facts"))
 
 
+def with_activity(path: Path, read: Callable[[bool], Result]) -> Result:
+    """Read a journal, and once more if a job began or ended with it meanwhile.
+
+    Args:
+        path: The journal.
+        read: Reads it, and is told whether a process works on it.
+
+    Returns:
+        What was read.
+    """
+    running = in_use(path)
+    while True:
+        result = read(running)
+        before, running = running, in_use(path)
+        if running == before:
+            return result
+
+
 def read_ledger(path: Path) -> Ledger:
     """Read what a journal says.
 
@@ -87,6 +107,10 @@ def read_ledger(path: Path) -> Ledger:
     Raises:
         JournalError: There is no journal.
     """
+    return with_activity(path, lambda running: _read(path, running=running))
+
+
+def _read(path: Path, *, running: bool) -> Ledger:
     with reading(path) as connection:
         facts: dict[str, str] = dict(connection.execute("SELECT name, value FROM facts"))
         counts = connection.execute(_COUNTS).fetchall()
@@ -99,7 +123,7 @@ def read_ledger(path: Path) -> Ledger:
     kinds: Counter[tuple[State, str]] = Counter()
     for state, code, number in counts:
         states[State(state)] += number
-        if code is not None and state not in {State.DONE, State.PLANNED}:
+        if code is not None and state is not State.DONE:
             kinds[State(state), code] += number
     known = states.total() if PLANNED in facts else facts.get("lines")
     return Ledger(
@@ -107,7 +131,7 @@ def read_ledger(path: Path) -> Ledger:
         states=states,
         kinds=kinds,
         total=None if known is None else int(known),
-        running=in_use(path),
+        running=running,
         rate=lately / window if window else 0.0,
         due=due,
         last=last,

@@ -39,12 +39,37 @@ def place(group: "_ArgumentGroup") -> None:
     )
 
 
+def unused_place(parser: ArgumentParser) -> None:
+    """Take the service's address where nothing is sent, so that a script can give it to each command."""
+    parser.add_argument(
+        "--endpoint-url", metavar="URL", help="taken as by every command, and not used: nothing is sent"
+    )
+
+
+def journal(parser: ArgumentParser) -> None:
+    """Add which job's journal is meant."""
+    parser.add_argument("journal", metavar="JOURNAL", type=values.file, help="the job's journal")
+
+
+def reports(parser: ArgumentParser) -> None:
+    """Add which reports are written, and where to."""
+    group = parser.add_argument_group("what is written")
+    kinds = {
+        "--html": "write a page to look at; it names no user",
+        "--csv": "write the rows that were refused, are unknown or deferred, for spreadsheets",
+        "--json": "write all figures, and the same rows, for programs",
+    }
+    for option, told in kinds.items():
+        group.add_argument(option, metavar="FILE", type=values.file_or_stream, help=told)
+
+
 def client_secret(group: "_ArgumentGroup") -> None:
     """Add how the app client's secret is told."""
     which = group.add_mutually_exclusive_group()
     which.add_argument(
         "--client-secret-file",
         metavar="FILE",
+        type=values.file,
         help="a file with the app client's secret that only you can read (default: COGNITO_CLIENT_SECRET)",
     )
     which.add_argument(
@@ -72,7 +97,10 @@ def job(parser: ArgumentParser) -> None:
     """Add how a job is begun."""
     group = parser.add_argument_group("the job")
     group.add_argument(
-        "--journal", metavar="FILE", help="where the job is remembered, to resume it (default: INPUT.journal)"
+        "--journal",
+        metavar="FILE",
+        type=values.file,
+        help="where the job is remembered, to resume it (default: INPUT.journal)",
     )
     group.add_argument(
         "--format", type=values.one_of(FORMATS), metavar="csv|jsonl", help="INPUT's format (default: by its name)"
@@ -137,7 +165,10 @@ def export(parser: ArgumentParser) -> None:
         "--format", type=values.one_of(FORMATS), metavar="csv|jsonl", help="the format (default: by --output, else csv)"
     )
     group.add_argument(
-        "--output", metavar="FILE", help="the file to write, which only you can read (default: standard output)"
+        "--output",
+        metavar="FILE",
+        type=values.file_or_stream,
+        help="the file to write, which only you can read (default: -, standard output)",
     )
 
 

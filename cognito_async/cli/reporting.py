@@ -1,21 +1,30 @@
 """``bulk report``: tells what became of a job, as a page, a table, or JSON."""
 
+import os
+import stat
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
-from cognito_async.bulk import JournalError
 from cognito_async.bulk.report import Report, write_csv, write_html, write_json
+from cognito_async.cli.destinations import STANDARD_OUTPUT, is_standard_output, writing
 from cognito_async.cli.exits import CommandError, Exit
-from cognito_async.cli.streams import put
+from cognito_async.cli.ledger import read_facts, with_activity
+from cognito_async.cli.order import source_of
+from cognito_async.cli.paths import journal_to_read, looked_at
+from cognito_async.cli.streams import put, say
 
-_WRITERS: Final[tuple[tuple[str, Callable[[Report, Path], object]], ...]] = (
+Write = Callable[[Report, IO[str]], object]
+
+_WRITERS: Final[tuple[tuple[str, Write], ...]] = (
     ("html", write_html),
     ("csv", write_csv),
     ("json", partial(write_json, rows=True)),
 )
+_OF_A_JOURNAL: Final = ("", "-wal", "-shm", "-lock")
+"""How the names end of the files that a journal is made of."""
 
 
 def run(options: Namespace) -> Exit:
@@ -26,18 +35,43 @@ def run(options: Namespace) -> Exit:
 
     Returns:
         The exit code.
+
+    Raises:
+        BrokenPipeError: Nobody reads standard output any more.
     """
-    journal = Path(options.journal)
-    report = Report.read(journal)
-    wanted = [(write, Path(path)) for name, write in _WRITERS if (path := getattr(options, name)) is not None]
-    for write, path in wanted or [(write_html, journal.with_name(f"{journal.name}.html"))]:
-        if path.resolve() == journal.resolve():
-            raise CommandError(f"{path} is the journal itself: name another file for the report")
-        try:
-            write(report, path)
-        except JournalError:
-            raise
-        except OSError as error:
-            raise CommandError(f"{path} can't be written: {error.strerror}", Exit.TROUBLE) from None
-        put(str(path))
+    journal = journal_to_read(options.journal)
+    given: list[tuple[Write, str]] = [
+        (write, name) for option, write in _WRITERS if (name := getattr(options, option)) is not None
+    ]
+    wanted = given or [(write_html, f"{journal}.html")]
+    _check([name for _, name in wanted], journal)
+    # Where standard output holds a report, it holds nothing else.
+    tell = say if any(is_standard_output(name) for _, name in wanted) else put
+    report = _read(journal)
+    for write, name in wanted:
+        with writing(name) as file:
+            write(report, file)
+        if not is_standard_output(name):
+            tell(name)
     return Exit.DONE
+
+
+def _read(journal: Path) -> Report:
+    source = source_of(read_facts(journal))
+    return with_activity(journal, lambda running: Report.read(journal, running=running, source=source))
+
+
+def _check(names: Sequence[str], journal: Path) -> None:
+    """Make sure that no report takes the place of the journal, or of another report."""
+    real = os.path.realpath(journal)
+    taken: set[str] = set()
+    for name in names:
+        standard = is_standard_output(name)
+        where = STANDARD_OUTPUT if standard else os.path.realpath(name)
+        if where in {f"{real}{end}" for end in _OF_A_JOURNAL}:
+            raise CommandError(f"{name} is the journal itself: name another file for the report")
+        if where in taken:
+            raise CommandError(f"{name} is named twice: name a file for each report")
+        found = None if standard else looked_at(Path(name))
+        if found is None or stat.S_ISREG(found.st_mode):
+            taken.add(where)

@@ -1,7 +1,6 @@
 """``bulk resume``: goes on with a job, of which the journal remembers everything but secrets."""
 
 from argparse import Namespace
-from pathlib import Path
 
 from attrs import evolve
 
@@ -12,6 +11,7 @@ from cognito_async.cli.execution import carry_out
 from cognito_async.cli.exits import Exit
 from cognito_async.cli.ledger import read_facts
 from cognito_async.cli.order import Order, absolute, overridden, remembered
+from cognito_async.cli.paths import journal_to_read
 
 
 def run(options: Namespace) -> Exit:
@@ -23,7 +23,7 @@ def run(options: Namespace) -> Exit:
     Returns:
         The exit code.
     """
-    journal = Path(options.journal)
+    journal = journal_to_read(options.journal)
     facts = read_facts(journal)
     order = overridden(remembered(facts, journal), options)
     if options.client_secret_file is not None:

@@ -11,6 +11,8 @@ from cognito_async.bulk.advice import advise
 from cognito_async.cli.displays import kinds, states
 from cognito_async.cli.exits import PROGRAM, Exit
 from cognito_async.cli.ledger import Ledger, read_ledger
+from cognito_async.cli.order import source_of
+from cognito_async.cli.paths import journal_to_read
 from cognito_async.cli.streams import put, put_json
 from cognito_async.cli.wording import clean, duration, iso, moment, pace
 
@@ -27,7 +29,7 @@ def run(options: Namespace) -> Exit:
     Returns:
         The exit code: DONE, whatever the job's state is.
     """
-    journal = Path(options.journal)
+    journal = journal_to_read(options.journal)
     ledger = read_ledger(journal)
     if options.json:
         put_json(_object(ledger, journal))
@@ -45,6 +47,7 @@ def _object(ledger: Ledger, journal: Path) -> dict[str, object]:
         "action": ledger.facts.get("action"),
         "user_pool_id": ledger.facts.get("user pool"),
         "client_id": ledger.facts.get("app client"),
+        "source": source_of(ledger.facts),
         "running": ledger.running,
         "total": ledger.total,
         "settled": _settled(ledger),
@@ -83,7 +86,12 @@ def _lines(ledger: Ledger, journal: Path, now: float) -> list[str]:
 def _kinds(ledger: Ledger, state: State) -> list[str]:
     action = ledger.facts.get("action", "")
     found = sorted(((number, code) for (held, code), number in ledger.kinds.items() if held is state), reverse=True)
-    return [f"    {number:>9,} {code} - {advise(code, action, state).title}" for number, code in found]
+    lines: list[str] = []
+    for number, code in found:
+        advice = advise(code, action, state)
+        title = "" if advice.title == code else f" - {advice.title}"
+        lines += [f"    {number:>9,} {code}{title}", f"              {advice.todo}"]
+    return lines
 
 
 def _settled(ledger: Ledger) -> int:
@@ -93,7 +101,7 @@ def _settled(ledger: Ledger) -> int:
 def _activity(ledger: Ledger, now: float) -> str:
     last = ledger.last
     if ledger.running:
-        return "running" + ("" if last is None else f" since {moment(last.started, now)}")
+        return "running" + ("" if last is None or last.ended is not None else f" since {moment(last.started, now)}")
     if last is None:
         return "not running; it has not sent anything yet"
     if last.ended is None:

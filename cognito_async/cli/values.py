@@ -3,7 +3,11 @@
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Mapping
 from math import isfinite
-from typing import TypeVar
+from typing import Final, TypeVar
+
+SLOWEST: Final = 0.01
+FASTEST: Final = 10_000.0
+"""Requests a second: nobody waits for less, and no account has more."""
 
 Value = TypeVar("Value")
 
@@ -11,8 +15,8 @@ Value = TypeVar("Value")
 def rate(text: str) -> float:
     """Read requests a second."""
     number = _number(text)
-    if number <= 0:
-        raise ArgumentTypeError("must be above 0")
+    if not SLOWEST <= number <= FASTEST:
+        raise ArgumentTypeError(f"must be from {SLOWEST:g} to {FASTEST:g}")
     return number
 
 
@@ -34,6 +38,20 @@ def count(text: str) -> int:
     if not (text.isascii() and text.isdecimal()) or len(text) > 9:  # noqa: PLR2004 - a billion is enough of anything
         raise ArgumentTypeError("must be a whole number, 0 or more")
     return int(text)
+
+
+def file(text: str) -> str:
+    """Read the name of a file."""
+    if text == "-":
+        raise ArgumentTypeError("must name a file; - is none")
+    return file_or_stream(text)
+
+
+def file_or_stream(text: str) -> str:
+    """Read the name of a file, or a hyphen for standard input or output."""
+    if not text or "\0" in text:
+        raise ArgumentTypeError("must name a file")
+    return text
 
 
 def pair(text: str) -> tuple[str, str]:

@@ -41,6 +41,8 @@ def duration(seconds: float) -> str:
 
 def pace(rate: float) -> str:
     """Give requests or rows a second, short."""
+    if rate < 1:
+        return f"{round(rate, 2):g}"
     return f"{rate:.1f}" if rate < 100 and rate != round(rate) else f"{rate:,.0f}"  # noqa: PLR2004 - three figures
 
 

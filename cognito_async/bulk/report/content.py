@@ -1,5 +1,6 @@
 """The report on a job: what its journal tells, read while the job runs, rests or is over."""
 
+import os
 import sqlite3
 from bisect import bisect_left
 from collections import Counter
@@ -203,9 +204,10 @@ def read(path: Path, query: Callable[[sqlite3.Connection], Result]) -> Result:
 
 def _mark(path: Path) -> tuple[int, int] | None:
     """Give what changes when a journal at rest does; None while it is open, or where it is not there."""
-    if path.with_name(f"{path.name}-wal").exists() or not path.exists():
+    real = Path(os.path.realpath(path))  # SQLite's other files are beside the journal, and not beside a link to it
+    if real.with_name(f"{real.name}-wal").exists() or not real.exists():
         return None
-    found = path.stat()
+    found = real.stat()
     return found.st_mtime_ns, found.st_size
 
 

@@ -2,23 +2,22 @@
 
 import csv
 import json
-import tempfile
-from collections.abc import Generator
-from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from re import compile as pattern
-from typing import IO, Any, Final
+from typing import Any, Final
 
 from attrs import asdict
 
 from cognito_async.bulk.advice import advise
 from cognito_async.bulk.report.content import Report
+from cognito_async.bulk.report.target import Target, opened
 from cognito_async.bulk.rows import Outcome, State
 
 COLUMNS: Final = ("line", "username", "state", "code", "reason", "what_to_do")
 FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
 """How a cell begins that a spreadsheet may take for a formula; in some languages the wide signs count too."""
+MARK: Final = "\ufeff"
+"""Spreadsheets know UTF-8 by it."""
 TELEPHONE: Final = pattern(r"\+[0-9]{1,15}")
 
 
@@ -37,12 +36,12 @@ def cell(text: str) -> str:
     return f"'{text}" if text.startswith(FORMULA) and not TELEPHONE.fullmatch(text) else text
 
 
-def write_csv(report: Report, path: str | Path) -> int:
+def write_csv(report: Report, target: Target) -> int:
     """Write the rows that need a person into a CSV file, which only its owner can read: it names users.
 
     Args:
         report: The report; its journal is read once more.
-        path: The file; it is replaced as a whole, or not at all.
+        target: The file, which is replaced as a whole or not at all; see ``opened`` for what else it may be.
 
     Returns:
         How many rows there are.
@@ -52,7 +51,8 @@ def write_csv(report: Report, path: str | Path) -> int:
         OSError: The file can't be written.
     """
     number = 0
-    with replaced(Path(path), "utf-8-sig") as file:  # spreadsheets know UTF-8 by the mark
+    with opened(target) as file:
+        file.write(MARK)
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         for row in report.cases():
@@ -69,12 +69,12 @@ def _todo(row: Outcome, action: str) -> str:
     return todo if row.due is None else f"{todo} Due: {datetime.fromtimestamp(row.due, UTC):%Y-%m-%d %H:%M UTC}."
 
 
-def write_json(report: Report, path: str | Path, *, rows: bool = False) -> None:
+def write_json(report: Report, target: Target, *, rows: bool = False) -> None:
     """Write a report's figures into a JSON file that only its owner can read; times are ISO 8601 in UTC.
 
     Args:
         report: The report.
-        path: The file; it is replaced as a whole, or not at all.
+        target: The file, which is replaced as a whole or not at all; see ``opened`` for what else it may be.
         rows: Whether to add the rows that need a person, with their usernames as they are; the journal is then read
             once more.
 
@@ -82,7 +82,7 @@ def write_json(report: Report, path: str | Path, *, rows: bool = False) -> None:
         JournalError: The journal can't be read.
         OSError: The file can't be written.
     """
-    with replaced(Path(path)) as file:
+    with opened(target) as file:
         file.write(json.dumps(_figures(report), indent=2).removesuffix("\n}"))
         if rows:
             file.write(',\n  "rows": [')
@@ -122,28 +122,3 @@ def _figures(report: Report) -> dict[str, Any]:
 
 def _iso(time: float | None) -> str | None:
     return None if time is None else datetime.fromtimestamp(time, UTC).isoformat(timespec="seconds")
-
-
-@contextmanager
-def replaced(path: Path, encoding: str = "utf-8") -> Generator[IO[str]]:
-    """Open a file that takes another one's place once it is complete, and that only its owner can read.
-
-    Args:
-        path: The file whose place it takes.
-        encoding: Its encoding.
-
-    Yields:
-        The new file.
-
-    Raises:
-        OSError: It can't be written.
-    """
-    folder, prefix = path.absolute().parent, f".{path.name}."
-    made = tempfile.NamedTemporaryFile("w", dir=folder, prefix=prefix, delete=False, newline="", encoding=encoding)  # noqa: SIM115 - renamed below
-    try:
-        with made as file:
-            yield file
-        Path(made.name).replace(path)
-    except BaseException:
-        Path(made.name).unlink(missing_ok=True)
-        raise

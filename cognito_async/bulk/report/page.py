@@ -1,16 +1,15 @@
 """The report on a job as one HTML page: no request, no script, and no user's name."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
 from cognito_async.bulk.advice import advise
 from cognito_async.bulk.report.chart import NARROW, WIDE, Quota, draw, duration
 from cognito_async.bulk.report.content import Report, Run
-from cognito_async.bulk.report.exports import replaced
 from cognito_async.bulk.report.markup import Html, element
 from cognito_async.bulk.report.style import STYLE
+from cognito_async.bulk.report.target import Target, opened
 from cognito_async.bulk.report.words import DEEDS, ENDINGS, FIGURES, HIDDEN_USERS, NOT_BEGUN, OPEN, TITLES, WORDS
 from cognito_async.bulk.rows import FINAL, State
 
@@ -46,18 +45,18 @@ def page(report: Report, *, rows: str | None = None) -> str:
     return f'<!DOCTYPE html>\n<html lang="en">{head}{element("body", main)}</html>\n'
 
 
-def write_html(report: Report, path: str | Path, *, rows: str | None = None) -> None:
+def write_html(report: Report, target: Target, *, rows: str | None = None) -> None:
     """Write the page into a file that only its owner can read.
 
     Args:
         report: The report.
-        path: The file; it is replaced as a whole, or not at all.
+        target: The file, which is replaced as a whole or not at all; see ``opened`` for what else it may be.
         rows: The name of the file with the rows that need a person, if it lies beside the page; None if there is none.
 
     Raises:
         OSError: The file can't be written.
     """
-    with replaced(Path(path)) as file:
+    with opened(target) as file:
         file.write(page(report, rows=rows))
 
 
@@ -95,9 +94,10 @@ def _by_action(table: dict[str, str], action: str) -> str:
 
 
 def _header(report: Report, title: str) -> Html:
-    badge, sentence, _ = _ending(report, report.runs[-1]) if report.runs else NOT_BEGUN
+    badge, sentence = _activity(report)
+    ended = None if report.running else report.ended
     line = report.timeline
-    if report.ended is None and line.stretches:
+    if ended is None and line.stretches:
         sentence += f" The last answer came at {moment(line.stretches[-1].end)}."
     if report.next_due is not None:
         sentence += f" The next row that waits is due at {moment(report.next_due)}."
@@ -107,7 +107,7 @@ def _header(report: Report, title: str) -> Html:
         "Input": report.source,
         "Rows": number(report.total) + ("" if report.whole else ", and maybe more to come"),
         "Began": None if report.started is None else moment(report.started),
-        "Ended": None if report.ended is None else moment(report.ended),
+        "Ended": None if ended is None else moment(ended),
         "Worked for": duration(line.seconds) if line.stretches else None,
     }
     facts = [element("div", element("dt", name), element("dd", value)) for name, value in given.items() if value]
@@ -119,6 +119,13 @@ def _header(report: Report, title: str) -> Html:
         element("p", element("span", badge, class_="badge"), element("span", sentence), class_="status"),
         element("dl", *facts, class_="facts"),
     )
+
+
+def _activity(report: Report) -> tuple[str, str]:
+    """Say what the job does: a badge and a sentence. One that is at work may have noted no new run yet."""
+    if report.running:
+        return OPEN[True][:2]
+    return (_ending(report, report.runs[-1]) if report.runs else NOT_BEGUN)[:2]
 
 
 def _figures(report: Report) -> Html:
