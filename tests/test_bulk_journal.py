@@ -317,6 +317,14 @@ def test_a_lock_whose_file_was_removed_meanwhile_is_taken_anew(tmp_path: Path, m
     assert not path.exists()
 
 
+def test_a_lock_that_is_only_looked_at_keeps_nobody_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for whoever looks at a lock, which takes it for an instant."""
+    path = tmp_path / "lock"
+    looking = locks.FileLock(path)
+    monkeypatch.setattr("time.sleep", lambda _: looking.release())
+    locks.FileLock(path, patience=60.0).release()
+
+
 async def test_cancelled_while_it_opens_a_job_leaves_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Close a journal that was still being opened when the job was cancelled."""
     opening, begin = asyncio.Event(), Database._begin

@@ -18,6 +18,7 @@ SETTINGS: Final = (
     "synchronous = FULL",  # what was written survives the machine, not only the process
     f"cache_size = -{CACHE_KIB}",
 )
+PATIENCE: Final = 0.1
 LIVE: Final = "mode=ro"
 IMMUTABLE: Final = "immutable=1"  # leaves no files beside it, and needs no right to write any
 SCHEMA: Final = f"""
@@ -73,7 +74,7 @@ class Database:
         with told(path):
             file = path.resolve()  # a journal by another name is the same journal
             try:
-                self._lock = FileLock(lock_of(file))
+                self._lock = FileLock(lock_of(file), patience=PATIENCE)
             except BlockingIOError:
                 raise in_use_error(path) from None
         try:

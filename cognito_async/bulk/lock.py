@@ -5,6 +5,7 @@ Of its own, because closing any descriptor of an SQLite file would take away the
 
 import os
 import sys
+import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
@@ -21,6 +22,9 @@ else:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
+PAUSE: Final = 0.01
+"""Seconds between two tries to take a lock."""
+
 OWNER_ONLY: Final = 0o600
 """The mode of every file that a job makes: what is in it concerns nobody else."""
 
@@ -28,24 +32,29 @@ OWNER_ONLY: Final = 0o600
 class FileLock:
     """Holds a lock; its file is there for as long as the lock is held, or longer where the holder was killed."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, patience: float = 0.0) -> None:
         """Take the lock.
 
         Args:
             path: The lock's own file.
+            patience: How long to try, in seconds: who only looks whether it is taken has it for an instant.
 
         Raises:
             BlockingIOError: Somebody else has it.
             OSError: The file can't be made.
         """
         self._path = path
+        give_up = time.monotonic() + patience
         while True:
             self._descriptor: int | None = os.open(path, os.O_RDWR | os.O_CREAT, OWNER_ONLY)
             try:
                 _take(self._descriptor)
             except OSError as error:
                 self._close()
-                raise BlockingIOError(error.errno, error.strerror) from None
+                if time.monotonic() >= give_up:
+                    raise BlockingIOError(error.errno, error.strerror) from None
+                time.sleep(PAUSE)
+                continue
             if self._is_at(path):
                 return
             self._close()  # the last holder has just removed it
