@@ -10,6 +10,7 @@ from cognito_async.bulk.formats import SUFFIXES
 from cognito_async.cli.address import Address, address_of
 from cognito_async.cli.destinations import STANDARD_OUTPUT, is_standard_output, writing
 from cognito_async.cli.exits import Exit
+from cognito_async.cli.interrupts import run as run_to_end
 from cognito_async.cli.order import PoolChoice
 from cognito_async.cli.streams import warn
 from cognito_async.cli.user_lines import FORMATS, Csv, JsonLines
@@ -37,7 +38,7 @@ def run(options: Namespace) -> Exit:
     output: str = options.output or STANDARD_OUTPUT
     form = FORMATS[options.format or SUFFIXES.get(Path(output).suffix.lower(), "csv")](options.columns)
     with writing(output) as file:
-        number = asyncio.run(_write(file, address, choice, form))
+        number = run_to_end(_write(file, address, choice, form))
     warn(f"{plural(number, 'user')} written" + ("" if is_standard_output(output) else f" to {output}"))
     if number and form.cells.empty:
         names = ", ".join(form.cells.empty)

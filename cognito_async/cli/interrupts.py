@@ -4,12 +4,14 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from cognito_async.cli.exits import Exit
+
+Result = TypeVar("Result")
 
 NAMES: Final = ("SIGINT", "SIGTERM", "SIGHUP")
 
@@ -49,7 +51,7 @@ class Interrupts:
                 undo()
 
 
-def _catch(loop: asyncio.AbstractEventLoop, number: int, caught: Callable[[], None]) -> Callable[[], object]:
+def _catch(loop: asyncio.AbstractEventLoop, number: int, caught: Callable[[], object]) -> Callable[[], object]:
     """Catch a signal on the loop, where the loop can do that, and say how to undo it."""
     try:
         loop.add_signal_handler(number, caught)
@@ -61,14 +63,14 @@ def _catch(loop: asyncio.AbstractEventLoop, number: int, caught: Callable[[], No
 
 @contextmanager
 def as_ctrl_c() -> Generator[None]:
-    """Have SIGTERM and SIGHUP do within the block what Ctrl-C does, so that it is left in order."""
+    """Have SIGTERM and SIGHUP do within the block what Ctrl-C does, so that it is left in order; see also ``run``."""
     if threading.current_thread() is not threading.main_thread():  # a program that embeds this one has its own
         yield
         return
     found = [number for name in NAMES[1:] if (number := getattr(signal, name, None)) is not None]
     caught = [number for number in found if signal.getsignal(number) is signal.SIG_DFL]
     for number in caught:
-        signal.signal(number, _as_ctrl_c)
+        signal.signal(number, _interrupt)
     try:
         yield
     finally:
@@ -76,9 +78,38 @@ def as_ctrl_c() -> Generator[None]:
             signal.signal(number, signal.SIG_DFL)
 
 
-def _as_ctrl_c(_: int, frame: FrameType | None) -> None:
-    """Do what SIGINT's handler does, which on a running loop is asyncio's."""
-    handler = signal.getsignal(signal.SIGINT)
-    if not callable(handler):  # a shell's background jobs ignore SIGINT
-        raise KeyboardInterrupt
-    handler(signal.SIGINT, frame)
+def _interrupt(_: int, __: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def run(main: Coroutine[Any, Any, Result]) -> Result:
+    """Run a coroutine on a loop of its own; what ``as_ctrl_c`` catches cancels it there.
+
+    Args:
+        main: The coroutine.
+
+    Returns:
+        Its result.
+
+    Raises:
+        KeyboardInterrupt: A signal has ended it.
+    """
+    caught = [
+        number for name in NAMES if (number := getattr(signal, name, None)) and signal.getsignal(number) is _interrupt
+    ]
+
+    async def cancelled_by_signals() -> Result:
+        task = asyncio.ensure_future(main)
+        restore = [_catch(asyncio.get_running_loop(), number, task.cancel) for number in caught]
+        try:
+            return await task
+        finally:
+            for undo in restore:
+                undo()
+            for number in caught:
+                signal.signal(number, _interrupt)
+
+    try:
+        return asyncio.run(cancelled_by_signals())
+    except asyncio.CancelledError:
+        raise KeyboardInterrupt from None
