@@ -1,13 +1,18 @@
 """Mistakes that people make with jobs: another input, one journal twice, a source that is used up, odd arguments."""
 
+import asyncio
 import os
+import sqlite3
+import subprocess
+import sys
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import aclosing, closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bulk_server import NO_EMAIL, Bench, by_user, outcomes_of, write_csv
+from processes import ROOT
 
 from cognito_async.bulk import (
     BulkError,
@@ -15,10 +20,12 @@ from cognito_async.bulk import (
     FileSource,
     IterableSource,
     JobMismatchError,
+    JournalError,
     JournalInUseError,
     KnownRows,
     SourceError,
     State,
+    database,
 )
 from cognito_async.bulk.advice import advise
 from cognito_async.bulk.database import lock_of
@@ -85,12 +92,32 @@ async def test_a_finished_source_is_not_needed_again(tmp_path: Path) -> None:
             await bench.run("forgot", KnownRows("a stream"), journal=tmp_path / "another")
 
 
-async def test_a_job_that_is_run_again_reads_nothing_twice(tmp_path: Path) -> None:
-    """Know the source again that the same job has read to its end."""
+@pytest.mark.parametrize("left", ["at its end", "early", "cancelled"])
+async def test_a_job_that_is_run_again_reads_nothing_twice(left: str, tmp_path: Path) -> None:
+    """Know the source again that the same job has read to its end, however its run was left."""
     async with Bench(tmp_path) as bench:
-        job = bench.job("forgot", IterableSource(users("ada")))
-        assert (await job.run_to_end()).settled == 1
-        assert (await job.run_to_end()).settled == 0
+        job = bench.job("reset", IterableSource(users("ada", "bob", "eve")))
+        async with aclosing(job.run()) as outcomes:
+            await anext(outcomes)
+            if left == "at its end":
+                assert len([outcome async for outcome in outcomes]) == 2
+        if left == "cancelled":
+            again = asyncio.ensure_future(job.run_to_end())
+            await asyncio.sleep(0)
+            again.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await again
+        states = dict((await job.run_to_end()).states)
+    assert states.pop(State.UNKNOWN, 0) + states.pop(State.DONE) == 3  # what was on its way is for nobody to tell
+    assert not states
+
+
+async def test_a_source_that_refuses_leaves_no_task(tmp_path: Path) -> None:
+    """Wait for nothing any more where a source gives no rows at all."""
+    async with Bench(tmp_path) as bench:
+        with pytest.raises(SourceError, match="is needed again"):
+            await bench.run("forgot", KnownRows("a stream"))
+    assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
 # --- a source that is used up -----------------------------------------------------------------------------------------
@@ -125,6 +152,17 @@ async def test_a_rehearsal_finds_users_who_come_twice(tmp_path: Path) -> None:
     assert files_in(tmp_path) == {bench.source.name}
 
 
+async def test_a_rehearsal_writes_down_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep in no file that anybody could find what a rehearsal remembers, also while it runs."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setenv("SQLITE_TMPDIR", str(tmp_path))
+    async with Bench(tmp_path) as bench:
+        job = bench.job("forgot", IterableSource(users(*(f"user{number}" for number in range(1200)))))
+        async with aclosing(job.check()) as outcomes:
+            assert (await anext(outcomes)).username == "user0"
+            assert not files_in(tmp_path)
+
+
 async def test_any_async_iterable_is_a_source(tmp_path: Path) -> None:
     """Take a generator as it is; refuse each of its rows that is none, and go on."""
     async with Bench(tmp_path) as bench:
@@ -139,9 +177,21 @@ async def test_any_async_iterable_is_a_source(tmp_path: Path) -> None:
 # --- one journal, two jobs --------------------------------------------------------------------------------------------
 
 
+OPEN = """
+import sys
+from pathlib import Path
+from cognito_async.bulk import JournalInUseError, database, journal
+database.CLAIM_PATIENCE = 0.0
+try:
+    journal.Journal(Path(sys.argv[1]))
+except JournalInUseError as error:
+    print(error)
+"""
+
+
 @pytest.mark.parametrize("how", ["symlink", "hard link", "no lock's file"])
 def test_another_way_to_a_journal_in_use_is_no_way(how: str, tmp_path: Path) -> None:
-    """Find out that somebody works on a journal, by whatever name, and where its lock was tidied away."""
+    """Find out that another process works on a journal, by whatever name, and where its lock was tidied away."""
     path, other = tmp_path / "j", tmp_path / "other"
     Journal(path).close()
     with Journal(path):
@@ -152,9 +202,35 @@ def test_another_way_to_a_journal_in_use_is_no_way(how: str, tmp_path: Path) -> 
         else:
             lock_of(path).unlink()
             other = path
-        with pytest.raises(JournalInUseError, match="another process is working on"):
-            Journal(other)
+        second = subprocess.run(
+            [sys.executable, "-c", OPEN, other], cwd=ROOT, capture_output=True, text=True, check=True
+        )
+        assert second.stdout.startswith("another process is working on")
     Journal(other).close()
+
+
+def test_who_only_reads_a_journal_keeps_no_job_from_beginning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for whoever looks at a journal, for a while."""
+    path = tmp_path / "j"
+    Journal(path).close()
+    with closing(sqlite3.connect(path)) as looking:
+        looking.execute("PRAGMA journal_mode = WAL")
+        looking.execute("SELECT count(*) FROM rows").fetchone()
+        with monkeypatch.context() as patch:
+            patch.setattr(database, "CLAIM_PATIENCE", 0.0)
+            with pytest.raises(JournalInUseError, match="or reading it"):
+                Journal(path)
+        monkeypatch.setattr("time.sleep", lambda _: looking.close())
+        Journal(path).close()
+
+
+async def test_a_journal_that_is_a_link_to_itself(tmp_path: Path) -> None:
+    """Say that it can't be used, instead of following it."""
+    async with Bench(tmp_path) as bench:
+        bench.journal.symlink_to(bench.journal)
+        write_csv(bench.source, 1, secrets=False)
+        with pytest.raises(JournalError, match="can't be used"):
+            await bench.run("forgot")
 
 
 def test_a_lock_that_was_replaced_stays(tmp_path: Path) -> None:
@@ -181,14 +257,11 @@ async def test_a_job_is_run_once_at_a_time(tmp_path: Path) -> None:
 # --- odd arguments ----------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("again", ["refused", ["nonsense"], [State.DONE], [State.PLANNED], [7]])
+@pytest.mark.parametrize("again", ["nonsense", ["nonsense"], [State.DONE], [State.PLANNED], [7]])
 async def test_what_may_not_be_repeated_is_not(again: Any, tmp_path: Path) -> None:
-    """Refuse states that nobody has, and those whose rows must not be sent again; take their names."""
+    """Refuse states that nobody has, and those whose rows must not be sent again."""
     async with Bench(tmp_path) as bench:
         write_csv(bench.source, 1, secrets=False)
-        if again == "refused":
-            assert (await bench.run("forgot", again=again)).all_done
-            return
         with pytest.raises(ParameterValidationError, match=r"again must be of State\.DEFERRED"):
             await bench.run("forgot", again=again)
 
@@ -213,6 +286,8 @@ async def test_arguments_are_checked_at_once(
     async with Bench(Path()) as bench:
         with pytest.raises(ParameterValidationError, match=told):
             bench.job("forgot", **options)
+        with pytest.raises(ParameterValidationError, match="passwords must be another file than input"):
+            bench.job("forgot", FileSource(bench.source), passwords=bench.source)
         with pytest.raises(SourceError, match="must be one of csv, jsonl"):
             FileSource(bench.source, "xml")  # type: ignore[arg-type]
     assert not files_in(tmp_path)

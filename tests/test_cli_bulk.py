@@ -3,6 +3,7 @@
 import asyncio
 import csv
 import json
+import os
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -218,6 +219,52 @@ async def test_standard_input(service: Service, tmp_path: Path) -> None:
     resumed = await run("bulk", "resume", journal, "--again", "refused", variables=AWS)
     assert resumed.code == 0
     assert service.sent() == {"ada": 2, "bob": 1}
+
+
+async def test_another_stream_is_another_job(service: Service, tmp_path: Path) -> None:
+    """What is piped into a finished job is compared with what it was begun with, and is not taken for done."""
+    args = ("bulk", "reset", "-", *to(service), "--journal", str(tmp_path / "j"))
+    assert (await run(*args, variables=AWS, stdin="username\nada\nbob\n")).code == 0
+    other = await run(*args, variables=AWS, stdin="username\neve\n")
+    assert other.code == 2
+    assert "line 2 of standard input is about another user than before" in other.err
+    assert (await run(*args, variables=AWS, stdin="username\nada\nbob\n")).code == 0
+    assert service.sent() == {"ada": 1, "bob": 1}
+
+
+async def test_a_named_pipe_is_not_needed_to_resume(service: Service, here: Here, tmp_path: Path) -> None:
+    """Nobody has to write into it again once the journal knows all rows."""
+    pipe = tmp_path / "users.csv"
+    os.mkfifo(pipe)
+    writing = asyncio.create_task(asyncio.to_thread(pipe.write_text, "username\nada\n"))
+    assert (await here("bulk", "reset", str(pipe), *to(service), variables=AWS)).code == 0
+    await writing
+    assert (await here("bulk", "resume", f"{pipe}.journal", variables=AWS)).code == 0
+    assert service.sent() == {"ada": 1}
+
+
+async def test_a_dry_run_finds_users_who_come_twice(service: Service, here: Here, tmp_path: Path) -> None:
+    """What the run would refuse is told before it, whatever the files are called."""
+    users = tmp_path / "rehearsal"
+    users.write_text("username\nada\nbob\nada\n")
+    options = ("--format", "csv", "--dry-run")
+    ended = await here("bulk", "forgot", str(users), *to(service), *options)
+    assert ended.code == 3
+    assert ended.out.startswith("line 4 ada: the user has come before, in line 2\n3 rows, 1 row can't be sent")
+
+
+async def test_passwords_go_into_no_other_file(service: Service, here: Here, tmp_path: Path) -> None:
+    """The input, or the journal, is not taken for the file that passwords are written to."""
+    users = write_users(tmp_path, 2)
+    users.chmod(0o600)
+    before = users.read_bytes()
+    for name in (users, tmp_path / "users.csv.journal"):
+        options = ("--generate", "--temporary", "--passwords-file", str(name))
+        ended = await here("bulk", "set-password", str(users), *to(service), *options, variables=AWS)
+        assert ended.code == 2
+        assert "must be another file" in ended.err
+    assert (service.seen, users.read_bytes()) == ([], before)
+    assert not list(tmp_path.glob("*.journal"))
 
 
 async def test_generated_passwords_go_to_a_file_of_their_own(service: Service, here: Here, tmp_path: Path) -> None:

@@ -194,15 +194,40 @@ async def test_other_refusals_are_problems_too() -> None:
     assert unfit.headers["allow"] == "POST"
 
 
+async def open_socket(
+    app: FastAPI, path: str, origin: bytes = b"http://site.example", **more: object
+) -> list[dict[str, Any]]:
+    """Open a WebSocket, and give what the application sends."""
+
+    async def receive() -> dict[str, str]:
+        return {"type": "websocket.connect"}
+
+    async def send(message: MutableMapping[str, Any]) -> None:
+        sent.append(dict(message))
+
+    sent: list[dict[str, Any]] = []
+    headers = [(b"host", b"site.example"), (b"origin", origin)]
+    scope = {"type": "websocket", "path": path, "query_string": b"", "headers": headers, "subprotocols": [], **more}
+    await app(scope, receive, send)
+    return sent
+
+
 @pytest.mark.parametrize(
-    ("origin", "told"),
+    ("origin", "extensions", "told"),
     [
-        (b"http://site.example", {"type": "websocket.accept"}),
-        (b"https://evil.example", {"type": "websocket.close", "code": 1008}),
+        (b"http://site.example", {}, {"type": "websocket.accept"}),
+        (b"https://evil.example", {}, {"type": "websocket.close", "code": 1008}),
+        (
+            b"https://evil.example",
+            {"websocket.http.response": {}},
+            {"type": "websocket.http.response.start", "status": 403},
+        ),
     ],
 )
-async def test_a_web_socket_from_another_site_is_closed(origin: bytes, told: dict[str, Any]) -> None:
-    """A browser opens it for any page; the guard tells whose page it was, and the handshake is refused."""
+async def test_a_web_socket_from_another_site_is_refused(
+    origin: bytes, extensions: dict[str, Any], told: dict[str, Any]
+) -> None:
+    """A browser opens it for any page; the guard tells whose page it was, and the handshake ends with the problem."""
     app = FastAPI(dependencies=[Depends(same_origin())])
     install_problems(app)
 
@@ -210,18 +235,27 @@ async def test_a_web_socket_from_another_site_is_closed(origin: bytes, told: dic
     async def live(socket: WebSocket) -> None:
         await socket.accept()
 
-    async def receive() -> dict[str, str]:
-        return {"type": "websocket.connect"}
-
-    async def send(message: MutableMapping[str, Any]) -> None:
-        sent.append(message)
-
-    sent: list[MutableMapping[str, Any]] = []
-    headers = [(b"host", b"site.example"), (b"origin", origin)]
-    scope = {"type": "websocket", "path": "/live", "query_string": b"", "headers": headers, "subprotocols": []}
-    await app(scope, receive, send)
-    (first, *_) = sent
+    (first, *_) = await open_socket(app, "/live", origin, extensions=extensions)
     assert told.items() <= first.items()
+
+
+@pytest.mark.parametrize("closed", [True, False])
+async def test_a_web_socket_ends_with_an_error(closed: bool, caplog: pytest.LogCaptureFixture) -> None:  # noqa: FBT001 - pytest's
+    """It is closed, unless the route has done so, and the error is in the log either way."""
+    app = FastAPI()
+    install_problems(app)
+
+    @app.websocket("/live")
+    async def live(socket: WebSocket) -> None:
+        await socket.accept()
+        if closed:
+            await socket.close()
+        raise TooManyRequestsException("what AWS says", operation="GetUser")
+
+    sent = await open_socket(app, "/live")
+    assert [message["type"] for message in sent] == ["websocket.accept", "websocket.close"]
+    assert sent[1]["code"] == (1000 if closed else 1008)
+    assert "TooManyRequestsException (GetUser" in caplog.text
 
 
 def test_the_document_describes_the_answers() -> None:
@@ -243,6 +277,15 @@ def test_the_document_describes_what_becomes_of_bad_input() -> None:
         assert list(told["content"]) == ["application/problem+json"]
         assert "422" not in document["paths"]["/wrong"]["get"]["responses"]
     moved = FastAPI()
+    generate = moved.openapi
+
+    def with_more() -> dict[str, Any]:
+        document = generate()
+        for told in document["paths"].values():
+            told.update(summary="responses of old", parameters=[])
+        return document
+
+    moved.openapi = with_more  # type: ignore[method-assign]
     install_problems(moved, {**PROBLEMS, "BadInputError": Problem(type="urn:bad", title="Bad", status=400)})
     routes(moved)
     assert set(moved.openapi()["paths"]["/form"]["post"]["responses"]) == {"200", "400"}
@@ -255,4 +298,5 @@ def test_the_document_describes_your_own_table() -> None:
     wrong, busy = (Problem(type="about:blank", title="No", status=status) for status in (400, 503))
     own = {"CognitoError": wrong, "TooManyRequestsException": busy}
     assert set(problem_responses(*names, problems=own)) == {400, 503}
+    assert set(problem_responses("ConnectError", problems={"TransportError": busy, "CognitoError": wrong})) == {503}
     assert password_reset_router(problems=own).routes

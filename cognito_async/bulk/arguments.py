@@ -3,6 +3,7 @@
 # pyright: reportUnnecessaryIsInstance=false
 # (that is what this file is for)
 
+import os
 from collections.abc import AsyncIterable, Collection, Mapping
 from itertools import combinations
 from pathlib import Path
@@ -53,10 +54,10 @@ def source_of(source: object) -> Source:
     """
     if isinstance(source, str | Path):
         return FileSource(source)
-    if isinstance(source, AsyncIterable):
-        return IterableSource(cast("AsyncIterable[Mapping[str, str] | str]", source))
     if hasattr(source, "chunks") and hasattr(source, "extent"):
         return cast("Source", source)
+    if isinstance(source, AsyncIterable):
+        return IterableSource(cast("AsyncIterable[Mapping[str, str] | str]", source))
     raise ParameterValidationError("source", "must be a path, an async iterable or a Source")
 
 
@@ -106,7 +107,7 @@ def keep_apart(**files: str | Path | None) -> None:
     Raises:
         ParameterValidationError: Two are one.
     """
-    named = {name: Path(path).resolve() for name, path in files.items() if path is not None}
+    named = {name: os.path.realpath(path) for name, path in files.items() if path is not None}
     for one, other in combinations(named, 2):
         if named[one] == named[other]:
             raise ParameterValidationError(one, f"must be another file than {other}")

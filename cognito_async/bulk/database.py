@@ -2,13 +2,14 @@
 
 import os
 import sqlite3
+import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 from cognito_async.bulk.errors import JournalError, JournalInUseError
-from cognito_async.bulk.lock import OWNER_ONLY, FileLock, is_locked
+from cognito_async.bulk.lock import OWNER_ONLY, PAUSE, FileLock, is_locked
 
 APPLICATION_ID: Final = 0x436F674A  # "CogJ": tells a journal from any other SQLite file
 VERSION: Final = 1
@@ -19,6 +20,9 @@ SETTINGS: Final = (
     f"cache_size = -{CACHE_KIB}",
 )
 PATIENCE: Final = 0.1
+CLAIM_PATIENCE: Final = 2.0  # seconds; whoever reads a journal is in the way, too
+PRIMARY: Final = 0xFF  # the part of SQLite's codes that tells the kind of error
+NO_FILE: Final = Path("of this rehearsal")
 LIVE: Final = "mode=ro"
 IMMUTABLE: Final = "immutable=1"  # leaves no files beside it, and needs no right to write any
 SCHEMA: Final = f"""
@@ -60,32 +64,42 @@ _ADVICE: Final = {
 class Database:
     """An SQLite file that only one process has open for writing."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None) -> None:
         """Open the file, or begin it.
 
         Args:
-            path: Where it is.
+            path: Where it is; None for none: what does not fit into memory goes to a file that nobody else can find.
 
         Raises:
             JournalInUseError: Another process has it.
             JournalError: It can't be opened, or is something else.
         """
-        self.path: Path = path
-        with told(path):
-            file = path.resolve()  # a journal by another name is the same journal
-            try:
-                self._lock = FileLock(lock_of(file), patience=PATIENCE)
-            except BlockingIOError:
-                raise in_use_error(path) from None
+        self.path: Path = path or NO_FILE
+        self._lock: FileLock | None = None
+        file = "" if path is None else os.path.realpath(path)  # a journal by another name is the same journal
         try:
-            with told(path):
-                if not file.exists():
-                    os.close(os.open(file, os.O_RDWR | os.O_CREAT, OWNER_ONLY))
+            with told(self.path):
+                if file:
+                    self._lock = self._taken(Path(file))
                 self._connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
             self._begin()
         except BaseException:
             self.close()
             raise
+
+    def _taken(self, file: Path) -> FileLock:
+        """Take the file's lock, and make the file."""
+        try:
+            lock = FileLock(lock_of(file), patience=PATIENCE)
+        except BlockingIOError:
+            raise in_use_error(self.path) from None
+        try:
+            if not file.exists():
+                os.close(os.open(file, os.O_RDWR | os.O_CREAT, OWNER_ONLY))
+        except BaseException:
+            lock.release()
+            raise
+        return lock
 
     def _begin(self) -> None:
         empty = self.rows("SELECT count(*) FROM sqlite_schema")[0][0] == 0
@@ -104,17 +118,25 @@ class Database:
 
         Leaving the mode that is meant for several takes being alone. Any other trouble shows with the first change.
         """
-        try:
-            self._connection.execute("PRAGMA journal_mode = DELETE")
-        except sqlite3.OperationalError as error:
-            if error.sqlite_errorcode == sqlite3.SQLITE_BUSY:
-                raise in_use_error(self.path) from None
+        give_up = time.monotonic() + CLAIM_PATIENCE
+        while True:
+            try:
+                self._connection.execute("PRAGMA journal_mode = DELETE")
+            except sqlite3.DatabaseError as error:
+                if error.sqlite_errorcode & PRIMARY != sqlite3.SQLITE_BUSY:
+                    return
+            else:
+                return
+            if time.monotonic() >= give_up:
+                raise in_use_error(self.path)
+            time.sleep(PAUSE)
 
     def close(self) -> None:
         """Close the file, and give it free; safe twice."""
         if hasattr(self, "_connection"):
             self._connection.close()
-        self._lock.release()
+        if self._lock is not None:
+            self._lock.release()
 
     def rows(self, statement: str, values: Sequence[object] = ()) -> list[Any]:
         """Give all rows of a query."""
@@ -154,12 +176,14 @@ def lock_of(path: Path) -> Path:
 
 def in_use(path: Path) -> bool:
     """Tell whether a job is working on a journal."""
-    return is_locked(lock_of(path.resolve()))
+    return is_locked(lock_of(Path(os.path.realpath(path))))
 
 
 def in_use_error(path: Path) -> JournalInUseError:
     """Say that a job is working on a journal."""
-    return JournalInUseError(f"another process is working on {path}; wait for it, or stop it with Ctrl-C and resume")
+    return JournalInUseError(
+        f"another process is working on {path}, or reading it; wait for it, or stop it with Ctrl-C and resume"
+    )
 
 
 @contextmanager
@@ -179,7 +203,7 @@ def reading(path: Path) -> Generator[sqlite3.Connection]:
         raise JournalError(f"there is no journal {path}")
     if not path.is_file():
         raise JournalError(f"{path} can't be used as a journal: it is no file")
-    file = path.resolve()
+    file = Path(os.path.realpath(path))
     at_rest = not file.with_name(f"{file.name}-wal").exists()
     with (
         told(path),

@@ -40,11 +40,12 @@ class FileSource:
         standard = str(path) == STANDARD_INPUT
         if standard and os.isatty(0):
             raise SourceError("standard input is a terminal: pipe rows into it, or name a file")
-        self._path: Path | int = 0 if standard else Path(path)
+        self.path: Path | None = None if standard else Path(path)
+        """The file; None for standard input."""
         self._format: Format = _known_format(format) or ("csv" if standard else format_of(path))
         self._begun = False
         self.name: str = "standard input" if standard else str(path)
-        self.rereadable: bool = not standard and not _is_pipe(Path(path))
+        self.rereadable: bool = not standard and not is_pipe(Path(path))
 
     async def extent(self, salt: bytes) -> Extent:
         """Read a file once, to know it again and to tell how many rows it has; a pipe is left alone."""
@@ -55,7 +56,7 @@ class FileSource:
 
     def _extent(self, salt: bytes) -> Extent:
         digest, lines, last = hashlib.sha256(), 0, b"\n"
-        with open(self._path, "rb") as file:  # noqa: PTH123 - a path or a descriptor
+        with open(self.path or 0, "rb") as file:  # noqa: PTH123 - a path or a descriptor
             while block := file.read(BLOCK):
                 digest.update(block)
                 lines += block.count(b"\n")
@@ -66,11 +67,11 @@ class FileSource:
         return Extent(fingerprint, max(lines - (self._format == "csv"), 0))
 
     def _open(self) -> FileIO:
-        return open(self._path, "rb", buffering=0, closefd=self._path != 0)
+        return open(self.path or 0, "rb", buffering=0, closefd=self.path is not None)
 
     async def chunks(self, columns: Sequence[str]) -> AsyncGenerator[list[Row]]:
         """Give the rows in chunks; see Source."""
-        if self._begun and self._path == 0:
+        if self._begun and self.path is None:
             raise SourceError("standard input was read already, and can be read only once: begin anew")
         self._begun = True
         parser, splitter = FORMATS[self._format](columns, self.name), Splitter()
@@ -107,7 +108,8 @@ def _known_format(format: Format | None) -> Format | None:  # noqa: A002 - what 
     return format
 
 
-def _is_pipe(path: Path) -> bool:
+def is_pipe(path: Path) -> bool:
+    """Tell whether something is at a path that can be read only once, such as a named pipe."""
     with suppress(OSError):
         return not stat.S_ISREG(path.stat().st_mode)
     return False

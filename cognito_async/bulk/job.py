@@ -1,19 +1,17 @@
 """A job: a source of rows, an action, a journal; run as often as it takes."""
 
-import asyncio
 import random
 import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Collection, Mapping
 from contextlib import aclosing
 from pathlib import Path
-from shutil import rmtree
-from tempfile import mkdtemp
 from typing import Final
 
 from cognito_async.bulk.actions import Action
 from cognito_async.bulk.arguments import action_of, keep_apart, policy_of, source_of, states_of
 from cognito_async.bulk.errors import BulkError, SourceError
+from cognito_async.bulk.files import FileSource
 from cognito_async.bulk.journal import PLANNED
 from cognito_async.bulk.plan import check
 from cognito_async.bulk.policy import BulkPolicy
@@ -98,9 +96,10 @@ class Job:
             raise ParameterValidationError(needed, f"must be bound to the client for {self._action.name!r}")
         if self._action.generates and self._passwords is None:
             raise ParameterValidationError("passwords", "must name the file for the generated passwords")
-        keep_apart(
-            journal=self._path, passwords=self._passwords, input=source if isinstance(source, str | Path) else None
-        )
+        keep_apart(journal=self._path, passwords=self._passwords, input=self._file())
+
+    def _file(self) -> Path | None:
+        return self._source.path if isinstance(self._source, FileSource) else None
 
     def stop(self) -> None:
         """Let the run end, or the next one: nothing new is begun, what is on its way comes to its end."""
@@ -162,6 +161,7 @@ class Job:
                 " `contextlib.aclosing(job.run())`, or call `stop()` and read on"
             )
         self._running = True
+        runner: Runner | None = None
         writer = Writer(self._path, self._wall_clock)
         try:
             await writer.open(self._passwords)
@@ -184,9 +184,9 @@ class Job:
             async with aclosing(runner.run(reopened)) as outcomes:
                 async for outcome in outcomes:
                     yield outcome
-            self._recognised = runner.recognised
         finally:
             self._stopped = False
+            self._recognised = self._recognised or (runner is not None and runner.recognised)
             try:
                 await writer.close()
             finally:
@@ -207,7 +207,7 @@ class Job:
         return self.summary
 
     async def check(self) -> AsyncGenerator[Outcome]:
-        """Read and check the whole source, and send nothing; the journal is left alone, for one that is thrown away.
+        """Read and check the whole source, and send nothing; the journal is left alone, for one that leaves no file.
 
         What can be read only once, such as an async generator or standard input, is used up by it.
 
@@ -216,9 +216,9 @@ class Job:
 
         Raises:
             SourceError: The source can't be read.
+            JournalError: There is no room for what has to be remembered meanwhile.
         """
-        folder = await asyncio.to_thread(mkdtemp, prefix="cognito_async-")
-        writer = Writer(Path(folder, "rehearsal"), self._wall_clock)
+        writer = Writer(None, self._wall_clock)
         try:
             await writer.open(None)
             async with aclosing(self._source.chunks(self._action.columns)) as chunks:
@@ -228,7 +228,6 @@ class Job:
                         yield outcome
         finally:
             await writer.close()
-            await asyncio.to_thread(rmtree, folder)
 
     async def dry_run(self) -> Estimate:
         """Check the whole source, send nothing, and estimate how long the job takes.
@@ -273,7 +272,7 @@ class Job:
                 raise
             extent = Extent(volatile=True)
         self._recognised = self._recognised or extent.volatile or extent.fingerprint is not None
-        remembered = {SALT: salt, SOURCE: self._source.name, **self._remember}
+        remembered = {SALT: salt, SOURCE: self._label(), **self._remember}
         if extent.lines is not None:
             remembered[LINES] = str(extent.lines)
         await writer.call(journal.identify, self._identity(extent), remembered)
@@ -290,5 +289,10 @@ class Job:
         if extent.fingerprint is not None:
             identity[INPUT] = extent.fingerprint
         elif not self._source.rereadable:  # else it is a file that is not there any more, and not needed
-            identity |= {INPUT: STREAM, SOURCE: self._source.name}
+            identity |= {INPUT: STREAM, SOURCE: self._label()}
         return identity
+
+    def _label(self) -> str:
+        """Name the source without telling where it lies: the journal's report is passed on."""
+        file = self._file()
+        return self._source.name if file is None else file.name

@@ -66,18 +66,18 @@ class Entry:
 class Journal:
     """The journal of one job, open for writing; only one process has it open at a time."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path | None) -> None:
         """Open the journal, or begin it.
 
         Args:
-            path: Where it is.
+            path: Where it is; None for one without a file, which is gone when it is closed.
 
         Raises:
             JournalInUseError: Another process has it.
             JournalError: It can't be opened, or is no journal.
         """
-        self.path: Path = path
         self._database = Database(path)
+        self.path: Path = self._database.path
         self._names: Names | None = None
 
     def __enter__(self) -> Self:

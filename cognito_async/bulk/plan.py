@@ -123,8 +123,8 @@ class Plan:
     async def _chunks(self) -> AsyncGenerator[list[Row]]:
         """Give what the source gives, until the job is told to stop: a pipe may give nothing for good."""
         last = 0
-        stopped = asyncio.ensure_future(self._halt.wait())
         async with aclosing(self._source.chunks(self._action.columns)) as chunks:
+            stopped = asyncio.ensure_future(self._halt.wait())
             try:
                 while True:
                     following = asyncio.ensure_future(anext(chunks, None))

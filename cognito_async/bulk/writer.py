@@ -22,8 +22,8 @@ class Writer:
         error: What made the journal unusable; None while it is in order.
     """
 
-    def __init__(self, path: Path, clock: Callable[[], float]) -> None:
-        """Take the journal's path and the clock in seconds since 1970; nothing is opened yet."""
+    def __init__(self, path: Path | None, clock: Callable[[], float]) -> None:
+        """Take the journal's path (None: it has no file) and the clock in seconds since 1970; nothing is opened yet."""
         self._path = path
         self._clock = clock
         self._journal: Journal | None = None
@@ -117,8 +117,13 @@ class Writer:
 
     async def close(self) -> None:
         """Write what is left, and close the journal and the file; what is still being opened, too."""
-        while self._flushing is not None:
-            await asyncio.wait([self._flushing])
+        try:
+            while self._flushing is not None:
+                await asyncio.wait([self._flushing])
+        finally:
+            await self._close_all()
+
+    async def _close_all(self) -> None:
         closing = False
         try:
             await self.call(self._close)

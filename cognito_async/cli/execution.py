@@ -1,6 +1,7 @@
 """Carries an order out: with a session, a client, a job, and a display for whoever watches."""
 
 import asyncio
+import os
 from argparse import Namespace
 from collections.abc import Collection
 from contextlib import suppress
@@ -19,8 +20,8 @@ from cognito_async.cli.rehearsal import rehearse
 from cognito_async.cli.streams import is_smart_terminal
 from cognito_async.cli.supervision import Supervision
 
-_NOWHERE: Final = Path("rehearsal")
-"""A rehearsal opens no journal."""
+_NOWHERE: Final = Path(os.devnull)
+"""A rehearsal begins no journal."""
 
 
 def carry_out(

@@ -11,6 +11,7 @@ from attrs import asdict, evolve, field, frozen
 
 from cognito_async import CognitoClient
 from cognito_async.bulk import ACTIONS, Action, BulkPolicy, FileSource, KnownRows, PoolSource, Source, set_password
+from cognito_async.bulk.files import is_pipe
 from cognito_async.cli.address import Address, category_of, published_rate
 from cognito_async.cli.exits import CommandError
 
@@ -103,9 +104,12 @@ class Order:
         """
         if self.choice is not None:
             return self.choice.source(client)
-        if self.input is None or (self.input == STANDARD_INPUT and planned and not self.deed().rereads):
-            return KnownRows("standard input")
-        return FileSource(self.input, self.format)
+        if planned and not self.deed().rereads:
+            if self.input in {None, STANDARD_INPUT}:
+                return KnownRows("standard input")
+            if is_pipe(Path(self.input or "")):
+                return KnownRows(Path(self.input or "").name)
+        return FileSource(self.input or STANDARD_INPUT, self.format)
 
     def named(self) -> str:
         """Name where the rows come from, for people."""

@@ -12,6 +12,8 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
+from starlette.types import ExceptionHandler
+from starlette.websockets import WebSocketState
 
 from cognito_async.errors import CognitoError
 from cognito_async.fastapi.documents import PROBLEM_JSON, with_problems
@@ -80,12 +82,14 @@ def install_problems(app: FastAPI, problems: Problems = PROBLEMS) -> None:
         problems: The table.
     """
 
-    async def cognito_error(connection: HTTPConnection, error: Exception) -> Response:
+    async def cognito_error(connection: HTTPConnection, error: Exception) -> Response | None:
         if not isinstance(error, CognitoError):
             raise error
-        if isinstance(connection, WebSocket):
-            await connection.close(status.WS_1008_POLICY_VIOLATION)
-        return problem_answer(error, problems)  # of which a WebSocket takes no notice; but it is logged
+        answer = problem_answer(error, problems)
+        if not isinstance(connection, WebSocket):
+            return answer
+        await _end(connection, answer)
+        return None
 
     async def validation_error(_: HTTPConnection, error: Exception) -> Response:
         if not isinstance(error, RequestValidationError):
@@ -108,9 +112,18 @@ def install_problems(app: FastAPI, problems: Problems = PROBLEMS) -> None:
         return with_problems(generate(), problems)
 
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's own way to extend it
-    app.add_exception_handler(CognitoError, cognito_error)
+    app.add_exception_handler(CognitoError, cast("ExceptionHandler", cognito_error))
     app.add_exception_handler(RequestValidationError, validation_error)
     app.add_exception_handler(HTTPException, http_error)
+
+
+async def _end(socket: WebSocket, answer: Response) -> None:
+    """End a WebSocket: with the answer where it was not accepted yet and the server can do that."""
+    state = socket.application_state
+    if state is WebSocketState.CONNECTING and "websocket.http.response" in socket.get("extensions", {}):
+        await socket.send_denial_response(answer)
+    elif state is not WebSocketState.DISCONNECTED:
+        await socket.close(status.WS_1008_POLICY_VIOLATION)
 
 
 def problem_route(problems: Problems = PROBLEMS) -> type[APIRoute]:

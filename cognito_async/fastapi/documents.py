@@ -3,13 +3,16 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
-from cognito_async.errors import CognitoError
+from cognito_async import errors
+from cognito_async.errors import CognitoError, ServiceError
+from cognito_async.fastapi import refusals
 from cognito_async.fastapi.problem import Problem, Problems
 from cognito_async.fastapi.problem_table import MISCONFIGURED, PROBLEMS
 from cognito_async.fastapi.refusals import BadInputError
 
 PROBLEM_JSON: Final = "application/problem+json"
 
+_METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 _VALIDATION = "#/components/schemas/HTTPValidationError"
 _SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -53,10 +56,13 @@ def problem_responses(*names: str, problems: Problems = PROBLEMS) -> dict[int | 
 
 
 def _documented(name: str, problems: Problems) -> Problem:
-    """Find a row by its name, or what stands for it in a table that leaves it out."""
+    """Find a row by its name, or what stands for it in a table that leaves it out, as for the error itself."""
     if name not in problems and name not in PROBLEMS:
         raise KeyError(name)
-    names = (name, name.rpartition(":")[2], CognitoError.__name__)
+    operation, _, short = name.rpartition(":")
+    kind: type[CognitoError] = getattr(errors, short, getattr(refusals, short, ServiceError))
+    kinds = [short, *(base.__name__ for base in kind.__mro__ if issubclass(base, CognitoError))]
+    names = [*(f"{operation}:{known}" for known in kinds if operation), *kinds]
     return next((problems[known] for known in names if known in problems), MISCONFIGURED)
 
 
@@ -86,7 +92,7 @@ def with_problems(document: dict[str, Any], problems: Problems) -> dict[str, Any
     """
     answers = problem_responses(BadInputError.__name__, problems=problems)
     paths: dict[str, dict[str, Any]] = document.get("paths", {})
-    for operation in [operation for path in paths.values() for operation in path.values()]:
+    for operation in [path[method] for path in paths.values() for method in _METHODS if method in path]:
         told: dict[str, Any] = operation.get("responses", {})
         if _VALIDATION in str(told.get("422")):
             del told["422"]
