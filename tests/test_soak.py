@@ -40,8 +40,8 @@ POLICY = RetryPolicy(transient_base=0.001, throttled_base=0.001)
 TIMEOUTS = Timeouts(total=30.0, attempt=0.5)
 STUTTERS = 400
 """How many answers may be late because this machine was busy: 1 in 50 calls."""
-LEFT_OVER = 500
-"""How many more objects, and blocks of memory, may be there at the end than after the warm-up: 1 for 40 calls."""
+LEFT_OVER = 2_000
+"""How many more objects, and blocks of memory, may be there at the end than after the warm-up: 1 for 10 calls."""
 
 
 @frozen(kw_only=True)
