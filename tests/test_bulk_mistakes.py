@@ -6,7 +6,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ from cognito_async.bulk import (
     JournalError,
     JournalInUseError,
     KnownRows,
+    Outcome,
     SourceError,
     State,
     database,
@@ -189,16 +190,16 @@ except JournalInUseError as error:
 """
 
 
-@pytest.mark.parametrize("how", ["symlink", "hard link", "no lock's file"])
-def test_another_way_to_a_journal_in_use_is_no_way(how: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("again", [False, True])
+@pytest.mark.parametrize("how", ["symlink", "no lock's file"])
+def test_another_way_to_a_journal_in_use_is_no_way(how: str, *, again: bool, tmp_path: Path) -> None:
     """Find out that another process works on a journal, by whatever name, and where its lock was tidied away."""
     path, other = tmp_path / "j", tmp_path / "other"
-    Journal(path).close()
+    if again:
+        Journal(path).close()
     with Journal(path):
         if how == "symlink":
             other.symlink_to(path)
-        elif how == "hard link":
-            os.link(path, other)
         else:
             lock_of(path).unlink()
             other = path
@@ -231,6 +232,39 @@ async def test_a_journal_that_is_a_link_to_itself(tmp_path: Path) -> None:
         write_csv(bench.source, 1, secrets=False)
         with pytest.raises(JournalError, match="can't be used"):
             await bench.run("forgot")
+
+
+@pytest.mark.parametrize("begun", [False, True])
+def test_a_journal_with_two_names_is_refused(tmp_path: Path, *, begun: bool) -> None:
+    """By the other name somebody could work on it unseen, and what is not in the file yet would be missing."""
+    with Journal(tmp_path / "j") if begun else nullcontext():
+        (tmp_path / "j").touch()
+        os.link(tmp_path / "j", tmp_path / "other")
+        with pytest.raises(JournalError, match="has a second name"):
+            Journal(tmp_path / "other")
+
+
+def test_a_journal_that_lost_a_part_is_refused(tmp_path: Path) -> None:
+    """What was done last is in a file beside it where a job was killed: without that all would be done again."""
+    copied = tmp_path / "copy"
+    with Journal(tmp_path / "j") as journal:
+        journal.plan([Outcome(line=1, username="ada", state=State.PLANNED)], 0.0)
+        copied.write_bytes((tmp_path / "j").read_bytes())
+    with pytest.raises(JournalError, match="lacks its file copy-wal"):
+        Journal(copied)
+    Journal(tmp_path / "j").close()
+
+
+def test_a_journal_is_whole_though_somebody_reads_it(tmp_path: Path) -> None:
+    """When a job ends, all of it is in the one file, also while a reader keeps the others from being removed."""
+    path, copied = tmp_path / "j", tmp_path / "copy"
+    with closing(sqlite3.connect(path)) as looking:
+        with Journal(path) as journal:
+            looking.execute("SELECT count(*) FROM rows").fetchone()
+            journal.plan([Outcome(line=1, username="ada", state=State.PLANNED)], 0.0)
+        copied.write_bytes(path.read_bytes())
+    with closing(sqlite3.connect(f"{copied.as_uri()}?immutable=1", uri=True)) as connection:
+        assert connection.execute("SELECT username FROM rows").fetchall() == [("ada",)]
 
 
 def test_a_lock_that_was_replaced_stays(tmp_path: Path) -> None:
@@ -272,7 +306,8 @@ async def test_what_may_not_be_repeated_is_not(again: Any, tmp_path: Path) -> No
         ({"source": 5}, "source must be a path"),
         ({"source": b"users.csv"}, "source must be a path"),
         ({"policy": "patient"}, "policy must be a BulkPolicy"),
-        ({"passwords": "users.journal"}, "journal must be another file than passwords"),
+        ({"passwords": "users.journal"}, "passwords must be another file than the journal"),
+        ({"passwords": "users.journal-wal"}, "passwords must be another file than the journal"),
         ({"passwords": "users.csv"}, "passwords must be another file than input"),
         ({"passwords": "./a/../users.csv"}, "passwords must be another file than input"),
         ({"journal": "users.csv"}, "journal must be another file than input"),

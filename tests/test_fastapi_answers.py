@@ -5,8 +5,10 @@ from typing import Annotated, Any
 
 import httpx
 import pytest
-from fastapi import APIRouter, Depends, FastAPI, Form, HTTPException, WebSocket
+from fastapi import APIRouter, Depends, FastAPI, Form, HTTPException, Request, Response, WebSocket
+from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException as StarletteHTTPException
 from test_fastapi_lifespan import visiting
 
 from cognito_async import CodeMismatchException, NotAuthorizedException, TooManyRequestsException
@@ -239,6 +241,18 @@ async def test_a_web_socket_from_another_site_is_refused(
     assert told.items() <= first.items()
 
 
+async def test_your_own_answer_to_refusals_stays() -> None:
+    """Who has said how to answer an HTTPException is not overruled."""
+
+    async def own_page(_: Request, __: Exception) -> Response:
+        return PlainTextResponse("nothing here", 404)
+
+    app = FastAPI(exception_handlers={StarletteHTTPException: own_page})
+    install_problems(app)
+    async with visiting(app) as visitor:
+        assert (await visitor.get("/nowhere")).text == "nothing here"
+
+
 @pytest.mark.parametrize("closed", [True, False])
 async def test_a_web_socket_ends_with_an_error(closed: bool, caplog: pytest.LogCaptureFixture) -> None:  # noqa: FBT001 - pytest's
     """It is closed, unless the route has done so, and the error is in the log either way."""
@@ -298,5 +312,11 @@ def test_the_document_describes_your_own_table() -> None:
     wrong, busy = (Problem(type="about:blank", title="No", status=status) for status in (400, 503))
     own = {"CognitoError": wrong, "TooManyRequestsException": busy}
     assert set(problem_responses(*names, problems=own)) == {400, 503}
+    other = Problem(type="about:blank", title="Not so", status=400)
+    told = problem_responses(
+        "MalformedBodyError", "UnsupportedBodyError", problems={**own, "UnsupportedBodyError": other}
+    )
+    assert told[400]["description"] == "No; or: Not so"
+    assert len(told[400]["content"]["application/problem+json"]["examples"]) == 2
     assert set(problem_responses("ConnectError", problems={"TransportError": busy, "CognitoError": wrong})) == {503}
     assert password_reset_router(problems=own).routes

@@ -1,5 +1,6 @@
 """The example site while the service is in trouble, scripted: what the visitor is told, and what is not told."""
 
+import asyncio
 import json
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
@@ -209,6 +210,37 @@ async def test_a_session_ends_at_a_new_password_whatever_name_it_was_begun_with(
         assert (await visitor.get("/account")).status_code == 303
 
 
+async def test_who_is_just_being_let_in_is_not_after_a_reset(trouble: Trouble) -> None:
+    """A sign-in with the old password that was on its way when the password changed begins no session."""
+    tokens = answer({"AuthenticationResult": {"AccessToken": "a" * 40, "ExpiresIn": 3600}})
+
+    arrived = asyncio.Event()
+
+    async def either(connection: Connection) -> None:
+        assert connection.request is not None
+        signs_in = connection.request.headers["x-amz-target"].endswith("InitiateAuth")
+        arrived.set()
+        await (tokens if signs_in else answer({"Username": "late", "UserAttributes": []}))(connection)
+
+    async with trouble.visit(otherwise=either) as visitor, trouble.site.visitor() as other:
+        form = dict(form_of("late"))
+        resetting = asyncio.ensure_future(visitor.post(RESET, data=form))
+        await arrived.wait()
+        late = await other.post("/sign-in", data=form)
+        await resetting
+        assert late.headers["location"] == "/sign-in"
+        assert (await other.get("/account")).status_code == 303
+        assert (await other.post("/sign-in", data=form)).headers["location"] == "/account"
+
+
+@pytest.mark.parametrize("code", ["UserLambdaValidationException", "UnexpectedLambdaException"])
+async def test_a_function_of_the_pool_does_not_tell_who_signs_in(trouble: Trouble, code: str) -> None:
+    """It runs only for users who exist, or only for those who do not: its refusal looks like any other."""
+    async with trouble.visit(refuse(code), refuse("NotAuthorizedException")) as visitor:
+        told = [await say(visitor, "/sign-in", form_of("function")) for _ in range(2)]
+    assert told[0] == told[1]
+
+
 async def test_who_only_looks_leaves_no_trace(trouble: Trouble) -> None:
     """However many come to look, what a visitor has typed is not forgotten for their sake."""
     async with trouble.visit(refuse("CodeMismatchException")) as visitor:
@@ -218,6 +250,7 @@ async def test_who_only_looks_leaves_no_trace(trouble: Trouble) -> None:
             for _ in range(20):
                 crowd.cookies.clear()
                 await crowd.get("/sign-in")
+                await crowd.get("/account")
         assert len(trouble.site.state["site"].visits) == before
         page = await visitor.get(sent.headers["location"])
         assert "kept@example.com" in page.text

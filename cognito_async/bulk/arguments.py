@@ -5,7 +5,7 @@
 
 import os
 from collections.abc import AsyncIterable, Collection, Mapping
-from itertools import combinations
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, cast
 
@@ -15,6 +15,9 @@ from cognito_async.bulk.policy import BulkPolicy
 from cognito_async.bulk.rows import State
 from cognito_async.bulk.source import IterableSource, Source
 from cognito_async.errors import ParameterValidationError
+
+JOURNAL_ENDS: Final = ("", "-wal", "-shm", "-lock")
+"""How the names end of the files that a journal is made of."""
 
 AGAIN: Final = (State.DEFERRED, State.REFUSED, State.UNKNOWN)
 """The states whose rows may be sent for once more: what is done is not repeated."""
@@ -98,16 +101,29 @@ def states_of(again: Collection[State]) -> frozenset[State]:
     return frozenset(State(state) for state in given)
 
 
-def keep_apart(**files: str | Path | None) -> None:
+def keep_apart(journal: Path, *, passwords: Path | None, input: Path | None) -> None:  # noqa: A002 - what it is
     """Make sure that no file is asked to be two things: passwords among a journal's pages would be lost.
 
     Args:
-        **files: The files by what they are; None where there is none.
+        journal: The journal.
+        passwords: The file for generated passwords; None where there is none.
+        input: The file with the rows; None where there is none.
 
     Raises:
         ParameterValidationError: Two are one.
     """
-    named = {name: os.path.realpath(path) for name, path in files.items() if path is not None}
-    for one, other in combinations(named, 2):
-        if named[one] == named[other]:
-            raise ParameterValidationError(one, f"must be another file than {other}")
+    journals = [Path(f"{os.path.realpath(journal)}{end}") for end in JOURNAL_ENDS]
+    if input is not None and any(_is_same(input, path) for path in journals):
+        raise ParameterValidationError("journal", "must be another file than input")
+    if passwords is not None and any(_is_same(passwords, path) for path in journals):
+        raise ParameterValidationError("passwords", "must be another file than the journal, and what belongs to it")
+    if passwords is not None and input is not None and _is_same(passwords, input):
+        raise ParameterValidationError("passwords", "must be another file than input")
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    if os.path.realpath(one) == os.path.realpath(other):
+        return True
+    with suppress(OSError):  # one of them is not there
+        return one.samefile(other)
+    return False

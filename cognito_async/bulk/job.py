@@ -96,7 +96,7 @@ class Job:
             raise ParameterValidationError(needed, f"must be bound to the client for {self._action.name!r}")
         if self._action.generates and self._passwords is None:
             raise ParameterValidationError("passwords", "must name the file for the generated passwords")
-        keep_apart(journal=self._path, passwords=self._passwords, input=self._file())
+        keep_apart(self._path, passwords=self._passwords, input=self._file())
 
     def _file(self) -> Path | None:
         return self._source.path if isinstance(self._source, FileSource) else None

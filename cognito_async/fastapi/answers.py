@@ -2,10 +2,11 @@
 
 import re
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from http.client import responses as PHRASES  # noqa: N812 - it is a constant
 from typing import Any, cast
 
-from fastapi import FastAPI, Request, Response, WebSocket, status
+from fastapi import FastAPI, Request, Response, WebSocket, WebSocketDisconnect, status
 from fastapi.exception_handlers import http_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
@@ -72,8 +73,8 @@ def install_problems(app: FastAPI, problems: Problems = PROBLEMS) -> None:
 
     The last two are for all routes of the application. FastAPI's own answer to the first of them repeats what was
     submitted, passwords too. The other is what a form that can't be read ends in, or a path that is not there; its
-    ``detail`` stays what it was, and one that is no text goes out as FastAPI does it. An application that is mounted in
-    another one needs a call of its own.
+    ``detail`` stays what it was, and one that is no text goes out as FastAPI does it. A handler for it that is there
+    already stays. An application that is mounted in another one needs a call of its own.
 
     The OpenAPI document describes the answer to what FastAPI refuses; for a route's others see ``problem_responses``.
 
@@ -96,16 +97,6 @@ def install_problems(app: FastAPI, problems: Problems = PROBLEMS) -> None:
             raise error
         return problem_answer(without_values(error), problems)
 
-    async def http_error(request: Request, error: Exception) -> Response:
-        if not isinstance(error, HTTPException):
-            raise error
-        answer = await http_exception_handler(request, error)
-        code, detail = error.status_code, cast("object", error.detail)
-        if answer.body and isinstance(detail, str):
-            document = {"type": "about:blank", "title": PHRASES.get(code, "Error"), "status": code, "detail": detail}
-            return JSONResponse(document, code, error.headers, media_type=PROBLEM_JSON)
-        return answer
-
     generate = app.openapi
 
     def document() -> dict[str, Any]:
@@ -114,7 +105,20 @@ def install_problems(app: FastAPI, problems: Problems = PROBLEMS) -> None:
     app.openapi = document  # type: ignore[method-assign]  # FastAPI's own way to extend it
     app.add_exception_handler(CognitoError, cast("ExceptionHandler", cognito_error))
     app.add_exception_handler(RequestValidationError, validation_error)
-    app.add_exception_handler(HTTPException, http_error)
+    if app.exception_handlers.get(HTTPException, http_exception_handler) is http_exception_handler:
+        app.add_exception_handler(HTTPException, _http_error)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    """Answer an HTTPException with FastAPI's words, in the form of a problem."""
+    if not isinstance(error, HTTPException):
+        raise error
+    answer = await http_exception_handler(request, error)
+    code, detail = error.status_code, cast("object", error.detail)
+    if answer.body and isinstance(detail, str):
+        document = {"type": "about:blank", "title": PHRASES.get(code, "Error"), "status": code, "detail": detail}
+        return JSONResponse(document, code, error.headers, media_type=PROBLEM_JSON)
+    return answer
 
 
 async def _end(socket: WebSocket, answer: Response) -> None:
@@ -123,7 +127,8 @@ async def _end(socket: WebSocket, answer: Response) -> None:
     if state is WebSocketState.CONNECTING and "websocket.http.response" in socket.get("extensions", {}):
         await socket.send_denial_response(answer)
     elif state is not WebSocketState.DISCONNECTED:
-        await socket.close(status.WS_1008_POLICY_VIOLATION)
+        with suppress(WebSocketDisconnect, RuntimeError):  # the other side has gone
+            await socket.close(status.WS_1008_POLICY_VIOLATION)
 
 
 def problem_route(problems: Problems = PROBLEMS) -> type[APIRoute]:

@@ -12,7 +12,7 @@ from cognito_async.fastapi.refusals import BadInputError
 
 PROBLEM_JSON: Final = "application/problem+json"
 
-_METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
+_METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
 _VALIDATION = "#/components/schemas/HTTPValidationError"
 _SCHEMA: dict[str, Any] = {
     "type": "object",
@@ -49,9 +49,9 @@ def problem_responses(*names: str, problems: Problems = PROBLEMS) -> dict[int | 
     Raises:
         KeyError: Neither this table nor the default one has such a name.
     """
-    by_status: dict[int, dict[str, Problem]] = {}
+    by_status: dict[int, dict[tuple[str, str], Problem]] = {}
     for row in (_documented(name, problems) for name in names):
-        by_status.setdefault(row.status, {}).setdefault(row.type, row)
+        by_status.setdefault(row.status, {}).setdefault((row.type, row.title), row)
     return {code: _response(rows.values()) for code, rows in sorted(by_status.items())}
 
 
@@ -68,9 +68,11 @@ def _documented(name: str, problems: Problems) -> Problem:
 
 def _response(rows: Iterable[Problem]) -> dict[str, Any]:
     nothing = CognitoError()
-    examples = {
-        row.type: {"summary": row.title, "value": row.document(nothing)} for row in rows if not callable(row.detail)
-    }
+    examples: dict[str, dict[str, Any]] = {}
+    for row in rows:
+        if not callable(row.detail):
+            name = row.title if row.type in examples else row.type
+            examples[name] = {"summary": row.title, "value": row.document(nothing)}
     described: dict[str, Any] = {
         "description": "; or: ".join(row.title for row in rows),
         "content": {PROBLEM_JSON: {"schema": _SCHEMA, "examples": examples}},

@@ -13,7 +13,7 @@ from cognito_async.fastapi.refusals import RefusalError
 OURS: Final = ("client_id", "client_secret", "user_pool_id", "region", "endpoint_url", "secret_hash")
 """Parameters that are the application's, and no visitor's."""
 
-_STEP = re.compile(r"\['([^']*)'\]|\[(\d+)\]|\.(\w+)")
+_STEP = re.compile(r"""\[(['"])(.*?)\1\]|\[(\d+)\]|\.(\w+)""")
 
 
 @frozen(kw_only=True)
@@ -68,7 +68,7 @@ Problems: TypeAlias = Mapping[str, Problem]
 def _pointed(parameter: str) -> str:
     """Write a parameter's path as in a JSON pointer: ``auth_parameters['PASSWORD']`` as auth_parameters/PASSWORD."""
     return _STEP.sub(
-        lambda step: "/" + (step[1] or step[2] or step[3]).replace("~", "~0").replace("/", "~1"), parameter
+        lambda step: "/" + (step[2] or step[3] or step[4] or "").replace("~", "~0").replace("/", "~1"), parameter
     )
 
 

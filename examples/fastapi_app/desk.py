@@ -4,6 +4,7 @@ After a form the visitor is always sent on to a page that can be loaded again; w
 as long. So no reload and no back button sends a form twice, and no URL holds a name, a code or a message.
 """
 
+import time
 from collections.abc import Mapping
 from itertools import chain
 from pathlib import Path
@@ -83,7 +84,7 @@ class Desk:
         given = request.cookies.get(_VISIT_COOKIE, "")
         self._visit_key = given if self.site.visit_keys.knows(given) else ""  # else of somebody else's choice
         self._session_key = request.cookies.get(_SESSION_COOKIE, "")
-        self._visit: Visit | None = self.site.visits.get(self._visit_key)
+        self._visit: Visit | None = self.site.visits.get(self._visit_key) or self.site.passers.get(self._visit_key)
         self.member: Member | None = self.site.members.get(self._session_key)
         self.was_member: bool = bool(self._session_key)
 
@@ -133,6 +134,8 @@ class Desk:
         visit = self._visit_of(answer)
         if username is not None:
             visit.username = username
+            self.site.passers.drop(self._visit_key)
+            self.site.visits.put(self._visit_key, visit)
         if note is not None:
             visit.notes[path] = note
         return answer
@@ -154,21 +157,25 @@ class Desk:
         name = submissions.name(self._visit_key, self._request.url.path, *chain.from_iterable(typed.items()))
         return await submissions.once(name, work, seconds)
 
-    def let_in(self, username: str, tokens: AuthenticationResultType) -> Response:
+    def let_in(self, username: str, tokens: AuthenticationResultType, *, asked: float) -> Response | None:
         """Begin a session, and forget the visit that led to it.
 
         Args:
             username: The name that was typed.
             tokens: What the pool gave.
+            asked: When the pool was asked for it, by the monotonic clock.
 
         Returns:
-            The way to the account.
+            The way to the account; None where the user has had a new password since.
         """
+        names = names_in(tokens.id_token) | {username.casefold()}
+        if any((self.site.resets.get(name) or 0.0) >= asked for name in names):
+            return None
         self.site.visits.drop(self._visit_key)
         self.site.members.drop(self._session_key)
         member = Member(
             username=username,
-            names=names_in(tokens.id_token) | {username.casefold()},
+            names=names,
             access_token=tokens.access_token or "",
             refresh_token=tokens.refresh_token,
         )
@@ -200,6 +207,7 @@ class Desk:
         Args:
             username: One of the user's names, as it was typed.
         """
+        self.site.resets.put(username.casefold(), time.monotonic())  # for who is just being let in
         for key, member in self.site.members.items():
             if username.casefold() in member.names:
                 self.site.members.drop(key)
@@ -216,7 +224,7 @@ class Desk:
         if visit is None:
             visit = self._visit = Visit()
             self._know_again(answer)
-            self.site.visits.put(self._visit_key, visit)
+            self.site.passers.put(self._visit_key, visit)
         return visit
 
     def _know_again(self, answer: Response) -> None:

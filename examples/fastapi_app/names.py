@@ -23,7 +23,7 @@ def names_in(id_token: str | None) -> frozenset[str]:
     try:
         payload = (id_token or "").split(".")[1]
         claims: object = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-    except (ValueError, IndexError):
+    except (ValueError, IndexError, RecursionError):
         return frozenset()
     told: Mapping[str, Any] = cast("Mapping[str, Any]", claims) if isinstance(claims, dict) else {}
     return frozenset(name.casefold() for claim in _CLAIMS if isinstance(name := told.get(claim), str))

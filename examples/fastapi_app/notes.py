@@ -21,10 +21,13 @@ _MAY_HAVE_JOINED: Final = evolve(
     title="Your account may have been made",
     detail="If a code arrives, type it here. If none does, sign up once more.",
 )
+_FUNCTIONS: Final = ("UserLambdaValidationException", "UnexpectedLambdaException", "InvalidLambdaResponseException")
 # Nobody is told of it where codes are sent (see sign_up.py), so the operator has to be.
 _MAIL_LIMIT: Final = evolve(PROBLEMS["LimitExceededException"], log_level=logging.WARNING)
 _PROBLEMS: Final = {
     **{name: _SIGN_IN if problem is _REFUSED else problem for name, problem in PROBLEMS.items()},
+    # The pool's functions for sign-ins run only for users who exist, or only for those who do not.
+    **{f"InitiateAuth:{code}": evolve(_SIGN_IN, log_level=logging.WARNING) for code in _FUNCTIONS},
     "SignUp:AmbiguousOutcomeError": _MAY_HAVE_JOINED,
     "SignUp:NotAuthorizedException": PROBLEMS["CognitoError"],  # there is no user yet who may lack a right
     "SignUp:LimitExceededException": _MAIL_LIMIT,
@@ -52,6 +55,13 @@ class Note:
     detail: str = ""
     tone: Literal["good", "plain", "warning", "error"] = "good"
     faults: Mapping[str, Sequence[str]] = field(factory=dict[str, Sequence[str]])
+
+
+OVER: Final = Note(
+    title="Your session has ended",
+    detail="For your safety it does not last for ever. Please sign in again.",
+    tone="plain",
+)
 
 
 def fault_note(faults: Mapping[str, Sequence[str]]) -> Note:

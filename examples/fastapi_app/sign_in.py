@@ -1,6 +1,7 @@
 """Signing in and out."""
 
 import logging
+import time
 from collections.abc import Mapping
 from typing import Annotated
 
@@ -11,7 +12,7 @@ from cognito_async.fastapi import CognitoDep, CognitoSettingsDep, UserContextDep
 
 from .desk import ACCOUNT, CONFIRM, FLOOR, HOME, PAGE, RESET, SIGN_IN, SIGN_OUT, DeskDep
 from .fields import SignInForm
-from .notes import Note, error_note, fault_note
+from .notes import OVER, Note, error_note, fault_note
 
 _LOG = logging.getLogger("fastapi_app")
 
@@ -64,6 +65,7 @@ async def sign_in(
     faults = form.faults()
     if faults:
         return desk.send_to(SIGN_IN, fault_note(faults), username=form.username)
+    asked = time.monotonic()
     try:
         async with at_least(FLOOR):
             answer = await client.initiate_auth(
@@ -81,7 +83,7 @@ async def sign_in(
     tokens = answer.authentication_result
     if tokens is None or tokens.access_token is None:
         return desk.send_to(SIGN_IN, _ONE_MORE_STEP, username=form.username)
-    return desk.let_in(form.username, tokens)
+    return desk.let_in(form.username, tokens, asked=asked) or desk.send_to(SIGN_IN, OVER, username=form.username)
 
 
 @router.post(SIGN_OUT)

@@ -61,6 +61,8 @@ class Site:
         mailbox: Reads the mail of the demo; None outside of it.
         visit_keys: Makes the keys in the visitors' cookies.
         visits: What is known of visits, by these keys; nothing of those who only look.
+        passers: The same, of those who have typed nothing yet: however many they are, they push out only each other.
+        resets: When a user's sessions were ended last, by the name that was typed.
         members: Those who are signed in, likewise.
         submissions: The forms that were sent a moment ago.
         code_tries: Counts the codes that are tried for each user name when an address is confirmed.
@@ -71,6 +73,8 @@ class Site:
     mailbox: Mailbox | None
     visit_keys: Keys = field(factory=Keys)
     visits: MemoryStore[Visit] = field(factory=lambda: MemoryStore[Visit](most=_MOST, seconds=_VISIT_SECONDS))
+    passers: MemoryStore[Visit] = field(factory=lambda: MemoryStore[Visit](most=_MOST, seconds=_VISIT_SECONDS))
+    resets: MemoryStore[float] = field(factory=lambda: MemoryStore[float](most=_MOST, seconds=_SESSION_SECONDS))
     members: MemoryStore[Member] = field(factory=lambda: MemoryStore[Member](most=_MOST, seconds=_SESSION_SECONDS))
     submissions: Submissions = field(factory=Submissions)
     code_tries: RateLimit = field(factory=partial(MemoryRateLimit, 5, 900.0))
