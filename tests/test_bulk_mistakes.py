@@ -244,17 +244,6 @@ def test_a_journal_with_two_names_is_refused(tmp_path: Path, *, begun: bool) -> 
             Journal(tmp_path / "other")
 
 
-def test_a_journal_that_lost_a_part_is_refused(tmp_path: Path) -> None:
-    """What was done last is in a file beside it where a job was killed: without that all would be done again."""
-    copied = tmp_path / "copy"
-    with Journal(tmp_path / "j") as journal:
-        journal.plan([Outcome(line=1, username="ada", state=State.PLANNED)], 0.0)
-        copied.write_bytes((tmp_path / "j").read_bytes())
-    with pytest.raises(JournalError, match="lacks its file copy-wal"):
-        Journal(copied)
-    Journal(tmp_path / "j").close()
-
-
 def test_a_journal_is_whole_though_somebody_reads_it(tmp_path: Path) -> None:
     """When a job ends, all of it is in the one file, also while a reader keeps the others from being removed."""
     path, copied = tmp_path / "j", tmp_path / "copy"

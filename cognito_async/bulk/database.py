@@ -22,8 +22,6 @@ SETTINGS: Final = (
 PATIENCE: Final = 0.1
 CLAIM_PATIENCE: Final = 2.0  # seconds; whoever reads a journal is in the way, too
 PRIMARY: Final = 0xFF  # the part of SQLite's codes that tells the kind of error
-MODE_AT: Final = 18  # the byte of an SQLite file that tells whether there may be another one with changes
-WITH_WAL: Final = b"\x02"
 NO_FILE: Final = Path("of this rehearsal")
 LIVE: Final = "mode=ro"
 IMMUTABLE: Final = "immutable=1"  # leaves no files beside it, and needs no right to write any
@@ -98,7 +96,7 @@ class Database:
         try:
             if not file.exists():
                 os.close(os.open(file, os.O_RDWR | os.O_CREAT, OWNER_ONLY))
-            check_whole(file, self.path)
+            check_names(file, self.path)
         except BaseException:
             lock.release()
             raise
@@ -137,9 +135,8 @@ class Database:
     def close(self) -> None:
         """Close the file, and give it free; safe twice."""
         if hasattr(self, "_connection"):
-            with suppress(sqlite3.Error):  # who reads it meanwhile is in the way: then its other files stay
+            with suppress(sqlite3.Error):  # where somebody reads it, its other files stay; but it is whole without them
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-                self._connection.execute("PRAGMA journal_mode = DELETE")
             self._connection.close()
         if self._lock is not None:
             self._lock.release()
@@ -175,26 +172,18 @@ class Database:
                 raise
 
 
-def check_whole(file: Path, path: Path) -> None:
-    """Make sure that nothing is missing, and that nobody can come by another name.
+def check_names(file: Path, path: Path) -> None:
+    """Make sure that nobody can come by another name: SQLite keeps what is written last beside the name it was given.
 
     Args:
         file: The journal's file.
         path: How it was named.
 
     Raises:
-        JournalError: A job was killed with it, and what it wrote last has gone; or the file has several names.
+        JournalError: The file has several names.
     """
-    if not file.is_file():  # which SQLite has its own words for
-        return
-    if file.stat().st_nlink > 1:
+    if file.is_file() and file.stat().st_nlink > 1:
         raise JournalError(f"the journal {path} has a second name (a hard link), by which others may use it: remove it")
-    with file.open("rb") as opened:
-        mode = opened.read(MODE_AT + 1)[MODE_AT:]
-    if mode == WITH_WAL and not file.with_name(f"{file.name}-wal").exists():
-        raise JournalError(
-            f"the journal {path} lacks its file {file.name}-wal, which has what was done last: put it beside it again"
-        )
 
 
 def lock_of(path: Path) -> Path:
