@@ -8,7 +8,6 @@ import pty
 import struct
 import sys
 import termios
-import threading
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -163,13 +162,6 @@ async def run(
 ) -> Ended:
     """Run a process that has no terminal."""
     return await end(await begin(*arguments, variables=variables, cwd=cwd), stdin)
-
-
-def collect() -> None:
-    """Wait for asyncio's threads that waited for processes: they outlive those by a moment."""
-    for thread in threading.enumerate():
-        if thread.name.startswith("asyncio-waitpid-"):
-            thread.join(10)
 
 
 def look(capsys: pytest.CaptureFixture[str], *arguments: str) -> Ended:

@@ -4,7 +4,7 @@ import asyncio
 import csv
 import json
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -16,7 +16,6 @@ from terminal import (
     THROTTLED,
     Here,
     Service,
-    collect,
     environment,
     look,
     refusal,
@@ -24,13 +23,6 @@ from terminal import (
 )
 
 SECRET, PASSWORD = "app-client-5ecret", "Pass-w0rd!"
-
-
-@pytest.fixture(autouse=True)
-def _collected() -> Iterator[None]:
-    """Let nothing of the processes outlive a test."""
-    yield
-    collect()
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 import pytest
 from processes import until
-from terminal import AWS, PROGRAM, Here, Service, begin, collect, end, environment, look
+from terminal import AWS, PROGRAM, Here, Service, begin, end, environment, look
 
 from cognito_async.bulk.database import lock_of
 from cognito_async.bulk.journal import Journal
@@ -25,13 +25,6 @@ from cognito_async.cli.ledger import with_activity
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes, links and signals are POSIX")
 
 HELD = "ResourceNotFoundException"
-
-
-@pytest.fixture(autouse=True)
-def _collected() -> Iterator[None]:
-    """Let nothing of the processes outlive a test."""
-    yield
-    collect()
 
 
 @pytest.fixture

@@ -5,24 +5,17 @@ import os
 import re
 import signal
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 from processes import ROOT
-from terminal import CODE_MISMATCH, Service, begin, collect, end, look, run, terminal
+from terminal import CODE_MISMATCH, Service, begin, end, look, run, terminal
 from test_cli_bulk import to, write_users
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and terminals are POSIX")
 
 USERS = 40
-
-
-@pytest.fixture(autouse=True)
-def _collected() -> Iterator[None]:
-    """Let nothing of the processes outlive a test."""
-    yield
-    collect()
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from signal import SIGINT
 
 import pytest
 from processes import ROOT, running
-from terminal import AWS, Ended, collect, end, environment, run
+from terminal import AWS, Ended, end, environment, run
 
 from cognito_async.testing import LocalPool
 
@@ -19,13 +19,6 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and pro
 ADA, BOB, EVE = (f"{name}@example.com" for name in ("ada", "bob", "eve"))
 OLD, NEW = "Analytical-1843", "Differential-1822"
 RIGHT, WRONG = "654321", "000000"
-
-
-@pytest.fixture(autouse=True)
-def _collected() -> Iterator[None]:
-    """Let nothing of the processes outlive a test."""
-    yield
-    collect()
 
 
 @pytest.fixture(scope="module")

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Final
 
+from cognito_async.bulk.arguments import JOURNAL_ENDS
 from cognito_async.bulk.report import Report, write_csv, write_html, write_json
 from cognito_async.cli.destinations import STANDARD_OUTPUT, is_standard_output, writing
 from cognito_async.cli.exits import CommandError, Exit
@@ -23,8 +24,6 @@ _WRITERS: Final[tuple[tuple[str, Write], ...]] = (
     ("csv", write_csv),
     ("json", partial(write_json, rows=True)),
 )
-_OF_A_JOURNAL: Final = ("", "-wal", "-shm", "-lock")
-"""How the names end of the files that a journal is made of."""
 
 
 def run(options: Namespace) -> Exit:
@@ -68,7 +67,7 @@ def _check(names: Sequence[str], journal: Path) -> None:
     for name in names:
         standard = is_standard_output(name)
         where = STANDARD_OUTPUT if standard else os.path.realpath(name)
-        if where in {f"{real}{end}" for end in _OF_A_JOURNAL}:
+        if where in {f"{real}{end}" for end in JOURNAL_ENDS}:
             raise CommandError(f"{name} is the journal itself: name another file for the report")
         if where in taken:
             raise CommandError(f"{name} is named twice: name a file for each report")
