@@ -19,17 +19,17 @@ if TYPE_CHECKING:
     from cognito_async.errors import *  # noqa: F403 - each error by name, as the README shows them
     from cognito_async.operations import AnalyticsMetadataType as AnalyticsMetadataType
     from cognito_async.operations import UserContextDataType as UserContextDataType
-    from cognito_async.pacer import Lane as Lane
-    from cognito_async.pacer import Pacer as Pacer
     from cognito_async.pagination import Paginator as Paginator
     from cognito_async.protocol.events import AmbiguousDetails as AmbiguousDetails
-    from cognito_async.protocol.events import PaceDetails as PaceDetails
+    from cognito_async.protocol.events import RateLimitDetails as RateLimitDetails
     from cognito_async.protocol.events import RetryDetails as RetryDetails
     from cognito_async.protocol.events import Stats as Stats
     from cognito_async.protocol.retry import RetryKind as RetryKind
     from cognito_async.protocol.retry import RetryPolicy as RetryPolicy
     from cognito_async.protocol.signing import Credentials as Credentials
     from cognito_async.quotas import Quotas as Quotas
+    from cognito_async.rate_limiter import CategoryLimiter as CategoryLimiter
+    from cognito_async.rate_limiter import RateLimiter as RateLimiter
     from cognito_async.route import Timeouts as Timeouts
     from cognito_async.session import AsyncCognitoSession as AsyncCognitoSession
     from cognito_async.transport import PoolLimits as PoolLimits
@@ -41,9 +41,9 @@ _HOME = {
     "AsyncCognitoSession": "session",
     "CognitoClient": "client",
     "Credentials": "protocol.signing",
-    "Lane": "pacer",
-    "PaceDetails": "protocol.events",
-    "Pacer": "pacer",
+    "CategoryLimiter": "rate_limiter",
+    "RateLimitDetails": "protocol.events",
+    "RateLimiter": "rate_limiter",
     "Paginator": "pagination",
     "PoolLimits": "transport",
     "Quotas": "quotas",

@@ -8,8 +8,8 @@ from math import inf
 from typing import TYPE_CHECKING, Generic
 
 from cognito_async.deadline import Deadline
-from cognito_async.errors import CognitoError, PaceTimeoutError, RequestTimeoutError, TransportError
-from cognito_async.protocol.operation import Answer, Request
+from cognito_async.errors import CognitoError, RateLimitTimeoutError, RequestTimeoutError, TransportError
+from cognito_async.protocol.operation import Request, ResponseT
 from cognito_async.protocol.retry import RetryKind, RetryPolicy, classify
 from cognito_async.protocol.wire import HttpRequest, confidential, decode, encode, headers_for, needs_no_body
 from cognito_async.route import Route, Timeouts
@@ -24,7 +24,7 @@ _LOG = logging.getLogger("cognito_async")
 USER_AGENT = f"cognito_async/{__version__} python/{platform.python_version()}"
 
 
-class Call(Generic[Answer]):
+class Call(Generic[ResponseT]):
     """Sends a validated request until it has an answer, or no right to another attempt."""
 
     __slots__ = (
@@ -36,7 +36,7 @@ class Call(Generic[Answer]):
             "_deadline",
             "_headers",
             "_history",
-            "_lane",
+            "_limiter",
             "_limit_exceeded",
         ),
         *("_loop", "_operation", "_policy", "_request", "_route", "_signed_with", "_started", "_timeouts", "_tokens"),
@@ -44,7 +44,7 @@ class Call(Generic[Answer]):
 
     def __init__(
         self,
-        request: Request[Answer],
+        request: Request[ResponseT],
         route: Route,
         policy: RetryPolicy,
         timeouts: Timeouts,
@@ -57,7 +57,7 @@ class Call(Generic[Answer]):
         self._policy = policy
         self._timeouts = timeouts
         self._before = before
-        self._lane = route.pacer.lane(request.OPERATION)
+        self._limiter = route.rate_limiter.limiter(request.OPERATION)
         self._body = encode(request)
         self._headers = headers_for(request.OPERATION, USER_AGENT, f"{route.id_prefix}{next(route.counter):012x}")
         self._loop = asyncio.get_running_loop()
@@ -70,7 +70,7 @@ class Call(Generic[Answer]):
         self._started = self._loop.time()
         self._deadline = inf if timeouts.total is None else self._started + timeouts.total
 
-    async def run(self) -> Answer:
+    async def run(self) -> ResponseT:
         """Run the call.
 
         Returns:
@@ -101,18 +101,18 @@ class Call(Generic[Answer]):
             counts["failed"] += 1
             raise
 
-    async def _attempt(self) -> Answer:
+    async def _attempt(self) -> ResponseT:
         """Send once, when its turn has come, within the time that is left."""
-        operation, route, headers, lane = self._operation, self._route, self._headers, self._lane
-        paced = lane.rate is not None
-        if paced:
+        operation, route, headers, limiter = self._operation, self._route, self._headers, self._limiter
+        rate_limited = limiter.rate is not None
+        if rate_limited:
             try:
-                await lane.enter(self._deadline - self._loop.time(), self._tell_wait)
+                await limiter.acquire(self._deadline - self._loop.time(), self._tell_wait)
             except BaseException:
                 self._give_tokens_back()
                 raise
         if self._before is not None:
-            await self._prepare(self._before, paced=paced)
+            await self._prepare(self._before, rate_limited=rate_limited)
         self._attempts += 1
         route.counts["attempts"] += 1
         if self._attempts > 1:
@@ -121,7 +121,7 @@ class Call(Generic[Answer]):
         request = HttpRequest(route.url, headers, self._body, self._timeouts.connect)
         limit = self._limit()
         try:
-            with Deadline(limit, route.watch):
+            with Deadline(limit, route.timer):
                 if operation.signed is not False:
                     signer = route.signer()
                     self._signed_with = signer.clock_offset
@@ -129,25 +129,25 @@ class Call(Generic[Answer]):
                 request.sent = None
                 response = await route.transport.send(request)
         except BaseException as error:
-            if paced and request.sent is False:
-                lane.leave()
+            if rate_limited and request.sent is False:
+                limiter.release()
             if isinstance(error, RequestTimeoutError) or not isinstance(error, TimeoutError):
                 raise
             if request.status is None or not needs_no_body(operation, request.status):
                 within = "" if limit is None else f" within {limit:.3g} s"
                 raise RequestTimeoutError(f"no answer{within}", sent=request.sent) from None
-            return None  # type: ignore[return-value]  # Answer is None where no body is needed
+            return None  # type: ignore[return-value]  # ResponseT is None where no body is needed
         answer = decode(response, self._request, confidential(request.headers) if operation.signed is not False else ())
-        lane.answered()
+        limiter.record_success()
         return answer
 
-    async def _prepare(self, before: Callable[[], Awaitable[object]], *, paced: bool) -> None:
+    async def _prepare(self, before: Callable[[], Awaitable[object]], *, rate_limited: bool) -> None:
         """Await what has to be done before an attempt; where it fails, its turn was not used."""
         try:
             await before()
         except BaseException:
-            if paced:
-                self._lane.leave()
+            if rate_limited:
+                self._limiter.release()
             self._give_tokens_back()
             raise
 
@@ -166,8 +166,8 @@ class Call(Generic[Answer]):
             CognitoError: The call ends here.
         """
         # Imported here because a call that succeeds, such as a program's first, has no need of them.
-        from cognito_async.operations.facts import REPLAY  # noqa: PLC0415
-        from cognito_async.protocol.replay import Verdict, is_unclear, judge  # noqa: PLC0415
+        from cognito_async.operations.facts import IDEMPOTENCY  # noqa: PLC0415
+        from cognito_async.protocol.idempotency import Verdict, is_ambiguous, judge  # noqa: PLC0415
 
         error.operation, error.attempts = self._operation.name, self._attempts
         self._history.append(error)
@@ -176,9 +176,9 @@ class Call(Generic[Answer]):
         kind = classify(error)
         self._note(kind, error)
         delay = self._delay(kind, error)
-        replay = REPLAY[self._operation.name]
-        unclear_before = any(map(is_unclear, self._history[:-1]))
-        verdict = judge(error, replay, unclear_before=unclear_before, may_retry=delay is not None)
+        idempotency = IDEMPOTENCY[self._operation.name]
+        ambiguous_before = any(map(is_ambiguous, self._history[:-1]))
+        verdict = judge(error, idempotency, ambiguous_before=ambiguous_before, may_retry=delay is not None)
         if verdict is Verdict.RETRY and kind is not None and delay is not None:
             self._tokens = self._route.quota.take(kind)
             self._tell_retry(kind, error, delay)
@@ -188,28 +188,28 @@ class Call(Generic[Answer]):
             self._route.counts["succeeded"] += 1
             return None
         if verdict is Verdict.AMBIGUOUS:
-            refused = error.code is not None and not is_unclear(error) and kind is not RetryKind.THROTTLED
-            raise self._ambiguous(error, replay.find_out, refused=refused) from error
-        if unclear_before and isinstance(error, TransportError) and error.sent is False:
+            refused = error.code is not None and not is_ambiguous(error) and kind is not RetryKind.THROTTLED
+            raise self._ambiguous(error, idempotency.how_to_verify, refused=refused) from error
+        if ambiguous_before and isinstance(error, TransportError) and error.sent is False:
             error.sent = None  # this attempt had not left, but an earlier one had
         raise error
 
     def _note(self, kind: RetryKind | None, error: CognitoError) -> None:
-        """Let the lane know what the service said to the request's rate."""
+        """Let the limiter know what the service said to the request's rate."""
         if kind is RetryKind.THROTTLED:
             self._route.counts["throttled"] += 1
-            self._lane.throttled()
+            self._limiter.record_throttle()
         elif error.status is not None:
-            self._lane.answered()
+            self._limiter.record_success()
 
     def _delay(self, kind: RetryKind | None, error: CognitoError) -> float | None:
         """Give the pause before another attempt in seconds, or None where there may be none."""
-        if kind is None or isinstance(error, PaceTimeoutError):
+        if kind is None or isinstance(error, RateLimitTimeoutError):
             return None
         self._limit_exceeded += kind is RetryKind.LIMIT_EXCEEDED
         if not self._policy.allows(kind, self._attempts, self._limit_exceeded) or not self._route.quota.affords(kind):
             return None
-        delay = self._policy.delay(kind, self._attempts, self._route.chance(), error.retry_after_ms)
+        delay = self._policy.delay(kind, self._attempts, self._route.random(), error.retry_after)
         return None if self._loop.time() + delay >= self._deadline else delay
 
     def _corrects_clock(self, error: CognitoError) -> bool:
@@ -219,11 +219,11 @@ class Call(Generic[Answer]):
         self._clock_corrected = self._route.signer().corrects_clock(error, self._signed_with)
         return self._clock_corrected
 
-    def _ambiguous(self, error: CognitoError, find_out: str, *, refused: bool) -> CognitoError:
+    def _ambiguous(self, error: CognitoError, how_to_verify: str, *, refused: bool) -> CognitoError:
         from cognito_async.errors.tree import ambiguous  # noqa: PLC0415
         from cognito_async.protocol.events import AmbiguousDetails  # noqa: PLC0415
 
-        outcome = ambiguous(error, tuple(self._history), find_out, refused=refused)
+        outcome = ambiguous(error, tuple(self._history), how_to_verify, refused=refused)
         self._route.counts["ambiguous"] += 1
         details = AmbiguousDetails(operation=self._operation.name, error=outcome)
         self._tell(details, logging.WARNING, "%s: outcome unknown after %d attempts", self._attempts)
@@ -264,11 +264,11 @@ class Call(Generic[Answer]):
         self._tokens = 0
 
     def _tell_wait(self, wait: float) -> None:
-        from cognito_async.protocol.events import PaceDetails  # noqa: PLC0415
+        from cognito_async.protocol.events import RateLimitDetails  # noqa: PLC0415
 
-        self._route.counts["paced"] += 1
-        category, rate = self._operation.category or self._operation.name, self._lane.rate or inf
-        details = PaceDetails(operation=self._operation.name, category=category, rate=rate, wait=wait)
+        self._route.counts["rate_limited"] += 1
+        category, rate = self._operation.category or self._operation.name, self._limiter.rate or inf
+        details = RateLimitDetails(operation=self._operation.name, category=category, rate=rate, wait=wait)
         self._tell(details, logging.DEBUG, "%s: waits %.3f s for its turn at %.3g a second", wait, rate)
 
     def _tell(self, details: "Event", level: int, text: str, *values: object) -> None:

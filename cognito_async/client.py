@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from cognito_async.operations.methods import OperationMethods
 from cognito_async.protocol.binding import Bound, missing
-from cognito_async.protocol.operation import Answer, Request
+from cognito_async.protocol.operation import Request, ResponseT
 from cognito_async.protocol.retry import RetryPolicy
 from cognito_async.protocol.validation import validate
 from cognito_async.route import Timeouts
@@ -63,7 +63,7 @@ class CognitoClient(OperationMethods):
             self._session, self._bound, timeouts=timeouts or self._timeouts, retry=retry or self._retry
         )
 
-    def prepare(self, request: Request[Answer]) -> Request[Answer]:
+    def prepare(self, request: Request[ResponseT]) -> Request[ResponseT]:
         """Fill in the bound values and check a request, as before sending it, but send nothing.
 
         Args:
@@ -79,7 +79,9 @@ class CognitoClient(OperationMethods):
         validate(copied)
         return copied
 
-    async def send(self, request: Request[Answer], *, before: Callable[[], Awaitable[object]] | None = None) -> Answer:
+    async def send(
+        self, request: Request[ResponseT], *, before: Callable[[], Awaitable[object]] | None = None
+    ) -> ResponseT:
         """Fill in the bound values and send a request, as each operation's method does with the one that it makes.
 
         Args:
@@ -96,8 +98,8 @@ class CognitoClient(OperationMethods):
         return await self._call(copy(request), before)
 
     def _call(
-        self, request: Request[Answer], before: Callable[[], Awaitable[object]] | None = None
-    ) -> Coroutine[Any, Any, Answer]:
+        self, request: Request[ResponseT], before: Callable[[], Awaitable[object]] | None = None
+    ) -> Coroutine[Any, Any, ResponseT]:
         return self._session.send(
             self._fill(request),
             timeouts=self._timeouts,
@@ -106,7 +108,7 @@ class CognitoClient(OperationMethods):
             before=before,
         )
 
-    def _fill(self, request: Request[Answer]) -> Request[Answer]:
+    def _fill(self, request: Request[ResponseT]) -> Request[ResponseT]:
         """Fill in the bound values: in place, although it is frozen, since the request is new and ours alone."""
         for name, value in missing(request, self._bound).items():
             object.__setattr__(request, name, value)

@@ -1,4 +1,4 @@
-"""Time limits on pieces of waiting."""
+"""Time limits for blocks of code."""
 
 import asyncio
 from collections import deque
@@ -6,22 +6,22 @@ from types import TracebackType
 from typing import Self
 
 EARLY = 1e-6
-"""Seconds by which a loop may ring too early."""
+"""Seconds by which the loop's timer may fire early."""
 
 
 class Deadline:
-    """Ends the block with TimeoutError once its seconds are over; None for no limit.
+    """End the block with TimeoutError after the given seconds; None for no limit.
 
-    It does what ``asyncio.timeout`` does, in a plain ``with`` and without rescheduling. With a Watch it does not even
-    need a timer of its own. Every call has one, and here it costs a quarter of what the standard library's does.
+    Equivalent to ``asyncio.timeout`` in a plain ``with`` and without rescheduling. With a SharedTimer it needs no timer
+    of its own. Every call uses one; it costs a quarter of the standard library's.
     """
 
-    __slots__ = ("_cancelling", "_expired", "_handle", "_seconds", "_task", "_watch", "when")
+    __slots__ = ("_cancelling", "_expired", "_handle", "_seconds", "_shared_timer", "_task", "when")
 
-    def __init__(self, seconds: float | None, watch: "Watch | None" = None) -> None:
-        """Take the limit, which runs from the start of the block, and who rings; None for a timer of its own."""
+    def __init__(self, seconds: float | None, shared_timer: "SharedTimer | None" = None) -> None:
+        """Set the limit, counted from the start of the block, and the timer to share; None for a separate one."""
         self._seconds = seconds
-        self._watch = watch
+        self._shared_timer = shared_timer
         self._handle: asyncio.TimerHandle | None = None
         self._task: asyncio.Task[object] | None = None
         self._expired = False
@@ -35,12 +35,12 @@ class Deadline:
         if self._seconds is not None:
             task = asyncio.current_task()
             if task is None:
-                raise RuntimeError("a time limit needs a task")
+                raise RuntimeError("a time limit needs a task; await this call from a coroutine")
             self._task = task
             self._cancelling = task.cancelling()
             loop = asyncio.get_running_loop()
             self.when = loop.time() + self._seconds
-            if self._watch is None or not self._watch.keeps(self, loop):
+            if self._shared_timer is None or not self._shared_timer.add(self, loop):
                 self._handle = loop.call_at(self.when, self.expire)
         return self
 
@@ -50,7 +50,7 @@ class Deadline:
         task, self._task = self._task, None
         if self._handle is not None:
             self._handle.cancel()
-        # Whoever else cancelled the task meanwhile has the last word: then the cancellation goes on.
+        # If the task was also cancelled by someone else, that cancellation takes precedence.
         if self._expired and task and task.uncancel() <= self._cancelling and kind is asyncio.CancelledError:
             raise TimeoutError from error
 
@@ -61,19 +61,18 @@ class Deadline:
             self._task.cancel()
 
 
-class Watch:
-    """Rings for many deadlines with one timer: mostly they end in the order in which they began, and long before."""
+class SharedTimer:
+    """One timer for many deadlines, which usually end in the order in which they started."""
 
     __slots__ = ("_due", "_loop", "_timer")
 
     def __init__(self) -> None:
-        """Watch nothing yet."""
         self._due: deque[Deadline] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
 
-    def keeps(self, deadline: Deadline, loop: asyncio.AbstractEventLoop) -> bool:
-        """Take a deadline in, unless an earlier one ends after it: then it needs a timer of its own."""
+    def add(self, deadline: Deadline, loop: asyncio.AbstractEventLoop) -> bool:
+        """Add a deadline; return False if an earlier one ends after it, so that it needs a separate timer."""
         due = self._due
         if loop is not self._loop:
             self._loop, self._timer = loop, None
@@ -84,20 +83,20 @@ class Watch:
             return False
         due.append(deadline)
         if self._timer is not None and len(due) == 1 and self._timer.when() > deadline.when:
-            self._timer.cancel()  # it was set for one that is over
+            self._timer.cancel()  # it was set for a deadline that is over
             self._timer = None
         if self._timer is None:
-            self._timer = loop.call_at(deadline.when, self._ring, loop)
+            self._timer = loop.call_at(deadline.when, self._on_timer, loop)
         return True
 
     def close(self) -> None:
-        """Let go of the timer, unless somebody still waits for it."""
+        """Cancel the timer unless a block still depends on it."""
         if self._timer is not None and all(deadline.over for deadline in self._due):
             self._timer.cancel()
             self._timer = None
 
-    def _ring(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _on_timer(self, loop: asyncio.AbstractEventLoop) -> None:
         due, now = self._due, loop.time() + EARLY
         while due and (due[0].over or due[0].when <= now):
             due.popleft().expire()
-        self._timer = loop.call_at(due[0].when, self._ring, loop) if due else None
+        self._timer = loop.call_at(due[0].when, self._on_timer, loop) if due else None

@@ -7,7 +7,7 @@ from uuid import uuid4
 
 from attrs import field, frozen
 
-from cognito_async.deadline import Watch
+from cognito_async.deadline import SharedTimer
 from cognito_async.protocol.retry import RetryQuota
 from cognito_async.protocol.settings import number
 from cognito_async.protocol.shapes import Record
@@ -15,8 +15,8 @@ from cognito_async.protocol.shapes import Record
 if TYPE_CHECKING:
     from collections import Counter
 
-    from cognito_async.pacer import Pacer
     from cognito_async.protocol.events import Event
+    from cognito_async.rate_limiter import RateLimiter
     from cognito_async.signer import Signer
     from cognito_async.transport import Transport
 
@@ -45,18 +45,18 @@ class Route:
         transport: What sends.
         signer: Gives what signs; asked by signed operations only.
         quota: The retry tokens.
-        pacer: Gives each operation its lane.
-        chance: Gives random numbers in [0, 1).
+        rate_limiter: Gives each operation its lane.
+        random: Gives random numbers in [0, 1).
         on_event: Told what happens besides the answers; None for nobody.
         counts: What has happened so far.
-        watch: Rings when an attempt's time is over.
+        timer: Rings when an attempt's time is over.
         id_prefix: The start of the invocation ids, in the form of a UUID without its last group.
         counter: Counts the calls, for the last group.
     """
 
     __slots__ = (
-        *("chance", "counter", "counts", "id_prefix", "on_event", "pacer", "quota", "region", "signer"),
-        *("transport", "url", "watch"),
+        *("random", "counter", "counts", "id_prefix", "on_event", "rate_limiter", "quota", "region", "signer"),
+        *("transport", "url", "timer"),
     )
 
     def __init__(
@@ -67,11 +67,11 @@ class Route:
         transport: "Transport",
         signer: "Callable[[], Signer]",
         quota: RetryQuota,
-        pacer: "Pacer",
-        chance: Callable[[], float],
+        rate_limiter: "RateLimiter",
+        random: Callable[[], float],
         on_event: "Callable[[Event], None] | None",
         counts: "Counter[str]",
-        watch: Watch,
+        timer: SharedTimer,
     ) -> None:
         """Take all of it."""
         self.url: str = url
@@ -79,10 +79,10 @@ class Route:
         self.transport: Transport = transport
         self.signer: Callable[[], Signer] = signer
         self.quota: RetryQuota = quota
-        self.pacer: Pacer = pacer
-        self.chance: Callable[[], float] = chance
+        self.rate_limiter: RateLimiter = rate_limiter
+        self.random: Callable[[], float] = random
         self.on_event: Callable[[Event], None] | None = on_event
         self.counts: Counter[str] = counts
-        self.watch: Watch = watch
+        self.timer: SharedTimer = timer
         self.id_prefix: str = str(uuid4())[:-12]
         self.counter: Iterator[int] = count()

@@ -11,23 +11,23 @@ from typing import TYPE_CHECKING, Self
 import cognito_async.operations.account_recovery  # noqa: F401  # pyright: ignore[reportUnusedImport]
 from cognito_async.call import Call
 from cognito_async.client import CognitoClient
-from cognito_async.deadline import Watch
+from cognito_async.deadline import SharedTimer
 from cognito_async.errors import ParameterValidationError, SessionClosedError
-from cognito_async.pacer import LocalPacer
 from cognito_async.protocol.binding import Bound
 from cognito_async.protocol.endpoints import check_endpoint_url, check_region, region_of_pool, service_url
-from cognito_async.protocol.operation import Answer, Operation, Request
+from cognito_async.protocol.operation import Operation, Request, ResponseT
 from cognito_async.protocol.retry import RetryPolicy, RetryQuota
 from cognito_async.protocol.shapes import Text
 from cognito_async.protocol.validation import validate, validate_value
+from cognito_async.rate_limiter import LocalRateLimiter
 from cognito_async.route import Route, Timeouts
 from cognito_async.transport import AiohttpTransport, PoolLimits, Transport
 
 if TYPE_CHECKING:
-    from cognito_async.pacer import Lane, Pacer
     from cognito_async.protocol.events import Event, Stats
     from cognito_async.protocol.signing import Credentials
     from cognito_async.quotas import Quotas
+    from cognito_async.rate_limiter import CategoryLimiter, RateLimiter
     from cognito_async.signer import Signer
 
 
@@ -50,9 +50,9 @@ class AsyncCognitoSession:
         use_fips: bool = False,
         use_dualstack: bool = False,
         transport: Transport | None = None,
-        pacer: "Pacer | None" = None,
+        rate_limiter: "RateLimiter | None" = None,
         on_event: "Callable[[Event], None] | None" = None,
-        chance: Callable[[], float] = random.random,
+        random: Callable[[], float] = random.random,
     ) -> None:
         """Configure a session.
 
@@ -70,10 +70,10 @@ class AsyncCognitoSession:
             use_fips: Use the endpoint with FIPS 140 cryptography.
             use_dualstack: Use the endpoint that answers on IPv4 and IPv6.
             transport: What sends the requests; None for aiohttp.
-            pacer: What lets requests wait for their turn; None for one that serves this session alone.
-            on_event: Called with RetryDetails, PaceDetails or AmbiguousDetails when such a thing happens; an error that
-                it raises ends the call. None for no hook.
-            chance: Gives random numbers in [0, 1) for the jitter.
+            rate_limiter: What lets requests wait for their turn; None for one that serves this session alone.
+            on_event: Called with RetryDetails, RateLimitDetails or AmbiguousDetails. An error that it raises ends the
+                call. None for no hook.
+            random: Gives random numbers in [0, 1) for the jitter.
 
         Raises:
             ParameterValidationError: The region or endpoint can't be used.
@@ -96,11 +96,11 @@ class AsyncCognitoSession:
         self._given_credentials = credentials
         self._signer: Signer | None = None
         self._quota = RetryQuota()
-        self._pacer = pacer or LocalPacer({} if quotas is None else quotas.by_category())
+        self._rate_limiter = rate_limiter or LocalRateLimiter({} if quotas is None else quotas.by_category())
         self._on_event = on_event
         self._counts: Counter[str] = Counter()
-        self._watch = Watch()
-        self._chance = chance
+        self._timer = SharedTimer()
+        self._random = random
         self._routes: dict[str | None, Route] = {}
         self._closed = False
 
@@ -154,17 +154,17 @@ class AsyncCognitoSession:
         if self._signer is not None:
             await self._signer.close()
         await self._transport.close()
-        self._watch.close()
+        self._timer.close()
 
     async def send(
         self,
-        request: Request[Answer],
+        request: Request[ResponseT],
         *,
         timeouts: Timeouts | None = None,
         retry: RetryPolicy | None = None,
         user_pool_id: str | None = None,
         before: "Callable[[], Awaitable[object]] | None" = None,
-    ) -> Answer:
+    ) -> ResponseT:
         """Send a request and return its answer, with retries.
 
         Args:
@@ -187,28 +187,30 @@ class AsyncCognitoSession:
         route = self._route(region_of_pool(getattr(request, "user_pool_id", None) or user_pool_id))
         return await Call(request, route, retry or self._retry, timeouts or self._timeouts, before).run()
 
-    def lane(self, operation: Operation) -> "Lane":
-        """Give the lane that an operation's requests wait in: its present rate, and how many wait.
+    def limiter(self, operation: Operation) -> "CategoryLimiter":
+        """Give the limiter that an operation's requests wait in: its present rate, and how many wait.
 
         Args:
             operation: The operation, the ``OPERATION`` of its request's class.
 
         Returns:
-            The lane of its quota category.
+            The limiter of its quota category.
         """
-        return self._pacer.lane(operation)
+        return self._rate_limiter.limiter(operation)
 
     @property
     def stats(self) -> "Stats":
         """What the session has done so far, and the present rate of each quota category that is limited."""
         from cognito_async.protocol.events import Stats  # noqa: PLC0415 - for those who ask
 
-        names = ("calls", "attempts", "succeeded", "failed", "ambiguous", "retries", "throttled", "paced")
-        lanes = {name: lane for name, lane in self._pacer.lanes().items() if lane.rate is not None}
+        names = ("calls", "attempts", "succeeded", "failed", "ambiguous", "retries", "throttled", "rate_limited")
+        limiters = {
+            name: limiter for name, limiter in self._rate_limiter.limiters().items() if limiter.rate is not None
+        }
         return Stats(
             **{name: self._counts[name] for name in names},
-            rates={name: lane.rate for name, lane in lanes.items() if lane.rate is not None},
-            waiting={name: lane.waiting for name, lane in lanes.items()},
+            rates={name: limiter.rate for name, limiter in limiters.items() if limiter.rate is not None},
+            waiting={name: limiter.waiting for name, limiter in limiters.items()},
         )
 
     def _check_open(self) -> None:
@@ -226,11 +228,11 @@ class AsyncCognitoSession:
                 transport=self._transport,
                 signer=self._signing,
                 quota=self._quota,
-                pacer=self._pacer,
-                chance=self._chance,
+                rate_limiter=self._rate_limiter,
+                random=self._random,
                 on_event=self._on_event,
                 counts=self._counts,
-                watch=self._watch,
+                timer=self._timer,
             )
         return route
 

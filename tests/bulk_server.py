@@ -158,7 +158,7 @@ class Bench:
 
     def job(self, action: Action | str, source: Source | Path | None = None, **options: Any) -> Job:
         """Make a job, hasty unless told otherwise."""
-        given = {"journal": self.journal, "policy": HASTY, "chance": lambda: 0.5, **options}
+        given = {"journal": self.journal, "policy": HASTY, "random": lambda: 0.5, **options}
         client = given.pop("client", None) or self.client()
         return Job(client, action, self.source if source is None else source, **given)
 

@@ -227,12 +227,12 @@ def scripted_session(
     *,
     retry: RetryPolicy | None = None,
     timeouts: Timeouts | None = None,
-    chance: Callable[[], float] = lambda: 1.0,
+    random: Callable[[], float] = lambda: 1.0,
     **options: Any,
 ) -> AsyncCognitoSession:
     """Open a session on a scripted transport, with the longest pauses that the jitter allows."""
     region = options.pop("region", "eu-west-1")
-    return AsyncCognitoSession(region, transport=transport, retry=retry, timeouts=timeouts, chance=chance, **options)
+    return AsyncCognitoSession(region, transport=transport, retry=retry, timeouts=timeouts, random=random, **options)
 
 
 def reset(client: CognitoClient, **changes: Any) -> Coroutine[Any, Any, None]:

@@ -58,7 +58,7 @@ def test_a_row_goes_from_planned_to_sent_to_settled(journal: Journal, state: Sta
     assert state_of(journal, 3) is State.PLANNED
     journal.write([3], [], NOW)
     assert state_of(journal, 3) is State.SENT
-    journal.write([], [settled(3, state, code="Code", due=NOW + 9, unclear=True, deferrals=2)], NOW)
+    journal.write([], [settled(3, state, code="Code", due=NOW + 9, ambiguous=True, deferrals=2)], NOW)
     assert journal.known(1, 5)[3] == Entry(3, "user3", state, "Code", NOW + 9, True, 2)  # noqa: FBT003
     assert {state_of(journal, line) for line in (1, 2, 4, 5)} == {State.PLANNED}
 
@@ -72,10 +72,10 @@ def test_attempts_are_counted_over_all_runs(journal: Journal) -> None:
 
 
 def test_what_was_on_its_way_is_planned_again_where_repeating_is_harmless(journal: Journal) -> None:
-    """Plan it as unclear."""
+    """Plan it as ambiguous."""
     journal.write([1, 2], [settled(2, State.DONE)], NOW)
     assert journal.take_over(NOW, repeats=True, reason="killed") == []
-    assert (state_of(journal, 1), journal.known(1, 1)[1].unclear, state_of(journal, 2)) == (
+    assert (state_of(journal, 1), journal.known(1, 1)[1].ambiguous, state_of(journal, 2)) == (
         State.PLANNED, True, State.DONE,
     )  # fmt: skip
 

@@ -50,7 +50,7 @@ from cognito_async import (
 )
 from cognito_async.bulk import BulkPolicy, Ending, State
 from cognito_async.bulk.judgement import Course, next_email_day, rule
-from cognito_async.operations.facts import REPLAY
+from cognito_async.operations.facts import IDEMPOTENCY
 
 
 def said(kind: type[CognitoError], message: str = "no", status: int = 400) -> CognitoError:
@@ -99,8 +99,8 @@ RULINGS: list[tuple[CognitoError, Course, Course]] = [  # for confirm, and for f
 @pytest.mark.parametrize(("error", "confirm", "forgot"), RULINGS, ids=lambda value: str(value)[:40])
 def test_rulings(error: CognitoError, confirm: Course, forgot: Course) -> None:
     """Rule by what was said and by how safe the operation is to repeat."""
-    assert rule(error, REPLAY["ConfirmForgotPassword"], unclear=False).course is confirm
-    assert rule(error, REPLAY["ForgotPassword"], unclear=False).course is forgot
+    assert rule(error, IDEMPOTENCY["ConfirmForgotPassword"], ambiguous=False).course is confirm
+    assert rule(error, IDEMPOTENCY["ForgotPassword"], ambiguous=False).course is forgot
 
 
 @pytest.mark.parametrize(
@@ -115,12 +115,14 @@ def test_rulings(error: CognitoError, confirm: Course, forgot: Course) -> None:
 )
 def test_rulings_after_an_unclear_attempt(kind: type[CognitoError], course: Course) -> None:
     """Doubt a refusal that the first attempt may have brought about itself."""
-    assert rule(said(kind), REPLAY["ConfirmForgotPassword"], unclear=True).course is course
+    assert rule(said(kind), IDEMPOTENCY["ConfirmForgotPassword"], ambiguous=True).course is course
 
 
 def test_a_ruling_can_be_written() -> None:
     """Make half a surrogate pair in the service's words fit for a file."""
-    ruling = rule(ServiceError("bad \ud800", code="Odd\udfff", status=400), REPLAY["ForgotPassword"], unclear=False)
+    ruling = rule(
+        ServiceError("bad \ud800", code="Odd\udfff", status=400), IDEMPOTENCY["ForgotPassword"], ambiguous=False
+    )
     assert (ruling.code + ruling.reason).encode() == b"Odd?bad ?"
 
 
@@ -167,7 +169,7 @@ async def test_a_limit_defers_a_row_longer_each_time(tmp_path: Path) -> None:
     async with Bench(tmp_path, by_user(user1=LIMITED)) as bench:
         write_csv(bench.source, 3)
         policy = BulkPolicy(deferral=100.0, longest_deferral=500.0, max_deferrals=4, longest_pause=0.0)
-        jitter: dict[str, Any] = {"wall_clock": clock, "chance": lambda: next(chances) / 8 % 1.0}
+        jitter: dict[str, Any] = {"wall_clock": clock, "random": lambda: next(chances) / 8 % 1.0}
         waits = []
         for _ in range(4):
             summary = await bench.run("confirm", policy=policy, **jitter)
@@ -350,4 +352,4 @@ async def test_a_confirmation_that_was_cut_off_is_settled_by_the_next_run(tmp_pa
         bench.service.answer = by_user(user1=EXPIRED)
         await bench.run("confirm")
     assert bench.states() == {"user0": "done", "user1": "unknown"}
-    assert look(bench.journal, "unclear") == [(0,), (1,)]
+    assert look(bench.journal, "ambiguous") == [(0,), (1,)]

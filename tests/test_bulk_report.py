@@ -29,7 +29,7 @@ from cognito_async.bulk.report.target import replaced
 from cognito_async.bulk.report.timeline import MOST_BREAKS, POINTS, Timeline, timeline
 from cognito_async.bulk.rows import DUPLICATE, INTERRUPTED, INVALID, Outcome, State
 from cognito_async.errors import modelled
-from cognito_async.operations.facts import REPLAY
+from cognito_async.operations.facts import IDEMPOTENCY
 
 BEGAN = 1_793_700_000.0  # 3 November 2026, 10:00 UTC
 SLEPT = 16 * 3600.0
@@ -61,7 +61,7 @@ def two_runs(path: Path) -> Path:
         planned[11] = row(12, State.PLANNED, username="user-1@example.com")
         special = {
             100: row(100, State.REFUSED, "UserNotFoundException", reason="User does not exist."),
-            101: row(101, State.UNKNOWN, "RequestTimeoutError", reason="time ran out", unclear=True),
+            101: row(101, State.UNKNOWN, "RequestTimeoutError", reason="time ran out", ambiguous=True),
             102: row(102, State.REFUSED, HOSTILE, username=HOSTILE, reason=HOSTILE * 500),
             103: row(103, State.REFUSED, "InvalidParameterException", username='=HYPERLINK("http://x")', reason="a\nb"),
             104: row(104, State.DEFERRED, "LimitExceededException", due=BEGAN + SLEPT + 9000, reason="too often"),
@@ -352,13 +352,13 @@ def test_advice_depends_on_action_and_state() -> None:
 
 
 def test_advice_names_real_codes() -> None:
-    """No code of the service is misspelt, and each action that can be unclear says how to find out."""
+    """No code of the service is misspelt, and each action that can be ambiguous says how to find out."""
     services = {code for code in ADVICE if code.endswith("Exception")}
     wire = {"ExpiredTokenException", "IncompleteSignatureException", "InvalidSignatureException"}
     wire |= {"MissingAuthenticationTokenException", "ThrottlingException", "UnrecognizedClientException"}
     assert services - wire <= set(dir(modelled)), services - wire - set(dir(modelled))
     assert set(FIND_OUT) == set(OPERATIONS)
-    assert set(OPERATIONS.values()) <= set(REPLAY)
+    assert set(OPERATIONS.values()) <= set(IDEMPOTENCY)
 
 
 # --- CSV and JSON ---

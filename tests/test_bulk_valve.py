@@ -11,24 +11,24 @@ from bulk_server import Bench, write_csv
 from cognito_async import Quotas
 from cognito_async.bulk import BulkPolicy
 from cognito_async.bulk.valve import AHEAD, FEWEST, START, Place, Valve
-from cognito_async.pacer import LocalLane
+from cognito_async.rate_limiter import LocalCategoryLimiter
 
 
 class Rows:
-    """Rows that pass a valve and a lane as those of a job do, and take their time at each step.
+    """Rows that pass a valve and a limiter as those of a job do, and take their time at each step.
 
     Attributes:
         through: How many have come through.
-        most_waiting: The most that waited in the lane at once.
+        most_waiting: The most that waited in the limiter at once.
         most_inside: The most that were on their way at once.
     """
 
-    def __init__(self, valve: Valve, lane: LocalLane, *, commit: float, latency: float) -> None:
+    def __init__(self, valve: Valve, limiter: LocalCategoryLimiter, *, commit: float, latency: float) -> None:
         self.through = 0
         self.most_waiting = 0
         self.most_inside = 0
         self._valve = valve
-        self._lane = lane
+        self._limiter = limiter
         self._commit = commit
         self._latency = latency
         self._tasks: set[asyncio.Task[None]] = set()
@@ -47,7 +47,7 @@ class Rows:
     async def _row(self, place: Place, done: Callable[[int], bool]) -> None:
         self.most_inside = max(self.most_inside, self._valve.inside)
         asyncio.get_running_loop().call_soon(self._look)
-        await self._lane.enter(inf, lambda wait: None)
+        await self._limiter.acquire(inf, lambda wait: None)
         assert place.turn()
         assert not place.turn()
         await asyncio.sleep(self._commit + self._latency)
@@ -55,17 +55,17 @@ class Rows:
         place.leave(done=done(self.through))
 
     def _look(self) -> None:
-        self.most_waiting = max(self.most_waiting, self._lane.waiting)
-        assert self._valve.waiting >= self._lane.waiting
+        self.most_waiting = max(self.most_waiting, self._limiter.waiting)
+        assert self._valve.waiting >= self._limiter.waiting
 
 
 @pytest.mark.virtual_clock
 @pytest.mark.parametrize("commit", [0.001, 0.03])
 @pytest.mark.parametrize("rate", [0.5, 1.0, 5.0, 30.0, 120.0, 500.0])
 async def test_few_rows_wait_and_the_lane_never_starves(rate: float, commit: float) -> None:
-    """Keep to a told rate to within some hundredths, with no more waiting than the lane takes in a moment."""
-    lane = LocalLane("Test", rate)
-    rows = Rows(Valve(lane, 256), lane, commit=commit, latency=0.1)
+    """Keep to a told rate to within some hundredths, with no more waiting than the limiter takes in a moment."""
+    limiter = LocalCategoryLimiter("Test", rate)
+    rows = Rows(Valve(limiter, 256), limiter, commit=commit, latency=0.1)
     seconds = max(20.0, 40 / rate)
     await rows.flow(seconds)
     assert rows.through >= rate * seconds * 0.95
@@ -75,8 +75,8 @@ async def test_few_rows_wait_and_the_lane_never_starves(rate: float, commit: flo
 @pytest.mark.virtual_clock
 async def test_without_a_rate_the_limit_counts() -> None:
     """Open up to the limit, and no further."""
-    lane = LocalLane("Test", None)
-    rows = Rows(Valve(lane, 16), lane, commit=0.001, latency=0.05)
+    limiter = LocalCategoryLimiter("Test", None)
+    rows = Rows(Valve(limiter, 16), limiter, commit=0.001, latency=0.05)
     await rows.flow(5.0)
     assert rows.most_inside == 16
     assert rows.through > 0.9 * 16 / 0.051 * 5
@@ -85,8 +85,8 @@ async def test_without_a_rate_the_limit_counts() -> None:
 @pytest.mark.virtual_clock
 async def test_it_stays_nearly_shut_while_nothing_comes_of_it() -> None:
     """Let in no more than at the start while no row is done."""
-    lane = LocalLane("Test", None)
-    rows = Rows(Valve(lane, 256), lane, commit=0.001, latency=0.05)
+    limiter = LocalCategoryLimiter("Test", None)
+    rows = Rows(Valve(limiter, 256), limiter, commit=0.001, latency=0.05)
     await rows.flow(2.0, done=lambda number: False)
     assert rows.most_inside == START
 
@@ -94,8 +94,8 @@ async def test_it_stays_nearly_shut_while_nothing_comes_of_it() -> None:
 @pytest.mark.virtual_clock
 async def test_a_row_that_leaves_before_its_turn_makes_room() -> None:
     """Count nobody as waiting who has gone, and give the room to the next."""
-    lane = LocalLane("Test", 1.0)
-    valve = Valve(lane, 256)
+    limiter = LocalCategoryLimiter("Test", 1.0)
+    valve = Valve(limiter, 256)
     places = [valve.place() for _ in range(3)]
     room = asyncio.create_task(valve.room())
     await asyncio.sleep(0)
@@ -109,8 +109,8 @@ async def test_a_row_that_leaves_before_its_turn_makes_room() -> None:
 @pytest.mark.virtual_clock
 async def test_a_limit_of_one() -> None:
     """Send one row after the other where that is wanted."""
-    lane = LocalLane("Test", 30.0)
-    rows = Rows(Valve(lane, 1), lane, commit=0.001, latency=0.01)
+    limiter = LocalCategoryLimiter("Test", 30.0)
+    rows = Rows(Valve(limiter, 1), limiter, commit=0.001, latency=0.01)
     await rows.flow(2.0)
     assert rows.most_inside == 1
     assert rows.most_waiting <= 1

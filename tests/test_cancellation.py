@@ -21,8 +21,8 @@ from scripted_server import ScriptedServer, answer, head, never
 from cognito_async import (
     AsyncCognitoSession,
     CognitoError,
-    PaceTimeoutError,
     Quotas,
+    RateLimitTimeoutError,
     RequestTimeoutError,
     RetryPolicy,
     Timeouts,
@@ -227,7 +227,7 @@ async def test_cancelled_in_a_real_pause(way: Way) -> None:
     policy = RetryPolicy(transient_base=500, max_delay=500)
     async with ScriptedServer(answer(b"", 500)) as server:
         async with AsyncCognitoSession(
-            "eu-west-1", endpoint_url=server.url, timeouts=PATIENT, retry=policy, chance=lambda: 1.0
+            "eu-west-1", endpoint_url=server.url, timeouts=PATIENT, retry=policy, random=lambda: 1.0
         ) as session:
             await way(reset(session.client("abc")), until(lambda: session._quota.available < 500))
             assert nothing_is_held(session)
@@ -327,7 +327,7 @@ def test_the_total_limit_holds_with_waits(
     async def main() -> list[float]:
         limits = Timeouts(total=total, attempt=attempt)
         quotas = Quotas(user_account_recovery=rate)
-        async with scripted_session(Service(), timeouts=limits, quotas=quotas, chance=lambda: chance) as session:
+        async with scripted_session(Service(), timeouts=limits, quotas=quotas, random=lambda: chance) as session:
             lasted = await asyncio.gather(*[timed(session.client("abc")) for _ in range(number)])
             assert set(session.stats.waiting.values()) <= {0}
         return lasted
@@ -345,7 +345,7 @@ async def test_the_wait_for_a_turn_counts_towards_the_total_limit() -> None:
         await reset(session.client("abc"))
         with pytest.raises(RequestTimeoutError) as caught:
             await reset(session.client("abc"))
-        assert not isinstance(caught.value, PaceTimeoutError)
+        assert not isinstance(caught.value, RateLimitTimeoutError)
         assert caught.value.sent is True
         assert now() == pytest.approx(6, abs=0.05)
     assert transport.pauses == pytest.approx([4], abs=0.01)

@@ -497,7 +497,7 @@ async def test_a_service_that_refuses_the_keys() -> None:
 async def test_every_attempt_is_signed_anew(make: Callable[[], Credentials]) -> None:
     """The signature covers the header that counts attempts, so each attempt has its own."""
     transport = ScriptedTransport(respond(500, b""), respond())
-    async with scripted_session(transport, credentials=make(), chance=lambda: 0.0) as session:
+    async with scripted_session(transport, credentials=make(), random=lambda: 0.0) as session:
         await session.client(user_pool_id=POOL).admin_get_user(username="ada")
     first, second = (attempt.headers["Authorization"] for attempt in transport.attempts)
     assert first != second

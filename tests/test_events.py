@@ -15,9 +15,9 @@ from cognito_async import (
     ConnectError,
     Credentials,
     InvalidResponseError,
-    PaceDetails,
-    PaceTimeoutError,
     Quotas,
+    RateLimitDetails,
+    RateLimitTimeoutError,
     RetryDetails,
     RetryKind,
     RetryPolicy,
@@ -31,7 +31,7 @@ THROTTLED, TRANSIENT = refuse("TooManyRequestsException"), respond(500, b"")
 LOST = TransportError("lost", sent=True)
 KEYS = Credentials(access_key_id="AKIDEXAMPLE", secret_access_key="a secret of many characters")
 ONE_A_SECOND = Quotas(user_account_recovery=1.0)
-LEVELS = {RetryDetails: logging.INFO, PaceDetails: logging.DEBUG, AmbiguousDetails: logging.WARNING}
+LEVELS = {RetryDetails: logging.INFO, RateLimitDetails: logging.DEBUG, AmbiguousDetails: logging.WARNING}
 CANARY = "yranac"[::-1]  # never written as such: a traceback shows the lines of this file
 
 
@@ -71,7 +71,7 @@ async def test_each_event_is_a_record_and_a_call_of_the_hook(caplog: pytest.LogC
         await reset(session.client("abc"))
         with pytest.raises(AmbiguousOutcomeError) as caught:
             await reset(session.client("abc"))
-    assert [type(event) for event in told] == [PaceDetails, RetryDetails, PaceDetails, AmbiguousDetails]
+    assert [type(event) for event in told] == [RateLimitDetails, RetryDetails, RateLimitDetails, AmbiguousDetails]
     ours = records(caplog)
     assert all(event_of(record) is event for record, event in zip(ours, told, strict=True))
     assert [record.levelno for record in ours] == [LEVELS[type(event)] for event in told]
@@ -126,7 +126,7 @@ async def test_no_secret_is_in_any_of_it(caplog: pytest.LogCaptureFixture) -> No
 HOOKED: list[tuple[str, type, list[Step], int]] = [
     ("the pause", RetryDetails, [TRANSIENT], 1),
     ("the pause after throttling", RetryDetails, [THROTTLED], 1),
-    ("the first wait", PaceDetails, [], 0),
+    ("the first wait", RateLimitDetails, [], 0),
     ("the outcome", AmbiguousDetails, [LOST], 1),
 ]
 
@@ -144,7 +144,7 @@ async def test_a_hook_that_raises_ends_the_call(
 
     armed: list[bool] = []
     transport = ScriptedTransport(respond(), *script, respond())
-    quotas = Quotas(user_account_recovery=0.1) if kind is PaceDetails else None
+    quotas = Quotas(user_account_recovery=0.1) if kind is RateLimitDetails else None
     policy = RetryPolicy(max_attempts=1 if kind is AmbiguousDetails else 3)
     async with scripted_session(transport, on_event=hook, quotas=quotas, retry=policy) as session:
         client = session.client("abc")
@@ -165,7 +165,7 @@ async def test_a_hook_that_raises_in_the_wait_of_a_retry_leaks_no_tokens() -> No
     """The retry was paid for and is not sent: its tokens are given back."""
 
     def hook(event: Any) -> None:
-        if isinstance(event, PaceDetails):
+        if isinstance(event, RateLimitDetails):
             raise KeyError
 
     transport = ScriptedTransport(TRANSIENT)
@@ -182,7 +182,7 @@ async def test_a_retry_whose_turn_comes_too_late_costs_no_tokens() -> None:
     transport = ScriptedTransport(THROTTLED)
     quotas = Quotas(user_account_recovery=0.5)
     async with scripted_session(transport, quotas=quotas, timeouts=Timeouts(total=1.5)) as session:
-        with pytest.raises(PaceTimeoutError) as caught:
+        with pytest.raises(RateLimitTimeoutError) as caught:
             await reset(session.client("abc"))
         assert caught.value.attempts == len(transport.attempts) == 1
         assert session._quota.available == 500
@@ -206,7 +206,7 @@ async def test_a_new_session_has_done_nothing() -> None:
         stats = session.stats
     counts = (stats.calls, stats.attempts, stats.succeeded, stats.failed, stats.ambiguous, stats.retries)
     assert counts == (0, 0, 0, 0, 0, 0)
-    assert (stats.throttled, stats.paced, stats.rates, stats.waiting) == (0, 0, {}, {})
+    assert (stats.throttled, stats.rate_limited, stats.rates, stats.waiting) == (0, 0, {}, {})
 
 
 @pytest.mark.parametrize("seed", range(10))
@@ -251,7 +251,7 @@ async def test_the_counts_add_up(seed: int) -> None:
     assert stats.attempts == stats.calls - unsent + stats.retries
     assert stats.retries == sum(isinstance(event, RetryDetails) for event in told)
     assert stats.throttled == throttled
-    assert stats.paced == sum(isinstance(event, PaceDetails) for event in told)
+    assert stats.rate_limited == sum(isinstance(event, RateLimitDetails) for event in told)
 
 
 async def test_a_retry_that_never_came_is_not_counted() -> None:
@@ -275,7 +275,7 @@ async def test_rates_and_waiting_are_those_of_now() -> None:
         await asyncio.gather(*calls)
         assert during.rates == {"UserAccountRecovery": 2.0}
         assert during.waiting == {"UserAccountRecovery": 3}
-        assert (during.calls, during.attempts, during.paced, during.succeeded) == (5, 2, 4, 2)
+        assert (during.calls, during.attempts, during.rate_limited, during.succeeded) == (5, 2, 4, 2)
         assert session.stats.waiting == {"UserAccountRecovery": 0}
         assert session.stats.succeeded == 5
     assert now() == pytest.approx(2.0, abs=0.01)

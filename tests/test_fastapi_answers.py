@@ -44,7 +44,7 @@ def routes(router: FastAPI | APIRouter) -> None:
 
     @router.get("/busy", responses=problem_responses("TooManyRequestsException", "ConnectError", "CognitoError"))
     async def busy() -> None:
-        raise TooManyRequestsException("what AWS says", retry_after_ms=1200)
+        raise TooManyRequestsException("what AWS says", retry_after=1.2)
 
     @router.get("/sign-in")
     async def sign_in() -> None:

@@ -157,7 +157,7 @@ async def test_users_are_counted_without_their_names() -> None:
     await admit_user(Counts(), "Ada")
     with pytest.raises(RateLimitedError) as caught:
         await admit_user(Counts(), "aDA")
-    assert caught.value.retry_after_ms == 7000
+    assert caught.value.retry_after == 7
     assert keys[0] == keys[1]
     assert "ada" not in keys[0].casefold()
 

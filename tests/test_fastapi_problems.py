@@ -15,8 +15,8 @@ from cognito_async.errors import (
     InvalidPasswordException,
     LimitExceededException,
     NotAuthorizedException,
-    PaceTimeoutError,
     ParameterValidationError,
+    RateLimitTimeoutError,
     RequestTimeoutError,
     ResourceNotFoundException,
     ServiceError,
@@ -33,7 +33,7 @@ from cognito_async.fastapi.problems import report
 SAID = "what the service says about ada@example.com"
 
 
-def unclear() -> AmbiguousOutcomeError:
+def ambiguous_timeout() -> AmbiguousOutcomeError:
     """Make an error that is two at once."""
     last = RequestTimeoutError("no answer", sent=True, operation="ConfirmForgotPassword")
     return ambiguous(last, (last,), "Sign in with the new password.", refused=False)
@@ -49,8 +49,8 @@ def unclear() -> AmbiguousOutcomeError:
         (RateLimitedError(SAID, retry_after=7.2), "rate-limited", 429),
         (TooManyRequestsException(SAID), "busy", 503),
         (ServiceError(SAID, code="ThrottlingException", status=400), "busy", 503),
-        (PaceTimeoutError(SAID), "busy", 503),
-        (unclear(), "outcome-unknown", 502),
+        (RateLimitTimeoutError(SAID), "busy", 503),
+        (ambiguous_timeout(), "outcome-unknown", 502),
         (UserLambdaValidationException(SAID, operation="ConfirmForgotPassword"), "outcome-unknown", 502),
         (UserLambdaValidationException(SAID, operation="SignUp"), "refused", 400),
         (RequestTimeoutError(SAID), "timeout", 504),
@@ -83,7 +83,7 @@ def test_each_error_has_its_answer(error: CognitoError, kind: str, status: int) 
 )
 def test_who_does_not_exist_has_a_wrong_code(kind: type[ServiceError], operation: str | None) -> None:
     """The answer of a user who is not there, or may not, is that of a wrong code, to the last byte."""
-    error = kind(SAID, code=kind.__name__, status=400, operation=operation, request_id="r-1", retry_after_ms=900)
+    error = kind(SAID, code=kind.__name__, status=400, operation=operation, request_id="r-1", retry_after=0.9)
     wrong = CodeMismatchException("no", code="CodeMismatchException")
     assert problem_of(error).document(error) == problem_of(wrong).document(wrong) == WRONG_CODE.document(wrong)
     signing_up, mistyped = kind(SAID, operation="ConfirmSignUp"), CodeMismatchException("no", operation="ConfirmSignUp")
@@ -112,7 +112,7 @@ def test_the_pause_is_the_error_s_own() -> None:
     assert problem_of(limited).wait(limited) == problem_of(limited).document(limited)["retry_after"] == 8
     throttled = TooManyRequestsException("x")
     assert problem_of(throttled).wait(throttled) == 5
-    wrong = CodeMismatchException("x", retry_after_ms=3000)
+    wrong = CodeMismatchException("x", retry_after=3.0)
     assert problem_of(wrong).wait(wrong) is None
 
 
@@ -139,7 +139,7 @@ def test_rows_can_be_replaced() -> None:
     }  # fmt: skip
     assert problem_of(UserNotFoundException("x", operation="GetUser"), mine) is not gone
     assert problem_of(CodeMismatchException("x"), {}) is MISCONFIGURED
-    assert problem_of(unclear(), {**PROBLEMS, "ConfirmForgotPassword:AmbiguousOutcomeError": gone}) is gone
+    assert problem_of(ambiguous_timeout(), {**PROBLEMS, "ConfirmForgotPassword:AmbiguousOutcomeError": gone}) is gone
 
 
 def test_the_log_is_for_the_operator(caplog: pytest.LogCaptureFixture) -> None:

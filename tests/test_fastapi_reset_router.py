@@ -129,7 +129,7 @@ async def test_what_would_tell_who_exists_looks_like_a_wrong_code() -> None:
     """The answers to all of these are the same: status, headers and bytes."""
     answers = set()
     for name in HIDDEN:
-        async with site(FakeClient(refused(getattr(errors, name), request_id=name, retry_after_ms=100))) as visitor:
+        async with site(FakeClient(refused(getattr(errors, name), request_id=name, retry_after=0.1))) as visitor:
             answer = await visitor.post("/reset-password", json=GOOD)
             answers.add((answer.status_code, tuple(sorted(answer.headers.items())), answer.content))
     ((status, _, content),) = answers

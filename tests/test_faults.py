@@ -5,8 +5,8 @@ What is expected stands in a table of classes and groups of faults. It follows f
 - what never left is sent again for every operation;
 - throttling is an answer, nothing was applied: every operation is sent again;
 - another refusal is an answer too: it is the call's error;
-- after an unclear attempt (cut or out of time after sending, the server's failure, an answer that can't be read) what
-  is repeatable or uses up a code is sent again, and the rest ends in AmbiguousOutcomeError at once.
+- after an ambiguous attempt (cut or out of time after sending, the server's failure, an answer that can't be read) what
+  is idempotent or uses up a code is sent again, and the rest ends in AmbiguousOutcomeError at once.
 """
 
 import asyncio
@@ -68,26 +68,26 @@ class Kind:
         rules: Its row in the table.
         trace: What the service says to a repetition if the first attempt was applied, else any other refusal.
         reads_body: Whether the answer has members. Where it has none, a status of 200 before an object says all.
-        find_out: How to find out what an unclear attempt did; None where nobody needs to be told.
+        how_to_verify: How to find out what an ambiguous attempt did; None where nobody needs to be told.
     """
 
     call: Callable[[CognitoClient], Awaitable[Any]]
     rules: str
     trace: type[CognitoError]
     reads_body: bool
-    find_out: str | None = None
+    how_to_verify: str | None = None
 
 
 KINDS: Mapping[str, Kind] = {
-    "repeatable read": Kind(
+    "idempotent read": Kind(
         call=lambda client: client.get_user(access_token="a token"),
-        rules="repeatable",
+        rules="idempotent",
         trace=ResourceNotFoundException,
         reads_body=True,
     ),
-    "repeatable write": Kind(
+    "idempotent write": Kind(
         call=lambda client: client.admin_enable_user(username="ada"),
-        rules="repeatable",
+        rules="idempotent",
         trace=UserNotFoundException,
         reads_body=False,
     ),
@@ -102,21 +102,21 @@ KINDS: Mapping[str, Kind] = {
         rules="self-consuming",
         trace=ExpiredCodeException,
         reads_body=False,
-        find_out="Sign in with the new password.",
+        how_to_verify="Sign in with the new password.",
     ),
     "sends a message": Kind(
         call=lambda client: client.forgot_password(username="ada"),
         rules="once",
         trace=InvalidParameterException,
         reads_body=True,
-        find_out="Ask the user whether a code arrived; a further call sends another.",
+        how_to_verify="Ask the user whether a code arrived; a further call sends another.",
     ),
-    "dangerous": Kind(
+    "unsafe": Kind(
         call=lambda client: client.get_tokens_from_refresh_token(refresh_token="a token"),
         rules="once",
         trace=RefreshTokenReuseException,
         reads_body=True,
-        find_out="Call again only if rotation is off; else the new refresh token is lost, so sign in.",
+        how_to_verify="Call again only if rotation is off; else the new refresh token is lost, so sign in.",
     ),
 }
 
@@ -203,23 +203,23 @@ WHOLE = head(200, {**JSON_HEADERS, "Content-Length": str(len(BODY))})
 FAULTS: Mapping[str, Fault] = {
     "connection refused": Fault(group="not sent", error=ConnectError, arranged="refused"),
     "connection found dead": Fault(group="not sent", error=TransportError, arranged="dead"),
-    "reset in the request": Fault(group="unclear", error=TransportError, before=reset_in_the_request),
-    "closed after the request": Fault(group="unclear", error=TransportError, action=cut()),
-    "reset after the request": Fault(group="unclear", error=TransportError, action=reset_connection()),
-    "cut in the head": Fault(group="unclear", error=TransportError, action=cut(WHOLE[:40])),
+    "reset in the request": Fault(group="ambiguous", error=TransportError, before=reset_in_the_request),
+    "closed after the request": Fault(group="ambiguous", error=TransportError, action=cut()),
+    "reset after the request": Fault(group="ambiguous", error=TransportError, action=reset_connection()),
+    "cut in the head": Fault(group="ambiguous", error=TransportError, action=cut(WHOLE[:40])),
     "cut in the body": Fault(group="begun", error=TransportError, action=cut(WHOLE + BODY[:9])),
     "truncated JSON": Fault(group="begun", error=InvalidResponseError, action=answer(BODY[:-3])),
-    "500": Fault(group="unclear", error=InternalErrorException, action=refusal(InternalErrorException, 500)),
-    "503 empty": Fault(group="unclear", error=InvalidResponseError, action=answer(b"", 503)),
-    "502 HTML": Fault(group="unclear", error=InvalidResponseError, action=page(502)),
-    "504 HTML": Fault(group="unclear", error=InvalidResponseError, action=page(504)),
-    "200 HTML": Fault(group="unclear", error=InvalidResponseError, action=page(200)),
-    "no answer": Fault(group="unclear", error=RequestTimeoutError, action=stall()),
-    "half a head": Fault(group="unclear", error=RequestTimeoutError, action=stall(WHOLE[:40])),
+    "500": Fault(group="ambiguous", error=InternalErrorException, action=refusal(InternalErrorException, 500)),
+    "503 empty": Fault(group="ambiguous", error=InvalidResponseError, action=answer(b"", 503)),
+    "502 HTML": Fault(group="ambiguous", error=InvalidResponseError, action=page(502)),
+    "504 HTML": Fault(group="ambiguous", error=InvalidResponseError, action=page(504)),
+    "200 HTML": Fault(group="ambiguous", error=InvalidResponseError, action=page(200)),
+    "no answer": Fault(group="ambiguous", error=RequestTimeoutError, action=stall()),
+    "half a head": Fault(group="ambiguous", error=RequestTimeoutError, action=stall(WHOLE[:40])),
     "dripping body": Fault(group="begun", error=RequestTimeoutError, action=slow(BODY, WHOLE)),
-    "not HTTP": Fault(group="unclear", error=InvalidResponseError, action=send(b"SSH-2.0-OpenSSH_9.9\r\n")),
+    "not HTTP": Fault(group="ambiguous", error=InvalidResponseError, action=send(b"SSH-2.0-OpenSSH_9.9\r\n")),
     "larger than its Content-Length": Fault(
-        group="unclear", error=InvalidResponseError, action=send(head(200, {"Content-Length": "2"}) + b"{}{}{}")
+        group="ambiguous", error=InvalidResponseError, action=send(head(200, {"Content-Length": "2"}) + b"{}{}{}")
     ),
     "throttled": Fault(group="throttled", error=TooManyRequestsException, action=refusal(TooManyRequestsException)),
     "429 empty": Fault(group="throttled", error=InvalidResponseError, action=answer(b"", 429)),
@@ -250,10 +250,10 @@ EVERY: Mapping[str, tuple[Cell, Cell, Cell]] = {
 }
 THEN = ("success", "trace", "fault")
 RULES: Mapping[str, Mapping[str, tuple[Cell, Cell, Cell]]] = {
-    "repeatable": {**EVERY, "unclear": AGAIN},
-    "delete": {**EVERY, "unclear": ((2, SUCCESS), (2, SUCCESS), (3, FAULT))},
-    "self-consuming": {**EVERY, "unclear": ((2, SUCCESS), (2, REFUSED), (3, UNKNOWN))},
-    "once": {**EVERY, "unclear": ((1, UNKNOWN), (1, UNKNOWN), (1, UNKNOWN))},
+    "idempotent": {**EVERY, "ambiguous": AGAIN},
+    "delete": {**EVERY, "ambiguous": ((2, SUCCESS), (2, SUCCESS), (3, FAULT))},
+    "self-consuming": {**EVERY, "ambiguous": ((2, SUCCESS), (2, REFUSED), (3, UNKNOWN))},
+    "once": {**EVERY, "ambiguous": ((1, UNKNOWN), (1, UNKNOWN), (1, UNKNOWN))},
 }
 
 
@@ -261,7 +261,7 @@ def expected(kind: Kind, fault: Fault, then: str) -> Cell:
     """Look up how many attempts there are, and how the call ends."""
     if fault.group == "begun" and not kind.reads_body:
         return 1, SUCCESS  # a 200 and the start of an object: nothing that is missing would be read
-    group = "unclear" if fault.group == "begun" else fault.group
+    group = "ambiguous" if fault.group == "begun" else fault.group
     return RULES[kind.rules][group][THEN.index(then)]
 
 
@@ -335,9 +335,9 @@ async def outcome_of(call: Awaitable[Any]) -> CognitoError | None:
 def check_ambiguous(error: CognitoError | None, kind: Kind, attempts: int, cause: type[CognitoError]) -> None:
     """Check what every AmbiguousOutcomeError says."""
     assert isinstance(error, AmbiguousOutcomeError)
-    assert error.find_out == kind.find_out
-    assert kind.find_out is not None
-    assert kind.find_out in str(error)
+    assert error.how_to_verify == kind.how_to_verify
+    assert kind.how_to_verify is not None
+    assert kind.how_to_verify in str(error)
     assert len(error.history) == error.attempts == attempts
     assert error.__cause__ is error.history[-1]
     assert type(error.__cause__) is cause
@@ -465,7 +465,7 @@ async def test_a_trace_after_throttling_between() -> None:
 
 
 async def test_throttled_then_refused() -> None:
-    """No attempt was unclear: an expired code is an expired code."""
+    """No attempt was ambiguous: an expired code is an expired code."""
     assert type(await story(THROTTLE, THROTTLE, refusal(ExpiredCodeException))) is ExpiredCodeException
 
 

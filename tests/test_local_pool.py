@@ -138,7 +138,7 @@ async def test_sessions_are_new_and_take_options(pool: LocalPool) -> None:
 
 def test_the_options_are_those_of_the_session() -> None:
     """What ``session`` passes on is all that a session takes, but for what the pool must decide."""
-    decided_here = {"region", "endpoint_url", "use_fips", "use_dualstack", "chance"}
+    decided_here = {"region", "endpoint_url", "use_fips", "use_dualstack", "random"}
     assert (
         SessionOptions.__annotations__.keys() == inspect.signature(AsyncCognitoSession).parameters.keys() - decided_here
     )

@@ -83,7 +83,7 @@ async def test_a_server_that_comes_up_late() -> None:
     policy = RetryPolicy(transient_base=5, on_retry=come_up)
     with reserved() as port:
         url = f"http://127.0.0.1:{port}"
-        async with AsyncCognitoSession("eu-west-1", endpoint_url=url, retry=policy, chance=lambda: 1.0) as session:
+        async with AsyncCognitoSession("eu-west-1", endpoint_url=url, retry=policy, random=lambda: 1.0) as session:
             await reset(session.client("abc"))
             assert session.stats.retries == 1
             assert session._quota.available == 500

@@ -147,6 +147,6 @@ async def test_asking_is_not_throttled_to_death(seed: int) -> None:
             self.script.append(provisioned(77) if allowed else refuse("TooManyRequestsException"))
             return await super().send(request)
 
-    async with scripted_session(Service(), credentials=KEYS, chance=seeded.random) as session:
+    async with scripted_session(Service(), credentials=KEYS, random=seeded.random) as session:
         quotas = await Quotas.from_account(session)
     assert quotas.user_read == 77

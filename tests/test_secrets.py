@@ -603,7 +603,7 @@ def every_error() -> list[CognitoError]:
             made.append(kind("lost", sent=None, operation="SignUp"))
         else:
             made.append(kind("no", code="A", status=400, request_id="r-1", operation="SignUp", attempts=2))
-    reasoned = InvalidParameterException("no", code="InvalidParameterException", retry_after_ms=5, server_date="today")
+    reasoned = InvalidParameterException("no", code="InvalidParameterException", retry_after=5, server_date="today")
     reasoned.reason_code = "BAD"
     reasoned.add_note("a note")
     return [*made, reasoned]

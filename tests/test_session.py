@@ -704,4 +704,4 @@ async def test_a_session_tells_the_lane_of_an_operation() -> None:
         client = session.client("abc", user_pool_id="eu-west-1_AbC")
         assert client.session is session
         assert (client.bound.client_id, client.bound.user_pool_id) == ("abc", "eu-west-1_AbC")
-        assert session.lane(ConfirmForgotPasswordRequest.OPERATION).rate == 12.0
+        assert session.limiter(ConfirmForgotPasswordRequest.OPERATION).rate == 12.0

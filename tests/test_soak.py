@@ -224,7 +224,7 @@ async def test_soak(capacity: int, caplog: pytest.LogCaptureFixture) -> None:
             retry=POLICY,
             timeouts=TIMEOUTS,
             pool=PoolLimits(connections=CONCURRENCY),
-            chance=rng.random,
+            random=rng.random,
         ) as session:
             session._quota.capacity = session._quota.available = capacity
             client = session.client("abc")

@@ -24,7 +24,7 @@ from cognito_async import (
     UserNotFoundException,
 )
 from cognito_async import operations as ops
-from cognito_async.protocol.operation import Answer, Request
+from cognito_async.protocol.operation import Request, ResponseT
 from cognito_async.protocol.shapes import Blob, Boolean, Integer, ListOf, MapOf, Shape, Struct, Structure, Text, members
 from cognito_async.testing import LocalPool
 
@@ -64,7 +64,7 @@ class Guide(AsyncCognitoSession):
         super().__init__(pool.region, endpoint_url=pool.endpoint_url, credentials=key)
         self.seen: set[str] = set()
 
-    async def send(self, request: Request[Answer], **options: Any) -> Answer:
+    async def send(self, request: Request[ResponseT], **options: Any) -> ResponseT:
         """Send, note and check."""
         self.seen.add(request.OPERATION.name)
         answer = await super().send(request, **options)

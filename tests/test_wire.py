@@ -414,7 +414,7 @@ def test_whatever_comes_back(name: str, body: bytes, status: int, headers: dict[
         assert value.operation == name
         assert value.status == status or isinstance(value, TransportError)
         assert len(str(value)) < 5_000
-        assert value.retry_after_ms is None or 0 <= value.retry_after_ms < 10**10
+        assert value.retry_after is None or 0 <= value.retry_after < 10**10
         return
     assert status < 300
     assert value is None if request.OPERATION.answer is None else type(value) is request.OPERATION.answer

@@ -34,7 +34,7 @@ def check_tables(reader: "Reader") -> None:
 
 
 def _check_row(name: str, row: dict[str, Any], known: dict[str, Any]) -> None:
-    for wanted in ("family", "summary", "replay"):
+    for wanted in ("family", "summary", "idempotency"):
         if not row.get(wanted):
             raise ModelError(f"operations.toml lacks {name}.{wanted}")
     for field_name, values in known.items():

@@ -84,10 +84,10 @@ class Operation:
     errors: tuple[str, ...]
     fills: tuple[tuple[str, str], ...]
     page: Page | None
-    replay: str
+    idempotency: str
     applied: tuple[str, ...]
     gone: tuple[str, ...]
-    find_out: str
+    how_to_verify: str
 
 
 @frozen
@@ -179,10 +179,10 @@ class Reader:
             errors=tuple(sorted(error["shape"] for error in model["errors"])),
             fills=tuple(self._fills(name, request_name)),
             page=self._page(request_name, answer_name),
-            replay=row["replay"],
+            idempotency=row["idempotency"],
             applied=tuple(row.get("applied_errors", ())),
             gone=tuple(row.get("gone", ())),
-            find_out=row.get("find_out", ""),
+            how_to_verify=row.get("how_to_verify", ""),
         )
 
     def structure(self, name: str, doc: str, operation: str | None = None) -> Structure:

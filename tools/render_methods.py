@@ -136,9 +136,9 @@ def _argument(member: Member) -> str:
 
 
 def _unclear(operation: Operation) -> str:
-    if operation.replay == "repeatable":
+    if operation.idempotency == "idempotent":
         return ""
-    return wrapped(f"AmbiguousOutcomeError: the outcome is unknown. {operation.find_out}", " " * 12, "    ")
+    return wrapped(f"AmbiguousOutcomeError: the outcome is unknown. {operation.how_to_verify}", " " * 12, "    ")
 
 
 def _raises(operation: Operation) -> str:

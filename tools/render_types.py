@@ -169,24 +169,24 @@ def _facts(service: Service) -> str:
     quotas = service.quotas
     rates = [f'    "{name}": {row["rate"]:.1f},\n' for name, row in quotas["categories"].items()]
     adjustable = [_quoted(name) for name, row in quotas["categories"].items() if row["adjustable"]]
-    plain = [each for each in service.operations if each.replay == "repeatable" and not each.gone]
+    plain = [each for each in service.operations if each.idempotency == "idempotent" and not each.gone]
     rows = [_replay(each) for each in sorted(service.operations, key=lambda op: op.name) if each not in plain]
     return "".join(
         [
-            f'{HEADER}"""Quotas and replay safety: what is known of the operations beyond the service model."""\n\n',
-            "from collections.abc import Mapping\n\nfrom cognito_async.protocol.replay import Replay\n\n",
-            "# Requests a second by category: AWS's defaults for an account and region, as published on\n",
+            f'{HEADER}"""Rate quotas and idempotency of the operations."""\n\n',
+            "from collections.abc import Mapping\n\nfrom cognito_async.protocol.idempotency import Idempotency\n\n",
+            "# Requests per second by category: AWS's defaults for an account and region, as published on\n",
             f"# {quotas['source']}, {quotas['date']}.\n",
             "PUBLISHED: Mapping[str, float] = {\n",
             *rates,
-            "}\n# The categories that AWS raises on request.\n",
+            "}\n# Categories whose quota AWS raises on request.\n",
             packed("ADJUSTABLE = frozenset({", adjustable, "})"),
-            '\nREPEATABLE = Replay("repeatable")\n\nREPLAY: Mapping[str, Replay] = {\n',
+            '\nIDEMPOTENT = Idempotency("idempotent")\n\nIDEMPOTENCY: Mapping[str, Idempotency] = {\n',
             *rows,
             packed(
                 "**dict.fromkeys((",
                 [_quoted(each.name) for each in sorted(plain, key=lambda op: op.name)],
-                "), REPEATABLE),",
+                "), IDEMPOTENT),",
                 "    ",
             ),
             "}\n",
@@ -195,14 +195,14 @@ def _facts(service: Service) -> str:
 
 
 def _replay(operation: Operation) -> str:
-    parts = [_quoted(operation.replay)]
+    parts = [_quoted(operation.idempotency)]
     for name in ("applied", "gone"):
         codes = getattr(operation, name)
         if codes:
             parts.append(f"{name}=({', '.join(map(_quoted, codes))},)")
-    if operation.find_out:
-        parts.append(f"find_out={_quoted(operation.find_out)}")
-    return packed(f'"{operation.name}": Replay(', parts, "),", "    ")
+    if operation.how_to_verify:
+        parts.append(f"how_to_verify={_quoted(operation.how_to_verify)}")
+    return packed(f'"{operation.name}": Idempotency(', parts, "),", "    ")
 
 
 def _index(service: Service, homes: dict[str, str]) -> str:

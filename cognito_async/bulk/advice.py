@@ -157,7 +157,7 @@ ADVICE: Final[Mapping[str, Advice]] = {
         ("ConnectError", "ConnectTimeoutError"),
         Advice("The service could not be reached", f"Look at the network. {RESUME}"),
     ),
-    **dict.fromkeys(("RequestTimeoutError", "PaceTimeoutError"), Advice("No answer in time", RESUME)),
+    **dict.fromkeys(("RequestTimeoutError", "RateLimitTimeoutError"), Advice("No answer in time", RESUME)),
     "TransportError": Advice("The connection was lost", RESUME),
     "InvalidResponseError": Advice(
         "An answer that can't be read", "A proxy may answer in the service's place: look at the network, then resume."

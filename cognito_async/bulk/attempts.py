@@ -17,8 +17,8 @@ from cognito_async.bulk.policy import BulkPolicy
 from cognito_async.bulk.rows import Outcome, State
 from cognito_async.client import CognitoClient
 from cognito_async.errors import CognitoError, SessionClosedError
-from cognito_async.operations.facts import REPLAY
-from cognito_async.protocol.replay import Replay
+from cognito_async.operations.facts import IDEMPOTENCY
+from cognito_async.protocol.idempotency import Idempotency
 from cognito_async.protocol.retry import RetryPolicy
 
 ONCE = RetryPolicy(max_attempts=1)
@@ -52,7 +52,7 @@ class Attempts:
         *,
         halt: Halt,
         wall_clock: Callable[[], float],
-        chance: Callable[[], float],
+        random: Callable[[], float],
     ) -> None:
         """Take what to send with, what to do, and how patiently.
 
@@ -62,15 +62,15 @@ class Attempts:
             policy: The patience.
             halt: Tells when rows that wait are to give up.
             wall_clock: Gives the time in seconds since 1970.
-            chance: Gives random numbers in [0, 1).
+            random: Gives random numbers in [0, 1).
         """
         self._client = client.with_options(retry=ONCE)
         self._action = action
-        self._replay: Replay = REPLAY[action.operation.name]
+        self._idempotency: Idempotency = IDEMPOTENCY[action.operation.name]
         self._policy = policy
         self._halt = halt
         self._wall_clock = wall_clock
-        self._chance = chance
+        self._random = random
         self.trouble: Ruling | None = None
         """What a row waits for at present; None while all is well."""
 
@@ -87,35 +87,35 @@ class Attempts:
         """
         time = asyncio.get_running_loop().time
         give_up = time() + self._policy.patience
-        line, username, unclear = entry.line, entry.username, entry.unclear
+        line, username, ambiguous = entry.line, entry.username, entry.ambiguous
         attempts = repeats = 0
         while True:
             attempts += 1
-            ruling, password = await self._attempt(values, before, unclear=unclear)
+            ruling, password = await self._attempt(values, before, ambiguous=ambiguous)
             if ruling is None:
                 self.trouble = None
                 outcome = Outcome(
                     line=line, username=username, state=State.DONE, attempts=attempts, deferrals=entry.deferrals
                 )
                 return Settled(outcome=outcome, password=password)
-            unclear = unclear or ruling.course in {Course.REPEAT, Course.DOUBT}
+            ambiguous = ambiguous or ruling.course in {Course.REPEAT, Course.DOUBT}
             outcome = Outcome(
                 line=line, username=username, state=State.PLANNED, code=ruling.code, reason=ruling.reason,
-                attempts=attempts, unclear=unclear, deferrals=entry.deferrals,
+                attempts=attempts, ambiguous=ambiguous, deferrals=entry.deferrals,
             )  # fmt: skip
             repeats += ruling.course is Course.REPEAT
             again = ruling.course is Course.REPEAT and repeats <= self._policy.settle_attempts
             if ruling.course is not Course.WAIT and not again:
                 return self._settled(outcome, ruling.course)
             self.trouble = ruling
-            delay = self._policy.backoff.delay(ruling.kind, attempts, self._chance(), ruling.retry_after_ms)
+            delay = self._policy.backoff.delay(ruling.kind, attempts, self._random(), ruling.retry_after)
             if time() + delay > give_up:
                 return Settled(outcome=outcome, course=Course.WAIT)
             if await self._halt.within(delay):
                 return Settled(outcome=outcome)
 
     async def _attempt(
-        self, values: Values, before: Callable[[], Awaitable[object]], *, unclear: bool
+        self, values: Values, before: Callable[[], Awaitable[object]], *, ambiguous: bool
     ) -> tuple[Ruling | None, str | None]:
         """Send once: give the ruling, None where it was done, and the password that was made up, if any."""
         password = new_password() if self._action.generates else None
@@ -126,15 +126,15 @@ class Attempts:
             raise  # about the job, and no row
         except SessionClosedError as error:
             self._halt.fail(error)  # about the program, and no row
-            return rule(error, self._replay, unclear=unclear), None
+            return rule(error, self._idempotency, ambiguous=ambiguous), None
         except CognitoError as error:
-            return rule(error, self._replay, unclear=unclear), None
+            return rule(error, self._idempotency, ambiguous=ambiguous), None
         return None, password
 
     def _settled(self, outcome: Outcome, course: Course) -> Settled:
         """Give the outcome of a course that ends a row's attempts."""
         if course is Course.DEFER and outcome.deferrals < self._policy.max_deferrals:
-            due = self._wall_clock() + self._policy.deferred_for(outcome.deferrals, self._chance())
+            due = self._wall_clock() + self._policy.deferred_for(outcome.deferrals, self._random())
             outcome = evolve(outcome, state=State.DEFERRED, due=due, deferrals=outcome.deferrals + 1)
         elif course is Course.PAUSE:
             due = next_email_day(datetime.fromtimestamp(self._wall_clock(), UTC)).timestamp()

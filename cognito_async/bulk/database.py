@@ -37,7 +37,7 @@ CREATE TABLE rows (
     attempts INTEGER NOT NULL DEFAULT 0,
     at REAL,                       -- when the state was reached, in seconds since 1970
     due REAL,                      -- when a deferred row is tried again
-    unclear INTEGER NOT NULL DEFAULT 0,
+    ambiguous INTEGER NOT NULL DEFAULT 0,
     deferrals INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE runs (

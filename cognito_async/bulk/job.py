@@ -55,7 +55,7 @@ class Job:
         passwords: str | Path | None = None,
         remember: Mapping[str, str] | None = None,
         wall_clock: Callable[[], float] = time.time,
-        chance: Callable[[], float] = random.random,
+        random: Callable[[], float] = random.random,
     ) -> None:
         """Say what to do to whom; nothing is opened yet.
 
@@ -70,7 +70,7 @@ class Job:
             passwords: The file for generated passwords; None where the action generates none.
             remember: Facts for the journal to keep, for whoever resumes; no secrets. None for none.
             wall_clock: Gives the time in seconds since 1970.
-            chance: Gives random numbers in [0, 1) for the jitter.
+            random: Gives random numbers in [0, 1) for the jitter.
 
         Raises:
             ParameterValidationError: There is no such action, or something that it needs was not given, or can't be
@@ -86,7 +86,7 @@ class Job:
         self._passwords = None if passwords is None else Path(passwords)
         self._remember = dict(remember or {})
         self._wall_clock = wall_clock
-        self._chance = chance
+        self._random = random
         self._stopped = False
         self._running = False
         self._recognised = False
@@ -177,7 +177,7 @@ class Job:
                 complete=complete,
                 recognised=self._recognised,
                 wall_clock=self._wall_clock,
-                chance=self._chance,
+                random=self._random,
             )
             if self._stopped:
                 runner.halt.stop()
@@ -255,7 +255,7 @@ class Job:
         Returns:
             The estimate.
         """
-        rate = self._client.session.lane(self._action.operation).rate
+        rate = self._client.session.limiter(self._action.operation).rate
         return Estimate(rows=rows, faulty=faulty, seconds=None if rate is None else (rows - faulty) / rate, rate=rate)
 
     async def _recognise(self, writer: Writer) -> tuple[bool, int | None]:

@@ -22,14 +22,14 @@ PLANNED: Final = "planned"
 INSERT: Final = "INSERT INTO rows (line, username, state, code, reason, at) VALUES (?, ?, ?, ?, ?, ?)"
 MARK: Final = "UPDATE rows SET state = 'sent' WHERE line = ?"
 SETTLE: Final = (
-    "UPDATE rows SET state = ?, code = ?, reason = ?, attempts = attempts + ?, at = ?, due = ?, unclear = ?,"
+    "UPDATE rows SET state = ?, code = ?, reason = ?, attempts = attempts + ?, at = ?, due = ?, ambiguous = ?,"
     " deferrals = ? WHERE line = ?"
 )
 REOPEN: Final = (
     "UPDATE rows SET state = 'planned', code = NULL, reason = NULL, due = NULL, deferrals = 0"
     " WHERE state = ? AND coalesce(code, '') NOT IN ('DuplicateRow', 'InvalidRow')"
 )
-ENTRY: Final = "SELECT line, username, state, code, due, unclear, deferrals FROM rows"
+ENTRY: Final = "SELECT line, username, state, code, due, ambiguous, deferrals FROM rows"
 KNOWN: Final = f"{ENTRY} WHERE line BETWEEN ? AND ?"
 PENDING: Final = f"{ENTRY} WHERE line > ? AND (state = ? OR (state = 'deferred' AND due <= ?)) ORDER BY line LIMIT ?"
 
@@ -44,7 +44,7 @@ class Entry:
         state: What is known of it.
         code: The kind of trouble it was in; None if it was in none.
         due: When it is tried again, in seconds since 1970; None where it isn't deferred.
-        unclear: Whether a request for it may have been applied.
+        ambiguous: Whether a request for it may have been applied.
         deferrals: How often it was put off.
     """
 
@@ -53,7 +53,7 @@ class Entry:
     state: State
     code: str | None = None
     due: float | None = None
-    unclear: bool = False
+    ambiguous: bool = False
     deferrals: int = 0
 
     def is_due(self, now: float, *, planned: bool) -> bool:
@@ -169,16 +169,16 @@ class Journal:
         """
         with self._database.transaction():
             if repeats:
-                self._database.execute("UPDATE rows SET state = 'planned', unclear = 1 WHERE state = 'sent'")
+                self._database.execute("UPDATE rows SET state = 'planned', ambiguous = 1 WHERE state = 'sent'")
                 return []
             found = self._database.execute("SELECT line, username FROM rows WHERE state = 'sent'").fetchall()
             self._database.execute(
-                "UPDATE rows SET state = 'unknown', code = ?, reason = ?, at = ?, unclear = 1 WHERE state = 'sent'",
+                "UPDATE rows SET state = 'unknown', code = ?, reason = ?, at = ?, ambiguous = 1 WHERE state = 'sent'",
                 (INTERRUPTED, reason, now),
             )
         state, code = State.UNKNOWN, INTERRUPTED
         return [
-            Outcome(line=line, username=name, state=state, code=code, reason=reason, unclear=True)
+            Outcome(line=line, username=name, state=state, code=code, reason=reason, ambiguous=True)
             for line, name in found
         ]
 
@@ -261,7 +261,7 @@ class Journal:
             now: The time in seconds since 1970.
         """
         settled = [
-            (o.state, o.code, o.reason, o.attempts, now, o.due, o.unclear, o.deferrals, o.line) for o in outcomes
+            (o.state, o.code, o.reason, o.attempts, now, o.due, o.ambiguous, o.deferrals, o.line) for o in outcomes
         ]
         with self._database.transaction():
             self._database.execute_many(MARK, [(line,) for line in sent])
@@ -282,5 +282,5 @@ def _planned_or_refused(row: Outcome, now: float) -> tuple[object, ...]:
 
 
 def _entry(row: tuple[int, str, str, str | None, float | None, int, int]) -> Entry:
-    line, username, state, code, due, unclear, deferrals = row
-    return Entry(line, username, State(state), code, due, bool(unclear), deferrals)
+    line, username, state, code, due, ambiguous, deferrals = row
+    return Entry(line, username, State(state), code, due, bool(ambiguous), deferrals)

@@ -17,7 +17,7 @@ from cognito_async.errors import (
     SessionClosedError,
     TransportError,
 )
-from cognito_async.protocol.replay import Replay, is_unclear
+from cognito_async.protocol.idempotency import Idempotency, is_ambiguous
 from cognito_async.protocol.retry import RetryKind, classify
 
 
@@ -68,31 +68,31 @@ class Ruling:
         code: The kind of trouble.
         reason: What happened, in a sentence without secrets.
         kind: Which pauses fit: those after throttling or those after a fault.
-        retry_after_ms: The pause that the service asked for, in milliseconds; None where it asked for none.
+        retry_after: The pause that the service asked for, in seconds; None if it requested none.
     """
 
     course: Course
     code: str
     reason: str
     kind: RetryKind = RetryKind.THROTTLED
-    retry_after_ms: int | None = None
+    retry_after: float | None = None
 
 
-def rule(error: CognitoError, replay: Replay, *, unclear: bool) -> Ruling:
+def rule(error: CognitoError, idempotency: Idempotency, *, ambiguous: bool) -> Ruling:
     """Judge what a row's single attempt ended with.
 
     Args:
         error: What the attempt ended with.
-        replay: How safe the operation is to repeat.
-        unclear: Whether an earlier attempt for the row may have been applied.
+        idempotency: How safe the operation is to repeat.
+        ambiguous: Whether an earlier attempt for the row may have been applied.
 
     Returns:
         The ruling.
     """
     last = error.history[-1] if isinstance(error, AmbiguousOutcomeError) and error.history else error
-    course, kind = _course(last, replay, unclear=unclear)
+    course, kind = _course(last, idempotency, ambiguous=ambiguous)
     code = DAILY_EMAIL if course is Course.PAUSE else last.code or _class_name(last)
-    return Ruling(course, writable(code), writable(last.message), kind, last.retry_after_ms)
+    return Ruling(course, writable(code), writable(last.message), kind, last.retry_after)
 
 
 def writable(text: str) -> str:
@@ -100,7 +100,7 @@ def writable(text: str) -> str:
     return text.encode(errors="replace").decode()
 
 
-def _course(error: CognitoError, replay: Replay, *, unclear: bool) -> tuple[Course, RetryKind]:  # noqa: PLR0911 - one for each rule, in order
+def _course(error: CognitoError, idempotency: Idempotency, *, ambiguous: bool) -> tuple[Course, RetryKind]:  # noqa: PLR0911 - one for each rule, in order
     kind = classify(error)
     if isinstance(error, ParameterValidationError):
         return Course.REFUSE, RetryKind.TRANSIENT
@@ -109,21 +109,21 @@ def _course(error: CognitoError, replay: Replay, *, unclear: bool) -> tuple[Cour
     if _blames_the_job(error):
         return Course.BLAME, RetryKind.TRANSIENT
     if kind is RetryKind.LIMIT_EXCEEDED:
-        return _limit(error, replay, unclear=unclear), kind
+        return _limit(error, idempotency, ambiguous=ambiguous), kind
     if kind is RetryKind.THROTTLED:
         return Course.WAIT, kind
-    if is_unclear(error):
-        return Course.REPEAT if replay.repeats_when_unclear else Course.DOUBT, RetryKind.TRANSIENT
+    if is_ambiguous(error):
+        return Course.REPEAT if idempotency.retries_when_ambiguous else Course.DOUBT, RetryKind.TRANSIENT
     if isinstance(error, TransportError) or kind is RetryKind.TRANSIENT:
         return Course.WAIT, RetryKind.TRANSIENT
-    doubtful = unclear and error.code in replay.applied
+    doubtful = ambiguous and error.code in idempotency.applied
     return Course.DOUBT if doubtful else Course.REFUSE, RetryKind.TRANSIENT
 
 
-def _limit(error: CognitoError, replay: Replay, *, unclear: bool) -> Course:
+def _limit(error: CognitoError, idempotency: Idempotency, *, ambiguous: bool) -> Course:
     if _DAILY_EMAIL.search(error.message):
         return Course.PAUSE
-    return Course.DOUBT if unclear and error.code in replay.applied else Course.DEFER
+    return Course.DOUBT if ambiguous and error.code in idempotency.applied else Course.DEFER
 
 
 def _blames_the_job(error: CognitoError) -> bool:
@@ -131,7 +131,7 @@ def _blames_the_job(error: CognitoError) -> bool:
     if error.code == "NotAuthorizedException":
         return _CLIENT_AT_FAULT.search(error.message) is not None
     if isinstance(error, InvalidResponseError):
-        return classify(error) is None and not is_unclear(error)
+        return classify(error) is None and not is_ambiguous(error)
     return error.code in JOB_CODES
 
 

@@ -15,7 +15,7 @@ class BulkPolicy:
         max_errors: The run of refused, unknown and failed rows without one that is done after which the job stops: it
             may be the wrong pool, or the credentials may be gone. None to go on whatever comes.
         patience: How long a row waits for a service that throttles or can't be reached, in seconds; then the job stops.
-        settle_attempts: How often a row's unclear attempt is repeated where that is harmless, before it is unknown.
+        settle_attempts: How often a row's ambiguous attempt is repeated where that is harmless, before it is unknown.
         deferral: How long a row waits at first after LimitExceededException, in seconds; it doubles, and has jitter.
         longest_deferral: The longest it waits, in seconds.
         max_deferrals: How often it is put off before it counts as refused.
@@ -34,15 +34,15 @@ class BulkPolicy:
     longest_pause: float = field(default=7200.0, validator=number(0))
     backoff: RetryPolicy = field(factory=lambda: RetryPolicy(transient_base=0.2))
 
-    def deferred_for(self, deferrals: int, chance: float) -> float:
+    def deferred_for(self, deferrals: int, random: float) -> float:
         """Tell how long a row is put off.
 
         Args:
             deferrals: How often it was before.
-            chance: A random number in [0, 1).
+            random: A random number in [0, 1).
 
         Returns:
             Seconds: between one half and the whole of the doubled deferral.
         """
         longest = min(self.deferral * 2.0 ** min(deferrals, 64), self.longest_deferral)
-        return longest * (0.5 + 0.5 * chance)
+        return longest * (0.5 + 0.5 * random)

@@ -71,7 +71,7 @@ class Outcome:
         reason: What happened, in a sentence that holds no secret; None where it was done.
         attempts: How many requests were sent for it in this run.
         due: When it is tried again, in seconds since 1970; None where it isn't.
-        unclear: Whether a request for it may have been applied although no answer said so.
+        ambiguous: Whether a request for it may have been applied although no answer said so.
         deferrals: How often it was put off because of what the service allows a user.
     """
 
@@ -82,5 +82,5 @@ class Outcome:
     reason: str | None = None
     attempts: int = 0
     due: float | None = None
-    unclear: bool = False
+    ambiguous: bool = False
     deferrals: int = 0

@@ -21,7 +21,7 @@ from cognito_async.bulk.source import Source
 from cognito_async.bulk.valve import Place, Valve
 from cognito_async.bulk.writer import Writer
 from cognito_async.client import CognitoClient
-from cognito_async.operations.facts import REPLAY
+from cognito_async.operations.facts import IDEMPOTENCY
 
 UNREAD: Final = 256
 """How many outcomes may wait for the caller before the job waits for the caller."""
@@ -48,11 +48,11 @@ class Runner:
         complete: bool,
         recognised: bool,
         wall_clock: Callable[[], float],
-        chance: Callable[[], float],
+        random: Callable[[], float],
     ) -> None:
         """Take what ``Job`` was given, the open journal, about how many rows there are, and what it knows of them."""
         self._session = client.session
-        self._lane = client.session.lane(action.operation)
+        self._limiter = client.session.limiter(action.operation)
         self._action = action
         self._writer = writer
         self._journal = writer.journal
@@ -65,8 +65,8 @@ class Runner:
         self._started = self._loop.time()
         self._throttled_before = self._session.stats.throttled
         self._tally = Tally()
-        self._valve = Valve(self._lane, policy.concurrency)
-        self._attempts = Attempts(client, action, policy, halt=self.halt, wall_clock=wall_clock, chance=chance)
+        self._valve = Valve(self._limiter, policy.concurrency)
+        self._attempts = Attempts(client, action, policy, halt=self.halt, wall_clock=wall_clock, random=random)
         self._outcomes: asyncio.Queue[Outcome | None] = asyncio.Queue(UNREAD)
         self._plan = Plan(
             source, writer, self._tally,
@@ -97,7 +97,7 @@ class Runner:
             reading=self._reading,
             in_flight=self._valve.inside,
             rate=self._tally.rate(self._loop.time()),
-            quota=self._lane.rate,
+            quota=self._limiter.rate,
             throttled=self._session.stats.throttled - self._throttled_before,
             waiting_until=self._waiting_until,
             trouble=None if trouble is None else trouble.reason,
@@ -116,7 +116,7 @@ class Runner:
         run = None
         try:
             interrupted = await self._take_over(again)
-            run = await self._writer.call(self._journal.begin_run, self._wall_clock(), self._lane.rate)
+            run = await self._writer.call(self._journal.begin_run, self._wall_clock(), self._limiter.rate)
             driver = self._loop.create_task(self._drive())
             for unknown in interrupted:
                 yield unknown
@@ -133,13 +133,13 @@ class Runner:
 
     async def _take_over(self, again: Collection[State]) -> list[Outcome]:
         """Settle what the last run left open, and count what there is."""
-        replay = REPLAY[self._action.operation.name]
+        idempotency = IDEMPOTENCY[self._action.operation.name]
         call = self._writer.call
         interrupted = await call(
             self._journal.take_over,
             self._wall_clock(),
-            repeats=replay.repeats_when_unclear,
-            reason=f"{KILLED}. {replay.find_out}",
+            repeats=idempotency.retries_when_ambiguous,
+            reason=f"{KILLED}. {idempotency.how_to_verify}",
         )
         await call(self._journal.reopen, again)
         self._tally.load(*await call(self._journal.counts))
@@ -260,7 +260,7 @@ class Runner:
             self._errors_in_a_row = 0 if outcome.state is State.DONE else self._errors_in_a_row
             return
         # A row that was on its way when the last run was killed may well have been done then: that is no error.
-        self._errors_in_a_row += course in ERRORS and not (course is Course.DOUBT and entry.unclear)
+        self._errors_in_a_row += course in ERRORS and not (course is Course.DOUBT and entry.ambiguous)
         most = self._policy.max_errors
         if course is Course.STOP or (most is not None and self._errors_in_a_row >= most):
             self.halt.finish(Summary(ending=Ending.TOO_MANY_ERRORS, detail=f"{outcome.code}: {outcome.reason}"))

@@ -3,10 +3,10 @@
 import asyncio
 from typing import Final
 
-from cognito_async.pacer import Lane
+from cognito_async.rate_limiter import CategoryLimiter
 
 AHEAD: Final = 0.1
-"""Seconds' worth of rows that may wait for their turn, so that the lane never runs dry."""
+"""Seconds' worth of rows that may wait for their turn, so that the limiter never runs dry."""
 
 FEWEST: Final = 2
 START: Final = 4
@@ -20,9 +20,9 @@ class Valve:
         waiting: How many of them wait for their first turn.
     """
 
-    def __init__(self, lane: Lane, limit: int) -> None:
-        """Take the lane that the requests wait in, and how many rows may be on their way at most."""
-        self._lane = lane
+    def __init__(self, limiter: CategoryLimiter, limit: int) -> None:
+        """Take the limiter that the requests wait in, and how many rows may be on their way at most."""
+        self._limiter = limiter
         self._limit = limit
         self._open = min(START, limit)
         self._freed = asyncio.Event()
@@ -36,7 +36,7 @@ class Valve:
             await self._freed.wait()
 
     def _is_full(self) -> bool:
-        rate = self._lane.rate
+        rate = self._limiter.rate
         return self.inside >= self._open or (rate is not None and self.waiting >= FEWEST + rate * AHEAD)
 
     def place(self) -> "Place":

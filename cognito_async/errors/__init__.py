@@ -13,7 +13,7 @@ The tree::
      │   ├─ ConnectError
      │   └─ RequestTimeoutError      (also TimeoutError)
      │       ├─ ConnectTimeoutError  (also ConnectError)
-     │       └─ PaceTimeoutError     the quota leaves no turn within the time limit
+     │       └─ RateLimitTimeoutError     the quota leaves no turn within the time limit
      └─ ServiceError                 the service's answer; unknown codes are kept in .code
          └─ CodeMismatchException, ExpiredCodeException, … as AWS names them
 """

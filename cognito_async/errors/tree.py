@@ -10,9 +10,9 @@ __all__ = [
     "ConnectTimeoutError",
     "CredentialsError",
     "InvalidResponseError",
-    "PaceTimeoutError",
     "PaginationError",
     "ParameterValidationError",
+    "RateLimitTimeoutError",
     "RequestTimeoutError",
     "ServiceError",
     "SessionClosedError",
@@ -30,7 +30,7 @@ class CognitoError(Exception):
         request_id: The service's id of the request, for AWS support; None where there was no answer.
         operation: The operation's AWS name, e.g. ``"ConfirmForgotPassword"``; None outside an operation.
         attempts: How many times the request was sent; 0 where nothing was sent.
-        retry_after_ms: The pause in milliseconds that the service asked for; None where it asked for none.
+        retry_after: The pause requested by the service, in seconds; None if it requested none.
         server_date: The answer's Date header as sent; None where there was none.
     """
 
@@ -43,7 +43,7 @@ class CognitoError(Exception):
         request_id: str | None = None,
         operation: str | None = None,
         attempts: int = 0,
-        retry_after_ms: int | None = None,
+        retry_after: float | None = None,
         server_date: str | None = None,
     ) -> None:
         super().__init__(message)
@@ -53,7 +53,7 @@ class CognitoError(Exception):
         self.request_id: str | None = request_id
         self.operation: str | None = operation
         self.attempts: int = attempts
-        self.retry_after_ms: int | None = retry_after_ms
+        self.retry_after: float | None = retry_after
         self.server_date: str | None = server_date
 
     def __str__(self) -> str:
@@ -134,46 +134,46 @@ class ConnectTimeoutError(ConnectError, RequestTimeoutError):
     """No connection within the connect limit. Nothing was sent."""
 
 
-class PaceTimeoutError(RequestTimeoutError):
+class RateLimitTimeoutError(RequestTimeoutError):
     """The call's turn within its quota category would have come after its time limit. Nothing was sent."""
 
 
 class AmbiguousOutcomeError(CognitoError):
     """The service may or may not have done it: no answer tells, and asking again would not tell either.
 
-    Where the last attempt itself was the unclear one, the error is an instance of that attempt's error class too, so
+    Where the last attempt itself was the ambiguous one, the error is an instance of that attempt's error class too, so
     that ``except TimeoutError`` goes on working. Where a repetition was refused, it never is: an "expired code" after a
     lost answer may be the trace of a success. The cause is the last attempt's error.
 
     Attributes:
-        find_out: How to find out, e.g. ``"Sign in with the new password."``.
+        how_to_verify: How to find out, e.g. ``"Sign in with the new password."``.
         history: What each attempt of the call ended with, in order.
     """
 
-    find_out: str = ""
+    how_to_verify: str = ""
     history: tuple[CognitoError, ...] = ()
 
 
 def ambiguous(
-    error: CognitoError, history: tuple[CognitoError, ...], find_out: str, *, refused: bool
+    error: CognitoError, history: tuple[CognitoError, ...], how_to_verify: str, *, refused: bool
 ) -> AmbiguousOutcomeError:
     """Make the error for a call whose outcome is unknown.
 
     Args:
         error: What the last attempt ended with.
         history: What each attempt ended with.
-        find_out: How to find out.
-        refused: Whether the last attempt was refused, after an earlier one that was unclear.
+        how_to_verify: How to find out.
+        refused: Whether the last attempt was refused, after an earlier one that was ambiguous.
 
     Returns:
         The error, to be raised from the last one.
     """
     kind = AmbiguousOutcomeError if refused else _also(type(error))
     said = "was refused after an attempt whose answer was lost" if refused else "got no clear answer"
-    message = f"{error.operation} {said}: it may or may not have been applied. {find_out} (Last: {error.message})"
+    message = f"{error.operation} {said}: it may or may not have been applied. {how_to_verify} (Last: {error.message})"
     outcome = kind.__new__(kind, message)
     Exception.__init__(outcome, message)
-    outcome.__dict__.update(error.__dict__, message=message, find_out=find_out, history=history)
+    outcome.__dict__.update(error.__dict__, message=message, how_to_verify=how_to_verify, history=history)
     if refused:
         outcome.code = None
     return outcome

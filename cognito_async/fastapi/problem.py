@@ -58,7 +58,7 @@ class Problem:
         """Tell after how many seconds to come back; None if waiting does not help."""
         if self.retry_after is None:
             return None
-        return self.retry_after if error.retry_after_ms is None else max(1, ceil(error.retry_after_ms / 1000))
+        return self.retry_after if error.retry_after is None else max(1, ceil(error.retry_after))
 
 
 Problems: TypeAlias = Mapping[str, Problem]

@@ -147,7 +147,7 @@ PROBLEMS: Problems = {
     ),
     **dict.fromkeys(("LimitExceededException", "TooManyFailedAttemptsException"), TOO_MANY_ATTEMPTS),
     "RateLimitedError": RATE_LIMITED,
-    **dict.fromkeys((*sorted(THROTTLING_CODES), "PaceTimeoutError", "ResetQueueFullError"), BUSY),
+    **dict.fromkeys((*sorted(THROTTLING_CODES), "RateLimitTimeoutError", "ResetQueueFullError"), BUSY),
     "AmbiguousOutcomeError": OUTCOME_UNKNOWN,
     **{f"{operation}:AmbiguousOutcomeError": SIGN_IN_UNKNOWN for operation in _SIGN_IN},
     **{f"{operation}:AmbiguousOutcomeError": SIGN_UP_UNKNOWN for operation in ("SignUp", "ConfirmSignUp")},

@@ -45,7 +45,7 @@ class RefusalError(CognitoError):
             retry_after: When it makes sense to come back, in seconds; None if waiting does not help.
             faults: The rules that are broken, by the field's name; None for none.
         """
-        super().__init__(message, retry_after_ms=None if retry_after is None else round(retry_after * 1000))
+        super().__init__(message, retry_after=retry_after)
         self.faults: Mapping[str, Sequence[str]] = faults or {}
 
 

@@ -32,7 +32,7 @@ class RetryDetails:
 
 
 @frozen(kw_only=True)
-class PaceDetails:
+class RateLimitDetails:
     """A request waits for its turn within its quota category.
 
     Attributes:
@@ -61,7 +61,7 @@ class AmbiguousDetails:
     error: AmbiguousOutcomeError
 
 
-Event: TypeAlias = RetryDetails | PaceDetails | AmbiguousDetails
+Event: TypeAlias = RetryDetails | RateLimitDetails | AmbiguousDetails
 """What ``on_event`` of a session is called with."""
 
 
@@ -77,7 +77,7 @@ class Stats:
         ambiguous: Calls that ended in AmbiguousOutcomeError.
         retries: Attempts after the first of their call.
         throttled: Attempts that the service throttled.
-        paced: Attempts that waited for their turn.
+        rate_limited: Attempts that waited for their turn.
         rates: The present rate of each quota category that is limited, in requests a second.
         waiting: How many requests wait in each of those categories.
     """
@@ -89,6 +89,6 @@ class Stats:
     ambiguous: int
     retries: int
     throttled: int
-    paced: int
+    rate_limited: int
     rates: dict[str, float]
     waiting: dict[str, int]

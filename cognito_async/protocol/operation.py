@@ -7,7 +7,7 @@ from cognito_async.protocol.shapes import Structure
 
 TARGET_PREFIX = "AWSCognitoIdentityProviderService."
 
-Answer = TypeVar("Answer", covariant=True)  # noqa: PLC0105 - it is read far more often than it is declared
+ResponseT = TypeVar("ResponseT", covariant=True)  # noqa: PLC0105 - it is read far more often than it is declared
 
 
 class Operation:
@@ -46,7 +46,7 @@ class Operation:
         return f"Operation({self.name!r})"
 
 
-class Request(Structure, Generic[Answer]):
+class Request(Structure, Generic[ResponseT]):
     """Base of the generated request classes; the parameter is what the call returns."""
 
     __slots__ = ()
@@ -56,10 +56,10 @@ class Request(Structure, Generic[Answer]):
 class OperationCaller:
     """What the generated methods stand on: something that can send a request."""
 
-    async def send(self, request: Request[Answer]) -> Answer:
+    async def send(self, request: Request[ResponseT]) -> ResponseT:
         """Send a request and return its answer."""
         raise NotImplementedError
 
-    def _call(self, request: Request[Answer]) -> Coroutine[Any, Any, Answer]:
+    def _call(self, request: Request[ResponseT]) -> Coroutine[Any, Any, ResponseT]:
         """Send a request that the caller has just made and nobody else holds."""
         raise NotImplementedError

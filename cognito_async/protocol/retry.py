@@ -132,23 +132,23 @@ class RetryPolicy(Record):
             return False
         return attempt < self.max_attempts
 
-    def delay(self, kind: RetryKind, attempt: int, chance: float, retry_after_ms: int | None = None) -> float:
+    def delay(self, kind: RetryKind, attempt: int, random: float, retry_after: float | None = None) -> float:
         """Compute the pause after a failed attempt.
 
         Args:
             kind: Why it is tried again.
             attempt: The number of the attempt that failed, from 1.
-            chance: A random number in [0, 1].
-            retry_after_ms: The pause that the service asked for, in milliseconds; None where it asked for none.
+            random: A random number in [0, 1].
+            retry_after: The pause requested by the service, in seconds; None if it requested none.
 
         Returns:
             The pause in seconds.
         """
         base = self.transient_base if kind is RetryKind.TRANSIENT else self.throttled_base
-        delay = chance * min(base * 2.0 ** min(attempt - 1, 1000), self.max_delay)
-        if retry_after_ms is None:
+        delay = random * min(base * 2.0 ** min(attempt - 1, 1000), self.max_delay)
+        if retry_after is None:
             return delay
-        return min(max(retry_after_ms / 1000, delay), delay + RETRY_AFTER_SLACK)
+        return min(max(retry_after, delay), delay + RETRY_AFTER_SLACK)
 
 
 class RetryQuota:

@@ -12,7 +12,7 @@ from typing import Any
 
 from cognito_async.errors import CognitoError, InvalidResponseError, ServiceError, TransportError
 from cognito_async.protocol.hooks import CONVERTER, Misshapen
-from cognito_async.protocol.operation import Answer, Operation, Request
+from cognito_async.protocol.operation import Operation, Request, ResponseT
 from cognito_async.protocol.retry import FIRST_ERROR_STATUS, RETRIED_CODES
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
@@ -97,7 +97,7 @@ def encode(request: Request[Any]) -> bytes:
     return _JSON.encode(CONVERTER.unstructure(request)).encode("ascii")
 
 
-def decode(response: HttpResponse, request: Request[Answer], others: Iterable[str] = ()) -> Answer:
+def decode(response: HttpResponse, request: Request[ResponseT], others: Iterable[str] = ()) -> ResponseT:
     """Turn an answer into the operation's result.
 
     Members and error codes that this version doesn't know are ignored or kept, never refused. An operation whose answer
@@ -116,7 +116,7 @@ def decode(response: HttpResponse, request: Request[Answer], others: Iterable[st
         InvalidResponseError: The answer can't be read.
     """
     operation = request.OPERATION
-    answer: Answer | None = None
+    answer: ResponseT | None = None
     misshapen = ""
     try:
         if response.status >= FIRST_ERROR_STATUS:
@@ -136,7 +136,7 @@ def decode(response: HttpResponse, request: Request[Answer], others: Iterable[st
         unreadable = _unreadable(f"a member of the answer is not {misshapen}", response)
         unreadable.operation = operation.name
         raise unreadable
-    return answer  # type: ignore[return-value]  # None only where Answer is None
+    return answer  # type: ignore[return-value]  # None only where ResponseT is None
 
 
 def _expect_object_start(response: HttpResponse) -> None:
@@ -178,16 +178,17 @@ def _answer_facts(response: HttpResponse) -> dict[str, Any]:
     return {
         "status": response.status,
         "request_id": headers.get("x-amzn-RequestId", headers.get("x-amz-request-id")),
-        "retry_after_ms": _whole_number(headers.get("x-amz-retry-after")),
+        "retry_after": _milliseconds(headers.get("x-amz-retry-after")),
         "server_date": headers.get("Date"),
     }
 
 
-def _whole_number(text: str | None) -> int | None:
+def _milliseconds(text: str | None) -> float | None:
+    """Return a number of milliseconds in seconds."""
     short_enough = 10
     if text is None or not (text.isascii() and text.isdigit()) or len(text) > short_enough:
         return None
-    return int(text)
+    return int(text) / 1000
 
 
 def _service_error(response: HttpResponse, request: Request[Any], others: Iterable[str]) -> CognitoError:

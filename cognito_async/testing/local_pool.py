@@ -18,9 +18,9 @@ from cognito_async.testing.mailbox import Message, read_mail
 from cognito_async.transport import PoolLimits, Transport
 
 if TYPE_CHECKING:  # as in the session: only those who use them load them
-    from cognito_async.pacer import Pacer
     from cognito_async.protocol.events import Event
     from cognito_async.quotas import Quotas
+    from cognito_async.rate_limiter import RateLimiter
 
 Value = TypeVar("Value")
 
@@ -44,7 +44,7 @@ class SessionOptions(TypedDict, total=False):
     quotas: "Quotas | None"
     credentials: Credentials | None
     transport: Transport | None
-    pacer: "Pacer | None"
+    rate_limiter: "RateLimiter | None"
     on_event: "Callable[[Event], None] | None"
 
 

@@ -37,7 +37,7 @@ NEXT_DUE: Final = "SELECT min(due) FROM rows WHERE state = 'deferred'"
 RUNS: Final = "SELECT id, started, ended, ending, quota, throttled FROM runs ORDER BY id"
 PAGE: Final = 1000
 CASES: Final = (
-    "SELECT line, username, state, code, reason, attempts, due, unclear, deferrals FROM rows"  # noqa: S608 - constants only
+    "SELECT line, username, state, code, reason, attempts, due, ambiguous, deferrals FROM rows"  # noqa: S608 - constants only
     f" WHERE line > ? AND state IN ('refused', 'unknown', 'deferred') ORDER BY line LIMIT {PAGE}"
 )
 
@@ -164,10 +164,10 @@ class Report:
         """
         after = 0
         while found := read(self.path, partial(_cases, after=after)):
-            for line, username, state, code, reason, attempts, due, unclear, deferrals in found:
+            for line, username, state, code, reason, attempts, due, ambiguous, deferrals in found:
                 yield Outcome(
                     line=line, username=username, state=State(state), code=code, reason=reason, attempts=attempts,
-                    due=due, unclear=bool(unclear), deferrals=deferrals,
+                    due=due, ambiguous=bool(ambiguous), deferrals=deferrals,
                 )  # fmt: skip
             after = found[-1][0]
 

@@ -1,4 +1,4 @@
-"""Waiting for a turn: first come, first served, cancellable, and one lane for each quota category."""
+"""Waiting for a turn: first come, first served, cancellable, and one limiter for each quota category."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -10,19 +10,19 @@ import pytest
 from conftest import ScriptedTransport, hang, now, refuse, reset, respond, scripted_session, take
 
 from cognito_async import (
+    CategoryLimiter,
     ConnectError,
     Credentials,
-    Lane,
-    PaceDetails,
-    PaceTimeoutError,
     Quotas,
+    RateLimitDetails,
+    RateLimitTimeoutError,
     RequestTimeoutError,
     RetryPolicy,
     Timeouts,
 )
 from cognito_async import operations as ops
-from cognito_async.pacer import UNPUBLISHED_RATE, LocalLane, LocalPacer
 from cognito_async.protocol.operation import Operation
+from cognito_async.rate_limiter import UNPUBLISHED_RATE, LocalCategoryLimiter, LocalRateLimiter
 
 pytestmark = pytest.mark.virtual_clock
 
@@ -36,19 +36,19 @@ def nobody(_: float) -> None:
     """Hear of a wait, and do nothing about it."""
 
 
-def lane_of(rate: float) -> LocalLane:
-    """Make a lane with a told rate."""
-    return LocalPacer({"UserAccountRecovery": rate}).lane(RESET)
+def lane_of(rate: float) -> LocalCategoryLimiter:
+    """Make a limiter with a told rate."""
+    return LocalRateLimiter({"UserAccountRecovery": rate}).limiter(RESET)
 
 
 async def queue(
-    lane: LocalLane, number: int, time_left: float = FOREVER
+    limiter: LocalCategoryLimiter, number: int, time_left: float = FOREVER
 ) -> tuple[list[asyncio.Task[None]], list[tuple[int, float]]]:
     """Start waiters one after the other; give their tasks, and the list of who went when."""
     went: list[tuple[int, float]] = []
 
     async def one(n: int) -> None:
-        await lane.enter(time_left, nobody)
+        await limiter.acquire(time_left, nobody)
         went.append((n, now()))
 
     tasks = [asyncio.ensure_future(one(n)) for n in range(number)]
@@ -61,22 +61,22 @@ async def queue(
 
 async def test_first_come_first_served() -> None:
     """200 waiters go in the order in which they came, one at each turn, at the rate."""
-    lane = lane_of(10.0)
-    tasks, went = await queue(lane, 200)
-    assert lane.waiting == 199
+    limiter = lane_of(10.0)
+    tasks, went = await queue(limiter, 200)
+    assert limiter.waiting == 199
     await asyncio.gather(*tasks)
     assert [n for n, _ in went] == list(range(200))
     assert went[-1][1] == pytest.approx(19.9, abs=0.05)
     assert all(later - earlier >= 0.05 for (_, earlier), (_, later) in pairwise(went[1:]))
-    assert lane.waiting == 0
+    assert limiter.waiting == 0
 
 
 async def test_a_newcomer_does_not_overtake() -> None:
     """Who comes while others wait goes after them, even at the moment when a turn has come."""
-    lane = lane_of(10.0)
-    tasks, went = await queue(lane, 3)
+    limiter = lane_of(10.0)
+    tasks, went = await queue(limiter, 3)
     await asyncio.sleep(0.1)
-    late = asyncio.ensure_future(lane.enter(FOREVER, nobody))
+    late = asyncio.ensure_future(limiter.acquire(FOREVER, nobody))
     await asyncio.gather(*tasks)
     assert not late.done()
     await late
@@ -86,11 +86,11 @@ async def test_a_newcomer_does_not_overtake() -> None:
 
 async def test_each_of_200_tasks_has_an_equal_share() -> None:
     """Over ten minutes at 50 a second each task's count is within 20 % of the mean."""
-    lane, seeded, served = lane_of(50.0), Random(5), [0] * 200
+    limiter, seeded, served = lane_of(50.0), Random(5), [0] * 200
 
     async def work(n: int) -> None:
         while True:
-            await lane.enter(FOREVER, nobody)
+            await limiter.acquire(FOREVER, nobody)
             served[n] += 1
             await asyncio.sleep(seeded.random() * 0.1)
 
@@ -110,21 +110,21 @@ async def test_each_of_200_tasks_has_an_equal_share() -> None:
 @pytest.mark.parametrize("position", [1, 5, 9], ids=["head", "middle", "tail"])
 async def test_a_cancelled_waiter_leaves_the_queue(position: int) -> None:
     """The others move up: no turn is lost and none is given twice."""
-    lane = lane_of(10.0)
-    tasks, went = await queue(lane, 10)
+    limiter = lane_of(10.0)
+    tasks, went = await queue(limiter, 10)
     tasks[position].cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert isinstance(results[position], asyncio.CancelledError)
     assert [n for n, _ in went] == [n for n in range(10) if n != position]
     assert went[-1][1] == pytest.approx(0.8, abs=0.02)
-    assert lane.waiting == 0
+    assert limiter.waiting == 0
 
 
 async def test_cancelled_when_its_turn_has_just_come() -> None:
     """The right that it got in the same moment goes to the next."""
-    lane = lane_of(10.0)
-    tasks, went = await queue(lane, 3)
-    lane.leave()  # the next one's turn, which it has not seen yet
+    limiter = lane_of(10.0)
+    tasks, went = await queue(limiter, 3)
+    limiter.release()  # the next one's turn, which it has not seen yet
     tasks[1].cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert isinstance(results[1], asyncio.CancelledError)
@@ -133,10 +133,10 @@ async def test_cancelled_when_its_turn_has_just_come() -> None:
 
 async def test_cancelled_just_before_a_right_is_given_back() -> None:
     """A turn that comes before the cancelled task has run goes past it, to the next, and nothing breaks."""
-    lane = lane_of(1.0)
-    tasks, went = await queue(lane, 3)
+    limiter = lane_of(1.0)
+    tasks, went = await queue(limiter, 3)
     tasks[1].cancel()
-    lane.leave()
+    limiter.release()
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert isinstance(results[1], asyncio.CancelledError)
     assert [n for n, _ in went] == [0, 2]
@@ -145,18 +145,18 @@ async def test_cancelled_just_before_a_right_is_given_back() -> None:
 
 async def test_cancelled_in_the_moment_of_its_turn() -> None:
     """A cancellation at the very time at which the turn comes loses no turn for those behind."""
-    lane = lane_of(10.0)
+    limiter = lane_of(10.0)
     errors: list[Mapping[str, Any]] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: errors.append(context))
-    tasks, went = await queue(lane, 3)
+    tasks, went = await queue(limiter, 3)
 
     def cancel_and_ring() -> None:
         tasks[1].cancel()
-        lane._ring()
+        limiter._on_timer()
 
-    assert lane._timer is not None
-    lane._timer.cancel()  # its ring comes in one round of the loop with the cancellation
+    assert limiter._timer is not None
+    limiter._timer.cancel()  # its ring comes in one round of the loop with the cancellation
     loop.call_later(0.1001, cancel_and_ring)
     async with asyncio.timeout(5):
         await asyncio.gather(*tasks, return_exceptions=True)
@@ -167,13 +167,13 @@ async def test_cancelled_in_the_moment_of_its_turn() -> None:
 @pytest.mark.parametrize("seed", range(20))
 async def test_turns_under_any_interleaving(seed: int) -> None:
     """With random cancellations, time limits and rights given back, no turn is lost, doubled or handed out of order."""
-    seeded, lane, went = Random(seed), lane_of(20.0), list[int]()
+    seeded, limiter, went = Random(seed), lane_of(20.0), list[int]()
 
     async def one(n: int) -> None:
-        await lane.enter(seeded.choice([0.5, 3.0, FOREVER]), nobody)
+        await limiter.acquire(seeded.choice([0.5, 3.0, FOREVER]), nobody)
         went.append(n)
         if seeded.random() < 0.2:
-            lane.leave()
+            limiter.release()
 
     async with asyncio.timeout(60):
         tasks = []
@@ -184,12 +184,12 @@ async def test_turns_under_any_interleaving(seed: int) -> None:
             await asyncio.sleep(seeded.choice([0, 0, 0.01, 0.05]))
         results = await asyncio.gather(*tasks, return_exceptions=True)
     kinds = {type(result) for result in results}
-    assert kinds <= {type(None), asyncio.CancelledError, PaceTimeoutError}
+    assert kinds <= {type(None), asyncio.CancelledError, RateLimitTimeoutError}
     assert went == sorted(went)
     assert len(went) == sum(result is None for result in results)
-    assert lane.waiting == 0
+    assert limiter.waiting == 0
     await asyncio.sleep(1)
-    assert lane.waiting == 0
+    assert limiter.waiting == 0
 
 
 # --- time limits ------------------------------------------------------------------------------------------------------
@@ -197,15 +197,15 @@ async def test_turns_under_any_interleaving(seed: int) -> None:
 
 async def test_a_turn_that_cannot_come_in_time_is_refused_at_once() -> None:
     """Nobody waits for what is known to be too late."""
-    lane = lane_of(1.0)
-    tasks, _ = await queue(lane, 5)
-    with pytest.raises(PaceTimeoutError, match="UserAccountRecovery") as caught:
-        await lane.enter(4.0, nobody)
+    limiter = lane_of(1.0)
+    tasks, _ = await queue(limiter, 5)
+    with pytest.raises(RateLimitTimeoutError, match="UserAccountRecovery") as caught:
+        await limiter.acquire(4.0, nobody)
     assert now() == 0.0
     assert isinstance(caught.value, RequestTimeoutError)
     assert isinstance(caught.value, TimeoutError)
     assert caught.value.sent is False
-    assert lane.waiting == 4
+    assert limiter.waiting == 4
     await asyncio.gather(*tasks)
 
 
@@ -215,7 +215,7 @@ async def test_a_call_whose_turn_cannot_come_in_time_sends_nothing() -> None:
     quotas = Quotas(user_account_recovery=0.1)
     async with scripted_session(transport, quotas=quotas, timeouts=Timeouts(total=5)) as session:
         await reset(session.client("abc"))
-        with pytest.raises(PaceTimeoutError) as caught:
+        with pytest.raises(RateLimitTimeoutError) as caught:
             await reset(session.client("abc"))
         assert now() == 0.0
         assert session._quota.available == 500
@@ -225,18 +225,18 @@ async def test_a_call_whose_turn_cannot_come_in_time_sends_nothing() -> None:
 
 async def test_a_rate_that_drops_while_waiting_ends_at_the_limit() -> None:
     """What looked possible at first ends at the call's limit, with the same error, and leaves the queue."""
-    lane = lane_of(10.0)
-    tasks, went = await queue(lane, 11, time_left=1.5)
+    limiter = lane_of(10.0)
+    tasks, went = await queue(limiter, 11, time_left=1.5)
     for _ in range(4):
-        lane.throttled()
+        limiter.record_throttle()
         await asyncio.sleep(0.3)
     results = await asyncio.gather(*tasks, return_exceptions=True)
     late = [result for result in results if result is not None]
     assert late
-    assert all(isinstance(result, PaceTimeoutError) and result.sent is False for result in late)
+    assert all(isinstance(result, RateLimitTimeoutError) and result.sent is False for result in late)
     assert now() == pytest.approx(1.5, abs=1e-6)
     assert len(went) + len(late) == 11
-    assert lane.waiting == 0
+    assert limiter.waiting == 0
 
 
 async def test_no_limit_waits_as_long_as_it_takes() -> None:
@@ -249,7 +249,7 @@ async def test_no_limit_waits_as_long_as_it_takes() -> None:
     assert transport.pauses == pytest.approx([3600])
 
 
-# --- lanes ------------------------------------------------------------------------------------------------------------
+# --- categories -----------------------------------------------------------------------------------------------------
 
 
 async def test_a_throttled_category_slows_no_other() -> None:
@@ -273,30 +273,30 @@ async def test_a_throttled_category_slows_no_other() -> None:
         await asyncio.gather(*resets, return_exceptions=True)
 
 
-async def test_operations_of_one_category_share_a_lane() -> None:
+async def test_operations_of_one_category_share_a_limiter() -> None:
     """ForgotPassword and ConfirmForgotPassword count against one rate."""
-    pacer = LocalPacer({"UserAccountRecovery": 1.0})
-    assert pacer.lane(RESET) is pacer.lane(ops.ForgotPasswordRequest.OPERATION)
-    assert pacer.lane(RESET) is not pacer.lane(ops.SignUpRequest.OPERATION)
-    assert pacer.lane(RESET).rate == 1.0
-    assert pacer.lane(ops.SignUpRequest.OPERATION).rate is None
-    assert set(pacer.lanes()) == {"UserAccountRecovery", "UserCreation"}
+    rate_limiter = LocalRateLimiter({"UserAccountRecovery": 1.0})
+    assert rate_limiter.limiter(RESET) is rate_limiter.limiter(ops.ForgotPasswordRequest.OPERATION)
+    assert rate_limiter.limiter(RESET) is not rate_limiter.limiter(ops.SignUpRequest.OPERATION)
+    assert rate_limiter.limiter(RESET).rate == 1.0
+    assert rate_limiter.limiter(ops.SignUpRequest.OPERATION).rate is None
+    assert set(rate_limiter.limiters()) == {"UserAccountRecovery", "UserCreation"}
 
 
 async def test_an_operation_without_a_category_has_a_lane_of_its_own() -> None:
     """Its throttling limits it alone, from a rate that is a guess."""
-    pacer = LocalPacer({})
+    rate_limiter = LocalRateLimiter({})
     terms, describe = ops.ListTermsRequest.OPERATION, ops.DescribeTermsRequest.OPERATION
     assert terms.category is describe.category is None
     for _ in range(4):
-        pacer.lane(terms).throttled()
-    assert pacer.lane(terms).rate == UNPUBLISHED_RATE
-    assert pacer.lane(describe).rate is None
-    assert set(pacer.lanes()) == {"ListTerms", "DescribeTerms"}
+        rate_limiter.limiter(terms).record_throttle()
+    assert rate_limiter.limiter(terms).rate == UNPUBLISHED_RATE
+    assert rate_limiter.limiter(describe).rate is None
+    assert set(rate_limiter.limiters()) == {"ListTerms", "DescribeTerms"}
 
 
 async def test_regions_of_one_session_share_the_waiting_but_not_the_answers() -> None:
-    """A session that serves pools in two regions keeps one lane a category."""
+    """A session that serves pools in two regions keeps one limiter a category."""
     transport = ScriptedTransport(respond(body=b'{"Username": "a"}'), respond(body=b'{"Username": "b"}'))
     async with scripted_session(transport, region=None, credentials=KEYS, quotas=Quotas(user_read=1.0)) as session:
         for pool in ("eu-west-1_A", "us-east-1_B"):
@@ -304,61 +304,65 @@ async def test_regions_of_one_session_share_the_waiting_but_not_the_answers() ->
     assert transport.pauses == pytest.approx([1.0])
 
 
-class OwnLane:
-    """A lane that writes down what it is told, as one shared between processes would."""
+class RecordingLimiter:
+    """A custom limiter that records its calls."""
 
     rate: float | None = 5.0
     waiting = 0
 
     def __init__(self) -> None:
-        self.heard: list[str] = []
+        self.calls: list[str] = []
 
-    async def enter(self, time_left: float, told: Callable[[float], None]) -> None:
-        """Let everybody in after half a second."""
-        self.heard.append(f"enter {time_left:.1f}")
-        told(0.5)
+    async def acquire(self, time_left: float, on_wait: Callable[[float], None]) -> None:
+        """Grant a permit after half a second."""
+        self.calls.append(f"acquire {time_left:.1f}")
+        on_wait(0.5)
         await asyncio.sleep(0.5)
 
-    def leave(self) -> None:
-        """Write it down."""
-        self.heard.append("leave")
+    def release(self) -> None:
+        """Record the call."""
+        self.calls.append("release")
 
-    def answered(self) -> None:
-        """Write it down."""
-        self.heard.append("answered")
+    def record_success(self) -> None:
+        """Record the call."""
+        self.calls.append("record_success")
 
-    def throttled(self) -> None:
-        """Write it down."""
-        self.heard.append("throttled")
+    def record_throttle(self) -> None:
+        """Record the call."""
+        self.calls.append("record_throttle")
 
 
-class OwnPacer:
-    """One lane for everything."""
+class RecordingRateLimiter:
+    """One limiter for all operations."""
 
     def __init__(self) -> None:
-        self.only = OwnLane()
+        self.only = RecordingLimiter()
 
-    def lane(self, operation: Operation) -> Lane:
-        """Give it."""
+    def limiter(self, operation: Operation) -> CategoryLimiter:
+        """Return the only limiter."""
         return self.only
 
-    def lanes(self) -> Mapping[str, Lane]:
-        """Give it by a name of its own."""
+    def limiters(self) -> Mapping[str, CategoryLimiter]:
+        """Return the only limiter."""
         return {"everything": self.only}
 
 
-async def test_a_pacer_of_ones_own_is_used() -> None:
-    """It is asked before each attempt, told each answer, and shown in the stats; what did not leave is given back."""
-    pacer, told = OwnPacer(), list[Any]()
+async def test_custom_rate_limiter_sees_every_attempt() -> None:
+    """It grants each attempt, records each response, appears in the stats, and gets unused permits back."""
+    rate_limiter, events = RecordingRateLimiter(), list[Any]()
     transport = ScriptedTransport(THROTTLED, ConnectError("refused", sent=False), refuse("CodeMismatchException"))
-    async with scripted_session(transport, pacer=pacer, on_event=told.append) as session:
+    async with scripted_session(transport, rate_limiter=rate_limiter, on_event=events.append) as session:
         with pytest.raises(Exception, match="CodeMismatch"):
             await reset(session.client("abc"))
         assert session.stats.rates == {"everything": 5.0}
         assert session.stats.waiting == {"everything": 0}
-        assert session.stats.paced == 3
-    assert pacer.only.heard == [*("enter 30.0", "throttled", "enter 28.5", "leave", "enter 27.9", "answered")]
-    assert [event.wait for event in told if isinstance(event, PaceDetails)] == [0.5, 0.5, 0.5]
+        assert session.stats.rate_limited == 3
+    assert rate_limiter.only.calls == [
+        *("acquire 30.0", "record_throttle"),
+        *("acquire 28.5", "release"),
+        *("acquire 27.9", "record_success"),
+    ]
+    assert [event.wait for event in events if isinstance(event, RateLimitDetails)] == [0.5, 0.5, 0.5]
 
 
 # --- rights are given back --------------------------------------------------------------------------------------------
@@ -386,7 +390,7 @@ async def test_a_request_that_never_left_gives_its_right_back() -> None:
     policy = RetryPolicy(transient_base=0.05)
     async with scripted_session(transport, retry=policy, quotas=Quotas(user_account_recovery=0.5)) as session:
         await reset(session.client("abc"))
-        assert session.stats.paced == 0
+        assert session.stats.rate_limited == 0
         await reset(session.client("abc"))
     assert transport.pauses == pytest.approx([0.05, 2.0], abs=0.06)
 

@@ -1,4 +1,4 @@
-"""Replay safety: a row for each operation, and what follows from it after a failed attempt."""
+"""Idempotency safety: a row for each operation, and what follows from it after a failed attempt."""
 
 import tomllib
 from collections import Counter
@@ -17,8 +17,8 @@ from cognito_async import (
     Credentials,
     CredentialsError,
     InvalidResponseError,
-    PaceTimeoutError,
     ParameterValidationError,
+    RateLimitTimeoutError,
     RequestTimeoutError,
     RetryPolicy,
     ServiceError,
@@ -27,19 +27,19 @@ from cognito_async import (
 )
 from cognito_async import operations as ops
 from cognito_async.errors import ExpiredCodeException, TooManyRequestsException, UserNotFoundException
-from cognito_async.operations.facts import REPLAY
-from cognito_async.protocol.replay import Replay, Verdict, is_unclear, judge
+from cognito_async.operations.facts import IDEMPOTENCY
+from cognito_async.protocol.idempotency import Idempotency, Verdict, is_ambiguous, judge
 
 ROOT = Path(cognito_async.__file__).parents[1]
 ROWS: dict[str, dict[str, Any]] = tomllib.loads((ROOT / "tools/tables/operations.toml").read_text())
-KINDS = {"repeatable", "self_consuming", "sends_message", "dangerous"}
+KINDS = {"idempotent", "one_time", "sends_message", "unsafe"}
 FACTS = [line.split() for line in (ROOT / "tools/model_facts.txt").read_text().splitlines()]
 DECLARED = [(words[1].rstrip(":"), words[2]) for words in FACTS if words[0] == "error" and len(words) == 3]
 
-REPEATABLE = Replay("repeatable", gone=("UserNotFoundException",))
-SELF_CONSUMING = Replay("self_consuming", applied=("ExpiredCodeException",), find_out="Sign in.")
-SENDS_MESSAGE = Replay("sends_message", find_out="Ask.")
-DANGEROUS = Replay("dangerous", find_out="Sign in again.")
+IDEMPOTENT = Idempotency("idempotent", gone=("UserNotFoundException",))
+ONE_TIME = Idempotency("one_time", applied=("ExpiredCodeException",), how_to_verify="Sign in.")
+SENDS_MESSAGE = Idempotency("sends_message", how_to_verify="Ask.")
+UNSAFE = Idempotency("unsafe", how_to_verify="Sign in again.")
 
 LOST = TransportError("lost", sent=True)
 UNKNOWN = TransportError("lost", sent=None)
@@ -61,36 +61,38 @@ def test_every_operation_has_a_row() -> None:
         if name.endswith("Request") and hasattr(getattr(ops, name), "OPERATION")
     }
     assert len(operations) == 141
-    assert operations == REPLAY.keys() == ROWS.keys()
-    assert {replay.kind for replay in REPLAY.values()} == KINDS
-    assert {name: row["replay"] for name, row in ROWS.items()} == {name: row.kind for name, row in REPLAY.items()}
+    assert operations == IDEMPOTENCY.keys() == ROWS.keys()
+    assert {idempotency.kind for idempotency in IDEMPOTENCY.values()} == KINDS
+    assert {name: row["idempotency"] for name, row in ROWS.items()} == {
+        name: row.kind for name, row in IDEMPOTENCY.items()
+    }
 
 
 @pytest.mark.parametrize("name", sorted(ROWS))
 def test_a_row_that_is_not_plain_has_a_reason(name: str) -> None:
-    """What is not repeatable says why and how to find out; "gone" is for deletes, "applied" for what is used up."""
-    row, replay = ROWS[name], REPLAY[name]
-    if replay.kind == "repeatable":
-        assert not replay.applied
+    """What is not idempotent says why and how to find out; "gone" is for deletes, "applied" for what is used up."""
+    row, idempotency = ROWS[name], IDEMPOTENCY[name]
+    if idempotency.kind == "idempotent":
+        assert not idempotency.applied
     else:
         assert len(row["reason"]) > 10
-        assert replay.find_out.endswith(".")
-        assert not replay.gone
-    assert bool(replay.applied) is (replay.kind == "self_consuming")
-    assert (replay.applied, replay.gone) == (tuple(row.get("applied_errors", ())), tuple(row.get("gone", ())))
-    assert replay.find_out == row.get("find_out", "")
-    if replay.gone:
+        assert idempotency.how_to_verify.endswith(".")
+        assert not idempotency.gone
+    assert bool(idempotency.applied) is (idempotency.kind == "one_time")
+    assert (idempotency.applied, idempotency.gone) == (tuple(row.get("applied_errors", ())), tuple(row.get("gone", ())))
+    assert idempotency.how_to_verify == row.get("how_to_verify", "")
+    if idempotency.gone:
         assert name.startswith(
             ("Delete", "AdminDelete", "AdminForget", "Forget", "AdminRevoke", "Revoke", "AdminRemove")
         )
 
 
-@pytest.mark.parametrize("name", sorted(name for name, row in REPLAY.items() if row.applied or row.gone))
+@pytest.mark.parametrize("name", sorted(name for name, row in IDEMPOTENCY.items() if row.applied or row.gone))
 def test_the_codes_are_those_that_the_operation_declares(name: str) -> None:
     """An applied or gone code that the service never gives for the operation would be a slip."""
     declared = {error for operation, error in DECLARED if operation == name}
     assert declared
-    assert {*REPLAY[name].applied, *REPLAY[name].gone} <= declared
+    assert {*IDEMPOTENCY[name].applied, *IDEMPOTENCY[name].gone} <= declared
 
 
 @pytest.mark.parametrize("name", sorted(name for name in ROWS if name.startswith(("Get", "Describe", "List"))))
@@ -98,46 +100,46 @@ def test_reads_are_repeatable(name: str) -> None:
     """But those three whose names only sound like reads."""
     kind = {
         "GetUserAttributeVerificationCode": "sends_message",
-        "GetTokensFromRefreshToken": "dangerous",
-        "GetDerivedToken": "self_consuming",
+        "GetTokensFromRefreshToken": "unsafe",
+        "GetDerivedToken": "one_time",
     }
-    assert REPLAY[name].kind == kind.get(name, "repeatable")
+    assert IDEMPOTENCY[name].kind == kind.get(name, "idempotent")
 
 
 @pytest.mark.parametrize(
     ("name", "kind"),
     [
-        ("ConfirmForgotPassword", "self_consuming"),
-        ("ConfirmSignUp", "self_consuming"),
-        ("VerifyUserAttribute", "self_consuming"),
-        ("ChangePassword", "self_consuming"),
-        ("RespondToAuthChallenge", "self_consuming"),
+        ("ConfirmForgotPassword", "one_time"),
+        ("ConfirmSignUp", "one_time"),
+        ("VerifyUserAttribute", "one_time"),
+        ("ChangePassword", "one_time"),
+        ("RespondToAuthChallenge", "one_time"),
         ("ForgotPassword", "sends_message"),
         ("ResendConfirmationCode", "sends_message"),
         ("AdminCreateUser", "sends_message"),
         ("AdminResetUserPassword", "sends_message"),
         ("SignUp", "sends_message"),
-        ("GetTokensFromRefreshToken", "dangerous"),
-        ("AdminDeleteUser", "repeatable"),
+        ("GetTokensFromRefreshToken", "unsafe"),
+        ("AdminDeleteUser", "idempotent"),
     ],
 )
 def test_the_rows_that_matter_most(name: str, kind: str) -> None:
     """Those of which the issue speaks by name, and their like."""
-    assert REPLAY[name].kind == kind
+    assert IDEMPOTENCY[name].kind == kind
 
 
 def test_most_operations_are_repeatable() -> None:
-    """One alone is dangerous."""
-    kinds = Counter(replay.kind for replay in REPLAY.values())
-    assert kinds["dangerous"] == 1
-    assert kinds["repeatable"] > 80
+    """One alone is unsafe."""
+    kinds = Counter(idempotency.kind for idempotency in IDEMPOTENCY.values())
+    assert kinds["unsafe"] == 1
+    assert kinds["idempotent"] > 80
 
 
-# --- what is unclear --------------------------------------------------------------------------------------------------
+# --- ambiguous outcomes ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("error", "unclear"),
+    ("error", "ambiguous"),
     [
         (LOST, True),
         (UNKNOWN, True),
@@ -147,7 +149,7 @@ def test_most_operations_are_repeatable() -> None:
         (RequestTimeoutError("late", sent=False), False),
         (NEVER_SENT, False),
         (ConnectTimeoutError("late", sent=False), False),
-        (PaceTimeoutError("late", sent=False), False),
+        (RateLimitTimeoutError("late", sent=False), False),
         (THROTTLED, False),
         (TooManyRequestsException("slow", code="TooManyRequestsException", status=500), False),
         (ServiceError("slow", code="ThrottlingException", status=503), False),
@@ -171,64 +173,66 @@ def test_most_operations_are_repeatable() -> None:
         (SessionClosedError("closed"), False),
     ],
 )
-def test_what_is_unclear(error: CognitoError, *, unclear: bool) -> None:
+def test_what_is_unclear(error: CognitoError, *, ambiguous: bool) -> None:
     """Lost, late or failed when it may have left; throttling and refusals are answers, what never left is clear."""
-    assert is_unclear(error) is unclear
+    assert is_ambiguous(error) is ambiguous
 
 
 # --- the verdict ------------------------------------------------------------------------------------------------------
 
 RAISE, RETRY, GONE, AMBIGUOUS = Verdict.RAISE, Verdict.RETRY, Verdict.GONE, Verdict.AMBIGUOUS
-# After: nothing unclear and no retry | nothing unclear, retry | unclear before, no retry | unclear before, retry.
-TABLE: list[tuple[Replay, CognitoError, tuple[Verdict, Verdict, Verdict, Verdict]]] = [
-    *[(REPEATABLE, error, (RAISE, RETRY, RAISE, RETRY)) for error in (LOST, UNKNOWN, FAILED, THROTTLED, NEVER_SENT)],
-    (REPEATABLE, EXPIRED, (RAISE, RETRY, RAISE, RETRY)),
-    (REPEATABLE, NOT_FOUND, (RAISE, RETRY, GONE, RETRY)),
-    *[(SELF_CONSUMING, error, (AMBIGUOUS, RETRY, AMBIGUOUS, RETRY)) for error in (LOST, UNKNOWN, FAILED)],
-    *[(SELF_CONSUMING, error, (RAISE, RETRY, AMBIGUOUS, RETRY)) for error in (THROTTLED, NEVER_SENT, EXPIRED)],
-    (SELF_CONSUMING, NOT_FOUND, (RAISE, RETRY, RAISE, RETRY)),
+# After: not ambiguous, no retry | not ambiguous, retry | ambiguous before, no retry | ambiguous before, retry.
+TABLE: list[tuple[Idempotency, CognitoError, tuple[Verdict, Verdict, Verdict, Verdict]]] = [
+    *[(IDEMPOTENT, error, (RAISE, RETRY, RAISE, RETRY)) for error in (LOST, UNKNOWN, FAILED, THROTTLED, NEVER_SENT)],
+    (IDEMPOTENT, EXPIRED, (RAISE, RETRY, RAISE, RETRY)),
+    (IDEMPOTENT, NOT_FOUND, (RAISE, RETRY, GONE, RETRY)),
+    *[(ONE_TIME, error, (AMBIGUOUS, RETRY, AMBIGUOUS, RETRY)) for error in (LOST, UNKNOWN, FAILED)],
+    *[(ONE_TIME, error, (RAISE, RETRY, AMBIGUOUS, RETRY)) for error in (THROTTLED, NEVER_SENT, EXPIRED)],
+    (ONE_TIME, NOT_FOUND, (RAISE, RETRY, RAISE, RETRY)),
     *[
-        (replay, error, (AMBIGUOUS, AMBIGUOUS, AMBIGUOUS, AMBIGUOUS))
-        for replay in (SENDS_MESSAGE, DANGEROUS)
+        (idempotency, error, (AMBIGUOUS, AMBIGUOUS, AMBIGUOUS, AMBIGUOUS))
+        for idempotency in (SENDS_MESSAGE, UNSAFE)
         for error in (LOST, UNKNOWN, FAILED)
     ],
     *[
-        (replay, error, (RAISE, RETRY, AMBIGUOUS, RETRY))
-        for replay in (SENDS_MESSAGE, DANGEROUS)
+        (idempotency, error, (RAISE, RETRY, AMBIGUOUS, RETRY))
+        for idempotency in (SENDS_MESSAGE, UNSAFE)
         for error in (THROTTLED, NEVER_SENT)
     ],
-    *[(replay, EXPIRED, (RAISE, RETRY, RAISE, RETRY)) for replay in (SENDS_MESSAGE, DANGEROUS)],
+    *[(idempotency, EXPIRED, (RAISE, RETRY, RAISE, RETRY)) for idempotency in (SENDS_MESSAGE, UNSAFE)],
 ]
 
 
 @pytest.mark.parametrize(
-    ("replay", "error", "verdicts"),
+    ("idempotency", "error", "verdicts"),
     TABLE,
-    ids=[f"{replay.kind}-{type(error).__name__}-{getattr(error, 'sent', '')}" for replay, error, _ in TABLE],
+    ids=[f"{idempotency.kind}-{type(error).__name__}-{getattr(error, 'sent', '')}" for idempotency, error, _ in TABLE],
 )
-def test_the_verdict(replay: Replay, error: CognitoError, verdicts: tuple[Verdict, ...]) -> None:
-    """Each class, each kind of failure, with and without an unclear attempt before and the right to another."""
-    cases = [(unclear_before, may_retry) for unclear_before in (False, True) for may_retry in (False, True)]
-    given = tuple(judge(error, replay, unclear_before=before, may_retry=may) for before, may in cases)
+def test_the_verdict(idempotency: Idempotency, error: CognitoError, verdicts: tuple[Verdict, ...]) -> None:
+    """Each class, each kind of failure, with and without an ambiguous attempt before and the right to another."""
+    cases = [(ambiguous_before, may_retry) for ambiguous_before in (False, True) for may_retry in (False, True)]
+    given = tuple(judge(error, idempotency, ambiguous_before=before, may_retry=may) for before, may in cases)
     assert given == verdicts
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
-@pytest.mark.parametrize("unclear_before", [False, True])
+@pytest.mark.parametrize("ambiguous_before", [False, True])
 @pytest.mark.parametrize("may_retry", [False, True])
-def test_a_plain_error_never_hides_a_change(kind: str, *, unclear_before: bool, may_retry: bool) -> None:
-    """What is not repeatable never ends in a plain error after an attempt that may have been applied."""
-    replay = Replay(kind, applied=("ExpiredCodeException",))
+def test_a_plain_error_never_hides_a_change(kind: str, *, ambiguous_before: bool, may_retry: bool) -> None:
+    """What is not idempotent never ends in a plain error after an attempt that may have been applied."""
+    idempotency = Idempotency(kind, applied=("ExpiredCodeException",))
     for error in (LOST, UNKNOWN, FAILED, THROTTLED, NEVER_SENT, EXPIRED):
-        verdict = judge(error, replay, unclear_before=unclear_before, may_retry=may_retry)
-        if kind == "self_consuming" and verdict is RAISE:
-            assert not unclear_before
-            assert not is_unclear(error)
-        if kind in {"sends_message", "dangerous"} and is_unclear(error):
+        verdict = judge(error, idempotency, ambiguous_before=ambiguous_before, may_retry=may_retry)
+        if kind == "one_time" and verdict is RAISE:
+            assert not ambiguous_before
+            assert not is_ambiguous(error)
+        if kind in {"sends_message", "unsafe"} and is_ambiguous(error):
             assert verdict is AMBIGUOUS
 
 
-@pytest.mark.parametrize("last", [NEVER_SENT, PaceTimeoutError("late", sent=False)], ids=["refused", "turn too late"])
+@pytest.mark.parametrize(
+    "last", [NEVER_SENT, RateLimitTimeoutError("late", sent=False)], ids=["refused", "turn too late"]
+)
 @pytest.mark.virtual_clock
 async def test_a_call_of_which_something_was_sent_never_says_that_nothing_was(last: CognitoError) -> None:
     """``sent`` is False where the service can't have seen the request: not after an earlier attempt that left."""

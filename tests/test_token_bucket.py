@@ -12,26 +12,35 @@ from attrs import frozen
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from cognito_async.protocol.pacing import BURST, FEW, LOWEST_RATE, MANY, MEMORY, SAMPLE, WINDOW, Pace
+from cognito_async.protocol.token_bucket import (
+    BURST,
+    FEW,
+    LOWEST_RATE,
+    MANY,
+    MEMORY,
+    SAMPLE,
+    WINDOW,
+    AdaptiveTokenBucket,
+)
 
 TEN_MINUTES = 600.0
 
 
-def demand(pace: Pace, gaps: Callable[[], float], seconds: float, at_once: int = 1) -> list[float]:
+def demand(bucket: AdaptiveTokenBucket, gaps: Callable[[], float], seconds: float, at_once: int = 1) -> list[float]:
     """Ask for ``at_once`` rights after each gap; give the times at which one was given."""
     now, given_at = 0.0, []
     while now < seconds:
-        given_at += [now for _ in range(at_once) if pace.take(now)]
+        given_at += [now for _ in range(at_once) if bucket.try_acquire(now)]
         now += gaps()
     return given_at
 
 
-def limited(start: float = 30.0, now: float = 0.0) -> Pace:
-    """Make a pace that throttling has just ended the freedom of."""
-    pace = Pace(start)
-    while pace.rate is None:
-        pace.throttled(now)
-    return pace
+def limited(start: float = 30.0, now: float = 0.0) -> AdaptiveTokenBucket:
+    """Make a bucket that throttling has just ended the freedom of."""
+    bucket = AdaptiveTokenBucket(start)
+    while bucket.rate is None:
+        bucket.record_throttle(now)
+    return bucket
 
 
 # --- a told rate ------------------------------------------------------------------------------------------------------
@@ -40,13 +49,13 @@ def limited(start: float = 30.0, now: float = 0.0) -> Pace:
 @pytest.mark.parametrize("rate", [0.5, 1, 15, 30, 99.9, 150, 1000])
 def test_a_told_rate_hands_out_what_it_allows(rate: float) -> None:
     """Over ten minutes of waiting demand it is the rate's worth, neither more than the burst above nor less."""
-    pace = Pace(rate, rate)
+    bucket = AdaptiveTokenBucket(rate, rate)
     now, handed_out = 0.0, 0
     while now <= TEN_MINUTES:
-        if pace.take(now):
+        if bucket.try_acquire(now):
             handed_out += 1
         else:
-            now += max(pace.wait(now), 1e-3)
+            now += max(bucket.wait_time(now), 1e-3)
     assert rate * TEN_MINUTES - 3 <= handed_out <= rate * TEN_MINUTES + 1 + rate * BURST + 1e-6
 
 
@@ -59,13 +68,13 @@ def test_a_told_rate_hands_out_what_it_allows(rate: float) -> None:
 )
 def test_a_told_rate_is_never_exceeded(rate: float, gaps: list[float], at_once: int, unused: int) -> None:
     """Whatever the demand, and with rights given back, no span of time sees more used than rate x span + burst."""
-    pace = Pace(rate, rate)
+    bucket = AdaptiveTokenBucket(rate, rate)
     now, turn, used = 0.0, 0, []
     while now < TEN_MINUTES and turn < 2_000:
         for n in range(at_once):
-            if pace.take(now):
+            if bucket.try_acquire(now):
                 if n < unused:
-                    pace.give_back()
+                    bucket.release()
                 else:
                     used.append(now)
         now += gaps[turn % len(gaps)]
@@ -82,39 +91,39 @@ def test_a_told_rate_is_never_exceeded(rate: float, gaps: list[float], at_once: 
 @given(rate=st.floats(1, 1000), idle=st.floats(0, 10**6))
 def test_idle_time_is_not_saved_up(rate: float, idle: float) -> None:
     """After any pause only the burst may go at once."""
-    pace = Pace(rate, rate)
-    assert pace.take(0.0)
-    assert sum(pace.take(idle) for _ in range(2_000)) <= 1 + rate * BURST + 1e-6
+    bucket = AdaptiveTokenBucket(rate, rate)
+    assert bucket.try_acquire(0.0)
+    assert sum(bucket.try_acquire(idle) for _ in range(2_000)) <= 1 + rate * BURST + 1e-6
 
 
 def test_the_wait_is_exact() -> None:
     """For whoever has others before it, it is their turns and its own; afterwards there is a right, and not before."""
-    pace = Pace(10.0, 10.0)
-    assert pace.take(0.0)
-    assert pace.wait(0.0) == pytest.approx(0.1)
-    assert pace.wait(0.0, ahead=4) == pytest.approx(0.5)
-    assert not pace.take(0.099)
-    assert pace.take(0.1001)
+    bucket = AdaptiveTokenBucket(10.0, 10.0)
+    assert bucket.try_acquire(0.0)
+    assert bucket.wait_time(0.0) == pytest.approx(0.1)
+    assert bucket.wait_time(0.0, ahead=4) == pytest.approx(0.5)
+    assert not bucket.try_acquire(0.099)
+    assert bucket.try_acquire(0.1001)
 
 
 def test_a_right_given_back_is_there_for_the_next() -> None:
     """At once, and once."""
-    pace = Pace(1.0, 1.0)
-    assert pace.take(0.0)
-    assert not pace.take(0.0)
-    pace.give_back()
-    assert pace.wait(0.0) == 0.0
-    assert pace.take(0.0)
-    assert not pace.take(0.0)
+    bucket = AdaptiveTokenBucket(1.0, 1.0)
+    assert bucket.try_acquire(0.0)
+    assert not bucket.try_acquire(0.0)
+    bucket.release()
+    assert bucket.wait_time(0.0) == 0.0
+    assert bucket.try_acquire(0.0)
+    assert not bucket.try_acquire(0.0)
 
 
 def test_a_clock_that_goes_back_gives_nothing() -> None:
     """Time that comes twice is counted once."""
-    pace = Pace(1.0, 1.0)
-    assert pace.take(10.0)
-    assert not pace.take(5.0)
-    assert not pace.take(10.5)
-    assert pace.take(11.0)
+    bucket = AdaptiveTokenBucket(1.0, 1.0)
+    assert bucket.try_acquire(10.0)
+    assert not bucket.try_acquire(5.0)
+    assert not bucket.try_acquire(10.5)
+    assert bucket.try_acquire(11.0)
 
 
 # --- free until throttling in earnest ---------------------------------------------------------------------------------
@@ -122,62 +131,62 @@ def test_a_clock_that_goes_back_gives_nothing() -> None:
 
 def test_a_pace_without_a_rate_is_free() -> None:
     """Nothing is limited and nothing waits, at any speed."""
-    pace = Pace(30.0)
-    assert all(pace.take(0.0) for _ in range(10_000))
-    assert pace.wait(0.0, ahead=100) == 0.0
-    assert pace.rate is None
+    bucket = AdaptiveTokenBucket(30.0)
+    assert all(bucket.try_acquire(0.0) for _ in range(10_000))
+    assert bucket.wait_time(0.0, ahead=100) == 0.0
+    assert bucket.rate is None
 
 
 def test_a_few_refusals_leave_it_free() -> None:
     """FEW refusals in a row are left to the retries; the next one is in earnest."""
-    pace = Pace(30.0)
+    bucket = AdaptiveTokenBucket(30.0)
     for _ in range(FEW):
-        pace.throttled(0.0)
-        assert pace.rate is None
-    pace.throttled(0.0)
-    assert pace.rate == 30.0
+        bucket.record_throttle(0.0)
+        assert bucket.rate is None
+    bucket.record_throttle(0.0)
+    assert bucket.rate == 30.0
 
 
 def test_a_small_part_of_refusals_leaves_it_free() -> None:
     """One request in ten throttled over an hour, as by chance, is no limit."""
-    pace = Pace(30.0)
+    bucket = AdaptiveTokenBucket(30.0)
     for n in range(10_000):
-        (pace.throttled if n % 10 == 0 else pace.answered)(n / 3)
-    assert pace.rate is None
+        (bucket.record_throttle if n % 10 == 0 else bucket.record_success)(n / 3)
+    assert bucket.rate is None
 
 
 def test_a_large_part_of_refusals_limits() -> None:
     """More than MANY of the last outcomes is a limit; as much as MANY is not yet."""
-    pace = Pace(30.0)
+    bucket = AdaptiveTokenBucket(30.0)
     for _ in range(SAMPLE):
-        pace.answered(0.0)
+        bucket.record_success(0.0)
     for _ in range(int(MANY * SAMPLE)):
-        pace.throttled(0.0)
-    assert pace.rate is None
-    pace.throttled(0.0)
-    assert pace.rate == 30.0
+        bucket.record_throttle(0.0)
+    assert bucket.rate is None
+    bucket.record_throttle(0.0)
+    assert bucket.rate == 30.0
 
 
 @given(st.lists(st.booleans(), max_size=200))
 def test_freedom_ends_by_the_rule_alone(outcomes: list[bool]) -> None:
     """At any outcomes: refusals above FEW and above MANY of the last SAMPLE, and only when one is refused."""
-    pace, seen = Pace(30.0), deque[bool](maxlen=SAMPLE)
+    bucket, seen = AdaptiveTokenBucket(30.0), deque[bool](maxlen=SAMPLE)
     for answered in outcomes:
         seen.append(answered)
-        (pace.answered if answered else pace.throttled)(0.0)
+        (bucket.record_success if answered else bucket.record_throttle)(0.0)
         refused = seen.count(False)
         expected = not answered and refused > FEW and refused > MANY * len(seen)
-        assert (pace.rate is not None) is expected
+        assert (bucket.rate is not None) is expected
         if expected:
             return
 
 
 def test_it_starts_at_the_published_rate_with_an_empty_bucket() -> None:
     """Then it hands out that rate, and nothing for what was refused."""
-    pace = limited(50.0, now=7.0)
-    assert pace.rate == 50.0
-    assert not pace.take(7.0)
-    assert pace.wait(7.0) == pytest.approx(1 / 50)
+    bucket = limited(50.0, now=7.0)
+    assert bucket.rate == 50.0
+    assert not bucket.try_acquire(7.0)
+    assert bucket.wait_time(7.0) == pytest.approx(1 / 50)
 
 
 # --- growth and cuts --------------------------------------------------------------------------------------------------
@@ -185,109 +194,112 @@ def test_it_starts_at_the_published_rate_with_an_empty_bucket() -> None:
 
 def test_it_grows_fast_while_nothing_is_too_much() -> None:
     """Where the account's rate is far above the published one it is found within seconds."""
-    pace = limited(30.0)
+    bucket = limited(30.0)
     now = 0.0
     while now < 3.0:
-        if pace.take(now):
-            pace.answered(now)
+        if bucket.try_acquire(now):
+            bucket.record_success(now)
         now += 1e-3
-    assert pace.rate is not None
-    assert pace.rate > 300.0
+    assert bucket.rate is not None
+    assert bucket.rate > 300.0
 
 
 def test_it_grows_slowly_past_what_was_refused() -> None:
     """After a cut it returns to what the service bore lately, then takes seconds for a few per cent."""
-    pace = limited(100.0)
+    bucket = limited(100.0)
     now = 0.0
     while now < 10.0:
-        if pace.take(now):
-            (pace.answered if pace.rate is not None and pace.rate <= 200 else pace.throttled)(now)
+        if bucket.try_acquire(now):
+            (bucket.record_success if bucket.rate is not None and bucket.rate <= 200 else bucket.record_throttle)(now)
         now += 1e-3
-    assert pace.rate is not None
-    assert 150 < pace.rate < 215
+    assert bucket.rate is not None
+    assert 150 < bucket.rate < 215
 
 
 def test_the_answers_to_one_flood_are_one_cut() -> None:
     """Refusals that arrive together speak of one mistake."""
-    pace = Pace(100.0, 100.0)
+    bucket = AdaptiveTokenBucket(100.0, 100.0)
     for n in range(50):
-        pace.answered(n / 200)
+        bucket.record_success(n / 200)
     for _ in range(64):
-        pace.throttled(0.3)
-    assert pace.rate is not None
-    assert pace.rate >= 50.0
+        bucket.record_throttle(0.3)
+    assert bucket.rate is not None
+    assert bucket.rate >= 50.0
 
 
 def test_one_cut_takes_at_most_half() -> None:
     """Also where there were no answers to measure by."""
-    pace = Pace(100.0, 100.0)
-    pace.throttled(10.0)
-    assert pace.rate == 50.0
-    pace.throttled(20.0)
-    assert pace.rate is not None
-    assert pace.rate >= 25.0
+    bucket = AdaptiveTokenBucket(100.0, 100.0)
+    bucket.record_throttle(10.0)
+    assert bucket.rate == 50.0
+    bucket.record_throttle(20.0)
+    assert bucket.rate is not None
+    assert bucket.rate >= 25.0
 
 
 MOVES = st.lists(
-    st.tuples(st.sampled_from(["take", "answered", "throttled", "give_back", "wait"]), st.floats(0, 5)), max_size=200
+    st.tuples(
+        st.sampled_from(["try_acquire", "record_success", "record_throttle", "release", "wait_time"]), st.floats(0, 5)
+    ),
+    max_size=200,
 )
 
 
 @given(moves=MOVES, told=st.floats(0.01, 500))
 def test_a_told_rate_bounds_the_rate(moves: list[tuple[str, float]], told: float) -> None:
     """Whatever happens, the rate is above zero and never above the one that was told, however small that is."""
-    pace, now = Pace(told, told), 0.0
+    bucket, now = AdaptiveTokenBucket(told, told), 0.0
     for move, gap in moves:
         now += gap
-        pace.give_back() if move == "give_back" else getattr(pace, move)(now)
-        assert pace.rate is not None
-        assert min(LOWEST_RATE, told) <= pace.rate <= told
+        bucket.release() if move == "release" else getattr(bucket, move)(now)
+        assert bucket.rate is not None
+        assert min(LOWEST_RATE, told) <= bucket.rate <= told
 
 
 @given(moves=MOVES)
 def test_a_found_rate_never_falls_below_the_lowest(moves: list[tuple[str, float]]) -> None:
     """However often the service throttles, something goes on, and the wait stays a number."""
-    pace, now = limited(1.0), 0.0
+    bucket, now = limited(1.0), 0.0
     for move, gap in moves:
         now += gap
-        pace.give_back() if move == "give_back" else getattr(pace, move)(now)
-        assert pace.rate is not None
-        assert pace.rate >= LOWEST_RATE
-        assert 0.0 <= pace.wait(now) < float("inf")
+        bucket.release() if move == "release" else getattr(bucket, move)(now)
+        assert bucket.rate is not None
+        assert bucket.rate >= LOWEST_RATE
+        assert 0.0 <= bucket.wait_time(now) < float("inf")
 
 
 @pytest.mark.parametrize("quiet", [60, 600, 3_600])
 def test_quiet_times_do_not_make_it_forget(quiet: int) -> None:
     """A request a second proves nothing of a thousand a second: the next flood is brought under control at once."""
-    pace = limited(30.0)
+    bucket = limited(30.0)
     for second in range(1, quiet + 1):
-        assert pace.take(float(second))
-        pace.answered(float(second))
-    assert pace.rate is not None
-    assert pace.rate < 10_000, "grew on a demand of one a second"
+        assert bucket.try_acquire(float(second))
+        bucket.record_success(float(second))
+    assert bucket.rate is not None
+    assert bucket.rate < 10_000, "grew on a demand of one a second"
 
 
 def test_a_rate_is_always_a_number() -> None:
     """Two days of light use leave a finite rate and a finite wait, and a cut still cuts."""
-    pace = limited(30.0)
+    bucket = limited(30.0)
     for second in range(1, 2 * 86_400):
-        pace.take(float(second))
-        pace.answered(float(second))
-    before = pace.rate
+        bucket.try_acquire(float(second))
+        bucket.record_success(float(second))
+    before = bucket.rate
     assert before is not None
     assert before < float("inf")
-    pace.throttled(2 * 86_400.0)
-    assert pace.rate is not None
-    assert pace.rate < before
+    bucket.record_throttle(2 * 86_400.0)
+    assert bucket.rate is not None
+    assert bucket.rate < before
 
 
 def test_memory_is_bounded() -> None:
     """A day of answers keeps no more than a window's worth of them."""
-    pace = Pace(20.0, 20.0)
+    bucket = AdaptiveTokenBucket(20.0, 20.0)
     for n in range(20 * 3_600):
-        pace.take(n / 20)
-        pace.answered(n / 20)
-    sizes = [len(getattr(pace, name)) for name in ("_answers", "_outcomes", "_seconds")]
+        bucket.try_acquire(n / 20)
+        bucket.record_success(n / 20)
+    sizes = [len(getattr(bucket, name)) for name in ("_accepted", "_outcomes", "_per_second")]
     assert sizes[0] <= 20 * WINDOW + 2
     assert sizes[1] <= SAMPLE
     assert sizes[2] <= MEMORY
@@ -304,7 +316,7 @@ class Result:
         time: The time it took, as a multiple of calls / rate.
         throttled: The part of the requests that were throttled.
         lost: The calls that failed.
-        rates: The pace's rate at each answer, with its time.
+        rates: The bucket's rate at each answer, with its time.
     """
 
     time: float
@@ -314,7 +326,7 @@ class Result:
 
 
 class Simulation:
-    """Tasks that call a server with a token bucket through one pace, first come, first served."""
+    """Tasks that call a server with a token bucket through one bucket, first come, first served."""
 
     def __init__(
         self,
@@ -329,7 +341,7 @@ class Simulation:
         attempts: int = 3,
     ) -> None:
         self.chance = Random(seed)
-        self.pace = Pace(30.0, told)
+        self.bucket = AdaptiveTokenBucket(30.0, told)
         self.limit, self.burst, self.latency, self.max_attempts = limit, burst, latency, attempts
         self.calls, self.left, self.tasks = calls, calls, tasks
         self.events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
@@ -371,12 +383,12 @@ class Simulation:
 
     def serve(self, now: float) -> None:
         """Let those go whose turn it is."""
-        while self.queue and self.pace.take(now):
+        while self.queue and self.bucket.try_acquire(now):
             self.requests += 1
             self.at(now + self.latency * self.chance.uniform(0.3, 0.7), self.arrive, self.queue.popleft())
         if self.queue and not self.timer:
             self.timer = True
-            self.at(now + max(self.pace.wait(now), 1e-3), self.ring)
+            self.at(now + max(self.bucket.wait_time(now), 1e-3), self.ring)
 
     def ring(self, now: float) -> None:
         """Serve when the time has come."""
@@ -394,13 +406,13 @@ class Simulation:
     def reply(self, now: float, attempt: int, allowed: bool) -> None:  # noqa: FBT001 - an event's argument
         """Take the answer."""
         if allowed:
-            self.pace.answered(now)
+            self.bucket.record_success(now)
             self.ended = now
-            self.rates.append((now, self.pace.rate))
+            self.rates.append((now, self.bucket.rate))
             self.begin(now)
             return
         self.throttled += 1
-        self.pace.throttled(now)
+        self.bucket.record_throttle(now)
         if attempt < self.max_attempts:
             self.at(now + self.chance.random() * min(2.0 ** (attempt - 1), 20.0), self.enter, attempt + 1)
         else:
