@@ -64,7 +64,7 @@ test: $(DEV)/.ready test-oldest
 
 # What touches aiohttp, attrs and cattrs, with the oldest releases of them that the package admits.
 test-oldest: $(OLDEST)/.ready
-	@$(OLDEST)/bin/python -m pytest tests/test_contract.py tests/test_transport.py tests/test_wire.py
+	@$(OLDEST)/bin/python -m pytest tests/operations/test_contract.py tests/core/test_transport.py tests/protocol/test_wire.py
 
 check: $(DEV)/.ready
 	@$(DEV)/bin/ruff check .

@@ -1,6 +1,7 @@
 """The errors that are ours; those that the service declares are generated beside this file."""
 
 from collections.abc import Mapping
+from enum import Enum
 from typing import Any, ClassVar
 
 __all__ = [
@@ -9,6 +10,7 @@ __all__ = [
     "ConnectError",
     "ConnectTimeoutError",
     "CredentialsError",
+    "Fault",
     "InvalidResponseError",
     "PaginationError",
     "ParameterValidationError",
@@ -18,6 +20,28 @@ __all__ = [
     "SessionClosedError",
     "TransportError",
 ]
+
+
+class Fault(Enum):
+    """Who has to act on an error of the service."""
+
+    USER = "user"
+    """The user or the values sent for the user: a wrong code, a weak password, an unknown or disabled user."""
+
+    APP_CLIENT = "app_client"
+    """The app client, its secret or the user pool: the application's configuration is wrong."""
+
+    QUOTA = "quota"
+    """A quota of the account, such as the daily e-mail limit or the request rate."""
+
+    PERMISSIONS = "permissions"
+    """The AWS credentials or the permissions of a role that the user pool uses."""
+
+    TRIGGER = "trigger"
+    """A Lambda trigger of the user pool."""
+
+    SERVICE = "service"
+    """The service itself."""
 
 
 class CognitoError(Exception):
@@ -32,6 +56,7 @@ class CognitoError(Exception):
         attempts: How many times the request was sent; 0 where nothing was sent.
         retry_after: The pause requested by the service, in seconds; None if it requested none.
         server_date: The answer's Date header as sent; None where there was none.
+        fault: Who has to act; None if the error is not a response of the service.
     """
 
     def __init__(
@@ -45,6 +70,7 @@ class CognitoError(Exception):
         attempts: int = 0,
         retry_after: float | None = None,
         server_date: str | None = None,
+        fault: Fault | None = None,
     ) -> None:
         super().__init__(message)
         self.message: str = message
@@ -55,6 +81,7 @@ class CognitoError(Exception):
         self.attempts: int = attempts
         self.retry_after: float | None = retry_after
         self.server_date: str | None = server_date
+        self.fault: Fault | None = fault
 
     def __str__(self) -> str:
         """Give the message, then what is known of the call, in brackets."""

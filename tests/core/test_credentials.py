@@ -1,0 +1,504 @@
+"""AWS credentials: where they come from and in which order; looked up once, off the loop, by who needs them."""
+
+import asyncio
+import gc
+import logging
+import sys
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import define, field, frozen
+
+from cognito_async import CognitoError, Credentials, CredentialsError, ServiceError, credentials, operations
+from cognito_async.credentials import FRESH_SECONDS, USABLE_SECONDS, CredentialsResolver, from_environment
+from cognito_async.protocol.operation import Request
+from tests.support.scripted_transport import Attempt, ScriptedTransport, refuse, reset, respond, scripted_session
+
+GIVEN = Credentials(access_key_id="AKIDGIVEN", secret_access_key="a secret")
+PAIR = {"AWS_ACCESS_KEY_ID": "AKIDENVIRONMENT", "AWS_SECRET_ACCESS_KEY": "a secret"}
+POOL = "eu-west-1_AbC"
+PATIENCE = 10.0  # seconds after which a thread that nobody lets go gives up
+
+
+@frozen
+class Frozen:
+    """What botocore's credentials object hands out."""
+
+    access_key: str
+    secret_key: str = "a secret"
+    token: str | None = None
+
+
+@define
+class Source:
+    """Stands for botocore: hands out numbered credentials, from whatever thread asks.
+
+    Attributes:
+        finds: How often the chain was gone through.
+        asks: How often credentials were asked for.
+        threads: The threads that did it.
+        failures: Errors to raise, one for each time it is asked.
+        gate: Lets those who ask go on.
+        entered: Set when somebody asks.
+    """
+
+    finds: int = 0
+    asks: int = 0
+    threads: set[int] = field(factory=set)
+    failures: list[Exception | None] = field(factory=list)
+    gate: threading.Event = field(factory=threading.Event)
+    entered: threading.Event = field(factory=threading.Event)
+
+    def find(self) -> "Source":
+        """Go through the chain."""
+        self.finds += 1
+        self.threads.add(threading.get_ident())
+        return self
+
+    def get_frozen_credentials(self) -> Frozen:
+        """Hand out credentials once the gate is open."""
+        self.asks += 1
+        self.threads.add(threading.get_ident())
+        number = self.asks
+        self.entered.set()
+        assert self.gate.wait(PATIENCE), "nobody opened the gate"
+        failure = self.failures.pop(0) if self.failures else None
+        if failure is not None:
+            raise failure
+        return Frozen(f"AKID{number}", token=f"token {number}")
+
+
+@define
+class Clock:
+    """A clock that stands still."""
+
+    now: float = 1_000_000.0
+
+    def __call__(self) -> float:
+        """Give the time."""
+        return self.now
+
+
+@pytest.fixture
+def source() -> Iterator[Source]:
+    """Give a source whose gate is open."""
+    source = Source()
+    source.gate.set()
+    yield source
+    source.gate.set()
+
+
+def resolver(
+    source: Source, clock: Clock | None = None, environ: Mapping[str, str] | None = None
+) -> CredentialsResolver:
+    """Make a resolver without explicit credentials."""
+    return CredentialsResolver(None, environ=environ or {}, find=source.find, clock=clock or Clock())
+
+
+def refresh_of(ours: CredentialsResolver) -> asyncio.Task[Credentials]:
+    """Give the look-up that is under way."""
+    assert ours._refresh is not None
+    return ours._refresh
+
+
+async def entered(source: Source) -> None:
+    """Wait until a thread asks the source."""
+    await asyncio.to_thread(source.entered.wait, PATIENCE)
+    source.entered.clear()
+
+
+def key_id(attempt: Attempt) -> str | None:
+    """Give the key that a request was signed with; None if it was not signed."""
+    authorization = attempt.headers.get("Authorization")
+    return None if authorization is None else authorization.partition("Credential=")[2].partition("/")[0]
+
+
+# --- where from -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("given", "environ", "found"),
+    [
+        (GIVEN, PAIR, "AKIDGIVEN"),
+        (GIVEN, {"AWS_ACCESS_KEY_ID": "half a pair"}, "AKIDGIVEN"),
+        (GIVEN, {}, "AKIDGIVEN"),
+        (None, PAIR, "AKIDENVIRONMENT"),
+        (None, {}, "AKID1"),
+        (None, {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "AKID1"),
+        (None, {"AWS_SESSION_TOKEN": "without a pair"}, "AKID1"),
+    ],
+)
+async def test_the_sources_in_their_order(
+    given: Credentials | None, environ: Mapping[str, str], found: str, source: Source
+) -> None:
+    """Explicit ones come before the environment's, and those before botocore's; who is not needed is not asked."""
+    resolved = await CredentialsResolver(given, environ=environ, find=source.find).resolve()
+    assert resolved.access_key_id == found
+    assert source.finds == (found == "AKID1")
+
+
+async def test_the_order_in_a_session(monkeypatch: pytest.MonkeyPatch, source: Source) -> None:
+    """Signed requests of a session are signed with them in that order."""
+    monkeypatch.setattr(credentials, "find_with_botocore", source.find)
+    transport = ScriptedTransport(*[respond()] * 3)
+    for given, environ in ((None, {}), (None, PAIR), (GIVEN, PAIR)):
+        for name, value in environ.items():
+            monkeypatch.setenv(name, value)
+        async with scripted_session(transport, credentials=given) as session:
+            await session.client(user_pool_id=POOL).admin_get_user(username="ada")
+    assert [key_id(attempt) for attempt in transport.attempts] == ["AKID1", "AKIDENVIRONMENT", "AKIDGIVEN"]
+    assert [attempt.headers.get("X-Amz-Security-Token") for attempt in transport.attempts] == ["token 1", None, None]
+
+
+def test_the_environments_session_token() -> None:
+    """It is taken along, and an empty one is none."""
+    assert from_environment({**PAIR, "AWS_SESSION_TOKEN": "a token"}) == Credentials(
+        access_key_id="AKIDENVIRONMENT", secret_access_key="a secret", session_token="a token"
+    )
+    without = from_environment({**PAIR, "AWS_SESSION_TOKEN": ""})
+    assert without is not None
+    assert without.session_token is None
+
+
+@pytest.mark.parametrize("missing", PAIR)
+async def test_half_a_pair(missing: str, source: Source) -> None:
+    """Half a pair in the environment is a mistake that is named, not passed over."""
+    environ = {name: value for name, value in PAIR.items() if name != missing}
+    with pytest.raises(CredentialsError, match=f"{missing} is missing"):
+        await resolver(source, environ=environ).resolve()
+    assert source.finds == 0
+
+
+async def test_the_environment_is_read_anew(source: Source) -> None:
+    """A program may put credentials into its environment after it opened a session, and change them."""
+    environ: dict[str, str] = {}
+    ours = CredentialsResolver(None, environ=environ, find=source.find)
+    assert (await ours.resolve()).access_key_id == "AKID1"
+    environ.update(PAIR)
+    assert (await ours.resolve()).access_key_id == "AKIDENVIRONMENT"
+
+
+async def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without botocore the error names each place looked at, and the command that installs the extra."""
+    monkeypatch.setitem(sys.modules, "botocore.session", None)
+    transport = ScriptedTransport()
+    async with scripted_session(transport) as session:
+        with pytest.raises(CredentialsError) as caught:
+            await session.client(user_pool_id=POOL).admin_get_user(username="ada")
+    for place in ("credentials=", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "pip install 'cognito_async[aws]'"):
+        assert place in str(caught.value)
+    assert caught.value.operation == "AdminGetUser"
+    assert isinstance(caught.value.__cause__, ImportError)
+
+
+@pytest.fixture
+def bare_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Take away every place in which botocore could find credentials, and give the home folder."""
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    monkeypatch.setenv("BOTO_CONFIG", str(tmp_path / "boto"))
+    return tmp_path
+
+
+@pytest.mark.usefixtures("bare_machine")
+async def test_with_the_extra_and_nothing_to_find() -> None:
+    """With botocore the error names its places too."""
+    async with scripted_session(ScriptedTransport()) as session:
+        with pytest.raises(CredentialsError) as caught:
+            await session.client(user_pool_id=POOL).admin_get_user(username="ada")
+    for place in ("credentials=", "AWS_ACCESS_KEY_ID", "AWS_PROFILE", "SSO", "container", "instance metadata"):
+        assert place in str(caught.value)
+
+
+async def test_a_profile_that_botocore_finds(bare_machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Botocore itself reads a profile, token and all, and the request is signed with it."""
+    lines = "aws_access_key_id = AKIDPROFILE\naws_secret_access_key = a secret\naws_session_token = a token\n"
+    (bare_machine / "AWS_SHARED_CREDENTIALS_FILE").write_text(f"[work]\n{lines}")
+    monkeypatch.setenv("AWS_PROFILE", "work")
+    transport = ScriptedTransport(respond())
+    async with scripted_session(transport) as session:
+        await session.client(user_pool_id=POOL).admin_get_user(username="ada")
+    assert key_id(transport.attempts[0]) == "AKIDPROFILE"
+    assert transport.attempts[0].headers["X-Amz-Security-Token"] == "a token"
+
+
+@pytest.mark.usefixtures("bare_machine")
+async def test_a_profile_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error of botocore's becomes ours."""
+    monkeypatch.setenv("AWS_PROFILE", "nobody")
+    async with scripted_session(ScriptedTransport()) as session:
+        with pytest.raises(CredentialsError, match="ProfileNotFound"):
+            await session.client(user_pool_id=POOL).admin_get_user(username="ada")
+
+
+# --- looking them up --------------------------------------------------------------------------------------------------
+
+
+async def test_one_look_up_for_100_first_calls(source: Source) -> None:
+    """Calls at once share one look-up, in a thread that is not the loop's, while the loop goes on."""
+    source.gate.clear()
+    ours = resolver(source)
+    calls = [asyncio.ensure_future(ours.resolve()) for _ in range(100)]
+    await entered(source)  # the loop runs here although the look-up is stuck
+    assert not any(call.done() for call in calls)
+    source.gate.set()
+    found = await asyncio.gather(*calls)
+    assert {one.access_key_id for one in found} == {"AKID1"}
+    assert (source.finds, source.asks) == (1, 1)
+    assert threading.get_ident() not in source.threads
+
+
+async def test_one_look_up_for_100_signed_calls(monkeypatch: pytest.MonkeyPatch, source: Source) -> None:
+    """The same holds for the calls of a session."""
+    monkeypatch.setattr(credentials, "find_with_botocore", source.find)
+    transport = ScriptedTransport(*[respond()] * 100)
+    async with scripted_session(transport) as session:
+        client = session.client(user_pool_id=POOL)
+        await asyncio.gather(*[client.admin_get_user(username="ada") for _ in range(100)])
+    assert (source.finds, source.asks) == (1, 1)
+    assert {key_id(attempt) for attempt in transport.attempts} == {"AKID1"}
+
+
+async def test_what_was_found_is_kept(source: Source) -> None:
+    """Fresh credentials are handed out again without asking anybody."""
+    clock = Clock()
+    ours = resolver(source, clock)
+    for _ in range(3):
+        assert (await ours.resolve()).access_key_id == "AKID1"
+        clock.now += FRESH_SECONDS / 4
+    assert source.asks == 1
+
+
+async def test_a_refresh_stops_nobody(source: Source) -> None:
+    """Credentials that are no longer fresh but good are handed out at once, while new ones are asked for."""
+    clock = Clock()
+    ours = resolver(source, clock)
+    await ours.resolve()
+    source.entered.clear()
+    source.gate.clear()
+    clock.now += FRESH_SECONDS
+    found = [await ours.resolve() for _ in range(10)]
+    assert {one.access_key_id for one in found} == {"AKID1"}
+    await entered(source)
+    assert (await ours.resolve()).access_key_id == "AKID1"
+    source.gate.set()
+    await refresh_of(ours)
+    assert (await ours.resolve()).access_key_id == "AKID2"
+    assert (source.finds, source.asks) == (1, 2)
+
+
+@pytest.mark.parametrize("seconds", [USABLE_SECONDS, -1.0])
+async def test_credentials_too_old_are_waited_for(seconds: float, source: Source) -> None:
+    """Credentials that could have expired are not used; nor are any once the clock was set back."""
+    clock = Clock()
+    ours = resolver(source, clock)
+    await ours.resolve()
+    clock.now += seconds
+    found = await asyncio.gather(*[ours.resolve() for _ in range(10)])
+    assert {one.access_key_id for one in found} == {"AKID2"}
+    assert source.asks == 2
+
+
+async def test_a_failed_look_up_is_tried_again(source: Source) -> None:
+    """All who wait for it get the error; the next caller tries again."""
+    source.failures = [OSError("no network"), None]
+    ours = resolver(source)
+    results = await asyncio.gather(*[ours.resolve() for _ in range(10)], return_exceptions=True)
+    assert [type(result) for result in results] == [CredentialsError] * 10
+    assert isinstance(results[0], CredentialsError)
+    assert isinstance(results[0].__cause__, OSError)
+    assert (await ours.resolve()).access_key_id == "AKID2"
+
+
+async def test_a_failed_chain_is_gone_through_again() -> None:
+    """Nothing that failed is remembered: credentials may come into being while a program runs."""
+    source, tries = Source(), Counter[str]()
+    source.gate.set()
+
+    def find() -> Any:
+        tries["find"] += 1
+        if tries["find"] == 1:
+            raise CredentialsError("none yet")
+        return source
+
+    ours = CredentialsResolver(None, environ={}, find=find)
+    with pytest.raises(CredentialsError, match="none yet"):
+        await ours.resolve()
+    assert (await ours.resolve()).access_key_id == "AKID1"
+
+
+async def test_a_failed_refresh_in_the_background_is_tried_again(
+    source: Source, caplog: pytest.LogCaptureFixture
+) -> None:
+    """While the old ones are good nobody notices: no error, no complaint of asyncio; the next caller tries again."""
+    caplog.set_level(logging.DEBUG)
+    clock = Clock()
+    ours = resolver(source, clock)
+    await ours.resolve()
+    source.failures = [OSError("no network"), OSError("no network"), None]
+    for _ in range(2):
+        clock.now += FRESH_SECONDS
+        assert (await ours.resolve()).access_key_id == "AKID1"
+        await asyncio.wait([refresh_of(ours)])
+    assert (await ours.resolve()).access_key_id == "AKID1"
+    await asyncio.wait([refresh_of(ours)])
+    assert (await ours.resolve()).access_key_id == "AKID4"
+    gc.collect()
+    assert "never retrieved" not in caplog.text
+
+
+async def test_one_cancelled_caller_does_not_stop_the_others(source: Source) -> None:
+    """The look-up goes on for those who still wait, even if the first to come was the one to go."""
+    source.gate.clear()
+    ours = resolver(source)
+    calls = [asyncio.ensure_future(ours.resolve()) for _ in range(3)]
+    await entered(source)
+    calls[0].cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await calls[0]
+    source.gate.set()
+    assert [(await call).access_key_id for call in calls[1:]] == ["AKID1"] * 2
+    assert source.asks == 1
+
+
+async def test_a_look_up_that_everybody_left_is_not_lost(source: Source) -> None:
+    """What it found serves the next caller."""
+    source.gate.clear()
+    ours = resolver(source)
+    call = asyncio.ensure_future(ours.resolve())
+    await entered(source)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    source.gate.set()
+    assert (await ours.resolve()).access_key_id == "AKID1"
+    assert source.asks == 1
+
+
+async def test_closing_ends_a_look_up_with_an_error_of_ours(source: Source) -> None:
+    """Who waits while the resolver closes gets a CognitoError: nobody cancelled that caller."""
+    source.gate.clear()
+    ours = resolver(source)
+    call = asyncio.ensure_future(ours.resolve())
+    await entered(source)
+    await ours.close()
+    source.gate.set()
+    [result] = await asyncio.gather(call, return_exceptions=True)
+    assert isinstance(result, CognitoError)
+
+
+async def test_closing_a_session_during_a_look_up(monkeypatch: pytest.MonkeyPatch, source: Source) -> None:
+    """A signed call under way ends in a CognitoError, and sends nothing."""
+    monkeypatch.setattr(credentials, "find_with_botocore", source.find)
+    source.gate.clear()
+    transport = ScriptedTransport()
+    session = scripted_session(transport)
+    call = asyncio.ensure_future(session.client(user_pool_id=POOL).admin_get_user(username="ada"))
+    await entered(source)
+    await session.close()
+    source.gate.set()
+    [result] = await asyncio.gather(call, return_exceptions=True)
+    assert isinstance(result, CognitoError)
+    assert not transport.attempts
+
+
+async def test_closing_twice_and_without_a_look_up(source: Source) -> None:
+    """Both are safe."""
+    ours = resolver(source)
+    await ours.close()
+    await ours.resolve()
+    await ours.close()
+    await ours.close()
+
+
+# --- who needs them ---------------------------------------------------------------------------------------------------
+
+
+def every_request() -> list[type[Request[Any]]]:
+    """Give the classes of all operations' inputs."""
+    kinds = [getattr(operations, name) for name in dir(operations) if name.endswith("Request")]
+    return [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Request)]
+
+
+def test_how_many_operations_are_signed() -> None:
+    """Of 141 operations 34 are never signed; of the 107 others two are signed or not, as the caller likes."""
+    counted = Counter(kind.OPERATION.signed for kind in every_request())
+    assert counted == {False: 34, True: 105, None: 2}
+    either = {kind.OPERATION.name for kind in every_request() if kind.OPERATION.signed is None}
+    assert either == {"GetClientToken", "GetDerivedToken"}
+
+
+@pytest.mark.parametrize("given", [None, GIVEN])
+async def test_unsigned_operations_never_touch_credentials(
+    given: Credentials | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not the session's own, not the environment's, not botocore's; half a pair does not disturb them."""
+
+    def touched(*_: Any) -> Any:
+        raise AssertionError("nobody needs credentials here")
+
+    for name in ("at_hand", "resolve", "_look_up"):
+        monkeypatch.setattr(CredentialsResolver, name, touched)
+    monkeypatch.setattr(credentials, "find_with_botocore", touched)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "half a pair")
+    transport = ScriptedTransport(*[respond()] * 6)
+    async with scripted_session(transport, credentials=given) as session:
+        client = session.client("abc", "a secret of at least 24 characters", POOL)
+        await reset(client)
+        await client.forgot_password(username="ada")
+        await client.change_password(previous_password="old one", proposed_password="new one", access_token="a token")
+        await client.sign_up(username="ada", password="correct horse")
+        await client.initiate_auth(auth_flow="USER_PASSWORD_AUTH", auth_parameters={"USERNAME": "ada"})
+        await client.revoke_token(token="a token")
+    assert [key_id(attempt) for attempt in transport.attempts] == [None] * 6
+
+
+@pytest.mark.parametrize(
+    ("given", "environ", "signed_by"),
+    [(None, {}, None), (GIVEN, {}, "AKIDGIVEN"), (None, PAIR, "AKIDENVIRONMENT"), (GIVEN, PAIR, "AKIDGIVEN")],
+)
+async def test_operations_that_may_be_signed(
+    given: Credentials | None,
+    environ: Mapping[str, str],
+    signed_by: str | None,
+    monkeypatch: pytest.MonkeyPatch,
+    source: Source,
+) -> None:
+    """GetClientToken and GetDerivedToken are signed if credentials are at hand, and never go looking for any."""
+    monkeypatch.setattr(credentials, "find_with_botocore", source.find)
+    for name, value in environ.items():
+        monkeypatch.setenv(name, value)
+    transport = ScriptedTransport(respond(), respond())
+    async with scripted_session(transport, credentials=given) as session:
+        client = session.client("abc", "a secret of at least 24 characters")
+        await client.get_client_token()
+        await client.get_derived_token(subject_token="a token", subject_token_type="a type")
+    assert [key_id(attempt) for attempt in transport.attempts] == [signed_by] * 2
+    assert source.finds == 0
+
+
+async def test_a_service_that_refuses_the_keys() -> None:
+    """Its answer comes out as it is, and is not tried again with the same keys."""
+    transport = ScriptedTransport(refuse("UnrecognizedClientException", "The security token is invalid."))
+    async with scripted_session(transport, credentials=GIVEN) as session:
+        with pytest.raises(ServiceError) as caught:
+            await session.client(user_pool_id=POOL).admin_get_user(username="ada")
+    assert caught.value.code == "UnrecognizedClientException"
+    assert len(transport.attempts) == 1
+
+
+@pytest.mark.parametrize("make", [lambda: Credentials(access_key_id="a", secret_access_key="b"), lambda: GIVEN])
+async def test_every_attempt_is_signed_anew(make: Callable[[], Credentials]) -> None:
+    """The signature covers the header that counts attempts, so each attempt has its own."""
+    transport = ScriptedTransport(respond(500, b""), respond())
+    async with scripted_session(transport, credentials=make(), random=lambda: 0.0) as session:
+        await session.client(user_pool_id=POOL).admin_get_user(username="ada")
+    first, second = (attempt.headers["Authorization"] for attempt in transport.attempts)
+    assert first != second
+    assert "amz-sdk-request" in first

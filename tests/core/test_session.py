@@ -1,0 +1,708 @@
+"""The session: its life, its settings and where they come from, and what its calls share."""
+
+# ruff: noqa: SIM117 - a session within its server
+
+import asyncio
+import gc
+import warnings
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from typing import Any
+
+import pytest
+from multidict import CIMultiDict
+
+from cognito_async import (
+    AsyncCognitoSession,
+    CognitoError,
+    ConnectError,
+    ConnectTimeoutError,
+    Credentials,
+    CredentialsError,
+    InvalidResponseError,
+    NotAuthorizedException,
+    ParameterValidationError,
+    Quotas,
+    RequestTimeoutError,
+    RetryPolicy,
+    ServiceError,
+    SessionClosedError,
+    Timeouts,
+    TransportError,
+)
+from cognito_async.operations import AdminGetUserRequest, ConfirmForgotPasswordRequest
+from cognito_async.protocol.wire import HttpRequest, HttpResponse
+from tests.support.clocks import now
+from tests.support.scripted_server import ScriptedServer, answer, never
+from tests.support.scripted_transport import ScriptedTransport, hang, refuse, reset, respond, scripted_session, take
+
+REQUEST = ConfirmForgotPasswordRequest(
+    client_id="abc", username="ada", confirmation_code="123456", password="correct horse"
+)
+KEYS = Credentials(access_key_id="AKIDEXAMPLE", secret_access_key="a secret of many characters")
+POOL = "eu-west-1_AbC"
+CLOSED_PORT = "http://127.0.0.1:1"
+
+
+# --- its life ---------------------------------------------------------------------------------------------------------
+
+
+async def test_closing_twice_is_safe() -> None:
+    """A second close does nothing, also where the first is still under way."""
+    async with ScriptedServer() as server:
+        session = AsyncCognitoSession("eu-west-1", endpoint_url=server.url)
+        await reset(session.client("abc"))
+        await asyncio.gather(session.close(), session.close())
+        await session.close()
+        await server.until(lambda: server.open == 0)
+
+
+async def test_close_within_async_with() -> None:
+    """The block's own end comes after it and is just as safe."""
+    transport = ScriptedTransport()
+    async with scripted_session(transport) as session:
+        await session.close()
+    assert transport.closed >= 1
+
+
+async def test_an_error_in_the_block_comes_out() -> None:
+    """The session is closed and the error is not hidden."""
+    transport = ScriptedTransport()
+    with pytest.raises(KeyError):
+        async with scripted_session(transport):
+            raise KeyError
+    assert transport.closed == 1
+
+
+async def test_use_after_close_is_a_clear_error() -> None:
+    """Each way to use a closed session raises SessionClosedError, also a RuntimeError, and sends nothing."""
+    transport = ScriptedTransport()
+    session = scripted_session(transport)
+    client = session.client("abc")
+    await session.close()
+    for use in (
+        lambda: reset(client),
+        lambda: client.send(REQUEST),
+        lambda: session.send(REQUEST),
+        session.__aenter__,
+    ):
+        with pytest.raises(SessionClosedError, match="closed") as caught:
+            await use()
+        assert isinstance(caught.value, RuntimeError)
+        assert isinstance(caught.value, CognitoError)
+    assert not transport.attempts
+
+
+async def test_closing_a_session_that_was_never_used() -> None:
+    """There is nothing to close, and nothing complains."""
+    async with AsyncCognitoSession("eu-west-1"):
+        pass
+    session = AsyncCognitoSession("eu-west-1")
+    await session.close()
+    await session.close()
+
+
+def test_a_session_can_be_made_and_dropped_outside_a_loop() -> None:
+    """The constructor needs no event loop and leaves nothing to clean up."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        session = AsyncCognitoSession("eu-west-1")
+        session.client("abc")
+        del session
+        gc.collect()
+    assert not caught
+
+
+async def test_a_call_in_flight_while_the_session_closes_ends_in_a_cognito_error() -> None:
+    """Its connection is closed under it, which it says in an error of ours, and never in aiohttp's."""
+    async with ScriptedServer(otherwise=never()) as server:
+        session = AsyncCognitoSession("eu-west-1", endpoint_url=server.url)
+        call = asyncio.ensure_future(reset(session.client("abc")))
+        await server.until(lambda: server.requests)
+        await session.close()
+        with pytest.raises((SessionClosedError, TransportError)):
+            await call
+
+
+async def test_a_call_in_its_pause_while_the_session_closes_ends_in_a_session_closed_error() -> None:
+    """It is not sent again."""
+    paused = asyncio.Event()
+    policy = RetryPolicy(on_retry=lambda _: paused.set(), transient_base=0.001)
+    async with ScriptedServer(otherwise=answer(b"", 500)) as server:
+        session = AsyncCognitoSession("eu-west-1", endpoint_url=server.url, retry=policy)
+        call = asyncio.ensure_future(reset(session.client("abc")))
+        await paused.wait()
+        await session.close()
+        with pytest.raises(SessionClosedError):
+            await call
+        assert len(server.requests) == 1
+
+
+def test_use_in_a_second_event_loop_is_a_clear_error() -> None:
+    """Its connections belong to the loop that first used it; the error says so, and closing is still possible."""
+
+    async def first() -> AsyncCognitoSession:
+        async with ScriptedServer(otherwise=answer(Connection="close")) as server:
+            session = AsyncCognitoSession("eu-west-1", endpoint_url=server.url)
+            await reset(session.client("abc"))
+            await server.until(lambda: server.open == 0)
+            return session
+
+    with asyncio.Runner() as runner:
+        session = runner.run(first())
+    with asyncio.Runner() as runner:
+        with pytest.raises(SessionClosedError, match="event loop"):
+            runner.run(reset(session.client("abc")))
+        runner.run(session.close())
+
+
+def test_a_session_may_be_made_in_one_loop_and_used_in_another() -> None:
+    """Only the first use ties it to a loop."""
+
+    async def make() -> AsyncCognitoSession:
+        return AsyncCognitoSession("eu-west-1", endpoint_url=CLOSED_PORT, retry=RetryPolicy(max_attempts=1))
+
+    async def use(session: AsyncCognitoSession) -> None:
+        async with session:
+            with pytest.raises(ConnectError):
+                await reset(session.client("abc"))
+
+    with asyncio.Runner() as runner:
+        session = runner.run(make())
+    with asyncio.Runner() as runner:
+        runner.run(use(session))
+
+
+# --- many tasks -------------------------------------------------------------------------------------------------------
+
+
+async def test_200_tasks_at_once() -> None:
+    """One session serves them all, over no more connections than its pool has, and mixes nothing up."""
+    async with ScriptedServer() as server, AsyncCognitoSession("eu-west-1", endpoint_url=server.url) as session:
+        client = session.client("abc", "a secret")
+        await asyncio.gather(*[reset(client, username=f"user {n}") for n in range(200)])
+        assert sorted(request.json["Username"] for request in server.requests) == sorted(
+            f"user {n}" for n in range(200)
+        )
+        assert len({request.headers["amz-sdk-invocation-id"] for request in server.requests}) == 200
+        assert len({request.json["SecretHash"] for request in server.requests}) == 200
+        assert server.connections <= 100
+
+
+async def test_answers_go_to_their_own_callers() -> None:
+    """With 200 calls at once, whose answers differ, each gets its own."""
+
+    async def mirror(connection: Any) -> None:
+        username = connection.request.json["Username"]
+        await answer({"__type": "UserNotFoundException", "message": f"no {username[5:]}"}, 400)(connection)
+
+    async with ScriptedServer(otherwise=mirror) as server:
+        async with AsyncCognitoSession("eu-west-1", endpoint_url=server.url) as session:
+            client = session.client("abc")
+            calls = [reset(client, username=f"user {n}") for n in range(200)]
+            results = await asyncio.gather(*calls, return_exceptions=True)
+    assert [getattr(result, "message", None) for result in results] == [f"no {n}" for n in range(200)]
+
+
+@pytest.mark.parametrize("number", [1, 30])
+async def test_cancelled_in_the_middle(number: int) -> None:
+    """No connection stays taken, none stays open, and the session goes on working."""
+    async with ScriptedServer(*[never()] * number) as server:
+        async with AsyncCognitoSession("eu-west-1", endpoint_url=server.url) as session:
+            calls = [asyncio.ensure_future(reset(session.client("abc"))) for _ in range(number)]
+            await server.until(lambda: len(server.requests) == number)
+            for call in calls:
+                call.cancel()
+            results = await asyncio.gather(*calls, return_exceptions=True)
+            assert all(isinstance(result, asyncio.CancelledError) for result in results)
+            await server.until(lambda: server.open == 0)
+            connector = session._transport._http.connector  # type: ignore[attr-defined]
+            assert not connector._acquired
+            assert not connector._conns
+            await reset(session.client("abc"))
+
+
+async def test_nothing_is_left_for_the_garbage_collector() -> None:
+    """After answers, errors and cancellations a closed session leaves no socket and no warning."""
+
+    async def use() -> None:
+        async with ScriptedServer(answer(), answer(b"", 400), never()) as server:
+            async with AsyncCognitoSession("eu-west-1", endpoint_url=server.url) as session:
+                await reset(session.client("abc"))
+                with pytest.raises(InvalidResponseError):
+                    await reset(session.client("abc"))
+                call = asyncio.ensure_future(reset(session.client("abc")))
+                await server.until(lambda: len(server.requests) == 3)
+                call.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await call
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        await use()
+        gc.collect()
+    assert not [str(warning.message) for warning in caught]
+
+
+# --- clients ----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.virtual_clock
+async def test_a_copy_with_other_options() -> None:
+    """``with_options`` changes the copy alone, keeps what is not named, and shares session and bound values."""
+    transport = ScriptedTransport(*[hang()] * 9)
+    async with scripted_session(transport, retry=RetryPolicy(max_attempts=1)) as session:
+        client = session.client("abc")
+        hasty = client.with_options(timeouts=Timeouts(attempt=1))
+        stubborn = hasty.with_options(retry=RetryPolicy(max_attempts=2, transient_base=0))
+        patient = stubborn.with_options(timeouts=Timeouts(attempt=2))
+        lasted = []
+        for chosen in (hasty, stubborn, patient, client):
+            started = now()
+            with pytest.raises(RequestTimeoutError):
+                await reset(chosen)
+            lasted.append(now() - started)
+    assert lasted == pytest.approx([1, 2, 4, 10])
+    assert {attempt.json["ClientId"] for attempt in transport.attempts} == {"abc"}
+
+
+@pytest.mark.virtual_clock
+async def test_a_call_of_the_session_may_have_its_own_options() -> None:
+    """``send`` takes limits and a policy for one call."""
+    transport = ScriptedTransport(respond(500, b""), hang())
+    async with scripted_session(transport) as session:
+        with pytest.raises(InvalidResponseError):
+            await session.send(REQUEST, retry=RetryPolicy(max_attempts=1))
+        with pytest.raises(RequestTimeoutError):
+            await session.send(REQUEST, timeouts=Timeouts(total=0.5))
+        assert now() == pytest.approx(0.5)
+
+
+async def test_sending_a_request_is_what_the_method_does() -> None:
+    """``session.send``, ``client.send`` and the method put the same on the wire, but for the invocation's id."""
+    transport = ScriptedTransport(respond(), respond(), respond())
+    async with scripted_session(transport) as session:
+        client = session.client("abc")
+        await session.send(REQUEST)
+        await client.send(REQUEST)
+        await reset(client)
+    first, *others = [
+        (attempt.url, attempt.body, {**attempt.headers, "amz-sdk-invocation-id": ""}) for attempt in transport.attempts
+    ]
+    assert others == [first, first]
+    assert len({attempt.headers["amz-sdk-invocation-id"] for attempt in transport.attempts}) == 3
+
+
+async def test_a_request_is_never_changed() -> None:
+    """What a client fills in goes into a copy: the caller's request can be sent again, by another client too."""
+    transport = ScriptedTransport(respond(), respond())
+    request = ConfirmForgotPasswordRequest(username="ada", confirmation_code="123456", password="correct horse")
+    before = repr(request)
+    async with scripted_session(transport) as session:
+        await session.client("first", "a secret").send(request)
+        await session.client("second").send(request)
+    assert request.client_id is None
+    assert request.secret_hash is None
+    assert repr(request) == before
+    assert [attempt.json["ClientId"] for attempt in transport.attempts] == ["first", "second"]
+    assert "SecretHash" not in transport.attempts[1].json
+
+
+async def test_bound_values_are_not_filled_in_by_the_session() -> None:
+    """A request sent by the session itself must be whole."""
+    async with scripted_session(ScriptedTransport()) as session:
+        with pytest.raises(ParameterValidationError, match="client_id is required"):
+            await session.send(
+                ConfirmForgotPasswordRequest(username="ada", confirmation_code="123456", password="correct horse")
+            )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "parameter"),
+    [
+        ({"client_id": 5}, "client_id"),
+        ({"client_id": b"abc"}, "client_id"),
+        ({"client_id": ""}, "client_id"),
+        ({"client_id": "x" * 129}, "client_id"),
+        ({"client_id": "abc", "client_secret": ["a secret"]}, "client_secret"),
+        ({"client_id": "abc", "client_secret": ""}, "client_secret"),
+        ({"client_id": "abc", "client_secret": "x" * 65}, "client_secret"),
+        ({"user_pool_id": object()}, "user_pool_id"),
+        ({"user_pool_id": "x" * 56}, "user_pool_id"),
+    ],
+)
+async def test_a_client_of_the_wrong_kind_is_refused(arguments: dict[str, Any], parameter: str) -> None:
+    """What can't be an app client or a pool is refused when the client is made, by name."""
+    session = scripted_session(ScriptedTransport())
+    with pytest.raises(ParameterValidationError) as caught:
+        session.client(**arguments)
+    assert caught.value.parameter == parameter
+    assert isinstance(caught.value, ValueError)
+    await session.close()
+
+
+# --- where calls go ---------------------------------------------------------------------------------------------------
+
+REGION_SOURCES: list[tuple[str | None, str | None, Mapping[str, str], str]] = [
+    ("us-east-1", "eu-west-1_AbC", {"AWS_REGION": "us-west-2", "AWS_DEFAULT_REGION": "us-west-1"}, "us-east-1"),
+    (None, "eu-west-1_AbC", {"AWS_REGION": "us-west-2", "AWS_DEFAULT_REGION": "us-west-1"}, "eu-west-1"),
+    (None, None, {"AWS_REGION": "us-west-2", "AWS_DEFAULT_REGION": "us-west-1"}, "us-west-2"),
+    (None, None, {"AWS_DEFAULT_REGION": "us-west-1"}, "us-west-1"),
+    (None, None, {"AWS_REGION": "", "AWS_DEFAULT_REGION": "us-west-1"}, "us-west-1"),
+    (None, "no-prefix", {"AWS_REGION": "us-west-2"}, "us-west-2"),
+]
+
+
+@pytest.mark.parametrize(("region", "pool", "environment", "chosen"), REGION_SOURCES)
+async def test_the_regions_sources_in_their_order(
+    region: str | None,
+    pool: str | None,
+    environment: Mapping[str, str],
+    chosen: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The argument, else the pool's prefix, else AWS_REGION, else AWS_DEFAULT_REGION."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    transport = ScriptedTransport(respond())
+    async with scripted_session(transport, region=region) as session:
+        await reset(session.client("abc", user_pool_id=pool))
+    assert transport.attempts[0].url == f"https://cognito-idp.{chosen}.amazonaws.com/"
+
+
+async def test_a_pool_in_the_call_tells_the_region_too() -> None:
+    """A pool named in the call comes before the client's own; and a session serves pools in many regions."""
+    transport = ScriptedTransport(*[respond()] * 3)
+    async with scripted_session(transport, region=None, credentials=KEYS) as session:
+        client = session.client("abc", user_pool_id="eu-west-1_AbC")
+        await client.admin_get_user(username="ada", user_pool_id="us-east-1_AbC")
+        await client.admin_get_user(username="ada")
+        await session.send(AdminGetUserRequest(username="ada", user_pool_id="eu-central-1_AbC"))
+    regions = ["us-east-1", "eu-west-1", "eu-central-1"]
+    assert [attempt.url for attempt in transport.attempts] == [
+        f"https://cognito-idp.{region}.amazonaws.com/" for region in regions
+    ]
+    for attempt, region in zip(transport.attempts, regions, strict=True):
+        assert f"/{region}/cognito-idp/" in attempt.headers["Authorization"]
+
+
+async def test_without_a_region_the_error_says_where_it_looked() -> None:
+    """Nothing is sent, and the error names the three ways to give one."""
+    transport = ScriptedTransport()
+    async with scripted_session(transport, region=None) as session:
+        with pytest.raises(ParameterValidationError, match=r"region.*AsyncCognitoSession.*user_pool_id.*AWS_REGION"):
+            await reset(session.client("abc"))
+
+
+@pytest.mark.parametrize("region", ["", "EU-WEST-1", "eu west 1", "eu-west-1.evil.example", "eu-west-1/", 5, b"eu"])
+def test_an_unusable_region_is_refused(region: Any) -> None:
+    """What can't be one label of a host name never becomes part of one."""
+    with pytest.raises(ParameterValidationError, match="region"):
+        AsyncCognitoSession(region)
+
+
+async def test_an_unusable_region_in_the_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of a variable too, once it is used."""
+    monkeypatch.setenv("AWS_REGION", "evil.example/")
+    async with scripted_session(ScriptedTransport(), region=None) as session:
+        with pytest.raises(ParameterValidationError, match="region"):
+            await reset(session.client("abc"))
+
+
+ENDPOINT_SOURCES: list[tuple[str | None, Mapping[str, str], str]] = [
+    (
+        "http://a.example",
+        {"AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER": "http://b.example", "AWS_ENDPOINT_URL": "http://c.example"},
+        "http://a.example/",
+    ),
+    (
+        None,
+        {"AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER": "http://b.example", "AWS_ENDPOINT_URL": "http://c.example"},
+        "http://b.example/",
+    ),
+    (None, {"AWS_ENDPOINT_URL": "http://c.example/"}, "http://c.example/"),
+    (
+        None,
+        {"AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER": "", "AWS_ENDPOINT_URL": "http://c.example:8080/path/"},
+        "http://c.example:8080/path/",
+    ),
+    (None, {"AWS_ENDPOINT_URL": ""}, "https://cognito-idp.eu-west-1.amazonaws.com/"),
+]
+
+
+@pytest.mark.parametrize(("endpoint", "environment", "url"), ENDPOINT_SOURCES)
+async def test_the_endpoints_sources_in_their_order(
+    endpoint: str | None, environment: Mapping[str, str], url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The argument, else the service's variable, else the common one, else the region's own."""
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    transport = ScriptedTransport(respond())
+    async with scripted_session(transport, endpoint_url=endpoint) as session:
+        await reset(session.client("abc"))
+    assert transport.attempts[0].url == url
+
+
+async def test_an_endpoint_needs_no_region() -> None:
+    """An unsigned call to an endpoint of one's own works without one; a signed call says what it lacks."""
+    transport = ScriptedTransport(respond())
+    async with scripted_session(
+        transport, region=None, endpoint_url="http://127.0.0.1:4566", credentials=KEYS
+    ) as session:
+        await reset(session.client("abc"))
+        with pytest.raises(CredentialsError, match="region"):
+            await session.client(user_pool_id="without").admin_get_user(username="ada")
+    assert len(transport.attempts) == 1
+
+
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        "",
+        "127.0.0.1:4566",
+        "ftp://a.example",
+        "https://",
+        "http://a.example:port",
+        "http://a.example:99999",
+        "http://a.example/?query",
+        "http://a.example/#fragment",
+        "http://name:word@a.example",
+        " http://a.example",
+        "http://a.example\n",
+        "http://[::1",
+        "http://a\\b.example",
+        5,
+    ],
+)
+def test_an_unusable_endpoint_is_refused(endpoint: Any) -> None:
+    """It is refused when the session is made, not at the first call, and without repeating a password in it."""
+    with pytest.raises(ParameterValidationError, match="endpoint_url") as caught:
+        AsyncCognitoSession("eu-west-1", endpoint_url=endpoint)
+    assert "word" not in str(caught.value).replace("password", "")
+
+
+@pytest.mark.parametrize(
+    ("options", "host"),
+    [
+        ({"use_fips": True}, "cognito-idp-fips.us-east-1.amazonaws.com"),
+        ({"use_dualstack": True}, "cognito-idp.us-east-1.amazonaws.com"),
+        ({}, "cognito-idp.us-east-1.amazonaws.com"),
+    ],
+)
+async def test_fips_and_dual_stack(options: dict[str, Any], host: str) -> None:
+    """The switches choose the host."""
+    transport = ScriptedTransport(respond())
+    async with scripted_session(transport, region="us-east-1", **options) as session:
+        await reset(session.client("abc"))
+    assert transport.attempts[0].url == f"https://{host}/"
+
+
+# --- the clock --------------------------------------------------------------------------------------------------------
+
+SKEW_CODES = ["InvalidSignatureException", "SignatureDoesNotMatch", "RequestExpired", "RequestTimeTooSkewed"]
+
+
+def dated(code: str, ahead: timedelta) -> HttpResponse:
+    """Make a refusal by a service whose clock is ahead of ours."""
+    return refuse(code, Date=format_datetime(datetime.now(UTC) + ahead, usegmt=True))
+
+
+def ahead_of_now(headers: Mapping[str, str]) -> timedelta:
+    """Give how far ahead of our clock a request was signed."""
+    return datetime.strptime(headers["X-Amz-Date"], "%Y%m%dT%H%M%S%z") - datetime.now(UTC)
+
+
+@pytest.mark.parametrize("code", SKEW_CODES)
+@pytest.mark.parametrize("minutes", [-90, 10])
+@pytest.mark.virtual_clock
+async def test_a_wrong_clock_is_put_right_once(code: str, minutes: int) -> None:
+    """A signature refused for its time is made again by the service's clock, and later calls keep to that."""
+    ahead = timedelta(minutes=minutes)
+    transport = ScriptedTransport(dated(code, ahead), respond(), respond())
+    async with scripted_session(transport, credentials=KEYS) as session:
+        client = session.client(user_pool_id=POOL)
+        await client.admin_get_user(username="ada")
+        await client.admin_get_user(username="ada")
+        assert session._quota.available == 500
+    first, *others = [ahead_of_now(attempt.headers) for attempt in transport.attempts]
+    assert abs(first) < timedelta(minutes=1)
+    for other in others:
+        assert abs(other - ahead) < timedelta(minutes=1)
+    assert [attempt.headers["amz-sdk-request"] for attempt in transport.attempts] == [
+        "attempt=1; max=3",
+        "attempt=2; max=3",
+        "attempt=1; max=3",
+    ]
+    assert transport.attempts[0].at == transport.attempts[1].at
+
+
+@pytest.mark.virtual_clock
+async def test_a_clock_that_jumps_about_is_put_right_only_once_a_call() -> None:
+    """A second refusal is the caller's to see."""
+    transport = ScriptedTransport(
+        dated("InvalidSignatureException", timedelta(hours=1)), dated("InvalidSignatureException", timedelta(hours=2))
+    )
+    async with scripted_session(transport, credentials=KEYS) as session:
+        with pytest.raises(ServiceError) as caught:
+            await session.client(user_pool_id=POOL).admin_get_user(username="ada")
+    assert caught.value.code == "InvalidSignatureException"
+    assert caught.value.attempts == 2
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        dated("InvalidSignatureException", timedelta(minutes=1)),
+        refuse("InvalidSignatureException"),
+        refuse("InvalidSignatureException", Date="yesterday"),
+        refuse("InvalidSignatureException", Date="Thu, 99 Jan 2026 00:00:00 GMT"),
+        dated("NotAuthorizedException", timedelta(hours=1)),
+    ],
+)
+@pytest.mark.virtual_clock
+async def test_a_refusal_that_no_clock_explains_is_final(refusal: HttpResponse) -> None:
+    """With the clocks together, without a date that can be read, or with another code, nothing is sent again."""
+    transport = ScriptedTransport(refusal)
+    async with scripted_session(transport, credentials=KEYS) as session:
+        with pytest.raises(ServiceError):
+            await session.client(user_pool_id=POOL).admin_get_user(username="ada")
+    assert len(transport.attempts) == 1
+
+
+@pytest.mark.virtual_clock
+async def test_a_wrong_clock_is_put_right_for_all_calls_under_way() -> None:
+    """Calls at once, all signed by the wrong clock, are all made again, not just the one that learns of it first."""
+    refusals = [take(n / 10, dated("InvalidSignatureException", timedelta(hours=1))) for n in range(1, 4)]
+    transport = ScriptedTransport(*refusals, respond(), respond(), respond())
+    async with scripted_session(transport, credentials=KEYS) as session:
+        client = session.client(user_pool_id=POOL)
+        await asyncio.gather(*[client.admin_get_user(username="ada") for _ in range(3)])
+    assert len(transport.attempts) == 6
+
+
+@pytest.mark.virtual_clock
+async def test_an_unsigned_call_has_no_clock_to_put_right() -> None:
+    """The same refusal of an unsigned operation is final: another try would be the same request."""
+    transport = ScriptedTransport(dated("RequestExpired", timedelta(hours=1)))
+    async with scripted_session(transport, credentials=KEYS) as session:
+        with pytest.raises(ServiceError):
+            await reset(session.client("abc"))
+    assert len(transport.attempts) == 1
+
+
+# --- a transport of one's own -----------------------------------------------------------------------------------------
+
+
+class Loopback:
+    """The smallest transport: no base class, no state."""
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        """Answer by the target."""
+        target = request.headers["X-Amz-Target"].partition(".")[2]
+        if target == "ConfirmForgotPassword":
+            return HttpResponse(200, CIMultiDict(), b"")
+        body = b'{"__type": "NotAuthorizedException", "message": "no"}'
+        return HttpResponse(400, CIMultiDict({"X-AMZN-REQUESTID": "r-7"}), body)
+
+    async def close(self) -> None:
+        """Do nothing."""
+
+
+async def test_any_object_with_send_and_close_is_a_transport() -> None:
+    """Answers and errors come through it as through aiohttp."""
+    async with AsyncCognitoSession("eu-west-1", transport=Loopback()) as session:
+        client = session.client("abc")
+        await reset(client)
+        with pytest.raises(NotAuthorizedException) as caught:
+            await client.forgot_password(username="ada")
+    assert caught.value.request_id == "r-7"
+    assert caught.value.operation == "ForgotPassword"
+    assert caught.value.attempts == 1
+
+
+@pytest.mark.parametrize("make", [lambda: KeyError("mine"), asyncio.CancelledError])
+@pytest.mark.virtual_clock
+async def test_what_else_a_transport_raises_comes_out_as_it_is(make: Callable[[], BaseException]) -> None:
+    """Its bugs are not hidden behind an error of ours, nor is a cancellation."""
+    transport = ScriptedTransport(make())
+    async with scripted_session(transport) as session:
+        with pytest.raises(type(make())):
+            await reset(session.client("abc"))
+
+
+@pytest.mark.virtual_clock
+async def test_an_error_of_the_transport_is_completed() -> None:
+    """The error learns its operation and the number of attempts on the way."""
+    transport = ScriptedTransport(*[ConnectTimeoutError("no connection", sent=False)] * 3)
+    async with scripted_session(transport) as session:
+        with pytest.raises(ConnectTimeoutError) as caught:
+            await reset(session.client("abc"))
+    assert caught.value.operation == "ConfirmForgotPassword"
+    assert caught.value.attempts == 3
+    assert caught.value.sent is False
+
+
+# --- what happens right before an attempt ----------------------------------------------------------------------------
+
+
+@pytest.mark.virtual_clock
+async def test_before_is_awaited_for_each_attempt_when_its_turn_has_come() -> None:
+    """It comes after the wait for the quota and before the request leaves; a repetition awaits it again."""
+    transport = ScriptedTransport(refuse("TooManyRequestsException"), respond(), respond())
+    quotas = Quotas(user_account_recovery=1.0)
+    seen: list[tuple[float, int]] = []
+
+    async def before() -> None:
+        seen.append((now(), len(transport.attempts)))
+
+    request = ConfirmForgotPasswordRequest(username="ada", confirmation_code="123456", password="correct horse")
+    async with scripted_session(transport, quotas=quotas) as session:
+        client = session.client("abc")
+        await client.send(request, before=before)
+        await client.send(request, before=before)
+    assert [attempts for _, attempts in seen] == [0, 1, 2]
+    assert [at for at, _ in seen] == [attempt.at for attempt in transport.attempts]
+    assert seen[1][0] >= 1.0
+
+
+@pytest.mark.virtual_clock
+async def test_an_error_before_an_attempt_ends_the_call_and_gives_its_turn_back() -> None:
+    """Nothing is sent, and the next call goes at once."""
+    transport = ScriptedTransport(respond())
+
+    async def fail() -> None:
+        raise LookupError("no room on the disk")
+
+    request = ConfirmForgotPasswordRequest(username="ada", confirmation_code="123456", password="correct horse")
+    async with scripted_session(transport, quotas=Quotas(user_account_recovery=0.1)) as session:
+        client = session.client("abc")
+        with pytest.raises(LookupError):
+            await client.send(request, before=fail)
+        assert transport.attempts == []
+        await client.send(request)
+    assert transport.attempts[0].at == 0.0
+
+
+async def test_a_request_is_prepared_without_being_sent() -> None:
+    """The bound values are filled in and the rules are checked, as before sending; the request itself stays."""
+    transport = ScriptedTransport()
+    request = ConfirmForgotPasswordRequest(username="ada", confirmation_code="123456", password="correct horse")
+    async with scripted_session(transport) as session:
+        client = session.client("abc", "secret")
+        prepared = client.prepare(request)
+        assert isinstance(prepared, ConfirmForgotPasswordRequest)
+        assert (prepared.client_id, request.client_id) == ("abc", None)
+        assert prepared.secret_hash is not None
+        with pytest.raises(ParameterValidationError, match="password must have at least 6 characters"):
+            client.prepare(ConfirmForgotPasswordRequest(username="ada", confirmation_code="123456", password="short"))
+    assert transport.attempts == []
+
+
+async def test_a_session_tells_the_lane_of_an_operation() -> None:
+    """The rate that it was told for the operation's category, and the client's way to both."""
+    async with scripted_session(ScriptedTransport(), quotas=Quotas(user_account_recovery=12.0)) as session:
+        client = session.client("abc", user_pool_id="eu-west-1_AbC")
+        assert client.session is session
+        assert (client.bound.client_id, client.bound.user_pool_id) == ("abc", "eu-west-1_AbC")
+        assert session.limiter(ConfirmForgotPasswordRequest.OPERATION).rate == 12.0

@@ -1,0 +1,316 @@
+"""Regions to URLs: against a recorded table, and against the rule set that botocore resolves endpoints with."""
+
+import csv
+from collections.abc import Callable
+from functools import cache
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import pytest
+from botocore.endpoint_provider import EndpointProvider
+from botocore.loaders import Loader
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from cognito_async import AsyncCognitoSession
+from cognito_async.errors import CognitoError, ParameterValidationError
+from cognito_async.protocol.endpoints import check_endpoint_url, check_region, region_of_pool, service_url
+
+RECORDED = Path(__file__).parents[1] / "data" / "endpoints.csv"
+VARIANTS = tuple(product((False, True), repeat=2))
+
+
+def recorded() -> list[tuple[str, bool, bool, str]]:
+    """Read the recorded endpoints."""
+    with RECORDED.open(newline="", encoding="utf-8") as file:
+        rows = csv.DictReader(file)
+        return [(row["region"], row["fips"] == "True", row["dualstack"] == "True", row["url"]) for row in rows]
+
+
+@cache
+def provider() -> Any:
+    """Load botocore's rule set for the service."""
+    loader = Loader()
+    rules = loader.load_service_model("cognito-idp", "endpoint-rule-set-1")
+    return EndpointProvider(rules, loader.load_data("partitions"))
+
+
+def partitions() -> list[dict[str, Any]]:
+    """Read botocore's partitions."""
+    found: list[dict[str, Any]] = Loader().load_data("partitions")["partitions"]
+    return found
+
+
+def resolved(region: str, *, fips: bool, dualstack: bool) -> str:
+    """Resolve an endpoint with botocore."""
+    return str(provider().resolve_endpoint(Region=region, UseFIPS=fips, UseDualStack=dualstack).url)
+
+
+REGIONS = sorted({region for partition in partitions() for region in partition["regions"]})
+
+
+@pytest.mark.parametrize(("region", "fips", "dualstack", "url"), recorded())
+def test_recorded_endpoints(region: str, *, fips: bool, dualstack: bool, url: str) -> None:
+    """Each row of the recorded table holds."""
+    assert service_url(region, use_fips=fips, use_dualstack=dualstack) == url
+
+
+def test_the_record_is_whole() -> None:
+    """The table has each combination of its regions once, from every partition."""
+    rows = recorded()
+    assert len(rows) == len({row[:3] for row in rows}) == 4 * len({row[0] for row in rows}) == 224
+    named = {row[0] for row in rows}
+    for partition in partitions():
+        assert named & set(partition["regions"]), partition["id"]
+
+
+@pytest.mark.parametrize("region", REGIONS)
+def test_every_region_is_resolved_as_by_the_rule_set(region: str) -> None:
+    """In each region that botocore knows, all four variants are those of its rule set."""
+    for fips, dualstack in VARIANTS:
+        expected = resolved(region, fips=fips, dualstack=dualstack)
+        assert service_url(region, use_fips=fips, use_dualstack=dualstack) == expected
+
+
+PREFIXES = st.sampled_from(
+    [
+        "us",
+        "eu",
+        "mars",
+        "cn",
+        "us-gov",
+        "eusc-de",
+        "eusc-fr",
+        "us-iso",
+        "us-isob",
+        "eu-isoe",
+        "us-isof",
+        "us-isog",
+        "eu-iso",
+    ]
+)
+NEW_REGIONS = st.builds(
+    "{}-{}-{}".format, PREFIXES, st.text("abcdefgh0", min_size=1, max_size=6), st.integers(0, 99)
+) | (st.from_regex(r"[a-z]([a-z0-9-]{0,40}[a-z0-9])?", fullmatch=True))
+
+
+@settings(max_examples=200, deadline=None)
+@given(region=NEW_REGIONS, fips=st.booleans(), dualstack=st.booleans())
+@example(region="us-isob-new-1", fips=True, dualstack=True)
+@example(region="eusc-de-west-2", fips=False, dualstack=True)
+@example(region="aws-global", fips=True, dualstack=False)
+@example(region="r" * 63, fips=False, dualstack=False)
+def test_regions_of_tomorrow_are_resolved_as_by_the_rule_set(region: str, *, fips: bool, dualstack: bool) -> None:
+    """A region that opens later lands in the partition that its name says, as in the rule set."""
+    assert service_url(region, use_fips=fips, use_dualstack=dualstack) == resolved(
+        region, fips=fips, dualstack=dualstack
+    )
+
+
+BAD_REGIONS: tuple[Any, ...] = (
+    *(
+        "",
+        " ",
+        "x.evil.com/",
+        "x.evil.com",
+        "eu-west-1/",
+        "eu-west-1#",
+        "eu-west-1?",
+        "eu-west-1:80",
+        "a@evil.com",
+        "a%2e",
+    ),
+    *(
+        "EU-WEST-1",
+        "eu-West-1",
+        " eu-west-1",
+        "eu-west-1 ",
+        "eu west 1",
+        "eu-west-1\n",
+        "eu\n",
+        "\neu-west-1",
+        "eu_west_1",
+    ),
+    *(
+        "-eu-west-1",
+        "eu-west-1-",
+        "1eu",
+        "é",
+        "eu-west-\N{ARABIC-INDIC DIGIT ONE}",
+        "\N{FULLWIDTH LATIN SMALL LETTER E}u-west-1",
+        "eu-west-1\x00",
+        "r" * 64,
+        "r" * 10_000,
+    ),
+    *("..", "\\", "[::1]", b"eu-west-1", 1, 1.5, True, None, ["eu-west-1"], {"eu-west-1"}),
+)
+
+
+@pytest.mark.parametrize("check", [check_region, service_url], ids=["check_region", "service_url"])
+@pytest.mark.parametrize("region", BAD_REGIONS, ids=lambda region: repr(region)[:20])
+def test_what_is_no_region_is_refused(check: Callable[[Any], str], region: Any) -> None:
+    """What could lead a request, and its signature, to another host is refused before it becomes part of a name."""
+    with pytest.raises(ParameterValidationError) as caught:
+        check(region)
+    assert caught.value.parameter == "region"
+    assert "eu-west-1" in caught.value.rule
+    assert "evil" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "region", [region for region in BAD_REGIONS if region is not None], ids=lambda region: repr(region)[:20]
+)
+def test_a_session_refuses_what_is_no_region(region: Any) -> None:
+    """The session refuses it where it is given, before there is a call."""
+    with pytest.raises(ParameterValidationError):
+        AsyncCognitoSession(region)
+
+
+@pytest.mark.parametrize("name", ["AWS_REGION", "AWS_DEFAULT_REGION"])
+async def test_a_bad_region_of_the_environment_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A region that comes from the environment is checked like one that is given."""
+    monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
+    monkeypatch.setenv(name, "x.evil.com/")
+    async with AsyncCognitoSession() as session:
+        with pytest.raises(ParameterValidationError, match="region"):
+            await session.client("client").forgot_password(username="ada")
+
+
+@settings(max_examples=300, deadline=None)
+@given(region=st.text(max_size=70))
+def test_any_text_is_a_region_or_refused(region: str) -> None:
+    """Whatever the text, the URL is one whose host is the service's in that region, or there is none."""
+    try:
+        url = service_url(region)
+    except CognitoError:
+        return
+    assert url == f"https://cognito-idp.{region}.amazonaws.com" or url.startswith(f"https://cognito-idp.{region}.")
+    assert region.isascii()
+    assert region.replace("-", "").isalnum()
+
+
+GOOD_URLS = (
+    ("https://cognito-idp.eu-west-1.amazonaws.com", "https://cognito-idp.eu-west-1.amazonaws.com"),
+    ("http://127.0.0.1:4566", "http://127.0.0.1:4566"),
+    ("http://127.0.0.1:4566/", "http://127.0.0.1:4566"),
+    ("http://[::1]:65535/", "http://[::1]:65535"),
+    ("https://proxy.example/cognito/", "https://proxy.example/cognito"),
+    ("HTTP://LOCALHOST:1", "HTTP://LOCALHOST:1"),
+    (
+        "https://vpce-0a1b.cognito-idp.eu-west-1.vpce.amazonaws.com",
+        "https://vpce-0a1b.cognito-idp.eu-west-1.vpce.amazonaws.com",
+    ),
+)
+
+
+@pytest.mark.parametrize(("given_url", "url"), GOOD_URLS)
+def test_usable_endpoints_are_taken(given_url: str, url: str) -> None:
+    """An http or https URL with a host is taken as it is, but for the slash at its end."""
+    assert check_endpoint_url(given_url) == url
+
+
+BAD_URLS: tuple[Any, ...] = (
+    *("", " ", "localhost", "localhost:4566", "//localhost", "/path", "ftp://host", "ws://host", "file:///etc/passwd"),
+    *(
+        "http://",
+        "http:///path",
+        "https://:443",
+        "http:host",
+        "javascript:alert(1)",
+        "http://host?query=1",
+        "http://host/?",
+    ),
+    *("http://host#fragment", "http://host/#", "http://host:0", "http://host:99999", "http://host:-1", "http://host:x"),
+    *(
+        "http://host:80:80",
+        "http://[::1",
+        "http://::1]",
+        "http://[bad]",
+        " http://host",
+        "http://host ",
+        "http://ho st",
+    ),
+    *(
+        "http://host\n",
+        "http://host/\r\nX-Evil: 1",
+        "http://ho\tst",
+        "http://host\x00",
+        "http://host\x7f",
+        "http://ho\u200bst",
+    ),
+    *("http://host\\evil.com", "http://host\\", None, 1, b"http://host", ["http://host"]),
+)
+
+
+@pytest.mark.parametrize("endpoint_url", BAD_URLS, ids=lambda endpoint_url: repr(endpoint_url)[:30])
+def test_unusable_endpoints_are_refused(endpoint_url: Any) -> None:
+    """What is not http or https, has no host, a bad port, a query, a fragment or control characters is refused."""
+    with pytest.raises(ParameterValidationError) as caught:
+        check_endpoint_url(endpoint_url)
+    assert caught.value.parameter == "endpoint_url"
+    assert "http or https URL" in caught.value.rule
+
+
+WITH_CREDENTIALS = (
+    "http://me:hush@host",
+    "http://me@host",
+    "http://:hush@host",
+    "http://@host",
+    "http://host\\@evil.com",
+)
+
+
+@pytest.mark.parametrize("endpoint_url", WITH_CREDENTIALS)
+def test_credentials_in_an_endpoint_are_refused(endpoint_url: str) -> None:
+    """A user name or password in the URL would end up in logs; it is refused, and not repeated."""
+    with pytest.raises(ParameterValidationError, match="must not hold a user name or password") as caught:
+        check_endpoint_url(endpoint_url)
+    assert "hush" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("fips", "dualstack"), [variant for variant in VARIANTS if any(variant)])
+def test_an_endpoint_contradicts_the_variants(*, fips: bool, dualstack: bool) -> None:
+    """FIPS and dual-stack choose the endpoint, so they can't be combined with one; botocore's rules refuse it too."""
+    url = "https://host.example"
+    with pytest.raises(ParameterValidationError, match="use_fips or use_dualstack"):
+        check_endpoint_url(url, use_fips=fips, use_dualstack=dualstack)
+    with pytest.raises(ParameterValidationError, match="use_fips or use_dualstack"):
+        AsyncCognitoSession("eu-west-1", endpoint_url=url, use_fips=fips, use_dualstack=dualstack)
+    with pytest.raises(Exception, match="not supported"):
+        provider().resolve_endpoint(Region="eu-west-1", UseFIPS=fips, UseDualStack=dualstack, Endpoint=url)
+
+
+@settings(max_examples=300, deadline=None)
+@given(endpoint_url=st.text(max_size=30) | st.text(max_size=30).map("http://{}".format))
+def test_any_text_is_an_endpoint_or_refused(endpoint_url: str) -> None:
+    """Whatever the text, only the refusal comes out."""
+    try:
+        url = check_endpoint_url(endpoint_url)
+    except CognitoError:
+        return
+    assert url.partition("://")[0].lower() in {"http", "https"}
+    assert "@" not in url.partition("://")[2].partition("/")[0]
+
+
+POOLS: tuple[tuple[Any, str | None], ...] = (
+    ("eu-west-1_AbC123xyz", "eu-west-1"),
+    ("us-gov-west-1_a", "us-gov-west-1"),
+    ("mars-north-9_X_Y", "mars-north-9"),
+    ("eu-west-1_", "eu-west-1"),
+    ("eu-west-1", None),
+    ("_AbC", None),
+    ("x.evil.com/_AbC", None),
+    ("EU-WEST-1_AbC", None),
+    ("eu west_AbC", None),
+    ("", None),
+    (None, None),
+    (7, None),
+    (b"eu-west-1_AbC", None),
+)
+
+
+@pytest.mark.parametrize(("user_pool_id", "region"), POOLS)
+def test_the_region_of_a_pool(user_pool_id: Any, region: str | None) -> None:
+    """A pool's id starts with its region; what is no region is not taken for one."""
+    assert region_of_pool(user_pool_id) == region

@@ -1,0 +1,582 @@
+"""The checks before anything is sent, at every place of every request, against the bounds of botocore's model."""
+
+import json
+from collections import UserDict, UserList, deque
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+from attrs import frozen
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from cognito_async import AsyncCognitoSession, operations
+from cognito_async.errors import CognitoError, ParameterValidationError
+from cognito_async.protocol.operation import Request
+from cognito_async.protocol.shapes import (
+    Blob,
+    Boolean,
+    Document,
+    Integer,
+    ListOf,
+    MapOf,
+    Shape,
+    Struct,
+    Structure,
+    Text,
+    members,
+)
+from cognito_async.protocol.validation import MAX_DOCUMENT_DEPTH, validate, validate_value
+from cognito_async.protocol.wire import encode
+from tests.support.strategies import changed, request_types, service_model, smallest, smallest_value, structures
+
+CANARY = "canary-7f3a"
+NAMES = list(request_types())
+# Bounds that the service holds to although its model lacks them (issue 2).
+KNOWN_BETTER = {"ConfirmForgotPassword": {".password": (6, 256)}}
+
+
+@frozen(kw_only=True)
+class Place:
+    """One place in a request that a value can stand in.
+
+    Attributes:
+        path: The path as errors name it, with a dot in front.
+        shape: What the value must be.
+        model: botocore's shape of the same place.
+        build: Makes a request that is valid but for the value given for this place.
+    """
+
+    path: str
+    shape: Shape
+    model: Any
+    build: Callable[[Any], Request[Any]]
+
+
+def places(name: str) -> Iterator[Place]:
+    """Walk through every place of an operation's request, at any depth."""
+    kind = request_types()[name]
+    for path, shape, model, build in _in_structure(kind, service_model().operation_model(name).input_shape):
+        yield Place(path=path, shape=shape, model=model, build=build)
+
+
+Found = tuple[str, Shape, Any, Callable[[Any], Any]]
+
+
+def _in_structure(kind: type[Structure], model: Any) -> Iterator[Found]:
+    for name, about in members(kind):
+        for path, shape, inner, build in _in_value(about.shape, model.members[about.wire_name]):
+
+            def whole(value: Any, name: str = name, build: Callable[[Any], Any] = build) -> Any:
+                return changed(smallest(kind), **{name: build(value)})
+
+            yield f".{name}{path}", shape, inner, whole
+
+
+def _in_value(shape: Shape, model: Any) -> Iterator[Found]:
+    yield "", shape, model, lambda value: value
+    if isinstance(shape, ListOf):
+        last = len(smallest_value(shape)) - 1
+        for path, inner, inner_model, build in _in_value(shape.element, model.member):
+            yield f"[{last}]{path}", inner, inner_model, _last_element(shape, build)
+    elif isinstance(shape, MapOf):
+        key = list(smallest_value(shape))[-1]
+        index = len(smallest_value(shape)) - 1
+        yield f"[key {index}]", shape.key, model.key, _last_key(shape, key)
+        for path, inner, inner_model, build in _in_value(shape.value, model.value):
+            yield f"[{key!r}]{path}", inner, inner_model, _last_value(shape, key, build)
+    elif isinstance(shape, Struct):
+        yield from _in_structure(shape.type, model)
+
+
+def _last_element(shape: Shape, build: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: [*smallest_value(shape)[:-1], build(value)]
+
+
+def _last_key(shape: Shape, key: str) -> Callable[[Any], Any]:
+    return lambda value: {(value if name == key else name): element for name, element in smallest_value(shape).items()}
+
+
+def _last_value(shape: Shape, key: str, build: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    return lambda value: {**smallest_value(shape), key: build(value)}
+
+
+def refused(request: Request[Any], path: str) -> str:
+    """Check that a request is refused at a path without a word about the value, and give the rule."""
+    with pytest.raises(ParameterValidationError) as caught:
+        validate(request)
+    error = caught.value
+    assert error.parameter == path.removeprefix(".")
+    assert error.operation == request.OPERATION.name
+    assert str(error).startswith(f"{error.parameter} {error.rule}")
+    assert CANARY not in f"{error} {error!r} {error.args} {error.__dict__}"
+    assert error.__cause__ is None
+    assert error.__context__ is None
+    assert isinstance(error, ValueError)
+    return error.rule
+
+
+def of_size(shape: Shape, size: int) -> Any:
+    """Make a value of a length, size or number, with the canary in it where it can have one."""
+    if isinstance(shape, Integer):
+        return size
+    if isinstance(shape, Text):
+        return (CANARY * (size // len(CANARY) + 1))[:size]
+    if isinstance(shape, Blob):
+        return bytes(size)
+    if isinstance(shape, MapOf):
+        return {f"{smallest_value(shape.key)}{number}": smallest_value(shape.value) for number in range(size)}
+    assert isinstance(shape, ListOf)
+    return [smallest_value(shape.element)] * size
+
+
+UNITS = {Text: "characters", Blob: "bytes", ListOf: "elements", MapOf: "entries"}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_smallest_request_is_valid(name: str) -> None:
+    """What the model requires is enough; with characters that no pattern of the model would let through."""
+    validate(smallest(request_types()[name]))
+    validate(smallest(request_types()[name], "\N{SNOWMAN}"))
+    validate(smallest(request_types()[name], "\n"))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_bounds(name: str) -> None:
+    """Each length, size and number may be as low and as high as the model says, and not one lower or higher."""
+    for place in places(name):
+        metadata = place.model.metadata
+        low, high = KNOWN_BETTER.get(name, {}).get(place.path, (metadata.get("min"), metadata.get("max")))
+        if isinstance(place.shape, MapOf) and place.shape.key.high is not None and place.shape.key.high < 4:
+            continue
+        verb = "be" if isinstance(place.shape, Integer) else "have"
+        unit = UNITS.get(type(place.shape), "")
+        if low is not None:
+            validate(place.build(of_size(place.shape, low)))
+            if low > 0 or isinstance(place.shape, Integer):
+                rule = refused(place.build(of_size(place.shape, low - 1)), place.path)
+                assert rule == f"must {verb} at least {low} {unit}".rstrip()
+        if high is not None:
+            validate(place.build(of_size(place.shape, high)))
+            rule = refused(place.build(of_size(place.shape, high + 1)), place.path)
+            assert rule == f"must {verb} at most {high} {unit}".rstrip()
+
+
+def test_bounds_are_checked_at_many_places() -> None:
+    """The walk of these tests goes deep: it finds bounded places inside lists, maps and structures."""
+    found = [place for name in NAMES for place in places(name)]
+    bounded = [place for place in found if {"min", "max"} & set(place.model.metadata)]
+    assert len(bounded) > 600
+    assert {type(place.shape) for place in bounded} == {Text, Integer, Blob, ListOf, MapOf}
+    assert max(place.path.count(".") for place in bounded) >= 4
+    assert any("[key" in place.path for place in bounded)
+
+
+class Colour(StrEnum):
+    """A str of another class."""
+
+    RED = "red"
+
+
+WRONG: dict[type[Shape], tuple[tuple[str, Any], ...]] = {
+    Text: (
+        ("int", 7),
+        ("bool", True),
+        ("bytes", CANARY.encode()),
+        ("list", [CANARY]),
+        ("dict", {CANARY: 1}),
+        ("float", 0.5),
+    ),
+    Integer: (("bool", True), ("str", CANARY), ("str", "7"), ("float", 7.0), ("Decimal", Decimal(7)), ("list", [7])),
+    Boolean: (("int", 1), ("int", 0), ("str", "true"), ("list", [])),
+    Blob: (("str", CANARY), ("int", 7), ("list", [1, 2]), ("dict", {})),
+    ListOf: (
+        *(
+            ("str", CANARY),
+            ("bytes", CANARY.encode()),
+            ("dict", {CANARY: CANARY}),
+            ("set", {CANARY}),
+            ("int", 7),
+            ("bool", True),
+        ),
+        *(
+            ("generator", (number for number in [7])),
+            ("map", map(str, ())),
+            ("dict_keys", {}.keys()),
+            ("memoryview", memoryview(b"a")),
+        ),
+    ),
+    MapOf: (("list", [(CANARY, CANARY)]), ("str", CANARY), ("int", 7), ("set", {CANARY}), ("tuple", ())),
+    Struct: (
+        *(
+            ("dict", {}),
+            ("dict", {CANARY: CANARY}),
+            ("str", CANARY),
+            ("list", []),
+            ("bool", False),
+            ("type", Structure),
+        ),
+        ("ConfirmForgotPasswordRequest", smallest(operations.ConfirmForgotPasswordRequest)),
+    ),
+    Document: (
+        ("bytes", CANARY.encode()),
+        ("set", {CANARY}),
+        ("object", object()),
+        ("datetime", datetime.now(UTC)),
+        ("Decimal", Decimal(1)),
+    ),
+}
+WANTED: dict[type[Shape], str] = {
+    Text: "a str",
+    Integer: "an int",
+    Boolean: "a bool",
+    Blob: "bytes",
+    ListOf: "a list or tuple",
+    MapOf: "a mapping",
+    Document: "JSON (dict, list, str, int, float, bool or None)",
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_values_of_the_wrong_shape(name: str) -> None:
+    """Each place says what it wants and what it got instead, by type: never the value."""
+    for place in places(name):
+        wanted = f"a {place.shape.type.__name__}" if isinstance(place.shape, Struct) else WANTED[type(place.shape)]
+        for kind, value in WRONG[type(place.shape)]:
+            if place.path.endswith("]") and "[key" in place.path and kind in {"list", "dict"}:
+                continue  # can't be a key of a dict in the first place
+            assert refused(place.build(value), place.path) == f"must be {wanted}, not {kind}"
+
+
+def owners(name: str) -> Iterator[tuple[str, type[Structure], Any, Callable[[Any], Any]]]:
+    """Walk through the structures of an operation's request: the request itself, and those in it, with their paths."""
+    yield "", request_types()[name], service_model().operation_model(name).input_shape, lambda request: request
+    for place in places(name):
+        if isinstance(place.shape, Struct):
+            yield place.path, place.shape.type, place.model, place.build
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_required_members(name: str) -> None:
+    """What the model requires must be there, at any depth; None leaves out anything else."""
+    for path, kind, model, build in owners(name):
+        for python_name, about in members(kind):
+            request = build(changed(smallest(kind), **{python_name: None}))
+            if about.wire_name in model.required_members:
+                assert refused(request, f"{path}.{python_name}") == "is required"
+            else:
+                validate(request)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_nothing_inside_a_list_or_map_is_none(name: str) -> None:
+    """None stands for a member that is left out; an element or entry can't be."""
+    for place in places(name):
+        if place.path.endswith("]") and not isinstance(place.shape, Document):
+            assert refused(place.build(None), place.path).endswith(", not None")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_half_a_surrogate_pair(name: str) -> None:
+    """Text that no encoding can carry is refused by name instead of failing in a codec."""
+    for place in places(name):
+        if isinstance(place.shape, Text):
+            rule = refused(place.build("\ud800" + "x" * (place.shape.low or 0)), place.path)
+            assert rule == "must be valid Unicode text (it holds half of a surrogate pair)"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_patterns_and_known_values_are_left_to_the_service(name: str) -> None:
+    """Text in the allowed length is taken, whatever the model's pattern or list of values says."""
+    unlikely = "\N{SNOWMAN} \x00\n\U0001f600<'\""
+    for place in places(name):
+        if isinstance(place.shape, Text):
+            low = place.shape.low or 0
+            high = low + len(unlikely) if place.shape.high is None else place.shape.high
+            request = place.build((unlikely * (low + 1))[: min(max(low, 1), high)])
+            validate(request)
+            json.loads(encode(request))
+
+
+def test_the_path_tells_the_place() -> None:
+    """Paths read as a person would write them in Python."""
+    attribute = operations.AttributeType(name="email", value="ada@example.com")
+    broken = operations.AttributeType(name="", value=CANARY)
+    request = operations.AdminUpdateUserAttributesRequest(
+        user_pool_id="eu-west-1_AbC", username="ada", user_attributes=[attribute, attribute, attribute, broken]
+    )
+    assert refused(request, "user_attributes[3].name") == "must have at least 1 characters"
+    provider: Any = {"client_secret": CANARY, "two words": 7}
+    other = operations.CreateIdentityProviderRequest(
+        user_pool_id="eu-west-1_AbC",
+        provider_name="p",
+        provider_type="OIDC",
+        provider_details=provider,
+        attribute_mapping={},
+    )
+    assert refused(other, "provider_details[entry 1]") == "must be a str, not int"
+
+
+def test_keys_that_could_be_values_are_not_shown() -> None:
+    """A key that does not read as a name may be a secret gone astray: its number stands for it."""
+    for key in (f"{CANARY} x", f"{CANARY}@example.com", "é" + CANARY, CANARY * 20, f"1{CANARY}"):
+        request = operations.ForgotPasswordRequest(client_id="c", username="ada", client_metadata={"a": "b", key: 7})  # type: ignore[dict-item]
+        assert refused(request, "client_metadata[entry 1]") == "must be a str, not int"
+
+
+# --- the main job (issue 2) ---
+
+CONTRACT = {
+    "client_id": (1, 128),
+    "confirmation_code": (1, 2048),
+    "password": (6, 256),
+    "username": (1, 128),
+    "secret_hash": (1, 128),
+}
+VALID: dict[str, Any] = {
+    "client_id": "c",
+    "confirmation_code": "123456",
+    "password": "correct horse",
+    "username": "ada",
+    "secret_hash": "h",
+}
+
+
+@pytest.mark.parametrize(("parameter", "low", "high"), [(name, *bounds) for name, bounds in CONTRACT.items()])
+def test_confirm_forgot_password(parameter: str, low: int, high: int) -> None:
+    """The contract of the main job: required values, and lengths counted in characters, not bytes."""
+    request = operations.ConfirmForgotPasswordRequest(**VALID)
+    for size in (low, high):
+        validate(changed(request, **{parameter: "\U0001f600" * size}))
+    assert refused(changed(request, **{parameter: CANARY[: low - 1]}), parameter).startswith(
+        f"must have at least {low} "
+    )
+    assert refused(changed(request, **{parameter: CANARY * high}), parameter).startswith(f"must have at most {high} ")
+    if parameter == "secret_hash":
+        validate(changed(request, secret_hash=None))
+    else:
+        assert refused(changed(request, **{parameter: None}), parameter) == "is required"
+
+
+class NoTransport:
+    """Fails the test if anything is sent."""
+
+    async def send(self, request: Any) -> Any:
+        """Refuse."""
+        raise AssertionError("something was sent")
+
+    async def close(self) -> None:
+        """Have nothing to close."""
+
+
+async def test_nothing_is_sent() -> None:
+    """The client refuses before it sends, for unsigned operations and for signed ones before credentials are sought."""
+    async with AsyncCognitoSession("eu-west-1", transport=NoTransport()) as session:
+        client = session.client("client", "secret", "eu-west-1_AbC")
+        with pytest.raises(ParameterValidationError, match=r"password must have at least 6 characters") as caught:
+            await client.confirm_forgot_password(username="ada", confirmation_code="1", password="short")
+        assert caught.value.operation == "ConfirmForgotPassword"
+        assert "short" not in str(caught.value)
+        with pytest.raises(ParameterValidationError, match="user_attributes must be a list or tuple, not str"):
+            await client.admin_create_user(username="ada", user_attributes="email")  # type: ignore[arg-type]
+        with pytest.raises(ParameterValidationError, match="limit must be at most 60"):
+            await client.list_users(limit=61)
+
+
+def test_values_outside_a_request() -> None:
+    """One value can be checked alone, under the name that it has where it was given."""
+    validate_value("client_id", "c", Text(1, 128))
+    validate_value("pools", [1, 2], ListOf(Integer(0, 9)))
+    with pytest.raises(ParameterValidationError, match=r"^client_id must have at least 1 characters$"):
+        validate_value("client_id", "", Text(1, 128))
+    with pytest.raises(ParameterValidationError, match=r"^pools\[1\] must be at most 9$"):
+        validate_value("pools", [1, 10], ListOf(Integer(0, 9)))
+
+
+def test_other_classes_of_the_right_shape() -> None:
+    """Any sequence is a list, any mapping a map, a str enum a str; and what passes can be sent."""
+    attribute = operations.AttributeType(name=Colour.RED, value="x")
+    for several in ([attribute], (attribute,), UserList([attribute]), deque([attribute])):
+        request = operations.SignUpRequest(
+            client_id="c", username="ada", password="correct horse", user_attributes=several
+        )
+        validate(request)
+        assert json.loads(encode(request))["UserAttributes"] == [{"Name": "red", "Value": "x"}]
+    for mapping in ({"a": "b"}, UserDict({"a": "b"}), MappingProxyType({"a": "b"})):
+        forgot = operations.ForgotPasswordRequest(client_id="c", username="ada", client_metadata=mapping)
+        validate(forgot)
+        assert json.loads(encode(forgot))["ClientMetadata"] == {"a": "b"}
+
+
+# --- documents ---
+
+
+def settings_request(document: Any) -> Request[Any]:
+    """Make a request that holds a free-form document."""
+    return operations.UpdateManagedLoginBrandingRequest(settings=document)
+
+
+def nested(depth: int, innermost: Any = None, *, mapping: bool = False) -> Any:
+    """Put a value into lists or dicts, one in the other."""
+    for _ in range(depth):
+        innermost = {"k": innermost} if mapping else [innermost]
+    return innermost
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {},
+        [],
+        "",
+        0,
+        -1.5,
+        True,
+        False,
+        {"a": [None, {"b": (1, 2)}]},
+        2**63 - 1,
+        "\U0001f600",
+        MappingProxyType({"a": 1}),
+    ],
+    ids=repr,
+)
+def test_documents(document: Any) -> None:
+    """Any JSON is a document; tuples are lists, and None inside it is null."""
+    validate(settings_request(document))
+    encode(settings_request(document))
+
+
+@pytest.mark.parametrize("mapping", [False, True], ids=["lists", "dicts"])
+def test_the_depth_of_documents(*, mapping: bool) -> None:
+    """Nesting ends at a limit, far below where Python's own ends; a hundred thousand levels are refused as fast."""
+    deepest = nested(MAX_DOCUMENT_DEPTH, 1, mapping=mapping)
+    validate(settings_request(deepest))
+    encode(settings_request(deepest))
+    for depth in (MAX_DOCUMENT_DEPTH + 1, 2_000, 100_000):
+        with pytest.raises(ParameterValidationError) as caught:
+            validate(settings_request(nested(depth, CANARY, mapping=mapping)))
+        assert caught.value.rule == f"must be JSON of at most {MAX_DOCUMENT_DEPTH} levels"
+        assert len(str(caught.value)) < 1_000
+
+
+def cycles() -> Iterator[Any]:
+    """Make documents that hold themselves."""
+    direct: list[Any] = [1]
+    direct.append(direct)
+    yield direct
+    many: list[Any] = []
+    many.extend([many] * 50)
+    yield many
+    table: dict[str, Any] = {"a": 1}
+    table["self"] = table
+    yield table
+    one: dict[str, Any] = {}
+    other = [one, one, one]
+    one.update(a=other, b=other, c=(other,))
+    yield one
+
+
+@pytest.mark.parametrize("document", list(cycles()), ids=["list", "many", "dict", "both"])
+@pytest.mark.timeout(60)
+def test_documents_that_hold_themselves(document: Any) -> None:
+    """A cycle is refused: no endless loop, no RecursionError."""
+    with pytest.raises(ParameterValidationError, match="levels"):
+        validate(settings_request(document))
+
+
+@pytest.mark.parametrize(
+    ("document", "path", "rule"),
+    [
+        (float("nan"), "", "must be JSON, which has no NaN and no infinity"),
+        ({"a": [1, float("inf")]}, "['a'][1]", "must be JSON, which has no NaN and no infinity"),
+        ([-float("inf")], "[0]", "must be JSON, which has no NaN and no infinity"),
+        ({1: 2}, "[entry 0]", "must be a str, not int"),
+        ({"a": {None: 2}}, "['a'][entry 0]", "must be a str, not NoneType"),
+        ({"a": {(CANARY,): 2}}, "['a'][entry 0]", "must be a str, not tuple"),
+        ({"a": "\ud800"}, "['a']", "must be valid Unicode text (it holds half of a surrogate pair)"),
+        ({f"{CANARY}\udfff": 1}, "[entry 0]", "must be valid Unicode text (it holds half of a surrogate pair)"),
+        ({"a": {CANARY.encode()}}, "['a']", "must be JSON (dict, list, str, int, float, bool or None), not set"),
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+def test_what_is_no_json(document: Any, path: str, rule: str) -> None:
+    """What JSON lacks is refused with the path inside the document; NaN too, which Python's json would write."""
+    request = settings_request(document)
+    with pytest.raises(ParameterValidationError) as caught:
+        validate(request)
+    assert caught.value.parameter == f"settings{path}"
+    assert caught.value.rule.replace("not None", "not NoneType") == rule
+    assert CANARY not in str(caught.value)
+
+
+HUGE = 10**5_000
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_integers_that_python_itself_does_not_print(name: str) -> None:
+    """Numbers of thousands of digits are refused by name; json would raise a ValueError that is nobody's."""
+    for place in places(name):
+        if isinstance(place.shape, Integer):
+            refused(place.build(HUGE), place.path)
+            refused(place.build(-HUGE), place.path)
+        elif isinstance(place.shape, Document):
+            refused(place.build({"a": HUGE}), f"{place.path}['a']")
+
+
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.sampled_from([2**63, float("nan"), float("inf"), 1e308, 0.0, -0.0, "\udfff", Colour.RED, b"", object()])
+    | st.floats()
+    | st.text(max_size=40)
+    | st.binary(max_size=40).flatmap(
+        lambda content: st.sampled_from([content, bytearray(content), memoryview(content)])
+    ),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.lists(inner, max_size=3).map(tuple)
+        | st.dictionaries(st.text(max_size=5) | st.integers(), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["CompleteWebAuthnRegistration", "CreateManagedLoginBranding", "SetUICustomization", "CreateGroup", "SignUp"],
+)
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_what_is_taken_can_be_sent(name: str, data: st.DataObject) -> None:
+    """Any Python value in any member is refused by name, or is taken and then can be encoded as JSON."""
+    request = data.draw(structures(request_types()[name]))
+    chosen = data.draw(st.sampled_from([python for python, _ in members(type(request))]))
+    request = changed(request, **{chosen: data.draw(ANYTHING)})
+    try:
+        validate(request)
+    except CognitoError:
+        return
+    json.loads(encode(request), parse_constant=pytest.fail)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"abcdef", bytearray(b"abcdef"), memoryview(b"abcdef"), memoryview(b"aXbXcXdXeXfX")[::2]],
+    ids=lambda c: type(c).__name__,
+)
+def test_every_kind_of_bytes_that_is_taken_can_be_sent(content: Any) -> None:
+    """Bytes, bytearray and memoryview are blobs, the latter also where it skips."""
+    request = operations.SetUICustomizationRequest(user_pool_id="eu-west-1_AbC", image_file=content)
+    validate(request)
+    assert json.loads(encode(request))["ImageFile"] == "YWJjZGVm"
+
+
+def test_bytes_are_counted_in_bytes() -> None:
+    """A memoryview of larger items is as long as its bytes, not its items."""
+    view = memoryview(bytes(131_072 + 4)).cast("I")
+    refused(operations.SetUICustomizationRequest(user_pool_id="eu-west-1_AbC", image_file=view), "image_file")  # type: ignore[arg-type]

@@ -1,0 +1,520 @@
+"""Requests to JSON and answers to types, and whatever else may come back: a value or a CognitoError, never a secret."""
+
+import json
+from base64 import b64encode
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, example, given, settings
+from hypothesis import strategies as st
+from multidict import CIMultiDict
+
+from cognito_async import operations as ops
+from cognito_async.errors import CognitoError, InvalidResponseError, ServiceError, TransportError
+from cognito_async.protocol.operation import Request
+from cognito_async.protocol.shapes import Structure, members
+from cognito_async.protocol.validation import validate
+from cognito_async.protocol.wire import HttpResponse, decode, encode, headers_for, needs_no_body
+from tests.support.strategies import (
+    DOCUMENTS,
+    by_wire_names,
+    request_types,
+    requests,
+    service_model,
+    smallest,
+    wire_values,
+)
+
+CANARY = "canary-7f3a"
+POOL = "eu-west-1_AbC"
+
+
+def response(body: bytes | str = b"", status: int = 200, headers: dict[str, str] | None = None) -> HttpResponse:
+    """Make an answer as the transport gives it."""
+    return HttpResponse(status, CIMultiDict(headers or {}), body.encode() if isinstance(body, str) else body)
+
+
+def read(name: str, answer: Any) -> Any:
+    """Decode an answer of an operation, given as what JSON says."""
+    return decode(response(json.dumps(answer)), smallest(request_types()[name]))
+
+
+def outcome(answer: HttpResponse, request: Request[Any]) -> Any:
+    """Decode an answer, and give the error if one of ours comes out."""
+    try:
+        return decode(answer, request)
+    except CognitoError as error:
+        return error
+
+
+def chain(error: BaseException) -> Iterator[BaseException]:
+    """Walk through an error and all that it was raised from or while handling, shown or not."""
+    seen: list[BaseException] = []
+    ends: list[BaseException | None] = [error]
+    while ends:
+        end = ends.pop()
+        if end is not None and end not in seen:
+            seen.append(end)
+            yield end
+            ends += [end.__cause__, end.__context__]
+
+
+def said_by(error: BaseException) -> str:
+    """Collect all that an error and those behind it say or hold."""
+    return " ".join(f"{each} {each!r} {each.args!r} {vars(each)!r}" for each in chain(error))
+
+
+# --- requests ---
+
+
+def test_what_a_request_looks_like() -> None:
+    """The body of the main job: AWS's names, no member that is None, nothing but ASCII."""
+    request = ops.ConfirmForgotPasswordRequest(
+        client_id="c",
+        username="åda",
+        confirmation_code="1",
+        password="correct horse",
+        user_context_data=ops.UserContextDataType(ip_address="::1"),
+        client_metadata={},
+    )
+    body = encode(request)
+    assert body.isascii()
+    assert json.loads(body) == {
+        "ClientId": "c",
+        "Username": "åda",
+        "ConfirmationCode": "1",
+        "Password": "correct horse",
+        "UserContextData": {"IpAddress": "::1"},
+        "ClientMetadata": {},
+    }
+    assert headers_for(request.OPERATION, "an agent", "an id") == {
+        "User-Agent": "an agent",
+        "amz-sdk-invocation-id": "an id",
+        "Content-Type": "application/x-amz-json-1.1",
+        "X-Amz-Target": "AWSCognitoIdentityProviderService.ConfirmForgotPassword",
+    }
+
+
+def test_what_is_false_is_not_absent() -> None:
+    """Zero, False and empty texts, lists and maps are sent; only None is left out."""
+    request = ops.CreateGroupRequest(user_pool_id=POOL, group_name="g", description="", precedence=0, role_arn=None)
+    assert json.loads(encode(request)) == {"UserPoolId": POOL, "GroupName": "g", "Description": "", "Precedence": 0}
+    create = ops.AdminCreateUserRequest(
+        user_pool_id=POOL, username="ada", user_attributes=[], client_metadata={}, force_alias_creation=False
+    )
+    assert json.loads(encode(create)) == {
+        "UserPoolId": POOL,
+        "Username": "ada",
+        "UserAttributes": [],
+        "ClientMetadata": {},
+        "ForceAliasCreation": False,
+    }
+
+
+@given(content=st.binary(max_size=200))
+def test_blobs_go_and_come(content: bytes) -> None:
+    """Bytes are base64 on the wire, both ways, at the top and inside a list."""
+    sent = json.loads(encode(ops.SetUICustomizationRequest(user_pool_id=POOL, image_file=content)))
+    assert sent["ImageFile"] == b64encode(content).decode()
+    asset = ops.AssetType(category="FORM_LOGO", color_mode="LIGHT", extension="PNG", bytes_=content)
+    body = json.loads(encode(ops.CreateManagedLoginBrandingRequest(user_pool_id=POOL, client_id="c", assets=[asset])))
+    assert body["Assets"][0]["Bytes"] == b64encode(content).decode()
+    answer = read("DescribeManagedLoginBranding", {"ManagedLoginBranding": {"Assets": body["Assets"]}})
+    assert answer.managed_login_branding.assets == [asset]
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(document=DOCUMENTS)
+def test_documents_go_and_come(document: Any) -> None:
+    """Free-form JSON arrives as it was, whatever looks like a member or a null in it."""
+    request = ops.UpdateManagedLoginBrandingRequest(settings=document)
+    validate(request)
+    sent = json.loads(encode(request))
+    assert json.dumps(sent.get("Settings")) == json.dumps(document)
+    assert ("Settings" in sent) == (document is not None)
+    answer = read("UpdateManagedLoginBranding", {"ManagedLoginBranding": {"Settings": document}})
+    assert json.dumps(answer.managed_login_branding.settings) == json.dumps(document)
+
+
+def test_tuples_and_other_mappings_inside_documents() -> None:
+    """A document of tuples is one of lists on the wire, at any depth."""
+    request = ops.UpdateManagedLoginBrandingRequest(settings={"a": ({"b": (1, None)},)})
+    assert json.loads(encode(request))["Settings"] == {"a": [{"b": [1, None]}]}
+
+
+@pytest.mark.parametrize("number", [0, -1, 2**31, 2**53 + 1, 2**63 - 1, -(2**63)])
+def test_integers_of_64_bits(number: int) -> None:
+    """Integers keep every digit, both ways; no float is in between."""
+    assert (
+        json.loads(encode(ops.UpdateGroupRequest(user_pool_id=POOL, group_name="g", precedence=number)))["Precedence"]
+        == number
+    )
+    answer = read("DescribeUserImportJob", {"UserImportJob": {"ImportedUsers": number}})
+    assert answer.user_import_job.imported_users == number
+    assert type(answer.user_import_job.imported_users) is int
+
+
+# --- answers ---
+
+
+@pytest.mark.parametrize(
+    ("seconds", "time"),
+    [
+        (0, datetime(1970, 1, 1, tzinfo=UTC)),
+        (1_762_000_000, datetime(2025, 11, 1, 12, 26, 40, tzinfo=UTC)),
+        ("1762000000.5", datetime(2025, 11, 1, 12, 26, 40, 500_000, tzinfo=UTC)),
+        (1_762_000_000.123, datetime(2025, 11, 1, 12, 26, 40, 123_000, tzinfo=UTC)),
+        (1_762_000_000.000_001, datetime(2025, 11, 1, 12, 26, 40, 1, tzinfo=UTC)),
+        (-1.5, datetime(1969, 12, 31, 23, 59, 58, 500_000, tzinfo=UTC)),
+        (253_402_300_799, datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)),
+    ],
+)
+def test_timestamps(seconds: float | str, time: datetime) -> None:
+    """Epoch seconds become aware datetimes in UTC that keep the fraction."""
+    user = read("ListUsers", {"Users": [{"UserCreateDate": seconds}]}).users[0]
+    assert user.user_create_date == time
+    assert user.user_create_date.tzinfo is UTC
+
+
+@given(milliseconds=st.integers(0, 4_102_444_800_000))
+def test_timestamps_keep_milliseconds(milliseconds: int) -> None:
+    """The service's milliseconds survive the float that JSON makes of them."""
+    user = read("AdminGetUser", {"Username": "ada", "UserCreateDate": milliseconds / 1000})
+    assert user.user_create_date == datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
+
+
+def test_lists_and_maps_of_structures() -> None:
+    """Structures are typed wherever they stand: alone, in lists, in maps."""
+    answer = read(
+        "InitiateAuth",
+        {
+            "AuthenticationResult": {"ExpiresIn": 3600, "NewDeviceMetadata": {"DeviceKey": "k"}},
+            "ChallengeParameters": {"a": "b"},
+            "AvailableChallenges": ["PASSWORD", "NEXT_YEARS"],
+        },
+    )
+    assert answer == ops.InitiateAuthResponse(
+        authentication_result=ops.AuthenticationResultType(
+            expires_in=3600, new_device_metadata=ops.NewDeviceMetadataType(device_key="k")
+        ),
+        challenge_parameters={"a": "b"},
+        available_challenges=["PASSWORD", "NEXT_YEARS"],
+    )
+    pool = read(
+        "DescribeUserPoolClient",
+        {"UserPoolClient": {"ClientId": "c", "ReadAttributes": [], "AnalyticsConfiguration": {}}},
+    )
+    assert pool.user_pool_client.read_attributes == []
+    assert pool.user_pool_client.analytics_configuration == ops.AnalyticsConfigurationType()
+
+
+def test_what_is_new_is_ignored_or_kept() -> None:
+    """Members of next year's service are ignored, values of next year's enumerations kept."""
+    answer = read(
+        "ListUsers", {"Users": [{"Username": "a", "UserStatus": "ASCENDED", "Shoe": {"Size": 43}}], "New": [1]}
+    )
+    assert answer == ops.ListUsersResponse(users=[ops.UserType(username="a", user_status="ASCENDED")])
+
+
+def test_nulls_are_absent() -> None:
+    """A null is as good as nothing, for a member, an element and an entry."""
+    answer = read("ListUsers", {"Users": [None, {"Username": None, "Attributes": [None]}], "PaginationToken": None})
+    assert by_wire_names(answer) == {"Users": [None, {"Attributes": [None]}]}
+    assert read("InitiateAuth", {"ChallengeParameters": {"a": None}}).challenge_parameters == {"a": None}
+
+
+ANSWERING = [name for name, kind in request_types().items() if kind.OPERATION.answer is not None]
+SILENT = [name for name, kind in request_types().items() if kind.OPERATION.answer is None]
+
+
+@pytest.mark.parametrize("name", ANSWERING)
+@pytest.mark.parametrize("body", [b"{}", b""], ids=["empty object", "nothing"])
+def test_missing_members_lose_no_call(name: str, body: bytes) -> None:
+    """An answer without a single member is one whose members are None, those that the model requires among them."""
+    answer = decode(response(body), smallest(request_types()[name]))
+    assert type(answer) is request_types()[name].OPERATION.answer
+    assert all(getattr(answer, python) is None for python, _ in members(type(answer)))
+
+
+def test_missing_members_inside_lose_no_call() -> None:
+    """The same inside nested structures."""
+    answer = read("AdminGetUser", {"UserAttributes": [{"Value": "v"}, {}]})
+    assert [(attribute.name, attribute.value) for attribute in answer.user_attributes] == [(None, "v"), (None, None)]
+    assert answer.username is None
+
+
+@pytest.mark.parametrize("name", ANSWERING)
+def test_answers_compare_and_show_themselves(name: str) -> None:
+    """Answers compare, and show themselves without their secrets."""
+    answer = decode(response(b"{}"), smallest(request_types()[name]))
+    assert answer == decode(response(b"{}"), smallest(request_types()[name]))
+    assert repr(answer).startswith(f"{type(answer).__name__}(")
+
+
+# --- answers without members ---
+
+
+@pytest.mark.parametrize("name", SILENT)
+@pytest.mark.parametrize(
+    "body",
+    [b"{}", b"", b" \r\n", b"{", b'{"a": "cut of', b" {}", b'{"New": 1}', b"{}" * 1000],
+    ids=lambda body: repr(body)[:16],
+)
+def test_no_members_need_no_body(name: str, body: bytes) -> None:
+    """Empty, whole or cut off: the status alone is the success."""
+    request = smallest(request_types()[name])
+    assert decode(response(body), request) is None
+    cut = response(body)
+    cut.complete = False
+    assert decode(cut, request) is None
+
+
+@pytest.mark.parametrize("name", SILENT[:5])
+@pytest.mark.parametrize(
+    "body", ["<html>Log in to the hotel's network</html>", " <!DOCTYPE html>", "OK", "[]", "null", "\ufeff{}"]
+)
+def test_a_proxys_page_is_no_success(name: str, body: str) -> None:
+    """Where a proxy answers 200 with a page of its own, nothing was done."""
+    with pytest.raises(InvalidResponseError, match="not JSON") as caught:
+        decode(response(body, headers={"Content-Type": "text/html"}), smallest(request_types()[name]))
+    assert (caught.value.operation, caught.value.status) == (name, 200)
+    assert "text/html" in str(caught.value)
+    assert "hotel" not in said_by(caught.value)
+
+
+def test_which_answers_need_no_body() -> None:
+    """Only the success of an operation whose answer has no members."""
+    silent, answering = (smallest(request_types()[name]).OPERATION for name in ("ConfirmForgotPassword", "ListUsers"))
+    assert [needs_no_body(silent, status) for status in (200, 204, 299, 300, 400, 500)] == [True] * 3 + [False] * 3
+    assert not any(needs_no_body(answering, status) for status in (200, 400))
+
+
+def test_a_cut_off_answer_is_a_lost_one() -> None:
+    """Where the answer matters, half of one is none; that the request was sent is known."""
+    cut = response(b'{"Users": [')
+    cut.complete = False
+    with pytest.raises(TransportError, match="lost") as caught:
+        decode(cut, smallest(ops.ListUsersRequest))
+    assert caught.value.sent is True
+    assert caught.value.operation == "ListUsers"
+
+
+# --- answers of the wrong shape ---
+
+MISSHAPEN: tuple[tuple[str, Any, str], ...] = (
+    ("ListUsers", [], "not a JSON object"),
+    ("ListUsers", "text", "not a JSON object"),
+    ("ListUsers", None, "not a JSON object"),
+    ("ListUsers", 7, "not a JSON object"),
+    ("ListUsers", {"Users": {CANARY: 1}}, "a list"),
+    ("ListUsers", {"Users": CANARY}, "a list"),
+    ("ListUsers", {"Users": [CANARY]}, "an object"),
+    ("ListUsers", {"Users": [[CANARY]]}, "an object"),
+    ("ListUsers", {"Users": [{"Attributes": CANARY}]}, "a list"),
+    ("ListUsers", {"Users": [{"UserCreateDate": CANARY}]}, "a time"),
+    ("ListUsers", {"Users": [{"UserCreateDate": [CANARY]}]}, "a time"),
+    ("ListUsers", {"Users": [{"UserCreateDate": {}}]}, "a time"),
+    ("ListUsers", {"Users": [{"UserCreateDate": 1e300}]}, "a time"),
+    ("ListUsers", {"Users": [{"UserCreateDate": 10**300}]}, "a time"),
+    ("ListUsers", {"Users": [{"UserCreateDate": float("nan")}]}, "a time"),
+    ("ListUsers", {"Users": [{"UserCreateDate": -float("inf")}]}, "a time"),
+    ("InitiateAuth", {"AuthenticationResult": CANARY}, "an object"),
+    ("InitiateAuth", {"AuthenticationResult": [CANARY]}, "an object"),
+    ("InitiateAuth", {"ChallengeParameters": [CANARY]}, "an object"),
+    ("InitiateAuth", {"ChallengeParameters": CANARY}, "an object"),
+    ("DescribeUserPool", {"UserPool": {"LambdaConfig": 7}}, "an object"),
+    ("DescribeManagedLoginBranding", {"ManagedLoginBranding": {"Assets": [{"Bytes": 7}]}}, "base64"),
+    ("DescribeManagedLoginBranding", {"ManagedLoginBranding": {"Assets": [{"Bytes": "é" + CANARY}]}}, "base64"),
+    ("DescribeManagedLoginBranding", {"ManagedLoginBranding": {"Assets": [{"Bytes": "a"}]}}, "base64"),
+)
+
+
+@pytest.mark.parametrize(("name", "answer", "wanted"), MISSHAPEN, ids=lambda value: str(value)[:50])
+def test_answers_of_the_wrong_shape(name: str, answer: Any, wanted: str) -> None:
+    """What can't be read says what was wanted and in which operation, and repeats nothing of what came."""
+    with pytest.raises(InvalidResponseError, match=wanted) as caught:
+        read(name, answer)
+    error = caught.value
+    assert (error.operation, error.status, error.code) == (name, 200, None)
+    assert isinstance(error, CognitoError)
+    assert CANARY not in said_by(error)
+
+
+def containers(name: str) -> Iterator[tuple[str, str]]:
+    """Name the members of an operation's answer that are lists, maps or structures."""
+    shape = service_model().operation_model(name).output_shape
+    for wire_name, member in shape.members.items():
+        if member.type_name in {"list", "map", "structure"} and not getattr(member, "is_document_type", False):
+            yield wire_name, member.type_name
+
+
+@pytest.mark.parametrize("name", ANSWERING)
+def test_containers_of_the_wrong_shape(name: str) -> None:
+    """In no operation does a scalar, or a container of the other kind, pass for a list, map or structure."""
+    for wire_name, kind in containers(name):
+        for wrong in ({CANARY: CANARY} if kind == "list" else [CANARY], CANARY, 7, True):
+            with pytest.raises(InvalidResponseError) as caught:
+                read(name, {wire_name: wrong})
+            assert caught.value.operation == name
+            assert CANARY not in said_by(caught.value)
+
+
+# --- anything at all ---
+
+SOME = [
+    "ConfirmForgotPassword",
+    "ListUsers",
+    "InitiateAuth",
+    "DescribeManagedLoginBranding",
+    "StartWebAuthnRegistration",
+    "AdminGetUser",
+]
+HEADER_NAMES = st.sampled_from(
+    ["Content-Type", "x-amzn-ErrorType", "x-amzn-RequestId", "x-amz-retry-after", "Date", "Content-Length"]
+)
+HEADERS = st.dictionaries(HEADER_NAMES | st.text(max_size=8), st.text(max_size=20), max_size=4)
+LIKELY_NAMES = st.sampled_from(
+    [
+        *("__type", "message", "code", "Users", "Attributes", "UserCreateDate"),
+        *("ManagedLoginBranding", "Assets", "Bytes", "AuthenticationResult", "ChallengeParameters"),
+    ]
+)
+NEARLY = st.recursive(
+    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(LIKELY_NAMES | st.text(max_size=4), inner, max_size=4),
+    max_leaves=10,
+)
+BODIES = st.binary(max_size=60) | NEARLY.map(lambda value: json.dumps(value).encode())
+DEEP = b"[" * 100_000
+
+
+@pytest.mark.parametrize("name", SOME)
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(body=BODIES, status=st.integers(100, 599), headers=HEADERS, complete=st.booleans())
+@example(body=b"", status=200, headers={}, complete=False)
+@example(body=DEEP, status=200, headers={}, complete=True)
+@example(body=b'{"Users":' + DEEP, status=200, headers={}, complete=True)
+@example(body=b'{"Settings":' * 100_000, status=200, headers={}, complete=True)
+@example(body=b'{"message":' + DEEP, status=400, headers={"x-amzn-ErrorType": "CodeMismatchException:"}, complete=True)
+@example(body=b"\xff\xfe\xfd", status=200, headers={}, complete=True)
+@example(body=b"\xff\xfe{\x00", status=400, headers={}, complete=True)
+@example(body=b'{"a": "\xff"}', status=500, headers={}, complete=True)
+@example(body=b"\xef\xbb\xbf{}", status=200, headers={}, complete=True)
+@example(body=b"<html>502</html>", status=502, headers={"Content-Type": "text/html"}, complete=True)
+@example(body=b'{"UserCreateDate":' + b"9" * 5_000 + b"}", status=200, headers={}, complete=True)
+@example(body=b'{"UserCreateDate": 1' + b"0" * 400 + b"}", status=200, headers={}, complete=True)
+@example(body=b'{"UserCreateDate": 1e400}', status=200, headers={}, complete=True)
+@example(body=b'{"message": "\\ud800", "__type": "\\ud800#\\udfff:"}', status=400, headers={}, complete=True)
+@example(body=b'{"__type": "' + b"X" * 100_000 + b'"}', status=400, headers={}, complete=True)
+@example(body=b"{}", status=400, headers={"x-amz-retry-after": "9" * 5_000}, complete=True)
+@example(body=b"{}", status=400, headers={"x-amz-retry-after": "\u0661"}, complete=True)
+@example(
+    body=b'{"__type": {}, "message": [], "code": 7}', status=400, headers={"x-amzn-ErrorType": "::"}, complete=True
+)
+def test_whatever_comes_back(name: str, body: bytes, status: int, headers: dict[str, str], *, complete: bool) -> None:
+    """Any bytes with any status and headers give a value or a CognitoError that knows its operation; nothing else."""
+    request = smallest(request_types()[name])
+    answer = HttpResponse(status, CIMultiDict(headers), body, complete=complete)
+    value = outcome(answer, request)
+    if isinstance(value, CognitoError):
+        assert value.operation == name
+        assert value.status == status or isinstance(value, TransportError)
+        assert len(str(value)) < 5_000
+        assert value.retry_after is None or 0 <= value.retry_after < 10**10
+        return
+    assert status < 300
+    assert value is None if request.OPERATION.answer is None else type(value) is request.OPERATION.answer
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_nearly_right_answers(data: st.DataObject) -> None:
+    """An answer in which one member has the shape of another is read, or refused as such."""
+    name = data.draw(st.sampled_from(ANSWERING))
+    shapes = service_model().operation_model(name).output_shape.members
+    other = service_model().shape_for(
+        data.draw(st.sampled_from(["UserType", "UserPoolType", "AssetType", "DateType", "ChallengeParametersType"]))
+    )
+    body = {
+        data.draw(st.sampled_from(sorted(shapes))): data.draw(
+            wire_values(other) | st.lists(wire_values(other), max_size=2)
+        )
+    }
+    value = outcome(response(json.dumps(body)), smallest(request_types()[name]))
+    if isinstance(value, CognitoError):
+        assert isinstance(value, InvalidResponseError)
+        assert value.operation == name
+
+
+# --- what errors keep to themselves ---
+
+TOKENS = json.dumps({"AuthenticationResult": {"AccessToken": CANARY}}).encode()
+UNREADABLE = (
+    TOKENS[:-1],
+    TOKENS + b"}",
+    TOKENS.replace(b"7f3a", b"7f3a\xff"),
+    b"\xff" + TOKENS,
+    b"<html>" + TOKENS,
+    b"[" + TOKENS + b"]",
+    json.dumps(CANARY).encode(),
+    DEEP + TOKENS,
+    b'{"AuthenticationResult": "' + CANARY.encode() + b'"}',
+    b"9" * 5_000 + TOKENS,
+)
+
+
+@pytest.mark.parametrize("status", [200, 400, 502])
+@pytest.mark.parametrize("body", UNREADABLE, ids=lambda body: repr(body)[:20])
+def test_unreadable_answers_keep_their_secrets(body: bytes, status: int) -> None:
+    """A body that can't be read may hold tokens: no error holds it, neither the one raised nor those behind it."""
+    with pytest.raises(CognitoError) as caught:
+        decode(
+            response(body, status, {"Content-Type": "application/x-amz-json-1.1"}), smallest(ops.InitiateAuthRequest)
+        )
+    assert CANARY not in said_by(caught.value)
+    assert isinstance(caught.value, InvalidResponseError)
+    assert f"{len(body)} bytes" in str(caught.value)
+
+
+@pytest.mark.parametrize("form", ["{}", "Value '{}' at 'password' failed to satisfy constraint", "{}{}", "a,{}.b"])
+def test_messages_that_repeat_a_secret(form: str) -> None:
+    """The service's message may repeat what was sent; the secrets of the request are masked in it."""
+    request = ops.ConfirmForgotPasswordRequest(
+        client_id="c", username="ada", confirmation_code=CANARY, password=f"{CANARY}-2"
+    )
+    for secret in (CANARY, f"{CANARY}-2"):
+        body = json.dumps({"__type": "InvalidParameterException", "message": form.replace("{}", secret)})
+        with pytest.raises(ServiceError) as caught:
+            decode(response(body, 400), request)
+        assert CANARY not in said_by(caught.value)
+        assert caught.value.message == form.replace("{}", "***").replace("******", "***" * 2)
+
+
+def test_long_messages_are_cut() -> None:
+    """A message of megabytes does not end up in a log."""
+    body = json.dumps({"__type": "InvalidParameterException", "message": "m" * 1_000_000})
+    with pytest.raises(ServiceError) as caught:
+        decode(response(body, 400), smallest(ops.ListUsersRequest))
+    assert len(str(caught.value)) < 5_000
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(data=st.data())
+def test_decoding_is_the_inverse_of_encoding(data: st.DataObject) -> None:
+    """What both sides share, such as a pool's settings, reads back as what it was written from."""
+    request: Request[Any] = data.draw(
+        st.sampled_from(["CreateUserPool", "UpdateUserPool", "CreateUserPoolClient"]).flatmap(requests)
+    )
+    sent = json.loads(encode(request))
+    name, member = (
+        ("DescribeUserPoolClient", "UserPoolClient") if "ClientName" in sent else ("DescribeUserPool", "UserPool")
+    )
+    received = read(name, {member: sent})
+    inner = getattr(received, "user_pool_client" if member == "UserPoolClient" else "user_pool")
+    assert isinstance(inner, Structure)
+    ours, theirs = by_wire_names(request), by_wire_names(inner)
+    assert theirs == {key: ours[key] for key in theirs}
+    known = {about.wire_name for _, about in members(type(inner))}
+    assert theirs.keys() == ours.keys() & known

@@ -1,0 +1,133 @@
+"""A transport that returns scripted responses, and sessions that use it."""
+
+import asyncio
+import json
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from itertools import pairwise
+from typing import Any
+
+from attrs import frozen
+from multidict import CIMultiDict
+
+from cognito_async import AsyncCognitoSession, CognitoClient, RetryPolicy, Timeouts, TransportError
+from cognito_async.protocol.wire import HttpRequest, HttpResponse
+from tests.support.clocks import now
+
+
+@frozen(kw_only=True)
+class Attempt:
+    """One attempt as the transport got it.
+
+    Attributes:
+        url: Where it went.
+        headers: Its headers at that moment.
+        body: Its body.
+        at: The loop's time, counted from the start of the virtual clock.
+        connect_timeout: The limit it gave for connecting.
+    """
+
+    url: str
+    headers: Mapping[str, str]
+    body: bytes
+    at: float
+    connect_timeout: float | None
+
+    @property
+    def json(self) -> Any:
+        """Give the parsed body."""
+        return json.loads(self.body)
+
+
+Step = HttpResponse | BaseException | Callable[[HttpRequest], Awaitable[HttpResponse]]
+
+
+class ScriptedTransport:
+    """Answers with one step of its script after the other; any object with these two methods is a transport."""
+
+    def __init__(self, *script: Step) -> None:
+        self.script: list[Step] = list(script)
+        self.attempts: list[Attempt] = []
+        self.closed = 0
+
+    async def send(self, request: HttpRequest) -> HttpResponse:
+        """Take the next step, and keep ``sent`` and ``status`` as the contract of Transport says."""
+        self.attempts.append(
+            Attempt(
+                url=request.url,
+                headers=dict(request.headers),
+                body=request.body,
+                at=now(),
+                connect_timeout=request.connect_timeout,
+            )
+        )
+        assert self.script, "one more attempt than the script has steps"
+        step = self.script.pop(0)
+        if isinstance(step, BaseException):
+            if isinstance(step, TransportError):
+                request.sent = step.sent
+            raise step
+        request.sent = True
+        response = step if isinstance(step, HttpResponse) else await step(request)
+        request.status = response.status
+        return response
+
+    async def close(self) -> None:
+        """Count."""
+        self.closed += 1
+
+    @property
+    def pauses(self) -> list[float]:
+        """Give the time between attempts, in seconds; the pauses, where answers come at once."""
+        times = [attempt.at for attempt in self.attempts]
+        return [later - earlier for earlier, later in pairwise(times)]
+
+
+def respond(status: int = 200, body: bytes = b"{}", headers: Mapping[str, str] | None = None) -> HttpResponse:
+    """Make an answer."""
+    return HttpResponse(status, CIMultiDict({"x-amzn-RequestId": "r-1", **(headers or {})}), body)
+
+
+def refuse(code: str, message: str = "no", status: int = 400, **headers: str) -> HttpResponse:
+    """Make the service's refusal; underscores in the names of headers stand for hyphens."""
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    return respond(status, json.dumps({"__type": code, "message": message}).encode(), given)
+
+
+def hang(*, sent: bool | None = True, status: int | None = None) -> Step:
+    """Make a step that never ends, and leaves the request's state as given."""
+
+    async def wait(request: HttpRequest) -> HttpResponse:
+        request.sent, request.status = sent, status
+        await asyncio.get_running_loop().create_future()
+        raise AssertionError("unreachable")
+
+    return wait
+
+
+def take(seconds: float, response: HttpResponse) -> Step:
+    """Make a step that takes some (virtual) seconds."""
+
+    async def wait(_: HttpRequest) -> HttpResponse:
+        await asyncio.sleep(seconds)
+        return response
+
+    return wait
+
+
+def scripted_session(
+    transport: ScriptedTransport,
+    *,
+    retry: RetryPolicy | None = None,
+    timeouts: Timeouts | None = None,
+    random: Callable[[], float] = lambda: 1.0,
+    **options: Any,
+) -> AsyncCognitoSession:
+    """Open a session on a scripted transport, with the longest pauses that the jitter allows."""
+    region = options.pop("region", "eu-west-1")
+    return AsyncCognitoSession(region, transport=transport, retry=retry, timeouts=timeouts, random=random, **options)
+
+
+def reset(client: CognitoClient, **changes: Any) -> Coroutine[Any, Any, None]:
+    """Confirm a forgotten password; each argument can be changed."""
+    arguments = {"username": "ada", "confirmation_code": "123456", "password": "correct horse", **changes}
+    return client.confirm_forgot_password(**arguments)

@@ -1,0 +1,230 @@
+"""The emulator's environment: made once, made anew when it is of no use, explained when it cannot be made."""
+
+# ruff: noqa: ASYNC220 — looking at files and starting the odd process takes no time worth a thread
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from cognito_async.testing import environment
+from cognito_async.testing.__main__ import main
+from cognito_async.testing.emulator import COMMAND_VARIABLE
+from cognito_async.testing.environment import PREPARE_COMMAND, LocalPoolError, environment_folder, prepare, run_step
+from tests.support.processes import ROOT, is_alive, until
+
+# Where a child is awaited by a thread of asyncio's own, as in Python 3.11.
+WAITING_THREAD = "asyncio-waitpid"
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and process groups are POSIX")
+
+
+@pytest.fixture(autouse=True)
+def _children_are_collected(_no_thread_left: None) -> Iterator[None]:
+    """Let the threads end that waited for children: they do, a moment after the child."""
+    yield
+    for thread in threading.enumerate():
+        if thread.name.startswith(WAITING_THREAD):
+            thread.join(timeout=10)
+
+
+class Steps:
+    """Stand in for venv and pip: note what is asked for, make what they would make, fail when told to."""
+
+    def __init__(self, *, failing: str = "") -> None:
+        self.failing = failing
+        self.commands: list[Sequence[str]] = []
+        self.environment: Mapping[str, str] = {}
+
+    async def __call__(self, command: Sequence[str], environment: Mapping[str, str], lock: int) -> tuple[int, str]:
+        """Take the place of ``run_step``."""
+        self.commands.append(command)
+        self.environment = environment
+        if self.failing in command:
+            return 1, "noise\n" * 100 + f"the {self.failing} step is out of order"
+        if "venv" in command:
+            (Path(command[-1]) / "bin").mkdir(parents=True)
+            (Path(command[-1]) / "bin" / "python").touch()
+        return 0, ""
+
+
+@pytest.fixture
+def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """Have the private environment in a folder of the test's own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.delenv(COMMAND_VARIABLE, raising=False)
+    return tmp_path
+
+
+def test_the_cache_folder_is_honoured(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment is where XDG says, and its name changes with Python and with the pins."""
+    folder = environment_folder()
+    assert folder.parent == cache / "cognito_async"
+    assert folder.name.startswith(f"ministack-1.5.33-py{sys.version_info.major}.{sys.version_info.minor}-")
+    monkeypatch.setattr(environment, "PINS", (*environment.PINS, "another==1"))
+    assert environment_folder() != folder
+
+
+@pytest.mark.parametrize(
+    ("platform", "expected"),
+    [("linux", ".cache"), ("darwin", "Library/Caches"), ("win32", "AppData/Local")],
+)
+def test_each_platform_has_its_cache(platform: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a setting, the environment goes where the platform keeps such things."""
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.delenv("LOCALAPPDATA", raising=False)
+    monkeypatch.setattr(sys, "platform", platform)
+    assert environment_folder().parent == Path.home() / expected / "cognito_async"
+
+
+async def test_the_environment_is_made_once(cache: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """The first call makes it and says so in one line; the second finds it and does nothing."""
+    steps = Steps()
+    python = await prepare(run=steps)
+    assert python == environment_folder() / "bin" / "python"
+    assert [next(word for word in ("venv", "pip") if word in step) for step in steps.commands] == ["venv", "pip"]
+    assert "ministack==1.5.33" in steps.commands[1]
+    notice = capfd.readouterr().err
+    assert notice.count("\n") == 1
+    assert str(cache) in notice
+    assert "once" in notice
+    await prepare(run=steps)
+    assert len(steps.commands) == 2
+    assert capfd.readouterr().err == ""
+
+
+async def test_a_python_that_was_removed_has_it_made_again(cache: Path) -> None:
+    """An environment whose interpreter is a dangling link, as after an upgrade of Python, is of no use."""
+    python = await prepare(run=Steps())
+    python.unlink()
+    python.symlink_to(cache / "removed")
+    await prepare(run=(steps := Steps()))
+    assert len(steps.commands) == 2
+
+
+@pytest.mark.parametrize("step", ["venv", "pip"])
+@pytest.mark.usefixtures("cache")
+async def test_a_failing_step_is_explained_and_tried_again(step: str) -> None:
+    """The error has the step's last words and the command that helps; what was half made is made anew."""
+    with pytest.raises(LocalPoolError, match=f"the {step} step is out of order") as caught:
+        await prepare(run=Steps(failing=step))
+    assert PREPARE_COMMAND in str(caught.value)
+    assert str(caught.value).count("noise") < 50
+    leftover = environment_folder() / "leftover"
+    leftover.parent.mkdir(exist_ok=True)
+    leftover.touch()
+    await prepare(run=(steps := Steps()))
+    assert len(steps.commands) == 2
+    assert not leftover.exists()
+
+
+async def test_a_cache_that_cannot_be_written_is_explained(cache: Path) -> None:
+    """Trouble with the folder itself is the same kind of error, and names the same command."""
+    (cache / "cognito_async").write_text("in the way")
+    with pytest.raises(LocalPoolError, match=PREPARE_COMMAND):
+        await prepare(run=Steps())
+
+
+@pytest.mark.usefixtures("cache")
+async def test_pip_gets_its_index_and_nothing_that_confuses_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Index settings stay; Python's variables and those that would put the packages elsewhere go."""
+    unwanted = {"PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "PIP_USER", "PIP_CONSTRAINT"}
+    for name in (*unwanted, "PIP_INDEX_URL"):
+        monkeypatch.setenv(name, "set")
+    await prepare(run=(steps := Steps()))
+    assert steps.environment["PIP_INDEX_URL"] == "set"
+    assert not unwanted & set(steps.environment)
+
+
+def test_two_processes_make_it_once(cache: Path) -> None:
+    """Test runs that start together do not trip over each other: the second waits for the first."""
+    program = f"""
+import asyncio, sys
+sys.path.insert(0, {str(Path(__file__).parents[2])!r})
+from tests.testing.test_environment import Steps
+from cognito_async.testing.environment import prepare
+async def run(command, environment, lock):
+    print("step", flush=True)
+    await asyncio.sleep(0.1)
+    return await Steps()(command, environment, lock)
+print(asyncio.run(prepare(run=run)))
+"""
+    both = [
+        subprocess.Popen([sys.executable, "-c", program], cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        for _ in range(2)
+    ]
+    said = b"".join(process.communicate(timeout=60)[0] for process in both)
+    assert [process.returncode for process in both] == [0, 0]
+    assert said.count(b"step") == 2
+    assert said.count(str(environment_folder()).encode()) == 2
+
+
+async def test_a_step_outlives_its_killed_parent_with_the_lock(cache: Path) -> None:
+    """While an orphaned pip still writes, nobody else starts over in the same folder."""
+    program = """
+import asyncio, sys
+from cognito_async.testing import environment as home
+async def run(command, environment, lock):
+    return await home.run_step(
+        [sys.executable, "-c", "import os, signal; print(os.getpid(), file=open('pid', 'w')); signal.pause()"],
+        environment, lock)
+asyncio.run(home.prepare(run=run))
+"""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        [sys.executable, "-c", program], cwd=cache, env=environment, stderr=subprocess.DEVNULL
+    ) as first:
+        await until(lambda: (cache / "pid").exists() and (cache / "pid").read_text().endswith("\n"))
+        first.kill()
+    orphan = int((cache / "pid").read_text())
+    second = asyncio.create_task(prepare(run=(steps := Steps())))
+    await asyncio.sleep(0.1)
+    assert not steps.commands
+    os.kill(orphan, signal.SIGTERM)
+    await second
+    assert len(steps.commands) == 2
+
+
+async def test_a_step_reports_its_code_and_words(tmp_path: Path) -> None:
+    """Both streams of a step are kept, since either may have the reason."""
+    program = "import sys; print('plain'); print('grave', file=sys.stderr); sys.exit(3)"
+    with (tmp_path / "lock").open("w") as lock:
+        code, output = await run_step([sys.executable, "-c", program], {}, lock.fileno())
+    assert code == 3
+    assert sorted(output.split()) == ["grave", "plain"]
+
+
+async def test_a_cancelled_step_is_killed(tmp_path: Path) -> None:
+    """Giving up on making the environment does not leave pip running."""
+    notes = tmp_path / "pid"
+    program = f"import os, signal; print(os.getpid(), file=open({str(notes)!r}, 'w')); signal.pause()"
+    with (tmp_path / "lock").open("w") as lock:
+        task = asyncio.create_task(run_step([sys.executable, "-c", program], {}, lock.fileno()))
+        await until(lambda: notes.exists() and notes.read_text().endswith("\n"))
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+    assert not is_alive(int(notes.read_text()))
+
+
+def test_the_command_line_says_where_it_is(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """`prepare` on a machine that has the environment only prints its folder."""
+    asyncio.run(prepare(run=Steps()))
+    assert main(["prepare"]) == 0
+    assert str(environment_folder()) in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("cache")
+def test_the_command_line_fails_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`prepare` on a machine where it cannot work exits with 1 and shows the step's last words."""
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    assert main(["prepare"]) == 1
+    assert "/bin/false -I -m venv" in capsys.readouterr().err

@@ -1,0 +1,705 @@
+"""The generator: what is committed is what it writes; it says what a newer model changes; its output is whole."""
+
+import copy
+import inspect
+import json
+import re
+import shutil
+import subprocess
+import sys
+import typing
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import attrs
+import pytest
+from botocore import xform_name
+from botocore.loaders import Loader
+
+import tools.model
+from cognito_async import CognitoClient, operations
+from cognito_async.errors import modelled
+from cognito_async.protocol.operation import Operation
+from cognito_async.protocol.shapes import Struct, Structure, members
+from tests.support.strategies import nested_shapes, request_types, service_model, smallest
+from tools import generate
+from tools.checks import ModelError
+from tools.model import snake_case, table
+
+ROOT = generate.ROOT
+Model = dict[str, Any]
+
+
+@cache
+def rendered() -> dict[str, str]:
+    """Render all files once, from the installed model."""
+    return generate.render()
+
+
+def checked(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
+    """Run the check and give its exit code and all that it says."""
+    capsys.readouterr()
+    code = generate.main(["--check", *arguments])
+    said = capsys.readouterr()
+    return code, said.out + said.err
+
+
+# --- the committed files ---
+
+
+def test_the_committed_files_are_as_generated() -> None:
+    """The command that CONTRIBUTING names passes on what is committed."""
+    command = [sys.executable, "-m", "tools.generate", "--check"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "as generated" in done.stdout
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Make a project that holds the generated files, and let the generator work there."""
+    generate.write(rendered(), tmp_path)
+    monkeypatch.setattr(generate, "ROOT", tmp_path)
+    return tmp_path
+
+
+def test_a_fresh_project_passes(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What was just written is as generated."""
+    code, said = checked([], capsys)
+    assert (code, "as generated" in said) == (0, True)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "cognito_async/operations/mfa.py",
+        "cognito_async/operations/__init__.py",
+        "cognito_async/errors/modelled.py",
+        "tools/model_facts.txt",
+    ],
+)
+def test_a_hand_edit_fails(name: str, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """An edited line is shown, and the file that it is in; so is what should stand there."""
+    lines = (project / name).read_text(encoding="utf-8").splitlines()
+    original, lines[9] = lines[9], "# edited by hand"
+    (project / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    code, said = checked([], capsys)
+    assert code == 1
+    assert name in said
+    assert "-# edited by hand" in said
+    assert f"+{original}" in said
+    assert "make generate" in said
+
+
+def test_a_lost_file_fails(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A generated file that is missing is named."""
+    (project / "cognito_async/operations/groups.py").unlink()
+    code, said = checked([], capsys)
+    assert code == 1
+    assert "cognito_async/operations/groups.py" in said
+
+
+@pytest.mark.parametrize("name", ["cognito_async/operations/stray.py", "cognito_async/operations/methods/stray.py"])
+def test_a_stray_file_fails(name: str, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A file that is not generated is no part of the folder; it is named."""
+    (project / name).write_text("", encoding="utf-8")
+    code, said = checked([], capsys)
+    assert code == 1
+    assert f"{name}: should not be there" in said
+
+
+def test_generating_puts_all_right(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without --check it writes the files and removes those that should not be there; and the same every time."""
+    (project / "cognito_async/operations/stray.py").write_text("", encoding="utf-8")
+    (project / "cognito_async/operations/mfa.py").write_text("edited", encoding="utf-8")
+    shutil.rmtree(project / "cognito_async/operations/methods")
+    assert generate.main([]) == 0
+    assert checked([], capsys)[0] == 0
+    assert generate.render() == rendered()
+
+
+# --- a newer model ---
+
+
+@cache
+def installed_model() -> Model:
+    """Load the installed model."""
+    model: Model = Loader().load_service_model("cognito-idp", "service-2")
+    return model
+
+
+def newer(change: Callable[[Model], None], folder: Path) -> list[str]:
+    """Lay out a changed model as botocore does, and give the arguments that name it."""
+    model = copy.deepcopy(installed_model())
+    change(model)
+    home = folder / "cognito-idp" / "2016-04-18"
+    home.mkdir(parents=True)
+    (home / "service-2.json").write_text(json.dumps(model), encoding="utf-8")
+    return ["--model", str(folder)]
+
+
+def _add_operation(model: Model) -> None:
+    model["operations"]["TryShoe"] = {**model["operations"]["GetGroup"], "name": "TryShoe"}
+
+
+def _remove_operation(model: Model) -> None:
+    del model["operations"]["GetGroup"]
+
+
+def _add_request_member(model: Model) -> None:
+    model["shapes"]["GetGroupRequest"]["members"]["ShoeSize"] = {"shape": "StringType"}
+
+
+def _add_answer_member(model: Model) -> None:
+    model["shapes"]["GroupType"]["members"]["ShoeSize"] = {"shape": "StringType"}
+
+
+def _remove_member(model: Model) -> None:
+    del model["shapes"]["GroupType"]["members"]["Precedence"]
+
+
+def _add_type(model: Model) -> None:
+    model["shapes"]["ShoeType"] = {"type": "structure", "members": {}}
+    model["shapes"]["GroupType"]["members"]["Shoe"] = {"shape": "ShoeType"}
+
+
+def _require(model: Model) -> None:
+    model["shapes"]["CreateGroupRequest"]["required"].append("Description")
+
+
+def _add_error(model: Model) -> None:
+    model["operations"]["GetGroup"]["errors"].append({"shape": "GroupExistsException"})
+
+
+def _add_exception(model: Model) -> None:
+    model["shapes"]["ShoeException"] = {"type": "structure", "members": {}, "exception": True}
+    model["operations"]["GetGroup"]["errors"].append({"shape": "ShoeException"})
+
+
+def _add_secret(model: Model) -> None:
+    model["shapes"]["DescriptionType"]["sensitive"] = True
+
+
+def _unsign(model: Model) -> None:
+    model["operations"]["GetGroup"]["authtype"] = "none"
+
+
+def _sign(model: Model) -> None:
+    del model["operations"]["ConfirmForgotPassword"]["authtype"]
+
+
+def _widen(model: Model) -> None:
+    model["shapes"]["PasswordType"]["max"] = 512
+
+
+def _add_value(model: Model) -> None:
+    model["shapes"]["UserStatusType"]["enum"].append("ASCENDED")
+
+
+CHANGES: tuple[tuple[Callable[[Model], None], tuple[str, ...]], ...] = (
+    (_add_operation, ("operations.toml", "TryShoe")),
+    (_remove_operation, ("operations.toml", "GetGroup")),
+    (_add_request_member, ("ShoeSize", "GetGroup")),
+    (_add_answer_member, ("+member GroupType.ShoeSize: StringType",)),
+    (_remove_member, ("-member GroupType.Precedence: PrecedenceType",)),
+    (_add_type, ("types.toml", "ShoeType")),
+    (_require, ("+member CreateGroupRequest.Description: DescriptionType required",)),
+    (_add_error, ("+error GetGroup: GroupExistsException",)),
+    (_add_exception, ("+error GetGroup: ShoeException", "+shape ShoeException: structure exception")),
+    (_add_secret, ("-shape DescriptionType: string max=2048", "+shape DescriptionType: string max=2048 sensitive")),
+    (_unsign, ("-operation GetGroup: signed", "+operation GetGroup: unsigned")),
+    (_sign, ("-operation ConfirmForgotPassword: unsigned", "+operation ConfirmForgotPassword: signed")),
+    (_widen, ("+shape PasswordType: string max=512",)),
+    (_add_value, ("+value UserStatusType: ASCENDED",)),
+)
+
+
+@pytest.mark.parametrize(("change", "words"), CHANGES, ids=[change.__name__.strip("_") for change, _ in CHANGES])
+def test_a_newer_model_says_what_it_changes(
+    change: Callable[[Model], None], words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each kind of change fails the check, and is told in words: what was added to what, or which row is wanted."""
+    code, said = checked(newer(change, tmp_path), capsys)
+    assert code != 0
+    for word in words:
+        assert word in said
+    assert "Traceback" not in said
+
+
+def test_the_unchanged_model_from_elsewhere_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder that holds the same model gives the same files: the changes above are what fails the check."""
+    assert checked(newer(lambda model: None, tmp_path), capsys)[0] == 0
+
+
+@pytest.mark.parametrize(
+    "blocking", [_add_operation, _add_request_member, _add_type], ids=lambda change: change.__name__.strip("_")
+)
+def test_one_change_does_not_hide_the_others(
+    blocking: Callable[[Model], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A new operation, member or type wants a row in a table; what else is new is told all the same.
+
+    A newer botocore brings several changes at once, and whoever takes it in must hear of a new secret or a changed
+    signature before writing the first row.
+    """
+
+    def change(model: Model) -> None:
+        blocking(model)
+        _add_secret(model)
+        _sign(model)
+
+    code, said = checked(newer(change, tmp_path), capsys)
+    assert code != 0
+    assert "shape DescriptionType: string max=2048 sensitive" in said
+    assert "operation ConfirmForgotPassword: signed" in said
+
+
+def test_a_folder_without_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A folder that holds no model is an error, not a pass."""
+    code, said = checked(["--model", str(tmp_path)], capsys)
+    assert code != 0
+    assert str(tmp_path) in said
+
+
+def test_the_facts_are_in_order() -> None:
+    """The facts are one a line and each only once, so that a diff of two models reads well."""
+    lines = rendered()["tools/model_facts.txt"].splitlines()
+    assert len(lines) == len(set(lines))
+    operation_names = [line.split()[1].rstrip(":") for line in lines if line.startswith("operation ")]
+    assert operation_names == sorted(service_model().operation_names)
+
+
+# --- the tables ---
+
+
+def with_table(name: str, change: Callable[[dict[str, Any]], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the generator read a table as a change leaves it."""
+
+    def changed(asked: str) -> dict[str, Any]:
+        read = table(asked)
+        if asked == name:
+            change(read)
+        return read
+
+    monkeypatch.setattr(tools.model, "table", changed)
+
+
+MISSING: tuple[tuple[str, Callable[[dict[str, Any]], Any], str], ...] = (
+    ("operations", lambda rows: rows.pop("ConfirmForgotPassword"), "ConfirmForgotPassword"),
+    ("operations", lambda rows: rows["ConfirmForgotPassword"].pop("summary"), "ConfirmForgotPassword"),
+    ("operations", lambda rows: rows["ConfirmForgotPassword"].pop("family"), "ConfirmForgotPassword"),
+    ("types", lambda rows: rows.pop("AttributeType"), "AttributeType"),
+    ("parameters", lambda rows: rows["any"].pop("ConfirmationCode"), "ConfirmationCode"),
+    ("names", lambda rows: rows["members"].pop("From"), "From"),
+    ("names", lambda rows: rows["members"].pop("Bytes"), "Bytes"),
+)
+
+
+@pytest.mark.parametrize(("name", "change", "word"), MISSING)
+def test_a_missing_row_is_named(
+    name: str,
+    change: Callable[[dict[str, Any]], Any],
+    word: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What the model lacks must come from a table; the error names the table and the row."""
+    with_table(name, change, monkeypatch)
+    with pytest.raises(ModelError, match=word) as caught:
+        generate.render()
+    assert f"{name}.toml" in str(caught.value)
+    code, said = checked([], capsys)
+    assert code != 0
+    assert word in said
+
+
+WRONG: tuple[tuple[str, Callable[[dict[str, Any]], Any], str], ...] = (
+    ("operations", lambda rows: rows.update(TryShoe=rows["GetGroup"]), "TryShoe"),
+    ("operations", lambda rows: rows["GetGroup"].update(family="shoes"), "shoes"),
+    ("operations", lambda rows: rows["GetGroup"].update(category="ShoeRead"), "ShoeRead"),
+    (
+        "secrets",
+        lambda rows: rows["unmarked"]["members"].append("ConfirmSignUpRequest.Shoe"),
+        "ConfirmSignUpRequest.Shoe",
+    ),
+    ("bounds", lambda rows: rows.update({"ConfirmSignUpRequest.Shoe": [1, 2]}), "ConfirmSignUpRequest.Shoe"),
+    ("binding", lambda rows: rows["client_secret"].update(TryShoe="ClientSecret"), "TryShoe"),
+    ("binding", lambda rows: rows["client_secret"].update(RevokeToken="Shoe"), "Shoe"),
+    ("binding", lambda rows: rows["optionally_signed"]["operations"].append("TryShoe"), "TryShoe"),
+)
+
+
+@pytest.mark.parametrize(("name", "change", "word"), WRONG)
+def test_a_row_about_nothing_is_named(
+    name: str, change: Callable[[dict[str, Any]], Any], word: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A misspelt row would be a secret that is shown or a bound that is not checked; it is refused by name."""
+    with_table(name, change, monkeypatch)
+    with pytest.raises(ModelError, match=re.escape(word)):
+        generate.render()
+
+
+def test_rows_are_about_what_there_is() -> None:
+    """Each row of our tables names something in the model; what a newer model drops would show here."""
+    shapes = installed_model()["shapes"]
+    every_member = {f"{owner}.{name}" for owner, shape in shapes.items() for name in shape.get("members", {})}
+    assert set(table("secrets")["unmarked"]["members"]) <= every_member
+    assert set(table("bounds")) <= every_member
+    assert set(table("types")) <= set(shapes)
+    wire_names = {name.partition(".")[2] for name in every_member}
+    assert set(table("names")["members"]) <= wire_names
+    for word in table("names")["words"]:
+        assert any(word in name for name in [*wire_names, *installed_model()["operations"]])
+    inputs = {
+        name: shapes[model["input"]["shape"]]["members"] for name, model in installed_model()["operations"].items()
+    }
+    assert set(table("operations")) == set(inputs)
+    for row in table("parameters")["by_operation"]:
+        operation, _, member = row.partition(".")
+        assert member in inputs[operation], row
+    assert set(table("parameters")["any"]) <= {member for names in inputs.values() for member in names}
+    for operation, member in [
+        *table("binding")["client_secret"].items(),
+        *table("binding")["secret_hash_in_map"].items(),
+    ]:
+        assert member in inputs[operation]
+    assert set(table("binding")["optionally_signed"]["operations"]) <= set(inputs)
+
+
+# --- names ---
+
+
+@pytest.mark.parametrize(
+    ("wire_name", "name"),
+    [
+        ("AllowedOAuthFlows", "allowed_oauth_flows"),
+        ("AllowedOAuthFlowsUserPoolClient", "allowed_oauth_flows_user_pool_client"),
+        ("AllowedOAuthScopes", "allowed_oauth_scopes"),
+        ("CallbackURLs", "callback_urls"),
+        ("LogoutURLs", "logout_urls"),
+        ("DefaultRedirectURI", "default_redirect_uri"),
+        ("From", "from_"),
+        ("Bytes", "bytes_"),
+        ("MFAOptions", "mfa_options"),
+        ("SMSMfaSettings", "sms_mfa_settings"),
+        ("CSS", "css"),
+        ("CSSVersion", "css_version"),
+        ("headerName", "header_name"),
+        ("UserMFASettingList", "user_mfa_setting_list"),
+    ],
+)
+def test_the_names_that_need_care(wire_name: str, name: str) -> None:
+    """The names in which the mechanical rule, or AWS's own capitals, could go wrong."""
+    found = {python for kind in kinds() for python, about in members(kind) if about.wire_name == wire_name}
+    assert found == {name}
+
+
+# Where boto3 users meet another name; each has its reason in names.toml.
+NOT_AS_BOTO3 = {
+    "allowed_o_auth_flows": "allowed_oauth_flows",
+    "allowed_o_auth_flows_user_pool_client": "allowed_oauth_flows_user_pool_client",
+    "allowed_o_auth_scopes": "allowed_oauth_scopes",
+    "from": "from_",
+    "bytes": "bytes_",
+}
+
+
+def test_names_are_those_of_boto3_in_snake_case() -> None:
+    """Members and methods are spelt as boto3 spells its methods, but for five names that Python or people mind."""
+    for kind in kinds():
+        for python, about in members(kind):
+            theirs = xform_name(about.wire_name)
+            assert python == NOT_AS_BOTO3.get(theirs, theirs)
+    for name in request_types():
+        assert callable(getattr(CognitoClient, xform_name(name)))
+
+
+def test_the_rule_for_names() -> None:
+    """Capitals that belong together stay together."""
+    assert snake_case("GetCSVHeader", {}) == "get_csv_header"
+    assert snake_case("AdminSetUserMFAPreference", {}) == "admin_set_user_mfa_preference"
+    assert snake_case("AllowedOAuthFlows", {"OAuth": "Oauth"}) == "allowed_oauth_flows"
+    assert snake_case("S3Configuration", {}) == "s3_configuration"
+
+
+# --- what is generated ---
+
+
+def test_counts() -> None:
+    """141 operations, 34 of them unsigned, two signed only if there is something to sign with; 59 exceptions."""
+    signed = [kind.OPERATION.signed for kind in request_types().values()]
+    assert len(signed) == 141
+    assert (signed.count(False), signed.count(None), signed.count(True)) == (34, 2, 105)
+    optional = {name for name, kind in request_types().items() if kind.OPERATION.signed is None}
+    assert optional == {"GetClientToken", "GetDerivedToken"}
+    assert len(modelled.BY_CODE) == len(modelled.__all__) == 59
+
+
+@pytest.mark.parametrize("name", request_types())
+def test_operations_are_as_the_model_says(name: str) -> None:
+    """Signed or not, with an answer or none, targeted by AWS's name; and in a quota category that exists."""
+    operation: Operation = request_types()[name].OPERATION
+    model = service_model().operation_model(name)
+    assert (operation.signed is False) == (model.auth_type == "none")
+    assert operation.target == f"AWSCognitoIdentityProviderService.{name}"
+    output = model.output_shape
+    assert (operation.answer is None) == (output is None or not output.members)
+    assert operation.answer is None or operation.answer.__name__ == output.name
+    assert operation.category is None or operation.category in table("quotas")["categories"]
+
+
+def kinds() -> list[type[Structure]]:
+    """List all classes: requests, answers and what they hold."""
+    found: dict[str, type[Structure]] = {}
+
+    def add(kind: type[Structure]) -> None:
+        if kind.__name__ not in found:
+            found[kind.__name__] = kind
+            for _, about in members(kind):
+                for shape in nested_shapes(about.shape):
+                    if isinstance(shape, Struct):
+                        add(shape.type)
+
+    for request in request_types().values():
+        add(request)
+        if request.OPERATION.answer is not None:
+            add(request.OPERATION.answer)
+    return [*found.values()]
+
+
+def modelled_structures() -> set[str]:
+    """List the model's structures that requests and answers consist of."""
+    found = set()
+
+    def add(shape: Any) -> None:
+        if shape.type_name == "list":
+            add(shape.member)
+        elif shape.type_name == "map":
+            add(shape.value)
+        elif shape.type_name == "structure" and not shape.is_document_type and shape.name not in found:
+            found.add(shape.name)
+            for member in shape.members.values():
+                add(member)
+
+    for name in service_model().operation_names:
+        model = service_model().operation_model(name)
+        for shape in (model.input_shape, model.output_shape):
+            if shape is not None:
+                add(shape)
+    return found
+
+
+def test_every_type_is_there_by_its_aws_name() -> None:
+    """Each request, answer (those without members too) and nested type can be imported, and the index lists them."""
+    for name in modelled_structures():
+        kind = getattr(operations, name)
+        assert (kind.__name__, issubclass(kind, Structure)) == (name, True)
+        assert name in dir(operations)
+    with pytest.raises(AttributeError, match="ListUserz"):
+        operations.ListUserzRequest  # type: ignore[attr-defined]  # noqa: B018
+
+
+def test_known_values_are_there_by_their_aws_name() -> None:
+    """Each enumeration of the model is a Literal of its values, in the model's order."""
+    for name, shape in installed_model()["shapes"].items():
+        if shape.get("enum"):
+            assert list(typing.get_args(getattr(operations, name))) == list(shape["enum"]), name
+
+
+@pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
+def test_members_are_as_the_model_says(kind: type[Structure]) -> None:
+    """Each class has the model's members, in its order, required where the model says so, and secret where it does."""
+    shape = service_model().shape_for(kind.__name__)
+    assert [about.wire_name for _, about in members(kind)] == list(shape.members)
+    hints = typing.get_type_hints(kind)
+    for python, about in members(kind):
+        member = shape.members[about.wire_name]
+        assert python in hints
+        if kind in request_types().values():
+            assert about.required == (about.wire_name in shape.required_members)
+        if _holds_secrets(member):
+            assert about.secret, f"{kind.__name__}.{python}"
+
+
+def _holds_secrets(shape: Any) -> bool:
+    """Tell whether botocore's model marks a shape, or the scalars that it is made of."""
+    if shape.metadata.get("sensitive"):
+        return True
+    inner = {"list": lambda: shape.member, "map": lambda: shape.value}.get(shape.type_name, lambda: None)()
+    return inner is not None and inner.type_name != "structure" and _holds_secrets(inner)
+
+
+@pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
+def test_classes_are_frozen_and_take_keywords(kind: type[Structure]) -> None:
+    """Frozen attrs classes with slots: no assignment, no positional arguments, no unknown ones; and a docstring."""
+    assert attrs.has(kind)
+    assert kind.__doc__
+    assert not hasattr(smallest(kind), "__dict__")
+    for name, _ in members(kind):
+        with pytest.raises(attrs.exceptions.FrozenInstanceError):
+            setattr(smallest(kind), name, None)
+    with pytest.raises(TypeError):
+        kind("positional")  # type: ignore[call-arg]
+    with pytest.raises(TypeError):
+        kind(shoe_size=43)  # type: ignore[call-arg]
+
+
+METHODS = {name: xform_name(name) for name in service_model().operation_names}
+
+
+@pytest.mark.parametrize(("name", "method_name"), METHODS.items(), ids=METHODS)
+def test_methods_have_real_signatures(name: str, method_name: str) -> None:
+    """One keyword-only parameter for each member, None by default exactly where it may be left out; and an answer."""
+    method = getattr(CognitoClient, method_name)
+    assert inspect.iscoroutinefunction(method)
+    signature = inspect.signature(method)
+    parameters = [*signature.parameters.values()][1:]
+    kind = request_types()[name]
+    assert {parameter.name for parameter in parameters} == {python for python, _ in members(kind)}
+    assert all(parameter.kind is parameter.KEYWORD_ONLY for parameter in parameters)
+    bound = {member for _, member in kind.OPERATION.fills}
+    about = dict(members(kind))
+    for parameter in parameters:
+        needed = about[parameter.name].required and parameter.name not in bound
+        assert parameter.default is (parameter.empty if needed else None), parameter.name
+    hints = typing.get_type_hints(method)
+    assert hints.keys() == {*about, "return"}
+    assert hints["return"] is (kind.OPERATION.answer or type(None))
+
+
+def documented(method: Callable[..., Any]) -> dict[str, str]:
+    """Split a Google-style docstring into its sections; what stands before the first has no name."""
+    sections: dict[str, str] = {}
+    title = ""
+    for line in inspect.cleandoc(method.__doc__ or "").splitlines():
+        found = re.fullmatch(r"(Args|Raises):", line)
+        title = found[1] if found else title if line.startswith(" ") or not line else ""
+        if not found:
+            sections[title] = sections.get(title, "") + line + "\n"
+    return sections
+
+
+def arguments(text: str) -> Iterator[tuple[str, str, str]]:
+    """Read the documented arguments: name, type and what is said."""
+    for entry in re.split(r"\n(?=    \w)", text.rstrip()):
+        found = re.fullmatch(r"\s*(\w+) \((.+?)\): (.+)", " ".join(entry.split()))
+        assert found, entry
+        yield found[1], found[2], found[3]
+
+
+@pytest.mark.parametrize(("name", "method_name"), METHODS.items(), ids=METHODS)
+def test_methods_tell_all_there_is_to_know(name: str, method_name: str) -> None:
+    """Types, bounds, signed or not, quota category, each declared error, and AWS's own page."""
+    method = getattr(CognitoClient, method_name)
+    operation = request_types()[name].OPERATION
+    model = service_model().operation_model(name)
+    sections = documented(method)
+    summary = (method.__doc__ or "").splitlines()[0]
+    assert summary.endswith(".")
+    assert len(summary.split()) > 2
+    about = {True: "Signed with AWS credentials", False: "Unsigned", None: "Signed only if"}[operation.signed]
+    assert about in " ".join(sections[""].split())
+    assert f"Quota {operation.category}" in sections[""] if operation.category else "Quota: none" in sections[""]
+    assert f"APIReference/API_{name}.html" in sections[""]
+    described = (
+        {python: (kind, said) for python, kind, said in arguments(sections.get("Args", ""))}
+        if "Args" in sections
+        else {}
+    )
+    wanted = dict(members(request_types()[name]))
+    assert described.keys() == wanted.keys()
+    for python, (kind, said) in described.items():
+        optional = inspect.signature(method).parameters[python].default is None
+        assert kind.endswith("None") == optional or "JsonValue" in kind
+        for bound in (wanted[python].shape.low, wanted[python].shape.high):
+            assert not bound or f"{bound:,}" in said, python
+        assert "secret" in said or not wanted[python].secret, python
+    declared = sorted({error.name for error in model.error_shapes})
+    listed, _, further = sections["Raises"].partition(": as the service declares")
+    assert re.findall(r"\b\w+Exception\b", listed) == declared
+    assert "ParameterValidationError" in further
+
+
+def test_errors_tell_who_declares_them() -> None:
+    """Each exception names the operations that declare it, or says how many they are; each counts once."""
+    for code, kind in modelled.BY_CODE.items():
+        names = {
+            name
+            for name in service_model().operation_names
+            if code in {shape.name for shape in service_model().operation_model(name).error_shapes}
+        }
+        said = (kind.__doc__ or "").partition("Attributes:")[0]
+        counted = re.search(r"\d+", said)
+        listed = set(re.findall(r"[A-Z]\w+", said.partition(" by ")[2]))
+        assert counted is None or int(counted[0]) == len(names), code
+        assert counted is not None or listed == names, code
+
+
+def test_no_summary_serves_twice() -> None:
+    """Each operation has a sentence of its own, and none is AWS's."""
+    summaries = {
+        name: (getattr(CognitoClient, method).__doc__ or "").splitlines()[0] for name, method in METHODS.items()
+    }
+    assert len(set(summaries.values())) == 141
+    for name, summary in summaries.items():
+        theirs = re.sub(r"<[^>]+>", "", installed_model()["operations"][name].get("documentation", ""))
+        assert summary.rstrip(".") not in theirs
+
+
+ITERATORS = sorted(name for name in dir(CognitoClient) if name.startswith("iter_"))
+
+
+@pytest.mark.parametrize("name", ITERATORS)
+def test_iterators_have_real_signatures(name: str) -> None:
+    """Keyword-only parameters with types, an answer that says what comes out, and a docstring."""
+    method = getattr(CognitoClient, name)
+    parameters = [*inspect.signature(method).parameters.values()][1:]
+    assert all(parameter.kind is parameter.KEYWORD_ONLY for parameter in parameters)
+    hints = typing.get_type_hints(method)
+    assert hints.keys() == {*(parameter.name for parameter in parameters), "return"}
+    assert typing.get_origin(hints["return"]).__name__ == "Paginator"
+    assert f"``{name.removeprefix('iter_')}``" in (method.__doc__ or "")
+    assert "PaginationError" in (method.__doc__ or "")
+
+
+def committed() -> list[Path]:
+    """List the committed files that are generated."""
+    return [ROOT / name for name in sorted(generate.generated_files(ROOT))]
+
+
+def test_the_size_of_what_is_generated() -> None:
+    """At most 9,000 lines in at most 30 files, all of which say at their top that they are generated."""
+    texts = [path.read_text(encoding="utf-8") for path in committed()]
+    assert len(texts) <= 30
+    assert sum(text.count("\n") for text in texts) <= 9_000
+    for text in texts:
+        assert text.startswith("# GENERATED")
+
+
+def test_no_file_is_longer_than_a_person_reads() -> None:
+    """Families are of a size that a person reads."""
+    for path in committed():
+        assert path.read_text(encoding="utf-8").count("\n") <= 1_000, path.name
+
+
+PROGRAM = """
+import sys
+sys.path.insert(0, {root!r})
+from cognito_async import operations
+def families():
+    return sorted(name for name in sys.modules if name.startswith("cognito_async.operations."))
+assert families() == [], families()
+operations.GroupType
+print(*families())
+assert "cognito_async.operations.user_pools" not in families()
+"""
+
+
+def test_families_are_loaded_when_first_used() -> None:
+    """The index alone loads no family, and one type loads no family but its own and what that shares."""
+    program = PROGRAM.format(root=str(ROOT))
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "cognito_async.operations.groups" in done.stdout.split()
