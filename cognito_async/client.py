@@ -4,12 +4,12 @@ from collections.abc import Awaitable, Callable, Coroutine
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
+from cognito_async.call import Timeouts
 from cognito_async.operations.methods import OperationMethods
 from cognito_async.protocol.binding import Bound, missing
 from cognito_async.protocol.operation import Request, ResponseT
 from cognito_async.protocol.retry import RetryPolicy
 from cognito_async.protocol.validation import validate
-from cognito_async.route import Timeouts
 
 if TYPE_CHECKING:
     from cognito_async.session import AsyncCognitoSession

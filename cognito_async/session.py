@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Self
 
 # The main job's classes: made here, and not while a loop runs.
 import cognito_async.operations.account_recovery  # noqa: F401  # pyright: ignore[reportUnusedImport]
-from cognito_async.call import Call
+from cognito_async.call import Call, CallContext, Timeouts
 from cognito_async.client import CognitoClient
 from cognito_async.deadline import SharedTimer
 from cognito_async.errors import ParameterValidationError, SessionClosedError
@@ -20,7 +20,6 @@ from cognito_async.protocol.retry import RetryPolicy, RetryQuota
 from cognito_async.protocol.shapes import Text
 from cognito_async.protocol.validation import validate, validate_value
 from cognito_async.rate_limiter import LocalRateLimiter
-from cognito_async.route import Route, Timeouts
 from cognito_async.transport import AiohttpTransport, PoolLimits, Transport
 
 if TYPE_CHECKING:
@@ -95,13 +94,13 @@ class AsyncCognitoSession:
         self._transport = transport or AiohttpTransport(pool or PoolLimits())
         self._given_credentials = credentials
         self._signer: Signer | None = None
-        self._quota = RetryQuota()
+        self._retry_quota = RetryQuota()
         self._rate_limiter = rate_limiter or LocalRateLimiter({} if quotas is None else quotas.by_category())
         self._on_event = on_event
         self._counts: Counter[str] = Counter()
         self._timer = SharedTimer()
         self._random = random
-        self._routes: dict[str | None, Route] = {}
+        self._contexts: dict[str | None, CallContext] = {}
         self._closed = False
 
     def client(
@@ -184,8 +183,8 @@ class AsyncCognitoSession:
         """
         self._check_open()
         validate(request)
-        route = self._route(region_of_pool(getattr(request, "user_pool_id", None) or user_pool_id))
-        return await Call(request, route, retry or self._retry, timeouts or self._timeouts, before).run()
+        context = self._context(region_of_pool(getattr(request, "user_pool_id", None) or user_pool_id))
+        return await Call(request, context, retry or self._retry, timeouts or self._timeouts, before).run()
 
     def limiter(self, operation: Operation) -> "CategoryLimiter":
         """Give the limiter that an operation's requests wait in: its present rate, and how many wait.
@@ -217,24 +216,24 @@ class AsyncCognitoSession:
         if self._closed:
             raise SessionClosedError("the session is closed; open a new one with AsyncCognitoSession(...)")
 
-    def _route(self, pool_region: str | None) -> Route:
-        """Find where a call goes, once for each region that pools are in."""
+    def _context(self, pool_region: str | None) -> CallContext:
+        """Return what calls to a region share."""
         region = self._region or pool_region or self._region_fallback
-        route = self._routes.get(region)
-        if route is None:
-            route = self._routes[region] = Route(
-                f"{self._endpoint_url or self._service_url(region)}/",
-                region,
+        context = self._contexts.get(region)
+        if context is None:
+            context = self._contexts[region] = CallContext(
+                url=f"{self._endpoint_url or self._service_url(region)}/",
+                region=region,
                 transport=self._transport,
                 signer=self._signing,
-                quota=self._quota,
+                retry_quota=self._retry_quota,
                 rate_limiter=self._rate_limiter,
                 random=self._random,
                 on_event=self._on_event,
                 counts=self._counts,
                 timer=self._timer,
             )
-        return route
+        return context
 
     def _signing(self) -> "Signer":
         """Make what signs, when the first signed call comes: unsigned ones have no part of it, not even its import."""

@@ -122,7 +122,13 @@ class ParameterValidationError(CognitoError, ValueError):
 
 
 class SessionClosedError(CognitoError, RuntimeError):
-    """The session was closed; open a new one."""
+    """The session was closed; open a new one.
+
+    Attributes:
+        sent: False if the request was not sent; None if an earlier attempt of the call may have been.
+    """
+
+    sent: bool | None = False
 
 
 class CredentialsError(CognitoError):

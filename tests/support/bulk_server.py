@@ -92,11 +92,10 @@ class Service:
         self.requests: list[Asked] = []
 
     async def send(self, request: HttpRequest) -> HttpResponse:
-        """Answer, and keep ``sent`` and ``status`` as the contract of Transport says."""
+        """Respond."""
         operation = request.headers["X-Amz-Target"].rpartition(".")[2]
         asked = Asked(len(self.requests) + 1, operation, json.loads(request.body), dict(request.headers))
         self.requests.append(asked)
-        request.sent = True
         reply = self.answer(asked)
         if isinstance(reply, Awaitable):
             reply = await reply
@@ -104,10 +103,8 @@ class Service:
             await asyncio.sleep(0)
         if isinstance(reply, BaseException):
             if isinstance(reply, TransportError):
-                request.sent = reply.sent
                 reply = type(reply)(reply.message, sent=reply.sent)
             raise reply
-        request.status = reply.status
         return reply
 
     async def close(self) -> None:

@@ -14,7 +14,6 @@ class Agreeable:
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """Do it."""
-        request.sent, request.status = True, 200
         return HttpResponse(200, {}, b"{}")
 
     async def close(self) -> None:
