@@ -1,7 +1,7 @@
 """The shapes of the service's data: types, bounds, wire names and secrecy of the members of structures."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeVar, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeVar, cast, dataclass_transform
 
 from attrs import NOTHING, Attribute, field, frozen
 
@@ -152,7 +152,7 @@ class Record:
         """Yield the members that are set, secrets masked; rich ignores the ``__repr__`` of attrs classes."""
         for attribute, value in zip(self.__attrs_attrs__, self._values(), strict=True):
             if value is not None:
-                yield attribute.name, _MASKED if _is_secret(attribute) else value
+                yield attribute.name, _MASKED if _is_secret(attribute, value) else value
 
     def _values(self) -> tuple[Any, ...]:
         return tuple(getattr(self, attribute.name) for attribute in self.__attrs_attrs__)
@@ -185,10 +185,26 @@ class _Masked:
 _MASKED = _Masked()
 
 
-def _is_secret(attribute: "Attribute[Any]") -> bool:
-    about = attribute.metadata.get("member")
-    secret: bool = attribute.metadata.get("secret", False) if about is None else about.secret
-    return secret
+def _is_secret(attribute: "Attribute[Any]", value: object) -> bool:
+    about: Member | None = attribute.metadata.get("member")
+    if about is None:
+        return "secret" in attribute.metadata
+    return about.secret or (_holds_structures(about.shape) and not _is_made_of_structures(value))
+
+
+def _holds_structures(shape: Shape) -> bool:
+    if isinstance(shape, ListOf):
+        return _holds_structures(shape.element)
+    return isinstance(shape, Struct) or (isinstance(shape, MapOf) and _holds_structures(shape.value))
+
+
+def _is_made_of_structures(value: object) -> bool:
+    """Return False for invalid values, such as boto3's dicts: they cannot mask their secrets."""
+    if isinstance(value, list | tuple):
+        return all(_is_made_of_structures(element) for element in cast("Sequence[object]", value))
+    if isinstance(value, dict):
+        return _is_made_of_structures([*cast("dict[object, object]", value).values()])
+    return isinstance(value, Structure)
 
 
 class Structure(Record):

@@ -14,7 +14,7 @@ import pytest
 from attrs import define, field, frozen
 
 from cognito_async import CognitoError, Credentials, CredentialsError, ServiceError, credentials, operations
-from cognito_async.credentials import FRESH_SECONDS, USABLE_SECONDS, CredentialsResolver, from_environment
+from cognito_async.credentials import FRESH_SECONDS, USABLE_SECONDS, CredentialsResolver
 from cognito_async.protocol.operation import Request
 from tests.support.scripted_transport import Attempt, ScriptedTransport, refuse, reset, respond, scripted_session
 
@@ -154,12 +154,13 @@ async def test_the_order_in_a_session(monkeypatch: pytest.MonkeyPatch, source: S
     assert [attempt.headers.get("X-Amz-Security-Token") for attempt in transport.attempts] == ["token 1", None, None]
 
 
-def test_the_environments_session_token() -> None:
-    """It is taken along, and an empty one is none."""
-    assert from_environment({**PAIR, "AWS_SESSION_TOKEN": "a token"}) == Credentials(
+def test_session_token_in_environment_empty_value_is_ignored() -> None:
+    """The token belongs to the credentials; a variable that is set to nothing counts as not set."""
+    with_token = CredentialsResolver(None, environ={**PAIR, "AWS_SESSION_TOKEN": "a token"}).at_hand()
+    assert with_token == Credentials(
         access_key_id="AKIDENVIRONMENT", secret_access_key="a secret", session_token="a token"
     )
-    without = from_environment({**PAIR, "AWS_SESSION_TOKEN": ""})
+    without = CredentialsResolver(None, environ={**PAIR, "AWS_SESSION_TOKEN": ""}).at_hand()
     assert without is not None
     assert without.session_token is None
 

@@ -597,6 +597,8 @@ def every_error() -> list[CognitoError]:
     made: list[CognitoError] = []
     for name in dir(errors):
         kind = getattr(errors, name)
+        if not issubclass(kind, CognitoError):
+            continue
         if issubclass(kind, ParameterValidationError):
             made.append(kind("user_attributes[3].name", "is required", operation="SignUp"))
         elif issubclass(kind, TransportError):

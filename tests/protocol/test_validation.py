@@ -30,7 +30,7 @@ from cognito_async.protocol.shapes import (
     Text,
     members,
 )
-from cognito_async.protocol.validation import MAX_DOCUMENT_DEPTH, validate, validate_value
+from cognito_async.protocol.validation import MAX_DOCUMENT_DEPTH, broken_form, validate
 from cognito_async.protocol.wire import encode
 from tests.support.strategies import changed, request_types, service_model, smallest, smallest_value, structures
 
@@ -387,14 +387,77 @@ async def test_nothing_is_sent() -> None:
             await client.list_users(limit=61)
 
 
-def test_values_outside_a_request() -> None:
-    """One value can be checked alone, under the name that it has where it was given."""
-    validate_value("client_id", "c", Text(1, 128))
-    validate_value("pools", [1, 2], ListOf(Integer(0, 9)))
-    with pytest.raises(ParameterValidationError, match=r"^client_id must have at least 1 characters$"):
-        validate_value("client_id", "", Text(1, 128))
-    with pytest.raises(ParameterValidationError, match=r"^pools\[1\] must be at most 9$"):
-        validate_value("pools", [1, 10], ListOf(Integer(0, 9)))
+@pytest.mark.parametrize(
+    ("value", "spaces", "rule"),
+    [
+        ("abc", False, None),
+        ("a b", True, None),
+        ("日本", False, None),
+        ("", False, "must not be empty"),
+        (5, False, "must be a str, not int"),
+        (None, False, "must be a str, not None"),
+        (b"abc", False, "must be a str, not bytes"),
+        ("abcdefghi", False, "must have at most 8 characters"),
+        ("a b", False, "must not contain spaces"),
+        (" ab", True, "must not start or end with a space"),
+        ("ab ", True, "must not start or end with a space"),
+    ],
+)
+def test_broken_form_returns_the_rule(value: object, spaces: bool, rule: str | None) -> None:  # noqa: FBT001
+    """The value is never part of the rule."""
+    assert broken_form(value, 8, spaces=spaces) == rule
+
+
+@pytest.mark.parametrize(
+    "character",
+    ["\n", "\r", "\t", "\0", "\x1b", "\x7f", "\x85", "\xa0", "\u200b", "\u2028", "\u2029", "\udc80", "\ufeff"],
+)
+@pytest.mark.parametrize("template", ["{}ab", "a{}b", "ab{}"])
+def test_broken_form_refuses_unprintable_characters(character: str, template: str) -> None:
+    """Line separators, control and format characters, and surrogates are invalid wherever they are."""
+    rule = broken_form(template.format(character), spaces=True)
+    assert rule is not None
+    assert "printable" in rule
+
+
+class Hostile(str):
+    """A str whose methods raise errors that quote it."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: object) -> bool:
+        raise RuntimeError(self)
+
+    def __len__(self) -> int:
+        raise RuntimeError(self)
+
+    __hash__ = str.__hash__
+
+
+class HostileMap(dict[str, str]):
+    """A dict whose methods raise errors that quote it."""
+
+    def items(self) -> Any:
+        """Raise an error."""
+        raise RuntimeError(str(self))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"username": Hostile("canary")},
+        {"client_metadata": HostileMap(a="canary")},
+        {"username": "ada", "client_id": ""},
+    ],
+)
+def test_validate_method_of_a_value_raises_is_a_validation_error(changes: dict[str, Any]) -> None:
+    """Neither the error nor its context quotes what the method raised."""
+    request = operations.ForgotPasswordRequest(**{"client_id": "c", "username": "ada", **changes})
+    with pytest.raises(ParameterValidationError) as caught:
+        validate(request)
+    assert "canary" not in repr(caught.value)
+    assert caught.value.__context__ is None
+    assert caught.value.operation == "ForgotPassword"
 
 
 def test_other_classes_of_the_right_shape() -> None:

@@ -107,7 +107,7 @@ def test_a_stray_file_fails(name: str, project: Path, capsys: pytest.CaptureFixt
     (project / name).write_text("", encoding="utf-8")
     code, said = checked([], capsys)
     assert code == 1
-    assert f"{name}: should not be there" in said
+    assert f"{name}: no longer generated" in said
 
 
 def test_generating_puts_all_right(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -617,7 +617,7 @@ def test_methods_tell_all_there_is_to_know(name: str, method_name: str) -> None:
             assert not bound or f"{bound:,}" in said, python
         assert "secret" in said or not wanted[python].secret, python
     declared = sorted({error.name for error in model.error_shapes})
-    listed, _, further = sections["Raises"].partition(": as the service declares")
+    listed, _, further = sections["Raises"].partition(": declared by the service")
     assert re.findall(r"\b\w+Exception\b", listed) == declared
     assert "ParameterValidationError" in further
 
