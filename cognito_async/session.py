@@ -209,7 +209,7 @@ class AsyncCognitoSession:
             raise SessionClosedError("the session is closed; open a new one with AsyncCognitoSession(...)")
 
     def _route(self, pool_region: str | None) -> Route:
-        """Return the route to a region, created on first use."""
+        """Find where a call goes, once for each region that pools are in."""
         region = self._region or pool_region or self._region_fallback
         route = self._routes.get(region)
         if route is None:

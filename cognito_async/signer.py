@@ -1,4 +1,4 @@
-"""Sign requests, correcting clock skew."""
+"""Signs the attempts of operations that want it, by the service's clock."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -7,7 +7,6 @@ from cognito_async.credentials import CredentialsResolver
 from cognito_async.errors import CognitoError, CredentialsError
 from cognito_async.protocol.operation import Operation
 from cognito_async.protocol.signing import sign
-from cognito_async.protocol.wire import HttpRequest
 
 CLOCK_SKEW_CODES = frozenset(
     {"AuthFailure", "InvalidSignatureException", "RequestExpired", "RequestTimeTooSkewed", "SignatureDoesNotMatch"}
@@ -16,37 +15,31 @@ TOLERATED_SKEW = timedelta(minutes=4)
 
 
 class Signer:
-    """Sign requests with the session's credentials, by the service's clock.
-
-    Attributes:
-        clock_offset: The time to add to the local clock.
-    """
+    """Joins the credentials with the time; unsigned operations pass it untouched."""
 
     def __init__(self, credentials: CredentialsResolver) -> None:
+        """Take where the credentials come from; nothing is looked up yet."""
         self._credentials = credentials
         self.clock_offset: timedelta = timedelta()
 
     async def headers(
         self, operation: Operation, headers: dict[str, str], url: str, region: str | None, body: bytes
     ) -> dict[str, str]:
-        """Return the headers of an attempt, signed if the operation requires it.
+        """Give the headers of an attempt, signed if the operation is.
 
         Raises:
-            CredentialsError: There are no valid credentials, or no region to sign for.
+            CredentialsError: It must be signed and there are no credentials, or no region to sign for.
         """
         if operation.signed is False:
             return headers
-        request = HttpRequest(url, headers, body)
-        del headers, body  # tracebacks with locals show the request object, whose repr has no body
         credentials = self._credentials.at_hand() if operation.signed is None else await self._credentials.resolve()
         if credentials is None:
-            return request.headers
+            return headers
         if region is None:
             raise CredentialsError(
-                f"{operation.name} is signed, which needs a region: pass AsyncCognitoSession('eu-west-1', …)"
+                "a signed call needs a region: give AsyncCognitoSession('eu-west-1', endpoint_url=…)"
             )
-        now = datetime.now(UTC) + self.clock_offset
-        return sign(request.url, request.headers, request.body, credentials, region, now)
+        return sign(url, headers, body, credentials, region, datetime.now(UTC) + self.clock_offset)
 
     def corrects_clock(self, error: CognitoError, signed_with: timedelta) -> bool:
         """Take over the service's time if it refused a signature and the clocks differ.
@@ -70,5 +63,5 @@ class Signer:
         return True
 
     async def close(self) -> None:
-        """Cancel a credentials lookup in progress."""
+        """End a look-up that is under way."""
         await self._credentials.close()

@@ -37,7 +37,8 @@ class Bound:
 
     def __repr__(self) -> str:
         client_id, secret = (None if value is None else MASK for value in (self.client_id, self.client_secret))
-        return f"Bound(client_id={client_id}, client_secret={secret}, user_pool_id={self.user_pool_id})"
+        pool_id = self.user_pool_id if self.user_pool_id is None or _is_pool_id(self.user_pool_id) else MASK
+        return f"Bound(client_id={client_id}, client_secret={secret}, user_pool_id={pool_id})"
 
     def check(self) -> None:
         """Check the form of the values.
@@ -48,16 +49,16 @@ class Bound:
         rules = {
             "client_id": None if self.client_id is None else broken_form(self.client_id, 128),
             "client_secret": None if self.client_secret is None else broken_form(self.client_secret, 64, spaces=True),
-            "user_pool_id": None if self.user_pool_id is None else _broken_pool_id(self.user_pool_id),
         }
         for name, rule in rules.items():
             if rule is not None:
                 raise ParameterValidationError(name, rule)
+        if self.user_pool_id is not None and not _is_pool_id(self.user_pool_id):
+            raise ParameterValidationError("user_pool_id", "must be a user pool ID such as 'eu-west-1_AbC123'")
 
 
-def _broken_pool_id(value: object) -> str | None:
-    is_pool_id = isinstance(value, str) and _POOL_ID.fullmatch(value)
-    return None if is_pool_id else "must be a user pool ID such as 'eu-west-1_AbC123'"
+def _is_pool_id(value: object) -> bool:
+    return isinstance(value, str) and _POOL_ID.fullmatch(value) is not None
 
 
 def missing(request: Request[Any], bound: Bound) -> dict[str, Any]:

@@ -150,9 +150,14 @@ class Record:
 
     def __rich_repr__(self) -> Iterator[tuple[str, Any]]:
         """Yield the members that are set, secrets masked; rich ignores the ``__repr__`` of attrs classes."""
-        for attribute, value in zip(self.__attrs_attrs__, self._values(), strict=True):
+        for attribute in self.__attrs_attrs__:
+            value = getattr(self, attribute.name, None)  # a constructor that raises leaves members unset
             if value is not None:
                 yield attribute.name, _MASKED if _is_secret(attribute, value) else value
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:  # noqa: ARG002, FBT001 - IPython's protocol
+        """Print the repr in IPython, and in Hypothesis, which prints the fields of attrs classes otherwise."""
+        printer.text(repr(self))
 
     def _values(self) -> tuple[Any, ...]:
         return tuple(getattr(self, attribute.name) for attribute in self.__attrs_attrs__)

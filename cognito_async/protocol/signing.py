@@ -48,17 +48,17 @@ class Credentials(Record):
         Raises:
             ParameterValidationError: A value is empty, or contains line breaks or control characters.
         """
-        self.__setstate__((access_key_id, secret_access_key, session_token))
-        # Tracebacks with locals show the masked instance instead.
-        del access_key_id, secret_access_key, session_token
         rules = {
-            "access_key_id": broken_form(self.access_key_id, spaces=True),
-            "secret_access_key": broken_form(self.secret_access_key, spaces=True),
-            "session_token": broken_form(self.session_token, spaces=True) if self.session_token else None,
+            "access_key_id": broken_form(access_key_id, spaces=True),
+            "secret_access_key": broken_form(secret_access_key, spaces=True),
+            "session_token": broken_form(session_token, spaces=True) if session_token else None,
         }
-        for name, rule in rules.items():
-            if rule is not None:
-                raise ParameterValidationError(name, rule)
+        broken = next(((name, rule) for name, rule in rules.items() if rule is not None), None)
+        if broken is None:
+            self.__setstate__((access_key_id, secret_access_key, session_token))
+        del access_key_id, secret_access_key, session_token  # keeps them out of tracebacks that show locals
+        if broken is not None:
+            raise ParameterValidationError(*broken)
 
 
 def sign(  # noqa: PLR0917 - in the order in which the signature is built from them
