@@ -52,12 +52,12 @@ def leaking_frames(error: BaseException) -> list[str]:
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    """Yield an error with its causes and contexts, those that Python would not print included."""
+    """Yield an error with its causes, contexts and history, including those that Python does not print."""
     seen: list[BaseException] = []
     rest = [error]
     while rest:
         each = rest.pop()
         if each is not None and each not in seen:
             seen.append(each)
-            rest += [each.__cause__, each.__context__]
+            rest += [each.__cause__, each.__context__, *getattr(each, "history", ())]
             yield each
