@@ -40,7 +40,8 @@ class Paginator(Generic[Page, Item]):
             CognitoError: The operation failed.
         """
         request = self._request
-        kept, pages, renewal = None, 0, 1  # Brent's cycle detection: one token is kept, and replaced after 1, 2, 4, … pages
+        # Brent's cycle detection: one token is kept, and replaced after 1, 2, 4, … pages.
+        kept, pages, renewal = None, 0, 1
         while True:
             page = await self._caller.send(request)
             yield page
