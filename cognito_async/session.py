@@ -247,6 +247,6 @@ class AsyncCognitoSession:
 def _environment(*variables: str) -> str | None:
     """Return the first variable that is set and not empty.
 
-    ``os.environ`` is no local variable of the callers, because its repr shows the AWS credentials.
+    Callers do not keep ``os.environ`` in a local variable, because its repr shows the AWS credentials.
     """
     return next(filter(None, map(os.environ.get, variables)), None)

@@ -42,8 +42,8 @@ def checked(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[i
     """Run the check and return its exit code and its output."""
     capsys.readouterr()
     code = generate.main(["--check", *arguments])
-    said = capsys.readouterr()
-    return code, said.out + said.err
+    output = capsys.readouterr()
+    return code, output.out + output.err
 
 
 # --- the committed files ---
@@ -67,8 +67,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_check_after_generating_passes(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Files that were just written are up to date."""
-    code, said = checked([], capsys)
-    assert (code, "as generated" in said) == (0, True)
+    code, output = checked([], capsys)
+    assert (code, "as generated" in output) == (0, True)
 
 
 @pytest.mark.parametrize(
@@ -85,29 +85,29 @@ def test_check_shows_a_manual_edit(name: str, project: Path, capsys: pytest.Capt
     lines = (project / name).read_text(encoding="utf-8").splitlines()
     original, lines[9] = lines[9], "# edited by hand"
     (project / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    code, said = checked([], capsys)
+    code, output = checked([], capsys)
     assert code == 1
-    assert name in said
-    assert "-# edited by hand" in said
-    assert f"+{original}" in said
-    assert "make generate" in said
+    assert name in output
+    assert "-# edited by hand" in output
+    assert f"+{original}" in output
+    assert "make generate" in output
 
 
 def test_check_names_a_missing_file(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """All lines of the file differ."""
     (project / "cognito_async/operations/groups.py").unlink()
-    code, said = checked([], capsys)
+    code, output = checked([], capsys)
     assert code == 1
-    assert "cognito_async/operations/groups.py" in said
+    assert "cognito_async/operations/groups.py" in output
 
 
 @pytest.mark.parametrize("name", ["cognito_async/operations/stray.py", "cognito_async/operations/methods/stray.py"])
 def test_check_names_a_stale_file(name: str, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The generated packages contain generated files only."""
     (project / name).write_text("", encoding="utf-8")
-    code, said = checked([], capsys)
+    code, output = checked([], capsys)
     assert code == 1
-    assert f"{name}: no longer generated" in said
+    assert f"{name}: no longer generated" in output
 
 
 def test_generate_restores_all_files(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -221,11 +221,11 @@ def test_check_reports_the_changes_of_a_newer_model(
     change: Callable[[Model], None], words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Each kind of change fails the check, which names the changed fact or the missing row."""
-    code, said = checked(newer(change, tmp_path), capsys)
+    code, output = checked(newer(change, tmp_path), capsys)
     assert code != 0
     for word in words:
-        assert word in said
-    assert "Traceback" not in said
+        assert word in output
+    assert "Traceback" not in output
 
 
 def test_check_with_model_in_another_directory_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -246,17 +246,17 @@ def test_check_with_missing_rows_reports_other_changes(
         _add_secret(model)
         _sign(model)
 
-    code, said = checked(newer(change, tmp_path), capsys)
+    code, output = checked(newer(change, tmp_path), capsys)
     assert code != 0
-    assert "shape DescriptionType: string max=2048 sensitive" in said
-    assert "operation ConfirmForgotPassword: signed" in said
+    assert "shape DescriptionType: string max=2048 sensitive" in output
+    assert "operation ConfirmForgotPassword: signed" in output
 
 
 def test_check_with_a_directory_without_a_model_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The error names the directory."""
-    code, said = checked(["--model", str(tmp_path)], capsys)
+    code, output = checked(["--model", str(tmp_path)], capsys)
     assert code != 0
-    assert str(tmp_path) in said
+    assert str(tmp_path) in output
 
 
 def test_facts_are_sorted_and_unique() -> None:
@@ -306,9 +306,9 @@ def test_missing_row_is_named(
     with pytest.raises(ModelError, match=word) as caught:
         generate.render()
     assert f"{name}.toml" in str(caught.value)
-    code, said = checked([], capsys)
+    code, output = checked([], capsys)
     assert code != 0
-    assert word in said
+    assert word in output
 
 
 WRONG: tuple[tuple[str, Callable[[dict[str, Any]], Any], str], ...] = (
@@ -600,18 +600,18 @@ def test_methods_are_documented(name: str, method_name: str) -> None:
     assert f"Quota {operation.category}" in sections[""] if operation.category else "Quota: none" in sections[""]
     assert f"APIReference/API_{name}.html" in sections[""]
     described = (
-        {python: (kind, said) for python, kind, said in arguments(sections.get("Args", ""))}
+        {python: (kind, output) for python, kind, output in arguments(sections.get("Args", ""))}
         if "Args" in sections
         else {}
     )
     wanted = dict(members(request_types()[name]))
     assert described.keys() == wanted.keys()
-    for python, (kind, said) in described.items():
+    for python, (kind, output) in described.items():
         optional = inspect.signature(method).parameters[python].default is None
         assert kind.endswith("None") == optional or "JsonValue" in kind
         for bound in (wanted[python].shape.low, wanted[python].shape.high):
-            assert not bound or f"{bound:,}" in said, python
-        assert "secret" in said or not wanted[python].secret, python
+            assert not bound or f"{bound:,}" in output, python
+        assert "secret" in output or not wanted[python].secret, python
     declared = sorted({error.name for error in model.error_shapes})
     listed, _, further = sections["Raises"].partition(": declared by the service")
     assert re.findall(r"\b\w+Exception\b", listed) == declared
@@ -626,9 +626,9 @@ def test_errors_name_the_operations_that_declare_them() -> None:
             for name in service_model().operation_names
             if code in {shape.name for shape in service_model().operation_model(name).error_shapes}
         }
-        said = (kind.__doc__ or "").partition("Attributes:")[0]
-        counted = re.search(r"\d+", said)
-        listed = set(re.findall(r"[A-Z]\w+", said.partition(" by ")[2]))
+        output = (kind.__doc__ or "").partition("Attributes:")[0]
+        counted = re.search(r"\d+", output)
+        listed = set(re.findall(r"[A-Z]\w+", output.partition(" by ")[2]))
         assert counted is None or int(counted[0]) == len(names), code
         assert counted is not None or listed == names, code
 
