@@ -1,5 +1,6 @@
 """Tracebacks with local variables, as Sentry, rich and structlog collect them, contain no secrets."""
 
+import asyncio
 import io
 import json
 import traceback
@@ -13,18 +14,23 @@ from rich.console import Console
 from rich.traceback import Traceback
 
 from cognito_async import (
+    AmbiguousOutcomeError,
     AsyncCognitoSession,
     CognitoError,
+    ConnectError,
     Credentials,
     CredentialsError,
     PaginationError,
     ParameterValidationError,
+    RetryPolicy,
     SessionClosedError,
+    Timeouts,
     credentials,
 )
 from cognito_async.protocol.shapes import Blob, Document, MapOf, Shape, Struct, Text, members
 from cognito_async.protocol.wire import HttpRequest, HttpResponse
 from tests.support.canaries import CANARY, canary, filled, leaking_frames
+from tests.support.scripted_server import Action, Connection, ScriptedServer, answer, cut, never, reset_connection
 from tests.support.scripted_transport import ScriptedTransport, reset, respond, scripted_session
 from tests.support.strategies import request_types
 
@@ -332,3 +338,156 @@ async def test_frames_of_a_running_call_contain_no_secrets() -> None:
         await reset(session.client("abc", canary()), confirmation_code=canary(), password=canary())
     assert "ConfirmForgotPasswordRequest(" in stack[-1]
     assert not [frame for frame in stack if CANARY in frame]
+
+
+# --- calls that fail --------------------------------------------------------------------------------------------------
+
+
+async def quote_as_error(connection: Connection) -> None:
+    """Return an error whose message quotes the request."""
+    assert connection.request is not None
+    message = f"1 validation error: {connection.request.body.decode()} {connection.request.raw.decode()}"
+    await answer({"__type": "InvalidParameterException", "message": message, "reasonCode": message}, 400)(connection)
+
+
+async def quote_as_page(connection: Connection) -> None:
+    """Return a proxy's page that quotes the request, with the status of a success."""
+    assert connection.request is not None
+    page = b"<html>" + connection.request.body + connection.request.raw
+    await answer(page, Content_Type="text/html")(connection)
+
+
+async def quote_as_garbage(connection: Connection) -> None:
+    """Return the request's body in place of a status line."""
+    assert connection.request is not None
+    await connection.write(b"HTTP/1.1 2x0 " + connection.request.body + b"\r\n\r\n")
+    connection.close()
+
+
+async def quote_as_truncated_body(connection: Connection) -> None:
+    """Return the start of the request's body, and close the connection."""
+    assert connection.request is not None
+    head = b"HTTP/1.1 200 OK\r\nContent-Length: 9999\r\n\r\n"
+    await connection.write(head + connection.request.body[:-1])
+    connection.close()
+
+
+RESPONSES: dict[str, Action] = {
+    "connection closed": cut(),
+    "connection reset": reset_connection(),
+    "no response": never(),
+    "half a head": never(b"HTTP/1.1 200 OK\r\nContent-"),
+    "half a body": never(b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"),
+    "refused": answer({"__type": "CodeMismatchException", "message": "wrong"}, 400),
+    "unknown code": answer({"__type": canary(), "message": canary()}, 400),
+    "throttled": answer({"__type": "TooManyRequestsException", "message": "slow down"}, 400),
+    "server error": answer(b"{}", 500),
+    "error that quotes the request": quote_as_error,
+    "page that quotes the request": quote_as_page,
+    "garbage that quotes the request": quote_as_garbage,
+    "truncated body that quotes the request": quote_as_truncated_body,
+    "unexpected members": answer({"AuthenticationResult": [canary()], "Username": {"a": canary()}}),
+    "not an object": answer(json.dumps([canary()]).encode()),
+    "not JSON": answer(b'{"Session": "' + canary().encode()),
+}
+CALLS = ("ConfirmForgotPassword", "InitiateAuth", "AdminSetUserPassword", "GetUser", "ListUsers")
+
+
+def open_session(url: str, **options: Any) -> AsyncCognitoSession:
+    """Return a session that retries without delay and times out soon."""
+    options = {"retry": RetryPolicy(max_attempts=2, transient_base=0, throttled_base=0), **options}
+    timeouts = Timeouts(attempt=0.05, total=5)
+    return AsyncCognitoSession("eu-west-1", endpoint_url=url, timeouts=timeouts, credentials=KEYS, **options)
+
+
+async def failure_of(session: AsyncCognitoSession, name: str) -> BaseException | None:
+    """Return the error of a call with a canary in each secret argument; None if it succeeded."""
+    values = arguments(name)
+    if "user_pool_id" in values:
+        values["user_pool_id"] = "eu-west-1_AbC"
+    try:
+        await getattr(session.client(canary(), canary()), xform_name(name))(**values)
+    except Exception as error:  # noqa: BLE001 - each error is looked at
+        return error
+    return None
+
+
+@pytest.mark.parametrize("response", RESPONSES.values(), ids=RESPONSES.keys())
+@pytest.mark.parametrize("name", CALLS)
+async def test_frames_of_a_failed_call_contain_no_secrets(name: str, response: Action) -> None:
+    """Whatever comes back, no frame of an attempt holds the request's body or headers, or the response's."""
+    async with ScriptedServer(otherwise=response) as server, open_session(server.url) as session:
+        error = await failure_of(session, name)
+    assert error is None or leaking_frames(error) == []
+
+
+@pytest.mark.parametrize("name", request_types())
+async def test_frames_of_a_refused_connection_contain_no_secrets(name: str) -> None:
+    """Nothing was sent, but the frames of the HTTP library held the request."""
+    async with open_session("http://127.0.0.1:1", retry=RetryPolicy(max_attempts=1)) as session:
+        error = await failure_of(session, name)
+    assert isinstance(error, ConnectError)
+    assert leaking_frames(error) == []
+
+
+async def test_frames_of_an_ambiguous_outcome_contain_no_secrets() -> None:
+    """The history holds the error of each attempt."""
+    async with ScriptedServer(cut(), otherwise=quote_as_error) as server, open_session(server.url) as session:
+        error = await failure_of(session, "ConfirmForgotPassword")
+    assert isinstance(error, AmbiguousOutcomeError)
+    for each in (error, *error.history):
+        assert leaking_frames(each) == []
+
+
+@pytest.mark.parametrize("name", CALLS)
+async def test_frames_of_a_cancelled_call_contain_no_secrets(name: str) -> None:
+    """A task that is cancelled while it waits for the response, or that times out, has the frames of all layers."""
+    async with ScriptedServer(otherwise=never()) as server, open_session(server.url) as session:
+        task = asyncio.ensure_future(failure_of(session, name))
+        await server.until(lambda: server.requests)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError) as cancelled:
+            await task
+        assert leaking_frames(cancelled.value) == []
+        with pytest.raises(TimeoutError) as timed_out:
+            async with asyncio.timeout(0.01):
+                await failure_of(session, name)
+        assert leaking_frames(timed_out.value) == []
+
+
+@pytest.mark.parametrize("hook", ["on_event", "on_retry", "rate_limiter"])
+async def test_frames_of_failing_extensions_contain_no_secrets(hook: str) -> None:
+    """The application's own error has the failed attempt's as its context."""
+
+    class Failing:
+        def __call__(self, _: object) -> None:
+            raise OSError("disk full")
+
+        def limiter(self, _: object) -> None:
+            raise OSError("disk full")
+
+    options: dict[str, Any] = {hook: Failing()}
+    if hook == "on_retry":
+        options = {"retry": RetryPolicy(transient_base=0, on_retry=Failing())}
+    async with ScriptedServer(otherwise=answer(b"{}", 500)) as server, open_session(server.url, **options) as session:
+        error = await failure_of(session, "GetUser")
+    assert isinstance(error, OSError)
+    assert leaking_frames(error) == []
+
+
+async def test_value_whose_methods_raise_is_a_validation_error() -> None:
+    """Encoding compares optional members, which calls a method of a str subclass."""
+
+    class Hostile(str):
+        __slots__ = ()
+
+        def __eq__(self, other: object) -> bool:
+            raise RuntimeError(canary())
+
+        __hash__ = str.__hash__
+
+    async with scripted_session(ScriptedTransport()) as session:
+        with pytest.raises(ParameterValidationError) as caught:
+            await session.client().forgot_password(username="ada", client_id=Hostile("abc"))
+    assert leaking_frames(caught.value) == []
+    assert caught.value.__context__ is None
