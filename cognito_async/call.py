@@ -24,6 +24,7 @@ from cognito_async.protocol.operation import Request, ResponseT
 from cognito_async.protocol.retry import RetryKind, RetryPolicy, RetryQuota, classify
 from cognito_async.protocol.settings import number
 from cognito_async.protocol.shapes import Record
+from cognito_async.protocol.validation import guarded
 from cognito_async.protocol.wire import (
     LARGE_BODY,
     HttpRequest,
@@ -121,7 +122,7 @@ class Call(Generic[ResponseT]):
         self._timeouts = timeouts
         self._before = before
         self._limiter = context.rate_limiter.limiter(request.OPERATION)
-        self._body = encode(request)
+        self._body = guarded(encode, request)
         self._headers = headers_for(request.OPERATION, USER_AGENT, f"{context.id_prefix}{next(context.counter):012x}")
         self._loop = asyncio.get_running_loop()
         self._attempts = 0
@@ -181,8 +182,15 @@ class Call(Generic[ResponseT]):
                 if operation.signed is not False:
                     signer = context.signer()
                     self._signed_with = signer.clock_offset
-                    headers = await signer.headers(operation, headers, context.url, context.region, self._body)
-                request = HttpRequest(context.url, headers, self._body, self._timeouts.connect)
+                    # Not kept in a variable: the headers of a signed request hold the session token.
+                    request = HttpRequest(
+                        context.url,
+                        await signer.headers(operation, headers, context.url, context.region, self._body),
+                        self._body,
+                        self._timeouts.connect,
+                    )
+                else:
+                    request = HttpRequest(context.url, headers, self._body, self._timeouts.connect)
                 http_response = await context.transport.send(request)
         except BaseException as error:
             # A time limit cancels the transport, which notes on the CancelledError how far it got.

@@ -11,6 +11,10 @@ from urllib.parse import quote, urlsplit
 
 from attrs import field, frozen
 
+from cognito_async.errors import ParameterValidationError
+from cognito_async.protocol.shapes import Record
+from cognito_async.protocol.validation import broken_form
+
 ALGORITHM = "AWS4-HMAC-SHA256"
 SERVICE = "cognito-idp"
 DEFAULT_PORTS = {"http": 80, "https": 443}
@@ -24,19 +28,37 @@ UNSIGNED_HEADERS = frozenset(
 )
 
 
-@frozen(kw_only=True)
-class Credentials:
-    """AWS credentials; only the access key's id is ever shown.
+@frozen(kw_only=True, eq=False, repr=False, getstate_setstate=False)
+class Credentials(Record):
+    """AWS credentials; the repr shows only the access key ID.
 
     Attributes:
-        access_key_id: The access key's id.
-        secret_access_key: The access key's secret.
-        session_token: The token of temporary credentials; None for long-lived ones.
+        access_key_id: The access key ID.
+        secret_access_key: The secret access key.
+        session_token: The session token of temporary credentials; None or "" for long-term ones.
     """
 
     access_key_id: str
-    secret_access_key: str = field(repr=lambda _: "'***'")
-    session_token: str | None = field(default=None, repr=lambda value: "None" if value is None else "'***'")
+    secret_access_key: str = field(metadata={"secret": True})
+    session_token: str | None = field(default=None, metadata={"secret": True})
+
+    def __init__(self, *, access_key_id: str, secret_access_key: str, session_token: str | None = None) -> None:
+        """Check the form of the credentials.
+
+        Raises:
+            ParameterValidationError: A value is empty, or contains line breaks or control characters.
+        """
+        rules = {
+            "access_key_id": broken_form(access_key_id, spaces=True),
+            "secret_access_key": broken_form(secret_access_key, spaces=True),
+            "session_token": broken_form(session_token, spaces=True) if session_token else None,
+        }
+        broken = next(((name, rule) for name, rule in rules.items() if rule is not None), None)
+        if broken is None:
+            self.__setstate__((access_key_id, secret_access_key, session_token))
+        del access_key_id, secret_access_key, session_token  # keeps them out of tracebacks that show locals
+        if broken is not None:
+            raise ParameterValidationError(*broken)
 
 
 def sign(  # noqa: PLR0917 - in the order in which the signature is built from them

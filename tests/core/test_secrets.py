@@ -597,7 +597,7 @@ def every_error() -> list[CognitoError]:
     made: list[CognitoError] = []
     for name in dir(errors):
         kind = getattr(errors, name)
-        if kind is errors.Fault:
+        if not issubclass(kind, CognitoError):
             continue
         if issubclass(kind, ParameterValidationError):
             made.append(kind("user_attributes[3].name", "is required", operation="SignUp"))
