@@ -13,7 +13,7 @@ from typing import Any
 from cognito_async.errors import CognitoError, InvalidResponseError, ServiceError, TransportError
 from cognito_async.protocol.hooks import CONVERTER, Misshapen
 from cognito_async.protocol.operation import Operation, Request, ResponseT
-from cognito_async.protocol.retry import FIRST_ERROR_STATUS, RETRIED_CODES
+from cognito_async.protocol.retry import FIRST_ERROR_STATUS
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
 MAX_MESSAGE_LENGTH = 2_000
@@ -192,7 +192,8 @@ def _milliseconds(text: str | None) -> float | None:
 
 
 def _service_error(response: HttpResponse, request: Request[Any], others: Iterable[str]) -> CognitoError:
-    # Imported here because a call that succeeds, such as a program's first, has no need of them.
+    # Imported here because successful calls do not need them.
+    from cognito_async.errors.faults import CODES, fault_of, is_signature_expired  # noqa: PLC0415
     from cognito_async.errors.modelled import BY_CODE  # noqa: PLC0415
     from cognito_async.protocol.redaction import redact  # noqa: PLC0415
 
@@ -206,26 +207,27 @@ def _service_error(response: HttpResponse, request: Request[Any], others: Iterab
     code = _error_code(body, response.headers)
     if code is None:
         return fallback
-    if code not in BY_CODE and code not in RETRIED_CODES:  # a code that nobody knows may be anything, too
-        code = redact(code, request, others, _spellings)
+
+    def masked(text: str) -> str:
+        return redact(text, request, others)[:MAX_MESSAGE_LENGTH]
+
     text = body.get("message", body.get("Message"))
-    message = redact(text, request, others, _spellings)[:MAX_MESSAGE_LENGTH] if isinstance(text, str) and text else code
+    text = text if isinstance(text, str) else ""
+    # Classified before masking: the fault must not depend on the values that the request happens to hold.
+    fault = fault_of(code, text, status=response.status, operation=request.OPERATION.name)
     kind = BY_CODE.get(code, ServiceError)
-    error = kind(message, code=code, **_answer_facts(response))
+    shown_code = code if code in CODES else masked(code)
+    error = kind(masked(text) or shown_code, code=shown_code, fault=fault, **_answer_facts(response))
+    if is_signature_expired(code, text):
+        error.signature_expired = True
     for name, wire_name in kind.EXTRA_MEMBERS.items():
         value = body.get(wire_name)
-        said = redact(value, request, others, _spellings)[:MAX_MESSAGE_LENGTH] if isinstance(value, str) else None
-        setattr(error, name, said)
+        setattr(error, name, masked(value) if isinstance(value, str) else None)
     return error
 
 
-def _spellings(secret: str) -> tuple[str, str, str]:
-    """Give the ways in which an answer may write a secret: as it is, and as JSON within JSON."""
-    return secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]
-
-
 def _error_code(body: Mapping[str, Any], headers: Mapping[str, str]) -> str | None:
-    """Find it in ``__type``, in the header (which ends in a colon) or in ``code``, with or without a namespace."""
+    """Return the error code of ``__type``, the header or ``code``, without namespace and trailing colon."""
     for candidate in (body.get("__type"), headers.get("x-amzn-ErrorType"), body.get("code")):
         if isinstance(candidate, str):
             code = candidate.partition(":")[0].rpartition("#")[2].strip()
