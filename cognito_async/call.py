@@ -213,10 +213,10 @@ class Call(Generic[ResponseT]):
         return None if self._loop.time() + delay >= self._deadline else delay
 
     def _corrects_clock(self, error: CognitoError) -> bool:
-        """Put the clock right, once a call, if that is why a signature was refused."""
+        """Return whether to send again with a fresh signature: once per call, outside of the retry policy."""
         if self._signed_with is None or self._clock_corrected:
             return False
-        self._clock_corrected = self._route.signer().corrects_clock(error, self._signed_with)
+        self._clock_corrected = self._route.signer().sign_again(error, self._signed_with)
         return self._clock_corrected
 
     def _ambiguous(self, error: CognitoError, how_to_verify: str, *, refused: bool) -> CognitoError:
