@@ -41,6 +41,7 @@ _HOME = {
     "AsyncCognitoSession": "session",
     "CognitoClient": "client",
     "Credentials": "protocol.signing",
+    "Fault": "errors",
     "CategoryLimiter": "rate_limiter",
     "RateLimitDetails": "protocol.events",
     "RateLimiter": "rate_limiter",

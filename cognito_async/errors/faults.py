@@ -277,6 +277,7 @@ WORDINGS: tuple[Wording, ...] = (
     ),
 )
 """All messages that decide against the fault of their code. The first one that matches counts."""
+_DECISIVE_LENGTH = 4_000
 
 
 def fault_of(code: str, message: str = "", *, status: int | None = None, operation: str | None = None) -> Fault:
@@ -291,7 +292,7 @@ def fault_of(code: str, message: str = "", *, status: int | None = None, operati
     Returns:
         The fault.
     """
-    text = message.strip()
+    text = message.strip()[:_DECISIVE_LENGTH]
     for wording in WORDINGS:
         if (
             code in wording.codes
