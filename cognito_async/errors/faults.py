@@ -31,7 +31,7 @@ _CODES = {
         UserPoolAddOnNotEnabledException UserPoolTaggingException WebAuthnConfigurationMissingException
         WebAuthnNotEnabledException WebAuthnOriginNotAllowedException WebAuthnRelyingPartyMismatchException
     """,
-    # Throttling counts the requests of the account, whoever they are for.
+    # Throttling counts the requests of the account, for all users together.
     Fault.QUOTA: """
         BandwidthLimitExceeded EC2ThrottledException PriorRequestNotComplete ProvisionedThroughputExceededException
         RequestLimitExceeded RequestThrottled RequestThrottledException ServiceQuotaExceededException SlowDown

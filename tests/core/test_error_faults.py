@@ -209,7 +209,7 @@ def test_codes_of_the_retry_rules_have_matching_faults() -> None:
     ],
 )
 def test_code_decides(code: str, fault: Fault) -> None:
-    """Most codes have one fault, whatever the status."""
+    """Most codes have one fault, independent of the status."""
     assert decoded(code, "no", status=400).fault is fault
     assert decoded(code, "no", status=500).fault is fault
 
@@ -248,7 +248,7 @@ def test_errors_made_by_hand_have_the_fault_of_decoded_ones() -> None:
 
 
 def test_errors_without_a_response_have_no_fault() -> None:
-    """Nobody is known to have to act where the service sent no error."""
+    """The fault is only known if the service responded with an error."""
     assert CognitoError("no").fault is None
 
 
@@ -256,7 +256,7 @@ def test_errors_without_a_response_have_no_fault() -> None:
     "duplicate", [copy.copy, copy.deepcopy, *[lambda e, n=n: pickle.loads(pickle.dumps(e, n)) for n in range(6)]]
 )
 def test_copies_keep_the_fault(duplicate: Callable[[CognitoError], CognitoError]) -> None:
-    """Also a fault that code and message would not give."""
+    """Also a fault that does not follow from code and message."""
     error = duplicate(UserNotFoundException("no", fault=Fault.SERVICE))
     assert error.fault is Fault.SERVICE
     assert type(error) is UserNotFoundException

@@ -91,7 +91,7 @@ async def received_at(path: str, host: Callable[[str], str] = str) -> Received:
 
 @pytest.mark.parametrize("segment", SEGMENTS, ids=lambda segment: repr(segment)[:20])
 async def test_endpoint_path_is_signed_as_sent(segment: str) -> None:
-    """Whatever has to be quoted or resolved, the signature is that of the request line."""
+    """Quoting and dot segments are resolved before signing: the signature fits the request line."""
     for path in (f"/{segment}", f"/base/{segment}/end"):
         received = await received_at(path)
         assert received.headers["authorization"] == signature(received)
@@ -217,7 +217,7 @@ def rejected(server_time: datetime) -> ServiceError:
     ],
 )
 def test_clock_is_compared_with_the_signature(signed_with: int, ahead: int, *, again: bool) -> None:
-    """The service's time is compared with the time of the signature, which has an offset in minutes of its own."""
+    """The service's time is compared with the time of the signature, which has its own offset in minutes."""
     signer = Signer(CredentialsResolver(KEYS))
     offset, before = timedelta(minutes=ahead), signer.clock_offset
     assert signer.sign_again(rejected(datetime.now(UTC) + offset), timedelta(minutes=signed_with)) is again

@@ -49,7 +49,7 @@ def answer(**responses: str) -> Request[Any]:
     ],
 )
 def test_attributes_and_metadata_are_kept(value: str, message: str) -> None:
-    """Values that let nobody in are not masked, whatever the message says."""
+    """Values that do not let anybody in are not masked."""
     attributes = [ops.AttributeType(name="custom:plan", value=value)]
     for request in (
         sign_up(user_attributes=attributes, validation_data=attributes, client_metadata={"key": value}),
@@ -164,7 +164,7 @@ SECRETS = (
 @pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS.keys())
 @pytest.mark.parametrize("secret", SECRETS)
 def test_secrets_are_masked_in_any_spelling(secret: str, spelling: Callable[[str], str]) -> None:
-    """No part of the secret that tells it from others is left, however the service writes it."""
+    """No characteristic part of the secret is left in any encoding."""
     masked = redact(f"before {spelling(secret)} after", confirm(password=secret))
     assert masked.startswith("before ")
     assert masked.endswith(" after")
@@ -177,7 +177,7 @@ def test_secrets_are_masked_in_any_spelling(secret: str, spelling: Callable[[str
 
 @given(secret=st.text(st.characters(exclude_categories=["Cs"]), min_size=6, max_size=40).filter(lambda s: s.strip()))
 def test_any_quoted_password_is_masked(secret: str) -> None:
-    """Whatever the characters, plain and as JSON."""
+    """Passwords of any characters are masked, plain and as JSON."""
     word = secret.strip()
     ordinary = word in {"true", "false", "null"}
     for text in (word, json.dumps(word)[1:-1], json.dumps(word, ensure_ascii=False)[1:-1]):
