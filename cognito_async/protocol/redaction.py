@@ -21,8 +21,8 @@ from cognito_async.protocol.shapes import MASK, Structure, members
 NOT_MASKED = frozenset(
     {
         # Members of requests
-        *("AnalyticsEndpointId", "ClientId", "ClientMetadata", "Filter", "IpAddress", "LastIPAddress"),
-        *("ProviderAttributeValue", "ServerName", "ServerPath", "UserSub", "Username", "Value", "headerName"),
+        *("AnalyticsEndpointId", "ClientId", "ClientMetadata", "Filter", "IpAddress"),
+        *("ProviderAttributeValue", "ServerName", "ServerPath", "Username", "Value", "headerName"),
         # Keys of AuthParameters and ChallengeResponses
         *("AUTH_FLOW", "CHALLENGE_NAME", "DEVICE_NAME", "PREFERRED_CHALLENGE", "TIMESTAMP", "USERNAME"),
         *("USER_ID_FOR_SRP", "requiredAttributes", "userAttributes"),
