@@ -289,10 +289,10 @@ class Call(Generic[ResponseT]):
         return None if self._loop.time() + delay >= self._deadline else delay
 
     def _corrects_clock(self, error: CognitoError) -> bool:
-        """Adopt the service's time, once per call, if a wrong clock is why the signature was refused."""
+        """Return whether to send again with a fresh signature: once per call, outside of the retry policy."""
         if self._signed_with is None or self._clock_corrected:
             return False
-        self._clock_corrected = self._context.signer().corrects_clock(error, self._signed_with)
+        self._clock_corrected = self._context.signer().sign_again(error, self._signed_with)
         return self._clock_corrected
 
     def _return_tokens(self) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 from cognito_async.errors import CognitoError, InvalidResponseError, ServiceError, TransportError
 from cognito_async.protocol.hooks import CONVERTER, Misshapen
 from cognito_async.protocol.operation import Operation, Request, ResponseT
-from cognito_async.protocol.retry import RETRIED_CODES
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
 MAX_MESSAGE_LENGTH = 2_000
@@ -227,32 +226,34 @@ def _confidential(sent: HttpRequest | None) -> list[str]:
 
 
 def _service_error(response: HttpResponse, request: Request[Any], sent: HttpRequest | None) -> CognitoError:
-    # Imported here because a call that succeeds does not need them.
+    # Imported here because successful calls do not need them.
+    from cognito_async.errors.faults import CODES, fault_of, is_signature_expired  # noqa: PLC0415
     from cognito_async.errors.modelled import BY_CODE  # noqa: PLC0415
     from cognito_async.protocol.redaction import redact  # noqa: PLC0415
 
-    others = _confidential(sent)
     parsed = _parsed_object(response) if response.body else {}
     body, fallback = ({}, parsed) if isinstance(parsed, InvalidResponseError) else (parsed, None)
     code = _error_code(body, response.headers)
     if code is None:
         return fallback or _unreadable("an error without a code", response)
-    if code not in BY_CODE and code not in RETRIED_CODES:  # an unknown code may repeat what was sent
-        code = redact(code, request, others, _spellings)
+    others = _confidential(sent)
+
+    def masked(text: str) -> str:
+        return redact(text, request, others)[:MAX_MESSAGE_LENGTH]
+
     text = body.get("message", body.get("Message"))
-    message = redact(text, request, others, _spellings)[:MAX_MESSAGE_LENGTH] if isinstance(text, str) and text else code
+    text = text if isinstance(text, str) else ""
+    # Classified before masking: the fault must not depend on the values that the request happens to hold.
+    fault = fault_of(code, text, status=response.status, operation=request.OPERATION.name)
     kind = BY_CODE.get(code, ServiceError)
-    error = kind(message, code=code, **_response_facts(response))
+    shown_code = code if code in CODES else masked(code)
+    error = kind(masked(text) or shown_code, code=shown_code, fault=fault, **_response_facts(response))
+    if is_signature_expired(code, text):
+        error.signature_expired = True
     for name, wire_name in kind.EXTRA_MEMBERS.items():
         value = body.get(wire_name)
-        shown = redact(value, request, others, _spellings)[:MAX_MESSAGE_LENGTH] if isinstance(value, str) else None
-        setattr(error, name, shown)
+        setattr(error, name, masked(value) if isinstance(value, str) else None)
     return error
-
-
-def _spellings(secret: str) -> tuple[str, str, str]:
-    """Return the ways in which a response may spell a secret: plain, and as JSON within JSON."""
-    return secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]
 
 
 def _error_code(body: Mapping[str, Any], headers: Mapping[str, str]) -> str | None:
