@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable, Coroutine, Mapping
 from functools import cache
+from operator import itemgetter
 from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 from attrs import frozen
@@ -149,12 +150,10 @@ def preferred_language(header: str) -> str | None:
     if len(header) > _MAX_LANGUAGE_HEADER:
         return None
     matches = [match for part in header.split(",") if (match := _LANGUAGE.fullmatch(part.strip()))]
-    best = max(matches, key=_weight, default=None)  # the first of equals
-    return None if best is None or _weight(best) == 0 else best[1]
-
-
-def _weight(match: re.Match[str]) -> float:
-    return float(match[2] or 1)
+    weight, language = max(
+        ((float(match[2] or 1), match[1]) for match in matches), key=itemgetter(0), default=(0, None)
+    )
+    return language if weight else None
 
 
 _DEFAULT = dependencies_of(DEFAULT_POOL)

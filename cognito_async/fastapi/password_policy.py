@@ -32,10 +32,7 @@ class PasswordRule:
     """The rule as it follows "must have"."""
 
     pattern: str
-    """A regular expression that matches somewhere in every valid password.
-
-    It is valid in Python and in JavaScript (with the flag ``u`` or ``v``), for hints while the user types.
-    """
+    """A regular expression for Python and JavaScript (flag ``u`` or ``v``), found in every valid password."""
 
     def matches(self, password: str) -> bool:
         """Return whether a password meets the rule."""

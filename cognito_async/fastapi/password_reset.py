@@ -17,15 +17,9 @@ from starlette.requests import ClientDisconnect
 
 from cognito_async.client import CognitoClient
 from cognito_async.errors import CognitoError, InvalidPasswordException, PasswordHistoryPolicyViolationException
+from cognito_async.fastapi import errors
 from cognito_async.fastapi.client_ip import Address
 from cognito_async.fastapi.dependencies import MAX_ENCODED_DATA, client_metadata, dependencies_of, with_encoded_data
-from cognito_async.fastapi.errors import (
-    BodyTooLargeError,
-    MalformedBodyError,
-    PasswordNotAcceptedError,
-    UnsupportedBodyError,
-    WeakPasswordError,
-)
 from cognito_async.fastapi.origin import JSON, check_origin, media_type
 from cognito_async.fastapi.password_policy import PasswordPolicy
 from cognito_async.fastapi.problems import PROBLEMS, Problems
@@ -116,7 +110,7 @@ class ResetConfirmation:
         policy = self.password_policy
         broken_rules = policy.broken_rules(password) if policy is not None else ()
         if broken_rules:
-            raise WeakPasswordError("the password breaks the policy", field_errors={"password": broken_rules})
+            raise errors.WeakPasswordError("the password breaks the policy", field_errors={"password": broken_rules})
         await check_username_limit(self.username_limit, username)
         async with minimum_duration(self.minimum_duration):
             try:
@@ -131,7 +125,7 @@ class ResetConfirmation:
                 if policy is None:
                     raise
                 _LOG.info("the user pool refused a password that meets the policy; check that the policies are equal")
-                raise PasswordNotAcceptedError("the user pool refused the password") from None
+                raise errors.PasswordNotAcceptedError("the user pool refused the password") from None
         return await _sign_out(client, username) if self.sign_out_elsewhere else None
 
 
@@ -230,7 +224,7 @@ async def read_body(request: Request, model: type[Body]) -> Body:
     """
     kind = media_type(request.headers)
     if (kind != JSON and kind not in FORMS) or request.headers.get("content-encoding", "identity") != "identity":
-        raise UnsupportedBodyError("the body is neither JSON nor a form")
+        raise errors.UnsupportedBodyError("the body is neither JSON nor a form")
     body = await _read_bytes(request)
     try:
         return (
@@ -239,7 +233,7 @@ async def read_body(request: Request, model: type[Body]) -> Body:
     except ValidationError as error:
         items = error.errors(include_url=False, include_input=False)
     if not items[0]["loc"]:  # not a JSON object
-        raise MalformedBodyError("the body is not a JSON object")
+        raise errors.MalformedBodyError("the body is not a JSON object")
     raise RequestValidationError([{**item, "loc": ("body", *item["loc"])} for item in items])
 
 
@@ -247,7 +241,7 @@ async def _read_bytes(request: Request) -> bytes:
     try:
         declared = int(request.headers.get("content-length", "0"))
     except ValueError:
-        raise MalformedBodyError("Content-Length is not a number") from None
+        raise errors.MalformedBodyError("Content-Length is not a number") from None
     body = bytearray()
     try:
         if declared <= MAX_BODY_BYTES:
@@ -256,9 +250,9 @@ async def _read_bytes(request: Request) -> bytes:
                 if len(body) > MAX_BODY_BYTES:
                     break
     except ClientDisconnect:
-        raise MalformedBodyError("the client disconnected before the end of the body") from None
+        raise errors.MalformedBodyError("the client disconnected before the end of the body") from None
     if max(declared, len(body)) > MAX_BODY_BYTES:
-        raise BodyTooLargeError("the body exceeds the limit")
+        raise errors.BodyTooLargeError("the body exceeds the limit")
     return bytes(body)
 
 
@@ -269,9 +263,9 @@ async def _read_form(request: Request, body: bytes) -> dict[str, Any]:
     try:
         form = await Request(request.scope, receive).form(max_files=0, max_fields=MAX_FORM_FIELDS)
     except (HTTPException, MultiPartException, ValueError, LookupError):
-        raise MalformedBodyError("the body is not a form without files") from None
+        raise errors.MalformedBodyError("the body is not a form without files") from None
     if len(form.multi_items()) > len(form):
-        raise MalformedBodyError("the form repeats a field")
+        raise errors.MalformedBodyError("the form repeats a field")
     return dict(form)
 
 

@@ -98,9 +98,6 @@ def _pointer(parameter: str) -> str:
     )
 
 
-# --- the table --------------------------------------------------------------------------------------------------------
-
-
 def _problem(kind: str, status: int, title: str, detail: str | None = None, **options: Any) -> Problem:  # noqa: ANN401
     return Problem(type=f"urn:cognito-async:{kind}", title=title, status=status, detail=detail, **options)
 
@@ -115,18 +112,10 @@ WRONG_CODE = _problem("wrong-code", 400, "Code not accepted", _NOT_ACCEPTED)
 _WRONG_SIGN_UP_CODE = evolve(WRONG_CODE, detail="The code is wrong or expired. Check it or request a new one.")
 _SIGN_IN_REFUSED = _problem("sign-in-refused", 401, "Sign-in failed", _CREDENTIALS)
 _WEAK_PASSWORD = _problem("weak-password", 422, "Password not accepted", _TOO_WEAK)
-_TOO_MANY_ATTEMPTS = _problem(
-    "too-many-attempts", 429, "Too many attempts", "Wait before you try again.", retry_after=900
-)
-_RATE_LIMITED = _problem(
-    "rate-limited", 429, "Too many requests", "Wait a moment before you try again.", retry_after=60
-)
-_BUSY = _problem(
-    "busy", 503, "Service busy", "Nothing was changed. Try again in a moment.", retry_after=5, log_level=WARNING
-)
-_UNAVAILABLE = _problem(
-    "unavailable", 503, "Service unavailable", "Try again later.", retry_after=30, log_level=WARNING
-)
+_ATTEMPTS = _problem("too-many-attempts", 429, "Too many attempts", "Wait before you try again.", retry_after=900)
+_RATE_LIMITED = _problem("rate-limited", 429, "Too many requests", "Try again in a moment.", retry_after=60)
+_BUSY = _problem("busy", 503, "Service busy", "Nothing was changed. Try again.", retry_after=5, log_level=WARNING)
+_OUTAGE = _problem("unavailable", 503, "Service unavailable", "Try again later.", retry_after=30, log_level=WARNING)
 _UNKNOWN = _problem(
     "outcome-unknown", 502, "Outcome unknown", "The outcome is unknown. Check before retrying.", log_level=WARNING
 )
@@ -168,7 +157,7 @@ def _for_operations(operations: Sequence[str], names: Sequence[str], problem: Pr
 PROBLEMS: Problems = {
     str(Fault.APP_CLIENT): MISCONFIGURED,
     str(Fault.PERMISSIONS): MISCONFIGURED,
-    str(Fault.QUOTA): evolve(_UNAVAILABLE, retry_after=3600, log_level=ERROR),
+    str(Fault.QUOTA): evolve(_OUTAGE, retry_after=3600, log_level=ERROR),
     # Identical responses for these, so that none reveals whether a user exists.
     **dict.fromkeys(("PasswordNotAcceptedError", *_WRONG_CODES), WRONG_CODE),
     **_for_operations(["ConfirmSignUp"], _WRONG_CODES, _WRONG_SIGN_UP_CODE),
@@ -184,7 +173,7 @@ PROBLEMS: Problems = {
     **dict.fromkeys(
         ("InvalidPasswordException", "PasswordHistoryPolicyViolationException", "WeakPasswordError"), _WEAK_PASSWORD
     ),
-    **dict.fromkeys(("LimitExceededException", "TooManyFailedAttemptsException"), _TOO_MANY_ATTEMPTS),
+    **dict.fromkeys(("LimitExceededException", "TooManyFailedAttemptsException"), _ATTEMPTS),
     "RateLimitedError": _RATE_LIMITED,
     **dict.fromkeys((*sorted(THROTTLING_CODES), "RateLimitTimeoutError", "ResetQueueFullError"), _BUSY),
     "AmbiguousOutcomeError": _UNKNOWN,
@@ -194,7 +183,7 @@ PROBLEMS: Problems = {
     # Lambda triggers run after the password was changed; their failure does not undo it.
     **_for_operations(["ConfirmForgotPassword"], [*_AMBIGUOUS, *_TRIGGERS], _RESET_UNKNOWN),
     "RequestTimeoutError": _problem("timeout", 504, "Service timeout", "Try again in a moment.", log_level=WARNING),
-    **dict.fromkeys(_OUTAGES, _UNAVAILABLE),
+    **dict.fromkeys(_OUTAGES, _OUTAGE),
     **dict.fromkeys(("ParameterValidationError", "BadInputError"), _BAD_INPUT),
     **{f"ParameterValidationError:{parameter}": MISCONFIGURED for parameter in _CONFIGURATION_PARAMETERS},
     "MalformedBodyError": _problem("malformed-body", 400, "Malformed request body", _BODY),
@@ -208,18 +197,15 @@ PROBLEMS: Problems = {
 }
 """The default table. To change rows: ``{**PROBLEMS, "LimitExceededException": Problem(...)}``."""
 
-_CODES_BEFORE_FAULT = THROTTLING_CODES.union(_TRIGGERS)
-
-
-# --- lookup and logging -----------------------------------------------------------------------------------------------
+# Codes that have one meaning. ForbiddenException: AWS WAF blocked the client.
+_CODES_BEFORE_FAULT = THROTTLING_CODES.union(_TRIGGERS, ["ForbiddenException"])
 
 
 def names_of(error: CognitoError) -> Iterator[str]:
-    """Yield the names under which a table is searched for an error, the most specific first.
+    """Yield the names of an error in a table, the most specific first, each with and without the operation.
 
     These are ``"AmbiguousOutcomeError"`` if the error is one; the validated parameter; the fault such as
-    ``"Fault.APP_CLIENT"``, unless the code says more; the code; the error classes. Each comes with the operation first,
-    such as ``"InitiateAuth:NotAuthorizedException"``.
+    ``"Fault.APP_CLIENT"``, unless the code has one meaning; the code; the error classes.
     """
     if isinstance(error, AmbiguousOutcomeError):
         yield from _with_operation(error, [AmbiguousOutcomeError.__name__])

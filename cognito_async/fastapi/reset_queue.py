@@ -43,13 +43,17 @@ class ResetLimits:
 
 
 class ResetQueue:
-    """A bounded queue with workers that run during its ``async with`` block."""
+    """A bounded queue with workers that run during its ``async with`` block.
+
+    Attributes:
+        in_flight: The number of running jobs.
+    """
 
     def __init__(self, limits: ResetLimits) -> None:
         self._limits = limits
         self._jobs: asyncio.Queue[Job] = asyncio.Queue(limits.waiting)
         self._workers: list[asyncio.Task[None]] = []
-        self._in_flight = 0
+        self.in_flight = 0
 
     async def __aenter__(self) -> Self:
         self._workers = [asyncio.create_task(self._work()) for _ in range(self._limits.workers)]
@@ -74,11 +78,6 @@ class ResetQueue:
         """The number of queued jobs."""
         return self._jobs.qsize()
 
-    @property
-    def in_flight(self) -> int:
-        """The number of running jobs."""
-        return self._in_flight
-
     def put(self, job: Job) -> None:
         """Queue a job; raise ResetQueueFullError if the queue is full or shut down."""
         if not self._workers or self._jobs.full():
@@ -88,13 +87,13 @@ class ResetQueue:
     async def _work(self) -> None:
         while True:
             job = await self._jobs.get()
-            self._in_flight += 1
+            self.in_flight += 1
             try:
                 await job()
             except Exception as error:  # noqa: BLE001 - the worker must survive for other users' jobs
                 log_problem(error)
             finally:
-                self._in_flight -= 1
+                self.in_flight -= 1
                 self._jobs.task_done()
 
 

@@ -31,8 +31,8 @@ _RULES = {
     "extra_forbidden": "is not a known field",
     "json_invalid": "is not valid JSON",
     "string_type": "must be a string",
-    "string_too_short": "must have a length of at least {min_length}",
-    "string_too_long": "must have a length of at most {max_length}",
+    "string_too_short": "is too short",
+    "string_too_long": "is too long",
     "string_pattern_mismatch": "has an invalid format or contains an invalid character",
     "string_unicode": "contains an invalid character",
 }
@@ -86,8 +86,7 @@ def bad_input_error(error: RequestValidationError) -> BadInputError:
         path = [str(part) for part in item["loc"][:_LOCATION_DEPTH]]
         submitted = item["type"] == "extra_forbidden" or not all(map(_FIELD_NAME.fullmatch, path))
         name = path[0] if submitted or len(path) < _LOCATION_DEPTH else path[1]
-        rule = _RULES.get(item["type"], "is invalid").format_map(item.get("ctx", {}))
-        rules.setdefault(name, {})[rule] = None
+        rules.setdefault(name, {})[_RULES.get(item["type"], "is invalid")] = None
     return BadInputError("validation failed", field_errors={name: tuple(found) for name, found in rules.items()})
 
 
@@ -106,18 +105,14 @@ def install_problems(app: FastAPI, problems: Problems = PROBLEMS) -> None:
         problems: The table of problems.
     """
 
-    async def handle_cognito_error(connection: HTTPConnection, error: Exception) -> Response | None:
-        if not isinstance(error, CognitoError):
-            raise error
+    async def handle_cognito_error(connection: HTTPConnection, error: CognitoError) -> Response | None:
         response = problem_response(error, problems)
         if not isinstance(connection, WebSocket):
             return response
         await _close_websocket(connection, response)
         return None
 
-    async def handle_validation_error(_: HTTPConnection, error: Exception) -> Response:
-        if not isinstance(error, RequestValidationError):
-            raise error
+    async def handle_validation_error(_: HTTPConnection, error: RequestValidationError) -> Response:
         return problem_response(bad_input_error(error), problems)
 
     generate = app.openapi
@@ -127,15 +122,13 @@ def install_problems(app: FastAPI, problems: Problems = PROBLEMS) -> None:
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
     app.add_exception_handler(CognitoError, cast("ExceptionHandler", handle_cognito_error))
-    app.add_exception_handler(RequestValidationError, handle_validation_error)
+    app.add_exception_handler(RequestValidationError, cast("ExceptionHandler", handle_validation_error))
     if app.exception_handlers.get(HTTPException, http_exception_handler) is http_exception_handler:
-        app.add_exception_handler(HTTPException, _handle_http_exception)
+        app.add_exception_handler(HTTPException, cast("ExceptionHandler", _handle_http_exception))
 
 
-async def _handle_http_exception(request: Request, error: Exception) -> Response:
+async def _handle_http_exception(request: Request, error: HTTPException) -> Response:
     """Return FastAPI's response to an HTTPException as problem details."""
-    if not isinstance(error, HTTPException):
-        raise error
     response = await http_exception_handler(request, error)
     code, detail = error.status_code, cast("object", error.detail)
     if response.body and isinstance(detail, str):
@@ -182,9 +175,6 @@ def problem_route(problems: Problems = PROBLEMS) -> type[APIRoute]:
             return handle
 
     return ProblemRoute
-
-
-# --- OpenAPI ----------------------------------------------------------------------------------------------------------
 
 
 def problem_responses(*names: str, problems: Problems = PROBLEMS) -> dict[int | str, dict[str, Any]]:

@@ -1,6 +1,7 @@
 """The table of problems: which response an error has, what it hides, and what is logged."""
 
 import logging
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -99,6 +100,7 @@ def test_problem_of_error(error: CognitoError, kind: str, status: int) -> None:
         ("TooManyRequestsException", Fault.QUOTA, "busy", "WARNING"),
         ("InternalErrorException", Fault.SERVICE, "unavailable", "WARNING"),
         ("UnexpectedLambdaException", Fault.PERMISSIONS, "outcome-unknown", "WARNING"),
+        ("ForbiddenException", Fault.PERMISSIONS, "refused", "INFO"),
     ],
 )
 def test_problem_of_service_error_by_fault(
@@ -135,7 +137,13 @@ def test_user_existence_errors_map_to_wrong_code(
     kind: type[ServiceError], operation: str | None, fault: Fault | None
 ) -> None:
     """The documents are equal, so they do not reveal which users exist."""
-    about = {"code": kind.__name__, "status": 400, "operation": operation, "request_id": "r-1", "retry_after": 0.9}
+    about: dict[str, Any] = {
+        "code": kind.__name__,
+        "status": 400,
+        "operation": operation,
+        "request_id": "r-1",
+        "retry_after": 0.9,
+    }
     error = kind(MESSAGE, fault=fault, **about)
     wrong = CodeMismatchException("no", code="CodeMismatchException")
     assert problem_of(error).document(error) == problem_of(wrong).document(wrong) == WRONG_CODE.document(wrong)
