@@ -1,9 +1,11 @@
 """The password reset router: requests to Cognito, responses, and protection against user enumeration."""
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
+from random import Random
 from typing import Any
 
 import httpx
@@ -293,6 +295,27 @@ async def test_invalid_body_is_a_client_error_without_values(path: str, name: st
     assert response.status_code == 202 or 400 <= kind_of(response)[0] < 500
     assert GOOD["password"] not in response.text
     assert not client.calls or path == "/forgot-password"
+
+
+KINDS = [
+    "application/json", "application/json; charset=utf-16", "application/x-www-form-urlencoded", "multipart/form-data",
+    "multipart/form-data; boundary=x", "multipart/form-data; boundary=x; charset=unicode_escape",
+    "multipart/form-data; boundary=x; charset=undefined", "multipart/form-data; boundary=x; charset=idna", "text/plain",
+]  # fmt: skip
+
+
+async def test_damaged_requests_are_never_server_errors() -> None:
+    """Whatever the body and its content type, the response is below 500 and contains no value."""
+    random = Random(1843)
+    bodies = [body for body, *_ in INVALID.values() if len(body) < 1000] + [MULTI, json.dumps(GOOD).encode()]
+    async with site(FakeClient()) as http:
+        for _ in range(300):
+            body, start = bytearray(random.choice(bodies)), random.randrange(100)
+            body[start : start + random.randrange(10)] = random.randbytes(random.randrange(10))
+            path = random.choice(["/forgot-password", "/reset-password"])
+            response = await http.post(path, content=bytes(body), headers={"Content-Type": random.choice(KINDS)})
+            assert response.status_code < 500
+            assert GOOD["password"] not in response.text
 
 
 @pytest.mark.parametrize(
