@@ -106,11 +106,11 @@ def dependencies_of(pool: str) -> Dependencies:
         # An overridden client is used as it is.
         return ResetRequests(opened.reset_queue, opened.background_client if current is opened.client else current)
 
-    async def address(
-        connection: HTTPConnection, current: Annotated[CognitoSettings, Depends(settings)]
-    ) -> Address | None:
+    # Without a dependency on the settings: FastAPI spends more time on one than this function takes.
+    async def address(connection: HTTPConnection) -> Address | None:
+        proxies = find_pool(connection.scope.get("state", {}), pool).settings.trusted_proxies
         peer = None if connection.client is None else connection.client.host
-        return client_ip(peer, connection.headers.getlist("x-forwarded-for"), current.trusted_proxies)
+        return client_ip(peer, connection.headers.getlist("x-forwarded-for"), proxies)
 
     async def user_context(ip: Annotated[Address | None, Depends(address)]) -> UserContextDataType | None:
         return None if ip is None else UserContextDataType(ip_address=str(ip))
