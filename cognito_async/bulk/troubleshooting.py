@@ -23,7 +23,7 @@ class Advice:
     by_action: Mapping[str, "Advice"] = field(factory=dict[str, "Advice"])
 
 
-RETRY_REFUSED: Final = "resume with `--again refused`"
+RETRY_REFUSED: Final = "resume with --again refused"
 RESUME: Final = "Resume the job; nothing is lost."
 AUTOMATIC: Final = "None needed: the job retries the row when it is due. If the job has ended, resume it then."
 CREDENTIALS: Final = "Check the AWS credentials and their permissions, the region and the system clock; then resume."
@@ -174,7 +174,7 @@ ADVICE: Final[Mapping[str, Advice]] = {
 
 HOW_TO_VERIFY: Final[Mapping[str, str]] = {
     "confirm": "Ask the user to try the new password. If it does not work, send a new code with forgot.",
-    "forgot": "Ask the user whether a code arrived. If none did, resume with `--again unknown`.",
+    "forgot": "Ask the user whether a code arrived. If none did, resume with --again unknown.",
     "reset": "Read the user's status with AdminGetUser: RESET_REQUIRED means that the reset was applied. Ask the user"
     " whether a code arrived.",
     "set-password": "Ask the user to try the new password, or set it again.",

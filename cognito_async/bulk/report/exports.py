@@ -163,8 +163,8 @@ def _ending(ending: str | None) -> Wording:
 
 def _quotas(report: Report) -> Iterator[Quota]:
     """Return the rate limits of the runs; that of a killed run lasts until the next run."""
-    starts = [*(run.started for run in report.runs[1:]), float("inf")]
-    for run, until in zip(report.runs, starts, strict=True):
+    next_starts = [*(run.started for run in report.runs[1:]), float("inf")]
+    for run, until in zip(report.runs, next_starts, strict=False):
         if run.quota is not None:
             yield run.started, until if run.ended is None else run.ended + report.timeline.step, run.quota
 
