@@ -450,8 +450,8 @@ class JournalStatus:
         kinds: The number of rows with an error, by state and code. A planned row has an error of the job itself.
         total: The number of rows; None if it is not known yet.
         rate: Rows settled per second in the last minute, since the last run started.
-        due: When the next deferred row is due, in seconds since 1970; None if no row is deferred.
-        last: The last run; None before the first.
+        next_due: When the next deferred row is due, in seconds since 1970; None if no row is deferred.
+        last_run: The last run; None before the first.
         running: Whether a process runs the job.
     """
 
@@ -460,8 +460,8 @@ class JournalStatus:
     kinds: Mapping[tuple[State, str], int]
     total: int | None
     rate: float
-    due: float | None
-    last: Run | None
+    next_due: float | None
+    last_run: Run | None
     running: bool = False
 
 
@@ -522,8 +522,8 @@ def _status(journal: JournalReader) -> JournalStatus:
         kinds=kinds,
         total=None if total is None else int(total),
         rate=journal.settled_since(now - window) / window if window > 0 else 0.0,
-        due=journal.next_due(),
-        last=last,
+        next_due=journal.next_due(),
+        last_run=last,
     )
 
 

@@ -114,11 +114,11 @@ ADVICE: Final[Mapping[str, Advice]] = {
     ),
     "OperationNotEnabledException": Advice(
         "The user pool does not allow the operation",
-        f"Check the user pool's settings, and whether it is a replica in another region; then {RETRY_REFUSED}.",
+        "Check the user pool's settings, and whether it is a replica in another region; then resume.",
     ),
     "ForbiddenException": Advice(
         "AWS WAF blocked the request",
-        f"The user pool's web ACL blocks this machine: allow it, or use a lower rate; then {RETRY_REFUSED}.",
+        "The user pool's web ACL blocks this machine: allow it, or use a lower rate; then resume.",
     ),
     **dict.fromkeys(
         (
@@ -184,8 +184,13 @@ HOW_TO_VERIFY: Final[Mapping[str, str]] = {
 
 JOB_ERRORS: Final[Mapping[str, Advice]] = {
     "NotAuthorizedException": Advice(
-        "The service rejected the app client", "Check the app client ID and the client secret, then resume."
+        "The service rejected the app client",
+        "Check the app client ID, the client secret and the user pool's account recovery settings; then resume.",
     ),
+    "InvalidParameterException": Advice(
+        "The service rejected the configuration", f"Check the app client and the user pool's settings. {SENDING}"
+    ),
+    "CodeDeliveryFailureException": Advice("The user pool cannot send messages", SENDING),
 }
 """Other advice for rows that are still planned, because the error concerns the job."""
 

@@ -40,7 +40,7 @@ def run(options: Namespace) -> Exit:
 
 
 def _object(ledger: JournalStatus, journal: Path) -> dict[str, object]:
-    last = ledger.last
+    last = ledger.last_run
     return {
         "event": "status",
         "journal": str(journal),
@@ -54,7 +54,7 @@ def _object(ledger: JournalStatus, journal: Path) -> dict[str, object]:
         "states": states(ledger.states),
         "kinds": kinds(ledger.kinds),
         "rate": ledger.rate,
-        "next_due": iso(ledger.due),
+        "next_due": iso(ledger.next_due),
         "last_run": None
         if last is None
         else {"started": iso(last.started), "ended": iso(last.ended), "ending": last.ending, "quota": last.quota},
@@ -76,8 +76,8 @@ def _lines(ledger: JournalStatus, journal: Path, now: float) -> list[str]:
         if ledger.states.get(state):
             lines.append(f"  {ledger.states[state]:>9,} {_NAMES.get(state, state.value)}")
             lines += _kinds(ledger, state)
-    if ledger.due is not None:
-        lines.append(f"  the next deferred row is tried again at {moment(ledger.due, now)}")
+    if ledger.next_due is not None:
+        lines.append(f"  the next deferred row is tried again at {moment(ledger.next_due, now)}")
     if not ledger.running and total != settled:
         lines.append(f"  go on with  {PROGRAM} bulk resume {quote(os.path.relpath(journal))}")
     return lines
@@ -99,7 +99,7 @@ def _settled(ledger: JournalStatus) -> int:
 
 
 def _activity(ledger: JournalStatus, now: float) -> str:
-    last = ledger.last
+    last = ledger.last_run
     if ledger.running:
         return "running" + ("" if last is None or last.ended is not None else f" since {moment(last.started, now)}")
     if last is None:

@@ -498,17 +498,17 @@ def test_read_status_reports_job_and_activity(tmp_path: Path) -> None:
         run = journal.start_run(time.time() - 30, 25.0)
         journal.write([], [settled(1, State.DONE), settled(2, State.DEFERRED, code="X", due=NOW)], time.time())
         status = read_status(path)
-        assert (status.running, status.total, status.due, status.rate > 0) == (True, 9, NOW, True)
+        assert (status.running, status.total, status.next_due, status.rate > 0) == (True, 9, NOW, True)
         assert status.states == {State.DONE: 1, State.DEFERRED: 1, State.PLANNED: 1}
         assert status.kinds == {(State.DEFERRED, "X"): 1}
-        assert status.last is not None
-        assert (status.last.number, status.last.quota, status.last.ended) == (1, 25.0, None)
+        assert status.last_run is not None
+        assert (status.last_run.number, status.last_run.quota, status.last_run.ended) == (1, 25.0, None)
         journal.remember({Fact.COMPLETE: "yes"})
         journal.end_run(run, NOW, "stopped", 4)
     status = read_status(path)
     assert (status.running, status.total) == (False, 3)
-    assert status.last is not None
-    assert (status.last.ending, status.last.throttled) == ("stopped", 4)
+    assert status.last_run is not None
+    assert (status.last_run.ending, status.last_run.throttled) == ("stopped", 4)
     assert read_facts(path)[Fact.ACTION] == "reset"
     assert [row.line for row in rows_needing_attention(path)] == [2]
 

@@ -235,8 +235,8 @@ def test_what_a_job_is_itself_at_fault_for(journal: Path, capsys: pytest.Capture
     """`status` tells why too many errors ended it, of how many rows, and what to do; for programs, too."""
     told = look(capsys, "bulk", "status", str(journal)).out.splitlines()
     place = told.index("          4 not sent yet")
-    assert told[place + 1] == f"            3 {HELD} - No such user pool or app client"
-    assert told[place + 2].strip() == "Look at the ids and at the region that the job was given, then resume."
+    assert told[place + 1] == f"            3 {HELD} - User pool or app client not found"
+    assert told[place + 2].strip() == "Check the IDs and the region of the job, then resume."
     status = json.loads(look(capsys, "bulk", "status", str(journal), "--json").out)
     assert {"state": "planned", "code": HELD, "rows": 3} in status["kinds"]
     assert {"state": "refused", "code": "UserNotFoundException", "rows": 1} in status["kinds"]

@@ -128,7 +128,7 @@ async def test_the_pool_takes_no_real_credentials(pool: LocalPool, tmp_path: Pat
 
 async def test_the_rehearsal_of_the_run_book(tmp_path: Path) -> None:
     """Its program and its commands work as they are printed, in order."""
-    section = (ROOT / "docs" / "run-book.md").read_text().partition("## 4. Rehearse")[2].partition("## 5.")[0]
+    section = (ROOT / "docs" / "run-book.md").read_text().partition("## 4. Test")[2].partition("## 5.")[0]
     program = section.partition("```python\n")[2].partition("```")[0]
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", program,
