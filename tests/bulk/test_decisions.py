@@ -37,6 +37,7 @@ from tests.support.bulk_server import (
 )
 from tests.support.scripted_transport import refuse, respond
 
+
 def service_error(code: str, message: str = "no", *, fault: Fault | None = None, status: int = 400) -> CognitoError:
     """Return an error of the service as the client raises it."""
     kind: type[CognitoError] = getattr(modelled, code, ServiceError)

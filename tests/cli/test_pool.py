@@ -121,7 +121,7 @@ async def test_the_pool_takes_no_real_credentials(pool: LocalPool, tmp_path: Pat
     assert ended.code == 75
     status = await run("bulk", "status", "u.csv.journal", "--endpoint-url", pool.endpoint_url, cwd=tmp_path)
     assert "1 UnrecognizedClientException - AWS rejected the credentials" in status.out
-    assert "Look at the AWS credentials" in status.out
+    assert "Check the AWS credentials" in status.out
     resumed = await run("bulk", "resume", "u.csv.journal", variables=AWS, cwd=tmp_path)
     assert resumed.code == 0
 
