@@ -10,22 +10,22 @@ from typing import Final
 
 from attrs import frozen
 
-from cognito_async.bulk import Ending, State, Summary
-from cognito_async.bulk.advice import advise
+from cognito_async.bulk import State, StopReason, Summary
+from cognito_async.bulk.troubleshooting import advise
 from cognito_async.cli.exits import PROGRAM, Exit
 from cognito_async.cli.wording import clean, duration, moment, pace, plural
 
 SHOWN_KINDS: Final = 8
 """The kinds of trouble that are told with advice; the report has all of them."""
 
-_ENDINGS: Final[Mapping[Ending, tuple[str, str]]] = MappingProxyType(
+_ENDINGS: Final[Mapping[StopReason, tuple[str, str]]] = MappingProxyType(
     {
-        Ending.FINISHED: ("finished", ""),
-        Ending.STOPPED: ("stopped", "; nothing is lost"),
-        Ending.DEFERRED: ("paused", ": what is left can only be tried later"),
-        Ending.EMAIL_LIMIT: ("paused", ": the account's e-mail for today is used up"),
-        Ending.TOO_MANY_ERRORS: ("stopped", ": too many errors in a row"),
-        Ending.NO_SERVICE: ("paused", ": the service could not be reached, or throttled, for too long"),
+        StopReason.FINISHED: ("finished", ""),
+        StopReason.STOPPED: ("stopped", "; nothing is lost"),
+        StopReason.DEFERRED: ("paused", ": what is left can only be tried later"),
+        StopReason.EMAIL_LIMIT: ("paused", ": the account's e-mail for today is used up"),
+        StopReason.TOO_MANY_ERRORS: ("stopped", ": too many errors in a row"),
+        StopReason.NO_SERVICE: ("paused", ": the service could not be reached, or throttled, for too long"),
     }
 )
 _STATES: Final = (State.DONE, State.REFUSED, State.UNKNOWN, State.DEFERRED, State.PLANNED)

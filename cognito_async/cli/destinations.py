@@ -5,11 +5,11 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import IO, Final
 
-from cognito_async.bulk.report.target import descriptor_of, is_replaced, opened
 from cognito_async.cli import streams
 from cognito_async.cli.exits import CommandError, Exit
 from cognito_async.cli.interrupts import as_ctrl_c
 from cognito_async.errors import CognitoError
+from cognito_async.files import descriptor_of, is_replaced, open_output
 
 STANDARD_OUTPUT: Final = "-"
 
@@ -45,7 +45,7 @@ def writing(name: str) -> Generator[IO[str]]:
         path = Path(name)
         if is_replaced(path):  # what is begun names users, and must not be left behind
             until_the_end.enter_context(as_ctrl_c())
-        yield until_the_end.enter_context(opened(path))
+        yield until_the_end.enter_context(open_output(path))
 
 
 @contextmanager

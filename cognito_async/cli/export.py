@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from cognito_async.bulk import PoolSource
-from cognito_async.bulk.formats import SUFFIXES
+from cognito_async.bulk.csv_jsonl import SUFFIXES
 from cognito_async.cli.address import Address, address_of
 from cognito_async.cli.destinations import STANDARD_OUTPUT, is_standard_output, writing
 from cognito_async.cli.exits import Exit

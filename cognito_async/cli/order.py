@@ -10,8 +10,17 @@ from typing import Final, Literal
 from attrs import asdict, evolve, field, frozen
 
 from cognito_async import CognitoClient
-from cognito_async.bulk import ACTIONS, Action, BulkPolicy, FileSource, KnownRows, PoolSource, Source, set_password
-from cognito_async.bulk.files import is_pipe
+from cognito_async.bulk import (
+    ACTIONS,
+    Action,
+    BulkPolicy,
+    FileSource,
+    JournaledSource,
+    PoolSource,
+    Source,
+    set_password,
+)
+from cognito_async.bulk.sources import is_pipe
 from cognito_async.cli.address import Address, category_of, published_rate
 from cognito_async.cli.exits import CommandError
 
@@ -106,9 +115,9 @@ class Order:
             return self.choice.source(client)
         if planned and not self.deed().rereads:
             if self.input in {None, STANDARD_INPUT}:
-                return KnownRows("standard input")
+                return JournaledSource("standard input")
             if is_pipe(Path(self.input or "")):
-                return KnownRows(Path(self.input or "").name)
+                return JournaledSource(Path(self.input or "").name)
         return FileSource(self.input or STANDARD_INPUT, self.format)
 
     def named(self) -> str:

@@ -4,8 +4,8 @@ import os
 import stat
 from pathlib import Path
 
-from cognito_async.bulk.lock import OWNER_ONLY
 from cognito_async.cli.exits import CommandError
+from cognito_async.files import OWNER_ONLY
 
 
 def looked_at(path: Path) -> os.stat_result | None:

@@ -8,11 +8,10 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Final
 
-from cognito_async.bulk.arguments import JOURNAL_ENDS
+from cognito_async.bulk.journal import journal_files, read_facts
 from cognito_async.bulk.report import Report, write_csv, write_html, write_json
 from cognito_async.cli.destinations import STANDARD_OUTPUT, is_standard_output, writing
 from cognito_async.cli.exits import CommandError, Exit
-from cognito_async.cli.ledger import read_facts, with_activity
 from cognito_async.cli.order import source_of
 from cognito_async.cli.paths import journal_to_read, looked_at
 from cognito_async.cli.streams import put, say
@@ -56,18 +55,17 @@ def run(options: Namespace) -> Exit:
 
 
 def _read(journal: Path) -> Report:
-    source = source_of(read_facts(journal))
-    return with_activity(journal, lambda running: Report.read(journal, running=running, source=source))
+    return Report.read(journal, source=source_of(read_facts(journal)))
 
 
 def _check(names: Sequence[str], journal: Path) -> None:
     """Make sure that no report takes the place of the journal, or of another report."""
-    real = os.path.realpath(journal)
+    files = {str(path) for path in journal_files(journal)}
     taken: set[str] = set()
     for name in names:
         standard = is_standard_output(name)
         where = STANDARD_OUTPUT if standard else os.path.realpath(name)
-        if where in {f"{real}{end}" for end in JOURNAL_ENDS}:
+        if where in files:
             raise CommandError(f"{name} is the journal itself: name another file for the report")
         if where in taken:
             raise CommandError(f"{name} is named twice: name a file for each report")

@@ -5,11 +5,10 @@ from argparse import Namespace
 from attrs import evolve
 
 from cognito_async.bulk import State
-from cognito_async.bulk.journal import PLANNED
+from cognito_async.bulk.journal import Fact, read_facts
 from cognito_async.cli.confidences import CLIENT_SECRET, asked, told
 from cognito_async.cli.execution import carry_out
 from cognito_async.cli.exits import Exit
-from cognito_async.cli.ledger import read_facts
 from cognito_async.cli.order import Order, absolute, overridden, remembered
 from cognito_async.cli.paths import journal_to_read
 
@@ -31,7 +30,7 @@ def run(options: Namespace) -> Exit:
     secret = _secret(order, options)
     order = evolve(order, has_secret=secret is not None)
     again = [State(name) for name in options.again]
-    return carry_out(order, journal, options, secret=secret, planned=PLANNED in facts, again=again)
+    return carry_out(order, journal, options, secret=secret, planned=Fact.COMPLETE in facts, again=again)
 
 
 def _secret(order: Order, options: Namespace) -> str | None:

@@ -7,10 +7,10 @@ from pathlib import Path
 from shlex import quote
 
 from cognito_async.bulk import State
-from cognito_async.bulk.advice import advise
+from cognito_async.bulk.journal import JournalStatus, read_status
+from cognito_async.bulk.troubleshooting import advise
 from cognito_async.cli.displays import kinds, states
 from cognito_async.cli.exits import PROGRAM, Exit
-from cognito_async.cli.ledger import Ledger, read_ledger
 from cognito_async.cli.order import source_of
 from cognito_async.cli.paths import journal_to_read
 from cognito_async.cli.streams import put, put_json
@@ -30,7 +30,7 @@ def run(options: Namespace) -> Exit:
         The exit code: DONE, whatever the job's state is.
     """
     journal = journal_to_read(options.journal)
-    ledger = read_ledger(journal)
+    ledger = read_status(journal)
     if options.json:
         put_json(_object(ledger, journal))
     else:
@@ -39,8 +39,8 @@ def run(options: Namespace) -> Exit:
     return Exit.DONE
 
 
-def _object(ledger: Ledger, journal: Path) -> dict[str, object]:
-    last = ledger.last
+def _object(ledger: JournalStatus, journal: Path) -> dict[str, object]:
+    last = ledger.last_run
     return {
         "event": "status",
         "journal": str(journal),
@@ -54,14 +54,14 @@ def _object(ledger: Ledger, journal: Path) -> dict[str, object]:
         "states": states(ledger.states),
         "kinds": kinds(ledger.kinds),
         "rate": ledger.rate,
-        "next_due": iso(ledger.due),
+        "next_due": iso(ledger.next_due),
         "last_run": None
         if last is None
         else {"started": iso(last.started), "ended": iso(last.ended), "ending": last.ending, "quota": last.quota},
     }
 
 
-def _lines(ledger: Ledger, journal: Path, now: float) -> list[str]:
+def _lines(ledger: JournalStatus, journal: Path, now: float) -> list[str]:
     facts = ledger.facts
     target = next((f"{kind} {facts[kind]}" for kind in ("user pool", "app client") if kind in facts), "")
     settled, total = _settled(ledger), ledger.total
@@ -76,14 +76,14 @@ def _lines(ledger: Ledger, journal: Path, now: float) -> list[str]:
         if ledger.states.get(state):
             lines.append(f"  {ledger.states[state]:>9,} {_NAMES.get(state, state.value)}")
             lines += _kinds(ledger, state)
-    if ledger.due is not None:
-        lines.append(f"  the next deferred row is tried again at {moment(ledger.due, now)}")
+    if ledger.next_due is not None:
+        lines.append(f"  the next deferred row is tried again at {moment(ledger.next_due, now)}")
     if not ledger.running and total != settled:
         lines.append(f"  go on with  {PROGRAM} bulk resume {quote(os.path.relpath(journal))}")
     return lines
 
 
-def _kinds(ledger: Ledger, state: State) -> list[str]:
+def _kinds(ledger: JournalStatus, state: State) -> list[str]:
     action = ledger.facts.get("action", "")
     found = sorted(((number, code) for (held, code), number in ledger.kinds.items() if held is state), reverse=True)
     lines: list[str] = []
@@ -94,12 +94,12 @@ def _kinds(ledger: Ledger, state: State) -> list[str]:
     return lines
 
 
-def _settled(ledger: Ledger) -> int:
+def _settled(ledger: JournalStatus) -> int:
     return sum(ledger.states.get(state, 0) for state in SETTLED)
 
 
-def _activity(ledger: Ledger, now: float) -> str:
-    last = ledger.last
+def _activity(ledger: JournalStatus, now: float) -> str:
+    last = ledger.last_run
     if ledger.running:
         return "running" + ("" if last is None or last.ended is not None else f" since {moment(last.started, now)}")
     if last is None:

@@ -142,7 +142,7 @@ def test_what_cannot_be_read_is_not_repeated(arguments: list[str], capsys: pytes
         (["bulk", "reset", "u.csv", "--user-pool-id", "eu-west-1_a", "--status", "CONFIRMED"], "give --pool too"),
         (["bulk", "set-password", "u.csv", "--user-pool-id", "eu-west-1_a", "--generate"], "belong together"),
         (["bulk", "reset", "none.csv", "--user-pool-id", "eu-west-1_a"], "none.csv is not there"),
-        (["bulk", "reset", "u.xls", "--user-pool-id", "eu-west-1_a"], "is it CSV or JSON Lines?"),
+        (["bulk", "reset", "u.xls", "--user-pool-id", "eu-west-1_a"], "cannot infer the format"),
         (["bulk", "status", "none.journal"], "none.journal"),
         (["bulk", "resume", "none.journal"], "none.journal"),
         (["bulk", "report", "none.journal"], "none.journal"),

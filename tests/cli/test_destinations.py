@@ -8,17 +8,16 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from cognito_async.bulk.database import lock_of
+from cognito_async.bulk.database import lock_path
 from cognito_async.bulk.journal import Journal
-from cognito_async.bulk.lock import FileLock
 from cognito_async.bulk.rows import Outcome, State
 from cognito_async.cli.exits import Exit
-from cognito_async.cli.ledger import with_activity
+from cognito_async.files import FileLock
 from tests.support.processes import until
 from tests.support.terminal import AWS, PROGRAM, Here, Service, begin, end, environment, look
 
@@ -51,8 +50,8 @@ def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         }
         facts = {"action": "reset", "user pool": "eu-west-1_a", "planned": "yes", "command line": json.dumps(order)}
         opened.remember(facts)
-        run = opened.begin_run(1e9, 30.0)
-        opened.plan([Outcome(line=line, username=f"a{line}", state=State.PLANNED) for line in range(1, 6)], 1e9)
+        run = opened.start_run(1e9, 30.0)
+        opened.add_rows([Outcome(line=line, username=f"a{line}", state=State.PLANNED) for line in range(1, 6)], 1e9)
         held = [Outcome(line=line, username=f"a{line}", state=State.PLANNED, code=HELD) for line in range(1, 4)]
         refused = Outcome(line=4, username="a4", state=State.REFUSED, code="UserNotFoundException")
         opened.write([], [*held, refused], 1e9)
@@ -236,8 +235,8 @@ def test_what_a_job_is_itself_at_fault_for(journal: Path, capsys: pytest.Capture
     """`status` tells why too many errors ended it, of how many rows, and what to do; for programs, too."""
     told = look(capsys, "bulk", "status", str(journal)).out.splitlines()
     place = told.index("          4 not sent yet")
-    assert told[place + 1] == f"            3 {HELD} - No such user pool or app client"
-    assert told[place + 2].strip() == "Look at the ids and at the region that the job was given, then resume."
+    assert told[place + 1] == f"            3 {HELD} - User pool or app client not found"
+    assert told[place + 2].strip() == "Check the IDs and the region of the job, then resume."
     status = json.loads(look(capsys, "bulk", "status", str(journal), "--json").out)
     assert {"state": "planned", "code": HELD, "rows": 3} in status["kinds"]
     assert {"state": "refused", "code": "UserNotFoundException", "rows": 1} in status["kinds"]
@@ -246,7 +245,7 @@ def test_what_a_job_is_itself_at_fault_for(journal: Path, capsys: pytest.Capture
 @pytest.mark.parametrize("running", [False, True])
 def test_status_and_report_agree(journal: Path, capsys: pytest.CaptureFixture[str], *, running: bool) -> None:
     """Whether it runs, and what its input is called, is the same in the status, in JSON and on the page."""
-    lock = FileLock(lock_of(journal.resolve())) if running else None
+    lock = FileLock(lock_path(journal.resolve())) if running else None
     try:
         status = json.loads(look(capsys, "bulk", "status", str(journal), "--json").out)
         report = json.loads(look(capsys, "bulk", "report", str(journal), "--json", "-").out)
@@ -257,7 +256,7 @@ def test_status_and_report_agree(journal: Path, capsys: pytest.CaptureFixture[st
             lock.release()
     assert status["running"] is report["running"] is running
     assert status["source"] == report["source"] == "users.csv"
-    assert ("It is still at work." in page) is running
+    assert ("The job is running." in page) is running
     assert ("too many errors" in said) is not running
     assert "users.csv" in page
     assert "/some/where" not in page
@@ -266,31 +265,7 @@ def test_status_and_report_agree(journal: Path, capsys: pytest.CaptureFixture[st
 def test_a_job_that_was_killed(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The page knows that nobody works on it any more."""
     with Journal(journal) as opened:
-        opened.begin_run(2e9, 30.0)
+        opened.start_run(2e9, 30.0)
     page = look(capsys, "bulk", "report", str(journal), "--html", "-").out
-    assert "It was killed. Resume it to go on where it was." in page
+    assert "The run was killed. Resume the job to continue." in page
     assert "its last run was killed" in look(capsys, "bulk", "status", str(journal)).out
-
-
-@pytest.mark.parametrize("begins", [True, False])
-def test_a_job_that_begins_or_ends_meanwhile(journal: Path, *, begins: bool) -> None:
-    """What was read is read again, so that no run seems killed that has only just begun, or ended."""
-    where = lock_of(journal.resolve())
-    locks = [] if begins else [FileLock(where)]
-    seen: list[bool] = []
-
-    def change() -> None:
-        if begins:
-            locks.append(FileLock(where))
-        else:
-            locks[0].release()
-
-    def read(running: bool) -> int:  # noqa: FBT001 - as it is called
-        seen.append(running)
-        steps: dict[int, Callable[[], None]] = {1: change}
-        steps.get(len(seen), lambda: None)()
-        return len(seen)
-
-    assert with_activity(journal, read) == 2
-    assert seen == [not begins, begins]
-    locks[0].release()

@@ -86,7 +86,7 @@ async def test_a_killed_job_is_resumed_from_its_journal_alone(
     assert "running since" in look(capsys, "bulk", "status", journal).out
     second = await run("bulk", "resume", journal)
     assert second.code == 75
-    assert "another process is working on" in second.err
+    assert "is in use" in second.err
     process.kill()
     await end(process)
     left = look(capsys, "bulk", "status", journal).out

@@ -120,15 +120,15 @@ async def test_the_pool_takes_no_real_credentials(pool: LocalPool, tmp_path: Pat
     ended = await run("bulk", "sign-out", "u.csv", variables=settings(pool, **own), cwd=tmp_path)
     assert ended.code == 75
     status = await run("bulk", "status", "u.csv.journal", "--endpoint-url", pool.endpoint_url, cwd=tmp_path)
-    assert "1 UnrecognizedClientException - AWS did not accept the credentials" in status.out
-    assert "Look at the AWS credentials" in status.out
+    assert "1 UnrecognizedClientException - AWS rejected the credentials" in status.out
+    assert "Check the AWS credentials" in status.out
     resumed = await run("bulk", "resume", "u.csv.journal", variables=AWS, cwd=tmp_path)
     assert resumed.code == 0
 
 
 async def test_the_rehearsal_of_the_run_book(tmp_path: Path) -> None:
     """Its program and its commands work as they are printed, in order."""
-    section = (ROOT / "docs" / "run-book.md").read_text().partition("## 4. Rehearse")[2].partition("## 5.")[0]
+    section = (ROOT / "docs" / "run-book.md").read_text().partition("## 4. Test")[2].partition("## 5.")[0]
     program = section.partition("```python\n")[2].partition("```")[0]
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", program,
