@@ -1,23 +1,31 @@
-"""The command line ``cognito-async``: bulk jobs, a user pool's users as a file, and single resets.
+"""The command line ``cognito-async``: bulk jobs, user exports and single password resets.
 
     cognito-async bulk reset users.csv --user-pool-id eu-west-1_AbC123
 
-It needs nothing beside the library; with ``rich`` (extra ``cli``) a terminal shows a live display.
+It needs the extra ``cli`` (click and rich).
 """
 
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        arguments: What follows the program's name; None for this process's own.
+        arguments: The arguments after the program's name; None for those of this process.
 
     Returns:
-        The exit code, see ``cognito_async.cli.exits``.
+        The exit code, see ``cognito_async.cli.errors.Exit``.
     """
-    from cognito_async.cli.program import run  # noqa: PLC0415 - importing the package costs nothing
+    if find_spec("click") is None:
+        sys.stderr.write(
+            'cognito-async: the extra "cli" (click and rich) is not installed;'
+            " install it from a checkout of cognito_async: pip install '.[cli]'\n"
+        )
+        return 1
+    from cognito_async.cli.commands import CLI  # noqa: PLC0415 - needs click
+    from cognito_async.cli.errors import run  # noqa: PLC0415 - needs click
 
-    return run(sys.argv[1:] if arguments is None else arguments)
+    return run(CLI, sys.argv[1:] if arguments is None else arguments)
