@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     Run = Callable[[Options], int]
 
+EXCLUSIVE: Final = (("--json", "--plain"), ("--client-secret-file", "--ask-client-secret"))
 _CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 # --- values ---
@@ -85,9 +86,9 @@ def option(name: str, metavar: str, help: str, type: click.ParamType[Any] | None
     return Option([name], metavar=metavar, help=help, type=type, **more)
 
 
-def flag(name: str, help: str, *, excludes: str | None = None) -> Option:  # noqa: A002 - as click
+def flag(name: str, help: str) -> Option:  # noqa: A002 - as click
     """Create an option without a value."""
-    return Option([name], is_flag=True, help=help, callback=_excluding(excludes))
+    return Option([name], is_flag=True, help=help)
 
 
 def section(title: str, *options: Option) -> tuple[Option, ...]:
@@ -97,53 +98,28 @@ def section(title: str, *options: Option) -> tuple[Option, ...]:
     return options
 
 
-def _excluding(other: str | None) -> Callable[[click.Context, click.Parameter, Any], Any]:
-    """Return a callback that rejects an option if another one was given before it."""
-
-    def check(context: click.Context, param: click.Parameter, value: Any) -> Any:  # noqa: ANN401 - any option's
-        if value and other is not None and context.params.get(other.replace("-", "_")):
-            raise CommandError(f"{param.opts[0]} and --{other} are mutually exclusive")
-        return value
-
-    return check
-
-
 INPUT: Final = click.Argument(["input"], metavar="INPUT", type=FILE_OR_STREAM)
 JOURNAL: Final = click.Argument(["journal"], metavar="JOURNAL", type=FILE)
 USERNAME: Final = option("--username", "NAME", "Username, or an alias of the user", required=True)
 JSON: Final = flag("--json", "Print the result as a JSON object, for programs")
 USER_POOL: Final = option("--user-pool-id", "ID", "User pool ID (default: COGNITO_USER_POOL_ID)")
 APP_CLIENT: Final = option("--client-id", "ID", "App client ID (default: COGNITO_CLIENT_ID)")
-CLIENT_SECRET: Final = (
-    option(
-        "--client-secret-file",
-        "FILE",
-        "File with the app client's secret, readable only by you (default: COGNITO_CLIENT_SECRET)",
-        FILE,
-        callback=_excluding("ask-client-secret"),
-    ),
-    flag(
-        "--ask-client-secret",
-        "Prompt for the app client's secret without showing it",
-        excludes="client-secret-file",
-    ),
+SECRET_FILE: Final = option(
+    "--client-secret-file", "FILE", "Private file with the app client's secret (default: COGNITO_CLIENT_SECRET)", FILE
 )
+ASK_SECRET: Final = flag("--ask-client-secret", "Prompt for the app client's secret without showing it")
 LOCATION: Final = (
     option("--region", "REGION", "AWS region (default: that of the user pool ID, AWS_REGION, AWS_DEFAULT_REGION)"),
     option("--endpoint-url", "URL", "Endpoint, for emulators and private endpoints (default: AWS_ENDPOINT_URL)"),
 )
-TARGET: Final = section("Target", USER_POOL, APP_CLIENT, *CLIENT_SECRET, *LOCATION)
+TARGET: Final = section("Target", USER_POOL, APP_CLIENT, SECRET_FILE, ASK_SECRET, *LOCATION)
 UNUSED_ENDPOINT: Final = option("--endpoint-url", "URL", "Accepted for consistency; ignored")
 FILTERS: Final = section(
     "Users of the pool",
     option("--filter", "EXPRESSION", "Filter expression of ListUsers, such as 'email ^= \"ada\"'"),
     option("--status", "STATUS", "User status, such as CONFIRMED"),
     option(
-        "--attribute",
-        "NAME=VALUE",
-        "Attribute that users must have, such as email_verified=true; can be repeated",
-        PAIR,
-        multiple=True,
+        "--attribute", "NAME=VALUE", "Required attribute, such as email_verified=true (repeatable)", PAIR, multiple=True
     ),
 )
 INPUT_OR_POOL: Final = (
@@ -155,7 +131,7 @@ PASSWORDS: Final = section(
     "Passwords",
     flag("--temporary", "Users must change the password at the next sign-in"),
     flag("--generate", "Generate a password for each user; INPUT then needs only the column username"),
-    option("--passwords-file", "FILE", "CSV file for generated passwords, readable only by you", FILE),
+    option("--passwords-file", "FILE", "Private CSV file for the generated passwords", FILE),
 )
 JOB: Final = section(
     "Job",
@@ -166,61 +142,42 @@ JOB: Final = section(
 )
 RUN_OUTPUT: Final = section(
     "Output",
-    flag("--json", "Print JSON Lines to stdout, for programs", excludes="plain"),
-    flag("--plain", "Print plain lines even on a terminal", excludes="json"),
+    flag("--json", "Print JSON Lines to stdout, for programs"),
+    flag("--plain", "Print plain lines even on a terminal"),
     option("--interval", "SECONDS", "Seconds between two lines of progress (default: 5)", SECONDS, default="5"),
+)
+COLUMNS: Final = (
+    "Comma-separated columns: username, status, enabled, created, modified and names of attributes (default: username,"
+    " status, enabled, email, email_verified, phone_number, created, modified; in JSON Lines all)"
 )
 EXPORT_OUTPUT: Final = section(
     "Output",
-    option(
-        "--columns",
-        "NAMES",
-        "Comma-separated columns: username, status, enabled, created, modified and names of attributes (default:"
-        " username, status, enabled, email, email_verified, phone_number, created, modified; in JSON Lines all)",
-        NAMES,
-    ),
+    option("--columns", "NAMES", COLUMNS, NAMES),
     option("--format", "csv|jsonl", "Format (default: by the name of --output, else csv)", FORMAT),
-    option("--output", "FILE", "Output file, readable only by you (default: -, standard output)", FILE_OR_STREAM),
+    option("--output", "FILE", "Private output file (default: -, standard output)", FILE_OR_STREAM),
 )
 REPORTS: Final = section(
     "Reports",
-    *(
-        Option([f"--{kind}", f"{kind}_file"], metavar="FILE", type=FILE_OR_STREAM, help=text)
-        for kind, text in {
-            "html": "Write a page; it contains no usernames",
-            "csv": "Write the refused, unknown and deferred rows, for spreadsheets",
-            "json": "Write all figures and the same rows, for programs",
-        }.items()
+    Option(["--html", "html_file"], metavar="FILE", type=FILE_OR_STREAM, help="HTML page; it contains no usernames"),
+    Option(["--csv", "csv_file"], metavar="FILE", type=FILE_OR_STREAM, help="Rows that are not done, for spreadsheets"),
+    Option(
+        ["--json", "json_file"], metavar="FILE", type=FILE_OR_STREAM, help="All figures and these rows, for programs"
     ),
 )
 CODE_AND_PASSWORD: Final = section(
     "Secrets",
-    option(
-        "--code-file",
-        "FILE",
-        "File with the confirmation code, readable only by you (default: COGNITO_CONFIRMATION_CODE)",
-        FILE,
-    ),
-    option(
-        "--password-file", "FILE", "File with the new password, readable only by you (default: COGNITO_PASSWORD)", FILE
-    ),
+    option("--code-file", "FILE", "Private file with the code (default: COGNITO_CONFIRMATION_CODE)", FILE),
+    option("--password-file", "FILE", "Private file with the new password (default: COGNITO_PASSWORD)", FILE),
 )
 
 
-def limits(rate: str, max_errors: str, wait: str) -> tuple[Option, ...]:
+def limits(rate: str, errors: str, wait: str) -> tuple[Option, ...]:
     """Create the options that limit a job, with their defaults."""
     return section(
         "Limits",
-        option(
-            "--rate", "N", f"Requests per second; the quota is shared with your applications (default: {rate})", RATE
-        ),
-        option("--max-errors", "N", f"Stop after N consecutive errors; 0 for no limit (default: {max_errors})", COUNT),
-        option(
-            "--wait",
-            "SECONDS",
-            f"Longest wait for deferred rows; for longer ones the job pauses and exits with 75 (default: {wait})",
-            SECONDS,
-        ),
+        option("--rate", "N", f"Requests per second; your applications share the quota (default: {rate})", RATE),
+        option("--max-errors", "N", f"Stop after N consecutive errors; 0 for no limit (default: {errors})", COUNT),
+        option("--wait", "SECONDS", f"Longest wait for deferred rows before the job pauses (default: {wait})", SECONDS),
     )
 
 
@@ -257,6 +214,9 @@ class Command(Help):
         rest = super().parse_args(ctx, args)
         if rest:
             raise UnexpectedArgument(rest[0], ctx)
+        for one, other in EXCLUSIVE:
+            if ctx.params.get(one[2:].replace("-", "_")) and ctx.params.get(other[2:].replace("-", "_")):
+                raise CommandError(f"{one} and {other} are mutually exclusive")
         return rest
 
     def invoke(self, ctx: click.Context) -> int:
@@ -387,11 +347,10 @@ BULK: Final = group(
         option(
             "--again",
             "STATES",
-            "Retry rows that are refused, unknown or both (refused,unknown); users of unknown rows may receive a second"
-            " message",
+            "Retry refused or unknown rows, or both (refused,unknown); users of unknown rows may get a second message",
             STATES,
         ),
-        *(*CLIENT_SECRET, *LOCATION, *limits(*["as before"] * 3), *RUN_OUTPUT),
+        *(SECRET_FILE, ASK_SECRET, *LOCATION, *limits(*["as before"] * 3), *RUN_OUTPUT),
         more="The journal holds all settings except secrets; options take precedence.",
         examples=f"{PROGRAM} bulk resume users.csv.journal\n{PROGRAM} bulk resume users.csv.journal --again refused",
     ),

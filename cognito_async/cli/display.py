@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from shlex import quote
-from types import MappingProxyType
-from typing import Final, Protocol
+from typing import Final
 
 from attrs import asdict, frozen
 
@@ -21,17 +20,15 @@ ROWS_SHOWN: Final = 20
 KINDS_SHOWN: Final = 8
 """Kinds of failures that the summary explains."""
 
-_ENDINGS: Final[Mapping[Ending, tuple[str, str]]] = MappingProxyType(
-    {
-        Ending.FINISHED: ("finished", ""),
-        Ending.STOPPED: ("stopped", ""),
-        Ending.DEFERRED: ("paused", ": the remaining rows can only be retried later"),
-        Ending.EMAIL_LIMIT: ("paused", ": the account's daily e-mail limit is reached"),
-        Ending.TOO_MANY_ERRORS: ("stopped", ": too many consecutive errors"),
-        Ending.NO_SERVICE: ("paused", ": the service was unreachable or throttled for too long"),
-    }
-)
-_LABELS: Final[Mapping[State, str]] = MappingProxyType({State.PLANNED: "not sent yet", State.SENT: "in flight"})
+_ENDINGS: Final[Mapping[Ending, tuple[str, str]]] = {
+    Ending.FINISHED: ("finished", ""),
+    Ending.STOPPED: ("stopped", ""),
+    Ending.DEFERRED: ("paused", ": the remaining rows can only be retried later"),
+    Ending.EMAIL_LIMIT: ("paused", ": the account's daily e-mail limit is reached"),
+    Ending.TOO_MANY_ERRORS: ("stopped", ": too many consecutive errors"),
+    Ending.NO_SERVICE: ("paused", ": the service was unreachable or throttled for too long"),
+}
+_LABELS: Final[Mapping[State, str]] = {State.PLANNED: "not sent yet", State.SENT: "in flight"}
 _ORDER: Final = (State.DONE, State.REFUSED, State.UNKNOWN, State.DEFERRED, State.SENT, State.PLANNED)
 
 Kinds = Mapping[tuple[State, str], int]
@@ -164,47 +161,20 @@ def percentage(progress: Progress) -> float:
     return min(100.0 * progress.settled / progress.total, 100.0) if progress.total else 0.0
 
 
-class Display(Protocol):
-    """Shows a run. The methods may block; they are called in a thread, one at a time."""
-
-    @property
-    def interval(self) -> float:
-        """Seconds between two calls of ``progress``."""
-        ...
-
-    def start(self, banner: Banner) -> None:
-        """Show the banner."""
-        ...
-
-    def outcome(self, outcome: Outcome) -> None:
-        """Show a row that is not done."""
-        ...
-
-    def progress(self, progress: Progress, now: float) -> None:
-        """Show the progress; ``now`` is in seconds since 1970."""
-        ...
-
-    def note(self, text: str) -> None:
-        """Show a message about the run."""
-        ...
-
-    def end(self, result: Result | None) -> None:
-        """Show the summary; None if the run failed."""
-        ...
-
-
 class PlainDisplay:
-    """Plain lines, for logs and simple terminals."""
+    """Plain lines, for logs and simple terminals. The methods may block; a thread calls them one at a time."""
 
     def __init__(self, interval: float, write: Callable[[str], None] = log) -> None:
         self.interval: float = interval
+        """Seconds between two calls of ``progress``."""
         self._write = write
         self._kinds: Counter[tuple[State, str | None]] = Counter()
         self._last = ""
 
     def start(self, banner: Banner) -> None:
         """Print the banner."""
-        self._write_all(banner.lines())
+        for line in banner.lines():
+            self._write(line)
 
     def outcome(self, outcome: Outcome) -> None:
         """Print a row, unless many of its kind were printed."""
@@ -220,7 +190,7 @@ class PlainDisplay:
             self._write(printable(f"more rows {outcome.state} with {outcome.code} are only counted; see the report"))
 
     def progress(self, progress: Progress, now: float) -> None:
-        """Print the progress if it has changed; a long wait is printed only once."""
+        """Print the progress at a time, in seconds since 1970, if it has changed; a wait is printed only once."""
         line = progress_line(progress, now)
         key = line if progress.waiting_until is None else str(progress.waiting_until)
         if key != self._last:
@@ -232,11 +202,8 @@ class PlainDisplay:
         self._write(printable(text))
 
     def end(self, result: Result | None) -> None:
-        """Print the summary."""
-        self._write_all([] if result is None else result.lines())
-
-    def _write_all(self, lines: Iterable[str]) -> None:
-        for line in lines:
+        """Print the summary; there is none if the run failed."""
+        for line in [] if result is None else result.lines():
             self._write(line)
 
 

@@ -9,7 +9,6 @@ import traceback
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from enum import IntEnum
-from types import MappingProxyType
 from typing import Final
 
 import click
@@ -39,16 +38,14 @@ class Exit(IntEnum):
     INTERRUPTED = 130
 
 
-MEANING: Final[Mapping[Exit, str]] = MappingProxyType(
-    {
-        Exit.DONE: "all done",
-        Exit.FAILURE: "any other error",
-        Exit.USAGE: "invalid command line or input",
-        Exit.PARTIAL: "some rows failed or have an unknown outcome",
-        Exit.PAUSED: "paused: resume or retry later",
-        Exit.INTERRUPTED: "interrupted",
-    }
-)
+MEANING: Final[Mapping[Exit, str]] = {
+    Exit.DONE: "all done",
+    Exit.FAILURE: "any other error",
+    Exit.USAGE: "invalid command line or input",
+    Exit.PARTIAL: "some rows failed or have an unknown outcome",
+    Exit.PAUSED: "paused: resume or retry later",
+    Exit.INTERRUPTED: "interrupted",
+}
 
 
 class CommandError(Exception):
@@ -61,26 +58,15 @@ class CommandError(Exception):
 
 # --- usage errors ---
 
-_PLACES: Final = (
-    (
-        ("client-secret", "secret"),
-        "set COGNITO_CLIENT_SECRET, or use --client-secret-file or --ask-client-secret",
-    ),
-    (
-        ("password",),
-        "set COGNITO_PASSWORD, use --password-file or enter it at the prompt; bulk jobs read passwords from INPUT",
-    ),
-    (
-        ("code", "confirmation-code"),
-        "set COGNITO_CONFIRMATION_CODE, use --code-file or enter it at the prompt; bulk jobs read codes from INPUT",
-    ),
-    (
-        ("access-key", "access-key-id", "aws-access-key-id", "secret-key", "secret-access-key", "aws-secret-access-key",
-         "session-token"),
-        "set the AWS_* environment variables, or use a profile with the extra aws",
-    ),
-)  # fmt: skip
-SECRET_OPTIONS: Final = MappingProxyType({name: place for names, place in _PLACES for name in names})
+_INSTEAD: Final = {
+    "client-secret secret": "set COGNITO_CLIENT_SECRET, or use --client-secret-file or --ask-client-secret",
+    "password": "set COGNITO_PASSWORD, use --password-file or enter it when prompted; bulk jobs read it from INPUT",
+    "code confirmation-code": "set COGNITO_CONFIRMATION_CODE, use --code-file or enter it when prompted; bulk jobs read"
+    " it from INPUT",
+    "access-key access-key-id aws-access-key-id secret-key secret-access-key aws-secret-access-key session-token":
+    "set the AWS_* environment variables, or use a profile with the extra aws",
+}  # fmt: skip
+SECRET_OPTIONS: Final = {name: place for names, place in _INSTEAD.items() for name in names.split()}
 """Options that do not exist on purpose, and where to put the secret instead."""
 
 
@@ -96,13 +82,6 @@ def describe_usage_error(error: click.UsageError, arguments: Sequence[str]) -> s
     """Describe a usage error without repeating a value, which may be a secret.
 
     The texts of click's exceptions quote values, so none of them is used.
-
-    Args:
-        error: The error.
-        arguments: The command line.
-
-    Returns:
-        One line.
     """
     context = error.ctx
     text = "invalid command line"
@@ -120,9 +99,9 @@ def describe_usage_error(error: click.UsageError, arguments: Sequence[str]) -> s
         case UnexpectedArgument():
             text = _unrecognized("argument", error.value, arguments)
         case click.BadOptionUsage():
-            flags = {name for flag in _options(context) if flag.is_flag for name in flag.opts}
-            problem = "does not take a value" if error.option_name in flags else "requires a value"
-            text = f"{error.option_name} {problem}"
+            params = [] if context is None else context.command.params
+            is_flag = any(error.option_name in param.opts and getattr(param, "is_flag", False) for param in params)
+            text = f"{error.option_name} {'does not take a value' if is_flag else 'requires a value'}"
         case click.MissingParameter(param=click.Parameter() as param):
             text = f"{_name(param)} is required"
         case click.BadParameter(param=click.Parameter() as param):
@@ -137,10 +116,6 @@ def describe_usage_error(error: click.UsageError, arguments: Sequence[str]) -> s
 def _unrecognized(kind: str, start: str, arguments: Sequence[str]) -> str:
     position = next((place for place, typed in enumerate(arguments, 1) if typed.startswith(start)), len(arguments))
     return f"unrecognized {kind} at position {position} (not shown: it may be a secret)"
-
-
-def _options(context: click.Context | None) -> list[click.Option]:
-    return [] if context is None else [param for param in context.command.params if isinstance(param, click.Option)]
 
 
 def _name(param: click.Parameter) -> str:
@@ -224,24 +199,27 @@ def _invoke(command: click.Command, arguments: Sequence[str]) -> int:
     except click.exceptions.NoArgsIsHelpError as error:
         error.show()
         return Exit.USAGE
-    except click.UsageError as error:
-        return _fail(describe_usage_error(error, arguments), Exit.USAGE)
-    except CommandError as error:
-        return _fail(str(error), error.exit)
-    except CognitoError as error:
-        return _fail(describe(error), exit_code(error))
-    except KeyboardInterrupt:
-        return _fail("interrupted", Exit.INTERRUPTED)
-    except OSError:
-        raise
-    except Exception as error:  # noqa: BLE001 - the last resort; the error's text may hold a secret
-        if os.environ.get(DEBUG):
-            traceback.print_exc()
-        return _fail(
-            f"unexpected {type(error).__name__}; please report this as a bug"
-            f" ({DEBUG}=1 shows the traceback, which may contain secrets)",
-            Exit.FAILURE,
-        )
+    except (Exception, KeyboardInterrupt) as error:
+        if isinstance(error, OSError) and not isinstance(error, CognitoError):
+            raise
+        return _fail(*_explain(error, arguments))
+
+
+def _explain(error: BaseException, arguments: Sequence[str]) -> tuple[str, Exit]:
+    match error:
+        case click.UsageError():
+            return describe_usage_error(error, arguments), Exit.USAGE
+        case CommandError():
+            return str(error), error.exit
+        case CognitoError():
+            return describe(error), exit_code(error)
+        case KeyboardInterrupt():
+            return "interrupted", Exit.INTERRUPTED
+        case _:  # a bug; the text of the error is not shown, because it may contain a secret
+            if os.environ.get(DEBUG):
+                traceback.print_exception(error)
+            hint = f"please report this as a bug ({DEBUG}=1 shows the traceback, which may contain secrets)"
+            return f"unexpected {type(error).__name__}; {hint}", Exit.FAILURE
 
 
 def _fail(message: str, code: Exit) -> int:

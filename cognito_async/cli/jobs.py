@@ -8,30 +8,15 @@ from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from pathlib import Path
-from typing import Final, ParamSpec
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from attrs import evolve
 
-from cognito_async import CognitoClient
-from cognito_async.bulk import BulkError, BulkPolicy, Job, State
+from cognito_async.bulk import BulkError, Job, State
 from cognito_async.bulk.journal_reader import ALL_ROWS, read_facts
-from cognito_async.cli import secrets
-from cognito_async.cli.display import Banner, Display, JsonDisplay, PlainDisplay, Result
+from cognito_async.cli import output, secrets
+from cognito_async.cli.display import Banner, JsonDisplay, PlainDisplay, Result
 from cognito_async.cli.errors import CommandError, Exit
-from cognito_async.cli.output import (
-    STANDARD_STREAM,
-    check_passwords_file,
-    duration,
-    find_file,
-    is_smart_terminal,
-    journal_path,
-    plural,
-    printable,
-    put,
-    put_json,
-    rate,
-    warn,
-)
 from cognito_async.cli.settings import (
     JobSettings,
     Options,
@@ -43,7 +28,10 @@ from cognito_async.cli.settings import (
 )
 from cognito_async.cli.signals import stopping
 
-Arguments = ParamSpec("Arguments")
+if TYPE_CHECKING:
+    from cognito_async.cli.live import LiveDisplay
+
+Display: TypeAlias = "PlainDisplay | JsonDisplay | LiveDisplay"
 
 MIN_INTERVAL: Final = 0.1
 STOPPING: Final = "Stopping: waiting for in-flight requests. Press Ctrl-C again to quit now."
@@ -63,7 +51,7 @@ def start(action: str, options: Options) -> Exit:
     secret = None
     if not bulk_action.user_pool:
         settings.target.require_app_client()
-        secret = _client_secret(options, options.client_secret_file)
+        secret = secrets.client_secret(options.client_secret_file, ask=options.ask_client_secret)
         settings = evolve(settings, has_secret=secret is not None)
     _warn_if_readable(settings)
     journal = None if options.dry_run else _journal(options)
@@ -72,12 +60,12 @@ def start(action: str, options: Options) -> Exit:
 
 def resume(options: Options) -> Exit:
     """Resume a job with the settings in its journal; options take precedence."""
-    journal = journal_path(options.journal or "", must_exist=True)
+    journal = output.journal_path(options.journal or "", must_exist=True)
     facts = read_facts(journal)
     settings = saved_settings(facts, journal).with_options(options)
     secret = None
     if not settings.bulk_action().user_pool:
-        secret = _client_secret(options, settings.secret_file)
+        secret = secrets.client_secret(settings.secret_file, ask=options.ask_client_secret)
         if secret is None and settings.has_secret:
             secret = secrets.prompt(secrets.CLIENT_SECRET)
         settings = evolve(settings, has_secret=secret is not None)
@@ -87,9 +75,7 @@ def resume(options: Options) -> Exit:
 def _settings(action: str, options: Options) -> JobSettings:
     if options.generate != (options.passwords_file is not None):
         raise CommandError("--generate and --passwords-file require each other")
-    policy = BulkPolicy()
-    secret_file = options.client_secret_file
-    return JobSettings(
+    settings = JobSettings(
         action=action,
         permanent=not options.temporary,
         generate=options.generate,
@@ -98,12 +84,9 @@ def _settings(action: str, options: Options) -> JobSettings:
         users=UserFilter.of(options) if options.pool else None,
         passwords=options.passwords_file and absolute(options.passwords_file),
         target=Target.of(options),
-        rate=options.rate,
-        max_errors=policy.max_errors if options.max_errors is None else options.max_errors or None,
-        wait=policy.longest_pause if options.wait is None else options.wait,
         strict=options.strict,
-        secret_file=secret_file and absolute(secret_file),
     )
+    return settings.with_options(options)
 
 
 def _input(options: Options) -> str | None:
@@ -115,75 +98,60 @@ def _input(options: Options) -> str | None:
         raise CommandError("--filter, --status and --attribute require --pool")
     if options.input is None:
         raise CommandError("missing INPUT: pass a CSV or JSON Lines file, or --pool to select users from the pool")
-    if options.input == STANDARD_STREAM:
-        return STANDARD_STREAM
-    if find_file(Path(options.input)) is None:
+    if options.input == output.STANDARD_STREAM:
+        return output.STANDARD_STREAM
+    if output.find_file(Path(options.input)) is None:
         raise CommandError(f"input file not found: {options.input}")
     return absolute(options.input)
 
 
 def _journal(options: Options) -> Path:
     if options.journal is not None:
-        return journal_path(options.journal)
-    if options.input in {None, STANDARD_STREAM}:
+        return output.journal_path(options.journal)
+    if options.input in {None, output.STANDARD_STREAM}:
         raise CommandError("--journal is required with --pool or stdin")
-    return journal_path(f"{options.input}.journal")
-
-
-def _client_secret(options: Options, file: str | None) -> str | None:
-    if options.ask_client_secret:
-        return secrets.prompt(secrets.CLIENT_SECRET)
-    return secrets.read(secrets.CLIENT_SECRET, file)
+    return output.journal_path(f"{options.input}.journal")
 
 
 def _warn_if_readable(settings: JobSettings) -> None:
     """Warn about an input with passwords or codes that other users can read."""
     action = settings.bulk_action()
-    if os.name != "posix" or settings.input in {None, STANDARD_STREAM} or not action.rereads:
+    if os.name != "posix" or settings.input in {None, output.STANDARD_STREAM} or not action.rereads:
         return
     with suppress(OSError):
         status = Path(settings.input or "").stat()
         if stat.S_ISREG(status.st_mode) and status.st_mode & secrets.OTHERS:
             columns = " and ".join(action.secrets)
-            warn(f"other users can read {settings.source_name()}, which holds {columns}: chmod 600 it")
+            output.warn(f"other users can read {settings.source_name()}, which holds {columns}: chmod 600 it")
 
 
 # --- running ---
 
 
 async def _run(
-    settings: JobSettings,
-    journal: Path | None,
-    options: Options,
-    *,
-    secret: str | None,
-    journaled: bool,
+    settings: JobSettings, journal: Path | None, options: Options, *, secret: str | None, journaled: bool
 ) -> Exit:
     """Run a job; without a journal, only check its rows."""
     if settings.passwords is not None:
-        check_passwords_file(Path(settings.passwords))
+        output.check_passwords_file(Path(settings.passwords))
     target, action = settings.target, settings.bulk_action()
     async with target.session({quota_category(action.operation): settings.effective_rate()}) as session:
         client = session.client(target.client_id, secret, target.user_pool_id)
-        job = _job(client, settings, journal or Path(os.devnull), journaled=journaled)
+        job = Job(
+            client,
+            action,
+            settings.source(client, journaled=journaled),
+            journal=journal or os.devnull,
+            policy=settings.policy(),
+            strict=settings.strict,
+            passwords=settings.passwords,
+            remember=settings.facts(),
+        )
         if journal is None:
             return await _dry_run(job, as_json=options.json)
         supervisor = _Supervisor(job, _display(options))
         banner = _banner(settings, journal)
         return await supervisor.run(banner, journal, [State(name) for name in options.again or ()])
-
-
-def _job(client: CognitoClient, settings: JobSettings, journal: Path, *, journaled: bool) -> Job:
-    return Job(
-        client,
-        settings.bulk_action(),
-        settings.source(client, journaled=journaled),
-        journal=journal,
-        policy=settings.policy(),
-        strict=settings.strict,
-        passwords=settings.passwords,
-        remember=settings.facts(),
-    )
 
 
 async def _dry_run(job: Job, *, as_json: bool) -> Exit:
@@ -197,17 +165,18 @@ async def _dry_run(job: Job, *, as_json: bool) -> Exit:
             invalid += 1
             line, username, reason = outcome.line, outcome.username, outcome.reason or ""
             if as_json:
-                put_json({"event": "bad row", "line": line, "username": username, "reason": reason})
+                output.put_json({"event": "bad row", "line": line, "username": username, "reason": reason})
             else:
-                put(printable(f"line {line} {username or '(no username)'}: {reason}"))
+                output.put(output.printable(f"line {line} {username or '(no username)'}: {reason}"))
     estimate = job.estimate(rows, invalid)
     if as_json:
-        put_json(
+        output.put_json(
             {"event": "estimate", "rows": rows, "bad": invalid, "seconds": estimate.seconds, "rate": estimate.rate}
         )
     else:
-        expected = f"about {duration(estimate.seconds or 0.0)} at {rate(estimate.rate or 0.0)} requests per second"
-        put(f"{plural(rows, 'row')}, {invalid:,} invalid; expected duration: {expected}. Nothing was sent.")
+        duration, rate = output.duration(estimate.seconds or 0.0), output.rate(estimate.rate or 0.0)
+        found = f"{output.plural(rows, 'row')}, {invalid:,} invalid"
+        output.put(f"{found}; about {duration} at {rate} requests per second. Nothing was sent.")
     return Exit.PARTIAL if invalid else Exit.DONE
 
 
@@ -232,9 +201,9 @@ def _display(options: Options) -> Display:
     interval = max(options.interval, MIN_INTERVAL)
     if options.json:
         return JsonDisplay(interval)
-    if not options.plain and is_smart_terminal():
+    if not options.plain and output.is_smart_terminal():
         with suppress(ImportError):
-            from cognito_async.cli.live import LiveDisplay  # noqa: PLC0415 - imports rich
+            from cognito_async.cli.live import LiveDisplay  # noqa: PLC0415 - rich may be missing
 
             return LiveDisplay()
     return PlainDisplay(interval)
@@ -252,12 +221,7 @@ class _Supervisor:
         self._aborted = False
 
     async def run(self, banner: Banner, journal: Path, retry_states: Collection[State]) -> Exit:
-        """Run the job and return the exit code.
-
-        Raises:
-            CommandError: A second signal aborted it.
-            CognitoError: As ``Job.run``.
-        """
+        """Run the job and return the exit code."""
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 - a coroutine runs in a task
 
@@ -303,12 +267,12 @@ class _Supervisor:
         self._job.stop()
         self._thread.submit(self._display.note, STOPPING)
 
-    async def _show(self, show: Callable[Arguments, None], *args: Arguments.args, **kwargs: Arguments.kwargs) -> None:
+    async def _show(self, show: Callable[..., None], *args: object) -> None:
         if self._output_closed:
             return
         try:
-            await asyncio.get_running_loop().run_in_executor(self._thread, lambda: show(*args, **kwargs))
+            await asyncio.get_running_loop().run_in_executor(self._thread, show, *args)
         except OSError:
             self._output_closed = True
             self._job.stop()
-            warn(OUTPUT_CLOSED)
+            output.warn(OUTPUT_CLOSED)

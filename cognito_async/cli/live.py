@@ -1,8 +1,6 @@
 """The live display on a terminal; the only module that imports rich."""
 
 from collections import deque
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Final
 
 from rich.console import Console, Group, RenderableType
@@ -21,9 +19,9 @@ BARS: Final = "▁▂▃▄▅▆▇█"
 CHART_WIDTH: Final = 30
 """Points of the rate chart, one per second."""
 KINDS_SHOWN: Final = 4
-_STYLES: Final[Mapping[State, str]] = MappingProxyType(
-    {State.DONE: "green", State.REFUSED: "red", State.UNKNOWN: "magenta", State.DEFERRED: "yellow"}
-)
+_STYLES: Final = {
+    State.DONE: "green", State.REFUSED: "red", State.UNKNOWN: "magenta", State.DEFERRED: "yellow",
+}  # fmt: skip
 
 
 class LiveDisplay:

@@ -20,9 +20,7 @@ from cognito_async.errors import CognitoError
 STANDARD_STREAM: Final = "-"
 """The file name that stands for standard input or output."""
 
-MINUTE: Final = 60
-HOUR: Final = 3600
-DAY: Final = 86400
+_UNITS: Final = ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
 
 # --- text ---
 
@@ -42,13 +40,10 @@ def plural(number: int, noun: str) -> str:
 def duration(seconds: float) -> str:
     """Return a duration in its two largest units."""
     whole = round(seconds)
-    if whole < MINUTE:
-        return f"{whole} s"
-    if whole < HOUR:
-        return f"{whole // MINUTE} min {whole % MINUTE} s"
-    if whole < DAY:
-        return f"{whole // HOUR} h {whole % HOUR // MINUTE} min"
-    return f"{whole // DAY} d {whole % DAY // HOUR} h"
+    for size, unit, smaller, smaller_unit in _UNITS:
+        if whole >= size:
+            return f"{whole // size} {unit} {whole % size // smaller} {smaller_unit}"
+    return f"{whole} s"
 
 
 def rate(per_second: float) -> str:
@@ -108,11 +103,7 @@ def warn(text: str) -> None:
 
 
 def put(text: str) -> None:
-    """Print a line of data to stdout.
-
-    Raises:
-        OSError: Standard output is closed or full.
-    """
+    """Print a line of data to stdout."""
     sys.stdout.write(f"{text}\n")
     sys.stdout.flush()
 
@@ -133,11 +124,7 @@ def is_smart_terminal() -> bool:
 
 
 def find_file(path: Path) -> os.stat_result | None:
-    """Return the status of the file at a path; None if there is none.
-
-    Raises:
-        CommandError: The path is a directory or cannot be accessed.
-    """
+    """Return the status of the file at a path; None if there is none."""
     try:
         found = path.stat()
     except FileNotFoundError:
@@ -150,11 +137,7 @@ def find_file(path: Path) -> os.stat_result | None:
 
 
 def journal_path(name: str, *, must_exist: bool = False) -> Path:
-    """Check the path of a journal.
-
-    Raises:
-        CommandError: It is not a regular file, or does not exist although it must.
-    """
+    """Check the path of a journal."""
     path = Path(name)
     found = find_file(path)
     if found is None and must_exist:
@@ -165,11 +148,7 @@ def journal_path(name: str, *, must_exist: bool = False) -> Path:
 
 
 def check_passwords_file(path: Path) -> None:
-    """Check that a file can hold generated passwords.
-
-    Raises:
-        CommandError: It is not a regular file, or other users can access it.
-    """
+    """Check that a file can hold generated passwords."""
     found = find_file(path)
     if found is None:
         return
@@ -188,12 +167,7 @@ def is_stdout(name: str) -> bool:
 
 @contextmanager
 def writing(name: str) -> Generator[IO[str]]:
-    """Open a file, a pipe or standard output for UTF-8 text; a file is replaced as a whole when the block ends.
-
-    Raises:
-        CommandError: It is a directory, or cannot be written.
-        BrokenPipeError: The reader of standard output is gone.
-    """
+    """Open a file, a pipe or standard output for UTF-8 text; a file is replaced as a whole when the block ends."""
     if is_stdout(name):
         stdout: object = sys.stdout
         if isinstance(stdout, io.TextIOWrapper):

@@ -38,14 +38,7 @@ CODE: Final = Secret("confirmation code", "COGNITO_CONFIRMATION_CODE", "--code-f
 
 
 def read(secret: Secret, file: str | None, environ: Mapping[str, str] = os.environ) -> str | None:
-    """Read a secret from its file if one was given, else from the environment.
-
-    Returns:
-        The secret; None if there is neither.
-
-    Raises:
-        CommandError: The file or the value is invalid.
-    """
+    """Read a secret from its file if one was given, else from the environment."""
     if file is not None:
         return _read_file(secret, Path(file))
     value = environ.get(secret.variable) or None
@@ -54,12 +47,13 @@ def read(secret: Secret, file: str | None, environ: Mapping[str, str] = os.envir
     return value
 
 
-def prompt(secret: Secret) -> str:
-    """Prompt for a secret without showing it.
+def client_secret(file: str | None, *, ask: bool) -> str | None:
+    """Return the app client's secret; None if it has none."""
+    return prompt(CLIENT_SECRET) if ask else read(CLIENT_SECRET, file)
 
-    Raises:
-        CommandError: There is no terminal, nothing was entered, or the two entries differ.
-    """
+
+def prompt(secret: Secret) -> str:
+    """Prompt for a secret without showing it."""
     if not _is_terminal():
         raise CommandError(
             f"no {secret.name}: set {secret.variable} or pass {secret.option} (cannot prompt: stdin is not a terminal)"

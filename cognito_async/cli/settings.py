@@ -85,11 +85,7 @@ class Target:
 
     @classmethod
     def of(cls, options: Options, environ: Mapping[str, str] = os.environ) -> "Target":
-        """Return the target that options and the environment select.
-
-        Raises:
-            CommandError: There is no region.
-        """
+        """Return the target that options and the environment select."""
         pool = options.user_pool_id or environ.get("COGNITO_USER_POOL_ID") or None
         region = options.region or region_of_pool(pool) or _first(environ, REGIONS)
         if not region:
@@ -133,11 +129,7 @@ class UserFilter:
     @classmethod
     def of(cls, options: Options) -> "UserFilter":
         """Return the selection of ``--filter``, ``--status`` and ``--attribute``."""
-        return cls(
-            filter=options.filter,
-            status=options.status,
-            attributes=dict(options.attribute),
-        )
+        return cls(filter=options.filter, status=options.status, attributes=dict(options.attribute))
 
     def source(self, client: CognitoClient) -> PoolSource:
         """Return a source of these users."""
@@ -189,12 +181,7 @@ class JobSettings:
         return self.rate or PUBLISHED[quota_category(self.bulk_action().operation)]
 
     def source(self, client: CognitoClient, *, journaled: bool) -> Source:
-        """Return the source of the rows.
-
-        Args:
-            client: A client that is bound to the user pool.
-            journaled: Whether the journal has all rows; then a stream is read again only for its secrets.
-        """
+        """Return the source of the rows."""
         if self.users is not None:
             return self.users.source(client)
         name = self.input or STANDARD_STREAM
@@ -214,14 +201,10 @@ class JobSettings:
 
     def with_options(self, options: Options) -> "JobSettings":
         """Return the settings with the options of ``bulk resume`` applied."""
-        target = evolve(
-            self.target,
-            region=options.region or self.target.region,
-            endpoint_url=options.endpoint_url or self.target.endpoint_url,
-        )
+        region, endpoint_url = options.region or self.target.region, options.endpoint_url or self.target.endpoint_url
         return evolve(
             self,
-            target=target,
+            target=evolve(self.target, region=region, endpoint_url=endpoint_url),
             rate=options.rate or self.rate,
             max_errors=self.max_errors if options.max_errors is None else options.max_errors or None,
             wait=self.wait if options.wait is None else options.wait,
@@ -230,11 +213,7 @@ class JobSettings:
 
 
 def saved_settings(facts: Mapping[str, str], journal: Path) -> JobSettings:
-    """Read a job's settings from its journal's facts.
-
-    Raises:
-        CommandError: The job was not started by this command line.
-    """
+    """Read a job's settings from its journal's facts."""
     try:
         saved = json.loads(facts[FACT])
         users = saved.pop("users")

@@ -48,11 +48,7 @@ def as_keyboard_interrupt(*, enabled: bool) -> Generator[None]:
 
 
 def run(main: Coroutine[Any, Any, Result]) -> Result:
-    """Run a coroutine; within ``as_keyboard_interrupt`` the signals cancel it.
-
-    Raises:
-        KeyboardInterrupt: A signal ended it.
-    """
+    """Run a coroutine; within ``as_keyboard_interrupt`` the signals cancel it."""
 
     async def cancelled_by_signals() -> Result:
         task = asyncio.ensure_future(main)

@@ -12,23 +12,10 @@ from cognito_async.bulk import State
 from cognito_async.bulk.arguments import JOURNAL_ENDS
 from cognito_async.bulk.journal_reader import JournalStatus, read_consistently, read_facts, read_status
 from cognito_async.bulk.report import Report, write_csv, write_html, write_json
+from cognito_async.cli import output
 from cognito_async.cli.display import bulk_command, counts_json, counts_line, kind_lines
 from cognito_async.cli.errors import CommandError, Exit
-from cognito_async.cli.output import (
-    STANDARD_STREAM,
-    duration,
-    find_file,
-    is_stdout,
-    iso,
-    journal_path,
-    local_time,
-    log,
-    printable,
-    put,
-    put_json,
-    rate,
-    writing,
-)
+from cognito_async.cli.output import duration, iso, local_time
 from cognito_async.cli.settings import Options, source_label
 
 Write = Callable[[Report, IO[str]], object]
@@ -38,19 +25,19 @@ SETTLED: Final = (State.DONE, State.REFUSED, State.UNKNOWN)
 
 def show(options: Options) -> Exit:
     """Print a job's progress."""
-    journal = journal_path(options.journal or "", must_exist=True)
+    journal = output.journal_path(options.journal or "", must_exist=True)
     status = read_status(journal)
     if options.json:
-        put_json(_status_json(status, journal))
+        output.put_json(_status_json(status, journal))
     else:
         for line in _status_lines(status, journal, time.time()):
-            put(printable(line))
+            output.put(output.printable(line))
     return Exit.DONE
 
 
 def report(options: Options) -> Exit:
     """Write reports about a job; an HTML page beside the journal by default."""
-    journal = journal_path(options.journal or "", must_exist=True)
+    journal = output.journal_path(options.journal or "", must_exist=True)
     choices: tuple[tuple[Write, str | None], ...] = (
         (write_html, options.html_file),
         (write_csv, options.csv_file),
@@ -60,13 +47,13 @@ def report(options: Options) -> Exit:
     wanted = chosen or [(write_html, f"{journal}.html")]
     _check_names([name for _, name in wanted], journal)
     # If stdout holds a report, the file names go to stderr.
-    announce = log if any(is_stdout(name) for _, name in wanted) else put
+    announce = output.log if any(output.is_stdout(name) for _, name in wanted) else output.put
     source = source_label(read_facts(journal))
     content = read_consistently(journal, lambda running: Report.read(journal, running=running, source=source))
     for write, name in wanted:
-        with writing(name) as file:
+        with output.writing(name) as file:
             write(content, file)
-        if not is_stdout(name):
+        if not output.is_stdout(name):
             announce(name)
     return Exit.DONE
 
@@ -104,7 +91,7 @@ def _status_lines(status: JournalStatus, journal: Path, now: float) -> list[str]
         lines.append(f"  {settled:,} of {total:,} rows settled{share}")
     if status.running and status.rate:
         left = "" if total is None else f", about {duration(max(total - settled, 0) / status.rate)} left"
-        lines.append(f"  {rate(status.rate)} per second in the last minute{left}")
+        lines.append(f"  {output.rate(status.rate)} per second in the last minute{left}")
     if counts := counts_line(status.states):
         lines.append(f"  {counts}")
     lines += kind_lines(status.kinds, facts.get("action", ""))
@@ -136,11 +123,11 @@ def _check_names(names: Sequence[str], journal: Path) -> None:
     real = os.path.realpath(journal)
     taken: set[str] = set()
     for name in names:
-        place = STANDARD_STREAM if is_stdout(name) else os.path.realpath(name)
+        place = output.STANDARD_STREAM if output.is_stdout(name) else os.path.realpath(name)
         if place in {f"{real}{end}" for end in JOURNAL_ENDS}:
             raise CommandError(f"{name} is the journal itself; use another file for the report")
         if place in taken:
             raise CommandError(f"{name} is used for two reports; use one file for each")
-        found = None if place == STANDARD_STREAM else find_file(Path(name))
+        found = None if place == output.STANDARD_STREAM else output.find_file(Path(name))
         if found is None or stat.S_ISREG(found.st_mode):
             taken.add(place)

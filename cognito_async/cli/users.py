@@ -7,7 +7,6 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from types import MappingProxyType
 from typing import IO, Final, TypeAlias
 
 from cognito_async.bulk.formats import SUFFIXES
@@ -25,15 +24,13 @@ PAGE: Final = 60
 DEFAULT_COLUMNS: Final = (
     "username", "status", "enabled", "email", "email_verified", "phone_number", "created", "modified",
 )  # fmt: skip
-FIELDS: Final[Mapping[str, Callable[[UserType], Cell]]] = MappingProxyType(
-    {
-        "username": lambda user: user.username,
-        "status": lambda user: None if user.user_status is None else str(user.user_status),
-        "enabled": lambda user: user.enabled,
-        "created": lambda user: _iso(user.user_create_date),
-        "modified": lambda user: _iso(user.user_last_modified_date),
-    }
-)
+FIELDS: Final[Mapping[str, Callable[[UserType], Cell]]] = {
+    "username": lambda user: user.username,
+    "status": lambda user: None if user.user_status is None else str(user.user_status),
+    "enabled": lambda user: user.enabled,
+    "created": lambda user: _iso(user.user_create_date),
+    "modified": lambda user: _iso(user.user_last_modified_date),
+}
 """The columns that are not attributes of the user."""
 
 
@@ -159,9 +156,7 @@ def confirm_forgot_password(options: Options) -> Exit:
 def _app_client(options: Options) -> tuple[Target, str | None]:
     target = Target.of(options)
     target.require_app_client()
-    if options.ask_client_secret:
-        return target, secrets.prompt(secrets.CLIENT_SECRET)
-    return target, secrets.read(secrets.CLIENT_SECRET, options.client_secret_file)
+    return target, secrets.client_secret(options.client_secret_file, ask=options.ask_client_secret)
 
 
 def _secret(secret: secrets.Secret, file: str | None) -> str:

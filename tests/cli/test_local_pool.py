@@ -1,6 +1,5 @@
 """The command line against the local user pool."""
 
-import asyncio
 import csv
 import sys
 from collections.abc import Iterator
@@ -12,7 +11,7 @@ import pytest
 
 from cognito_async.testing import LocalPool
 from tests.support.processes import ROOT, running
-from tests.support.terminal import AWS, Completed, environment, finish, run
+from tests.support.terminal import AWS, Completed, finish, run, spawned
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and process groups are POSIX")
 
@@ -122,25 +121,20 @@ async def test_local_pool_rejects_real_credentials(pool: LocalPool, tmp_path: Pa
 
 
 async def test_commands_of_the_run_book(tmp_path: Path) -> None:
-    section = (ROOT / "docs" / "run-book.md").read_text().partition("## 4. Rehearse")[2].partition("## 5.")[0]
-    program = section.partition("```python\n")[2].partition("```")[0]
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", program,
-        env=environment(), stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE, start_new_session=True,
-    )  # fmt: skip
-    try:
+    """Run its Python program, and the commands that follow it until the next heading, as they are printed."""
+    program, _, rest = (ROOT / "docs" / "run-book.md").read_text().partition("```python\n")[2].partition("```\n")
+    commands = rest.partition("\n## ")[0]
+    async with spawned(sys.executable, "-c", program) as process:
         assert process.stdout is not None
-        place = (await process.stdout.readline()).decode().strip()
-        commands = section.partition("```\n\n")[2]
-        [export] = findall(r"    export (.*)", commands)
+        target = (await process.stdout.readline()).decode().strip()
+        [exported] = findall(r"    export (.*)", commands)
+        variables = dict(pair.split("=") for pair in exported.split())
         for command in findall(r"    cognito-async (.*)", commands):
-            typed = sub(r"--endpoint-url \S+ --user-pool-id \S+", place, command).split()
-            completed = await run(*typed, variables=dict(pair.split("=") for pair in export.split()), cwd=tmp_path)
+            arguments = sub(r"--endpoint-url \S+ --user-pool-id \S+", target, command).split()
+            completed = await run(*arguments, variables=variables, cwd=tmp_path)
             assert completed.code == 0, completed.err
-    finally:
         process.send_signal(SIGINT)
-        closed = await finish(process)
-    assert closed == Completed(0, "", "")
-    names = {"rehearsal.csv", "rehearsal.csv.journal", "rehearsal.csv.journal.html"}
-    assert {path.name for path in tmp_path.iterdir()} == names
+        assert await finish(process) == Completed(0, "", "")
+    assert sorted("".join(path.suffixes) for path in tmp_path.iterdir()) == [
+        ".csv", ".csv.journal", ".csv.journal.html",
+    ]  # fmt: skip

@@ -10,7 +10,7 @@ import sys
 import termios
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -141,13 +141,12 @@ def environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 @asynccontextmanager
-async def started(
-    *arguments: str, variables: Mapping[str, str] | None = None, cwd: Path | None = None, stdout: int | None = None
+async def spawned(
+    *command: str, variables: Mapping[str, str] | None = None, cwd: Path | None = None, stdout: int | None = None
 ) -> AsyncIterator[asyncio.subprocess.Process]:
-    """Start the command line as a process without a terminal; it is killed if the block leaves it running."""
+    """Start a process without a terminal; it is killed if the block leaves it running."""
     process = await asyncio.create_subprocess_exec(
-        *PROGRAM,
-        *arguments,
+        *command,
         env=environment(variables),
         cwd=cwd,
         stdin=asyncio.subprocess.PIPE,
@@ -161,6 +160,13 @@ async def started(
         if process.returncode is None:
             process.kill()
             await process.communicate()
+
+
+def started(
+    *arguments: str, variables: Mapping[str, str] | None = None, cwd: Path | None = None, stdout: int | None = None
+) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
+    """Start the command line as a process without a terminal."""
+    return spawned(*PROGRAM, *arguments, variables=variables, cwd=cwd, stdout=stdout)
 
 
 async def finish(process: asyncio.subprocess.Process, stdin: str = "") -> Completed:
