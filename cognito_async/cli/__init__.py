@@ -7,7 +7,6 @@ It needs the extra ``cli`` (click and rich).
 
 import sys
 from collections.abc import Sequence
-from importlib.util import find_spec
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -19,13 +18,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         The exit code, see ``cognito_async.cli.errors.Exit``.
     """
-    if find_spec("click") is None:
+    try:
+        from cognito_async.cli.commands import CLI  # noqa: PLC0415 - needs click
+        from cognito_async.cli.errors import run  # noqa: PLC0415 - needs click
+    except ModuleNotFoundError as error:
+        if error.name != "click":
+            raise
         sys.stderr.write(
             'cognito-async: the extra "cli" (click and rich) is not installed;'
             " install it from a checkout of cognito_async: pip install '.[cli]'\n"
         )
         return 1
-    from cognito_async.cli.commands import CLI  # noqa: PLC0415 - needs click
-    from cognito_async.cli.errors import run  # noqa: PLC0415 - needs click
-
     return run(CLI, sys.argv[1:] if arguments is None else arguments)

@@ -114,13 +114,9 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_missing_extra_is_reported_without_traceback(tmp_path: Path) -> None:
-    finder = (
-        "import importlib.util as util, sys; find = util.find_spec;"
-        "util.find_spec = lambda name, *more: None if name == 'click' else find(name, *more);"
-        "from cognito_async.cli import main; sys.exit(main(['--help']))"
-    )
+    program = "import sys; sys.modules['click'] = None; from cognito_async.cli import main; sys.exit(main(['--help']))"
     completed = subprocess.run(
-        [sys.executable, "-W", "error", "-c", finder],
+        [sys.executable, "-W", "error", "-c", program],
         env=environment(), capture_output=True, text=True, check=False, timeout=30, cwd=tmp_path,
     )  # fmt: skip
     assert (completed.returncode, completed.stdout, completed.stderr.count("\n")) == (Exit.FAILURE, "", 1)
