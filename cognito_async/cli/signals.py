@@ -80,7 +80,7 @@ def _handling(loop: asyncio.AbstractEventLoop, numbers: list[int], handler: Call
         for number, handled in before.items():
             with suppress(NotImplementedError):
                 loop.remove_signal_handler(number)
-            signal.signal(number, handled)
+            signal.signal(number, signal.SIG_DFL if handled is None else handled)
 
 
 def _in_main_thread() -> bool:

@@ -1,4 +1,4 @@
-"""Run the command line in this process, as a process of its own or on a terminal, against a scripted service."""
+"""Run the command line in this process, in a child process or on a terminal, against a scripted service."""
 
 import asyncio
 import fcntl
@@ -215,7 +215,7 @@ class InThread:
 
 
 class Terminal:
-    """A process on a terminal of its own."""
+    """A process on a pseudo-terminal."""
 
     def __init__(self, process: asyncio.subprocess.Process, descriptor: int) -> None:
         self.shown = ""
