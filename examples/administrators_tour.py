@@ -2,7 +2,7 @@
 
 from contextlib import AsyncExitStack
 
-from story import act, check, quote, refused, tell
+from story import act, check, quote, refused, run
 
 from cognito_async import (
     CognitoClient,
@@ -116,4 +116,4 @@ async def delete_the_pool(client: CognitoClient) -> None:
 
 
 if __name__ == "__main__":
-    tell(tour())
+    run(tour())

@@ -13,7 +13,7 @@ import os
 from contextlib import AsyncExitStack
 from getpass import getpass
 
-from story import act, check, quote, refused, tell
+from story import act, check, quote, refused, run
 
 from cognito_async import (
     AsyncCognitoSession,
@@ -132,9 +132,9 @@ def main() -> None:
     given = parser.parse_args()
     in_aws = (given.region, given.client_id, given.username)
     if not any(in_aws):
-        tell(play())
+        run(play())
     elif all(in_aws):
-        tell(reset(*in_aws))
+        run(reset(*in_aws))
     else:
         parser.error("for a user in AWS, --region, --client-id and --username are all needed")
 

@@ -2,7 +2,7 @@
 
     cognito-async bulk reset users.csv --user-pool-id eu-west-1_AbC123
 
-It needs the extra ``cli`` (click and rich).
+It needs the extra ``cli`` (click, jinja2 and rich).
 """
 
 import sys
@@ -25,7 +25,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if error.name != "click":
             raise
         sys.stderr.write(
-            'cognito-async: the extra "cli" (click and rich) is not installed;'
+            'cognito-async: the extra "cli" (click, jinja2 and rich) is not installed;'
             " install it from a checkout of cognito_async: pip install '.[cli]'\n"
         )
         return 1

@@ -10,8 +10,8 @@ from typing import Final
 
 from attrs import asdict, frozen
 
-from cognito_async.bulk import Ending, Outcome, Progress, State, Summary
-from cognito_async.bulk.advice import advise
+from cognito_async.bulk import Outcome, Progress, State, StopReason, Summary
+from cognito_async.bulk.troubleshooting import advise
 from cognito_async.cli.errors import PROGRAM, Exit
 from cognito_async.cli.output import duration, iso, local_time, log, plural, printable, put_json, rate
 
@@ -20,13 +20,13 @@ ROWS_SHOWN: Final = 20
 KINDS_SHOWN: Final = 8
 """Kinds of failures that the summary explains."""
 
-_ENDINGS: Final[Mapping[Ending, tuple[str, str]]] = {
-    Ending.FINISHED: ("finished", ""),
-    Ending.STOPPED: ("stopped", ""),
-    Ending.DEFERRED: ("paused", ": the remaining rows can only be retried later"),
-    Ending.EMAIL_LIMIT: ("paused", ": the account's daily e-mail limit is reached"),
-    Ending.TOO_MANY_ERRORS: ("stopped", ": too many consecutive errors"),
-    Ending.NO_SERVICE: ("paused", ": the service was unreachable or throttled for too long"),
+_ENDINGS: Final[Mapping[StopReason, tuple[str, str]]] = {
+    StopReason.FINISHED: ("finished", ""),
+    StopReason.STOPPED: ("stopped", ""),
+    StopReason.DEFERRED: ("paused", ": the remaining rows can only be retried later"),
+    StopReason.EMAIL_LIMIT: ("paused", ": the account's daily e-mail limit is reached"),
+    StopReason.TOO_MANY_ERRORS: ("stopped", ": too many consecutive errors"),
+    StopReason.NO_SERVICE: ("paused", ": the service was unreachable or throttled for too long"),
 }
 _LABELS: Final[Mapping[State, str]] = {State.PLANNED: "not sent yet", State.SENT: "in flight"}
 _ORDER: Final = (State.DONE, State.REFUSED, State.UNKNOWN, State.DEFERRED, State.SENT, State.PLANNED)

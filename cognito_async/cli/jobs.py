@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 from attrs import evolve
 
 from cognito_async.bulk import BulkError, Job, State
-from cognito_async.bulk.journal_reader import ALL_ROWS, read_facts
+from cognito_async.bulk.journal import Fact, read_facts
 from cognito_async.cli import output, secrets
 from cognito_async.cli.display import Banner, JsonDisplay, PlainDisplay, Result
 from cognito_async.cli.errors import CommandError, Exit
@@ -69,7 +69,7 @@ def resume(options: Options) -> Exit:
         if secret is None and settings.has_secret:
             secret = secrets.prompt(secrets.CLIENT_SECRET)
         settings = evolve(settings, has_secret=secret is not None)
-    return asyncio.run(_run(settings, journal, options, secret=secret, journaled=ALL_ROWS in facts))
+    return asyncio.run(_run(settings, journal, options, secret=secret, journaled=Fact.COMPLETE in facts))
 
 
 def _settings(action: str, options: Options) -> JobSettings:

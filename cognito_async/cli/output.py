@@ -11,11 +11,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Final, cast
 
-from cognito_async.bulk.lock import OWNER_ONLY
-from cognito_async.bulk.report.target import descriptor_of, is_replaced, opened
 from cognito_async.cli.errors import PROGRAM, CommandError, Exit
 from cognito_async.cli.signals import as_keyboard_interrupt
 from cognito_async.errors import CognitoError
+from cognito_async.files import OWNER_ONLY, descriptor_of, is_replaced, open_output
 
 STANDARD_STREAM: Final = "-"
 """The file name that stands for standard input or output."""
@@ -176,7 +175,7 @@ def writing(name: str) -> Generator[IO[str]]:
         return
     path = Path(name)
     # A temporary file would be left behind if a signal ended the process; a pipe has nothing to clean up.
-    with _write_errors(name), as_keyboard_interrupt(enabled=is_replaced(path)), opened(path) as file:
+    with _write_errors(name), as_keyboard_interrupt(enabled=is_replaced(path)), open_output(path) as file:
         yield file
 
 

@@ -10,8 +10,17 @@ from typing import Final, Literal
 from attrs import asdict, evolve, field, fields_dict, frozen
 
 from cognito_async import AsyncCognitoSession, CognitoClient, Quotas, Timeouts
-from cognito_async.bulk import ACTIONS, Action, BulkPolicy, FileSource, KnownRows, PoolSource, Source, set_password
-from cognito_async.bulk.files import is_pipe
+from cognito_async.bulk import (
+    ACTIONS,
+    Action,
+    BulkPolicy,
+    FileSource,
+    JournaledSource,
+    PoolSource,
+    Source,
+    set_password,
+)
+from cognito_async.bulk.sources import is_pipe
 from cognito_async.cli.errors import CommandError
 from cognito_async.cli.output import STANDARD_STREAM
 from cognito_async.operations.facts import PUBLISHED
@@ -186,7 +195,7 @@ class JobSettings:
             return self.users.source(client)
         name = self.input or STANDARD_STREAM
         if journaled and not self.bulk_action().rereads and (name == STANDARD_STREAM or is_pipe(Path(name))):
-            return KnownRows("standard input" if name == STANDARD_STREAM else Path(name).name)
+            return JournaledSource("standard input" if name == STANDARD_STREAM else Path(name).name)
         return FileSource(name, self.format)
 
     def source_name(self) -> str:

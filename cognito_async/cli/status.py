@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from cognito_async.bulk import State
-from cognito_async.bulk.arguments import JOURNAL_ENDS
-from cognito_async.bulk.journal_reader import JournalStatus, read_consistently, read_facts, read_status
+from cognito_async.bulk.journal import JournalStatus, journal_files, read_facts, read_status
 from cognito_async.bulk.report import Report, write_csv, write_html, write_json
 from cognito_async.cli import output
 from cognito_async.cli.display import bulk_command, counts_json, counts_line, kind_lines
@@ -48,8 +47,7 @@ def report(options: Options) -> Exit:
     _check_names([name for _, name in wanted], journal)
     # If stdout holds a report, the file names go to stderr.
     announce = output.log if any(output.is_stdout(name) for _, name in wanted) else output.put
-    source = source_label(read_facts(journal))
-    content = read_consistently(journal, lambda running: Report.read(journal, running=running, source=source))
+    content = Report.read(journal, source=source_label(read_facts(journal)))
     for write, name in wanted:
         with output.writing(name) as file:
             write(content, file)
@@ -120,11 +118,11 @@ def _activity(status: JournalStatus, now: float) -> str:
 
 def _check_names(names: Sequence[str], journal: Path) -> None:
     """Check that no report replaces the journal or another report."""
-    real = os.path.realpath(journal)
+    journals = {str(path) for path in journal_files(journal)}
     taken: set[str] = set()
     for name in names:
         place = output.STANDARD_STREAM if output.is_stdout(name) else os.path.realpath(name)
-        if place in {f"{real}{end}" for end in JOURNAL_ENDS}:
+        if place in journals:
             raise CommandError(f"{name} is the journal itself; use another file for the report")
         if place in taken:
             raise CommandError(f"{name} is used for two reports; use one file for each")

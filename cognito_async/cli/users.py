@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Final, TypeAlias
 
-from cognito_async.bulk.formats import SUFFIXES
+from cognito_async.bulk.csv_jsonl import SUFFIXES
 from cognito_async.cli import secrets
 from cognito_async.cli.errors import Exit
 from cognito_async.cli.output import STANDARD_STREAM, is_stdout, log, plural, printable, put_json, warn, writing

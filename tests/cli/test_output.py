@@ -13,13 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from cognito_async.bulk.database import lock_of
+from cognito_async.bulk.database import lock_path
 from cognito_async.bulk.journal import Journal
-from cognito_async.bulk.journal_reader import read_consistently
-from cognito_async.bulk.lock import FileLock
 from cognito_async.bulk.rows import Outcome, State
 from cognito_async.cli.errors import Exit
 from cognito_async.cli.settings import FACT, JobSettings, Target, UserFilter, saved_settings
+from cognito_async.files import FileLock
 from tests.support.processes import until
 from tests.support.terminal import AWS, PROGRAM, InThread, Service, environment, finish, run_here, started
 
@@ -47,8 +46,8 @@ def journal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         settings = JobSettings(action="reset", input="/some/where/users.csv", target=Target(region="eu-west-1"))
         facts = {"action": "reset", "user pool": "eu-west-1_a", "planned": "yes", **settings.facts()}
         opened.remember(facts)
-        run = opened.begin_run(1e9, 30.0)
-        opened.plan([Outcome(line=line, username=f"a{line}", state=State.PLANNED) for line in range(1, 6)], 1e9)
+        run = opened.start_run(1e9, 30.0)
+        opened.add_rows([Outcome(line=line, username=f"a{line}", state=State.PLANNED) for line in range(1, 6)], 1e9)
         held = [Outcome(line=line, username=f"a{line}", state=State.PLANNED, code=HELD) for line in range(1, 4)]
         refused = Outcome(line=4, username="a4", state=State.REFUSED, code="UserNotFoundException")
         opened.write([], [*held, refused], 1e9)
@@ -237,7 +236,7 @@ def test_status_explains_failures_of_the_job_itself(journal: Path, capsys: pytes
 
 @pytest.mark.parametrize("running", [False, True])
 def test_status_and_report_agree(journal: Path, capsys: pytest.CaptureFixture[str], *, running: bool) -> None:
-    lock = FileLock(lock_of(journal.resolve())) if running else None
+    lock = FileLock(lock_path(journal.resolve())) if running else None
     try:
         status = json.loads(run_here(capsys, "bulk", "status", str(journal), "--json").out)
         report = json.loads(run_here(capsys, "bulk", "report", str(journal), "--json", "-").out)
@@ -255,27 +254,10 @@ def test_status_and_report_agree(journal: Path, capsys: pytest.CaptureFixture[st
 
 def test_status_of_a_killed_job(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with Journal(journal) as opened:
-        opened.begin_run(2e9, 30.0)
+        opened.start_run(2e9, 30.0)
     assert "was killed" in run_here(capsys, "bulk", "status", str(journal)).out
     status = json.loads(run_here(capsys, "bulk", "status", str(journal), "--json").out)
     assert (status["running"], status["last_run"]["ended"]) == (False, None)
-
-
-@pytest.mark.parametrize("starts", [True, False])
-def test_journal_is_read_again_if_a_job_starts_or_ends_meanwhile(journal: Path, *, starts: bool) -> None:
-    path = lock_of(journal.resolve())
-    locks = [] if starts else [FileLock(path)]
-    seen: list[bool] = []
-
-    def read(running: bool) -> int:  # noqa: FBT001 - as read_consistently calls it
-        seen.append(running)
-        if len(seen) == 1:
-            locks.append(FileLock(path)) if starts else locks[0].release()
-        return len(seen)
-
-    assert read_consistently(journal, read) == 2
-    assert seen == [not starts, starts]
-    locks[0].release()
 
 
 # --- saved settings ---

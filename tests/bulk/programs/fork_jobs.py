@@ -1,6 +1,6 @@
-"""Starts a job again and again, each time in a process that is forked off warm, so that a start costs little.
+"""Starts jobs in forked processes, so that the library is imported once.
 
-Reads one line of JSON for each start, answers with the process's id, and when that has ended with its exit status.
+For each line of JSON on standard input it prints the process ID of a job and, when that has ended, its exit status.
 """
 
 import asyncio
@@ -12,15 +12,15 @@ import sys
 from typing import Any, Final
 
 from cognito_async import AsyncCognitoSession, RetryPolicy
-from cognito_async.bulk import BulkPolicy, Job, files
-from cognito_async.bulk import job as _job  # noqa: F401 - what a job imports late is imported before the fork
+from cognito_async.bulk import BulkPolicy, Job, sources
+from cognito_async.bulk import job as _job  # noqa: F401 - imported before the fork
 from cognito_async.errors import modelled  # noqa: F401
 from cognito_async.operations import facts  # noqa: F401
 from cognito_async.protocol import events, redaction  # noqa: F401
 
 FINISHED: Final = 0
 UNFINISHED: Final = 3
-HASTY: Final = BulkPolicy(
+POLICY: Final = BulkPolicy(
     concurrency=16,
     max_errors=None,
     deferral=0.01,
@@ -31,31 +31,31 @@ HASTY: Final = BulkPolicy(
 )
 
 logging.disable()
-files.ROUNDS = 1  # type: ignore[misc]  # the fingerprint's slowness is no part of what is tested
+sources.FINGERPRINT_ROUNDS = 1  # type: ignore[misc]  # not under test
 
 
 async def work(task: dict[str, Any]) -> int:
-    """Run a job to its end, and note each outcome when it is told."""
-    told = os.open(task["told"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    """Run a job to its end, and write each outcome to a file."""
+    file = os.open(task["outcomes"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     async with AsyncCognitoSession("eu-west-1", endpoint_url=task["url"]) as session:
-        job = Job(session.client("app"), task["action"], task["source"], journal=task["journal"], policy=HASTY)
+        job = Job(session.client("app"), task["action"], task["source"], journal=task["journal"], policy=POLICY)
         async for outcome in job.run():
-            os.write(told, f"{outcome.line},{outcome.username},{outcome.state}\n".encode())
+            os.write(file, f"{outcome.line},{outcome.username},{outcome.state}\n".encode())
         return FINISHED if job.summary.finished else UNFINISHED
 
 
 def main() -> None:
-    """Fork for each line of standard input."""
+    """Fork a process for each line of standard input."""
     for line in sys.stdin:
         child = os.fork()
         if not child:
-            signal.alarm(100)  # should the tests be gone
+            signal.alarm(100)  # if the tests were killed
             status = 1
             try:
                 status = asyncio.run(work(json.loads(line)))
             finally:
                 os._exit(status)
-        print(child, flush=True)  # noqa: T201 - the answer
+        print(child, flush=True)  # noqa: T201
         print(os.waitpid(child, 0)[1], flush=True)  # noqa: T201
 
 

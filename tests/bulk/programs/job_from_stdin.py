@@ -1,4 +1,4 @@
-"""Runs a job with rows from standard input, over a transport that does whatever it is asked; prints each outcome."""
+"""Runs a job with rows from standard input against a transport that always succeeds; prints each outcome."""
 
 import asyncio
 import json
@@ -9,21 +9,21 @@ from cognito_async.bulk import FileSource, Job
 from cognito_async.protocol.wire import HttpRequest, HttpResponse
 
 
-class Agreeable:
-    """A transport without a network."""
+class SuccessTransport:
+    """A transport that always succeeds."""
 
     async def send(self, request: HttpRequest) -> HttpResponse:
-        """Do it."""
+        """Return success."""
         request.sent, request.status = True, 200
         return HttpResponse(200, {}, b"{}")
 
     async def close(self) -> None:
-        """Have nothing to close."""
+        """Do nothing."""
 
 
 async def main(action: str, journal: str) -> None:
     """Run the job."""
-    async with AsyncCognitoSession("eu-west-1", transport=Agreeable()) as session:
+    async with AsyncCognitoSession("eu-west-1", transport=SuccessTransport()) as session:
         job = Job(session.client("app"), action, FileSource("-"), journal=journal)
         async for outcome in job.run():
             print(json.dumps([outcome.line, outcome.username, outcome.state, outcome.reason]))  # noqa: T201
