@@ -15,8 +15,9 @@ from cognito_async.version import __version__ as __version__
 if TYPE_CHECKING:
     from cognito_async import errors as errors
     from cognito_async import operations as operations
+    from cognito_async.call import Timeouts as Timeouts
     from cognito_async.client import CognitoClient as CognitoClient
-    from cognito_async.errors import *  # noqa: F403 - each error by name, as the README shows them
+    from cognito_async.errors import *  # noqa: F403 - each error by name
     from cognito_async.operations import AnalyticsMetadataType as AnalyticsMetadataType
     from cognito_async.operations import UserContextDataType as UserContextDataType
     from cognito_async.pagination import Paginator as Paginator
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from cognito_async.quotas import Quotas as Quotas
     from cognito_async.rate_limiter import CategoryLimiter as CategoryLimiter
     from cognito_async.rate_limiter import RateLimiter as RateLimiter
-    from cognito_async.route import Timeouts as Timeouts
     from cognito_async.session import AsyncCognitoSession as AsyncCognitoSession
     from cognito_async.transport import PoolLimits as PoolLimits
     from cognito_async.transport import Transport as Transport
@@ -41,6 +41,7 @@ _HOME = {
     "AsyncCognitoSession": "session",
     "CognitoClient": "client",
     "Credentials": "protocol.signing",
+    "Fault": "errors",
     "CategoryLimiter": "rate_limiter",
     "RateLimitDetails": "protocol.events",
     "RateLimiter": "rate_limiter",
@@ -51,7 +52,7 @@ _HOME = {
     "RetryKind": "protocol.retry",
     "RetryPolicy": "protocol.retry",
     "Stats": "protocol.events",
-    "Timeouts": "route",
+    "Timeouts": "call",
     "Transport": "transport",
     "UserContextDataType": "operations",
 }

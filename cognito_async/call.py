@@ -1,65 +1,129 @@
-"""One call from its request to its result: the only loop over attempts, and the only sleep."""
+"""One API call: attempts, backoff, time limits and ambiguous outcomes."""
 
 import asyncio
 import logging
 import platform
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from itertools import count
 from math import inf
 from typing import TYPE_CHECKING, Generic
+from uuid import uuid4
 
-from cognito_async.deadline import Deadline
-from cognito_async.errors import CognitoError, RateLimitTimeoutError, RequestTimeoutError, TransportError
+from attrs import field, frozen
+
+from cognito_async.deadline import Deadline, SharedTimer
+from cognito_async.errors import (
+    CognitoError,
+    RateLimitTimeoutError,
+    RequestTimeoutError,
+    SessionClosedError,
+    TransportError,
+)
 from cognito_async.protocol.operation import Request, ResponseT
-from cognito_async.protocol.retry import RetryKind, RetryPolicy, classify
-from cognito_async.protocol.wire import HttpRequest, confidential, decode, encode, headers_for, needs_no_body
-from cognito_async.route import Route, Timeouts
+from cognito_async.protocol.retry import RetryKind, RetryPolicy, RetryQuota, classify
+from cognito_async.protocol.settings import number
+from cognito_async.protocol.shapes import Record
+from cognito_async.protocol.validation import guarded
+from cognito_async.protocol.wire import (
+    LARGE_BODY,
+    HttpRequest,
+    HttpResponse,
+    decode,
+    encode,
+    headers_for,
+    needs_no_body,
+)
 from cognito_async.version import __version__
 
 if TYPE_CHECKING:
     from datetime import timedelta
 
     from cognito_async.protocol.events import Event
+    from cognito_async.rate_limiter import RateLimiter
+    from cognito_async.signer import Signer
+    from cognito_async.transport import Transport
 
 _LOG = logging.getLogger("cognito_async")
 USER_AGENT = f"cognito_async/{__version__} python/{platform.python_version()}"
 
 
+@frozen(kw_only=True, eq=False, repr=False, getstate_setstate=False)
+class Timeouts(Record):
+    """Time limits in seconds; None for no limit.
+
+    Attributes:
+        total: For the whole call with all attempts and backoff. A call never takes longer, and never waits for a retry
+            that would start after it.
+        attempt: For one attempt, from waiting for a pooled connection to the last byte of the response.
+        connect: For opening a connection, including TLS.
+    """
+
+    total: float | None = field(default=30.0, validator=number(0, above=True, unlimited=True))
+    attempt: float | None = field(default=10.0, validator=number(0, above=True, unlimited=True))
+    connect: float | None = field(default=3.0, validator=number(0, above=True, unlimited=True))
+
+
+@frozen(kw_only=True, eq=False)
+class CallContext:
+    """What the calls of a session to one region share.
+
+    Attributes:
+        url: The URL of the service.
+        region: The region to sign for; None if unknown.
+        transport: Sends the requests.
+        signer: Returns the signer; only called for operations that need AWS credentials.
+        retry_quota: The retry budget.
+        rate_limiter: The client-side rate limits.
+        random: Returns random numbers in [0, 1).
+        on_event: Called with events; None for no hook.
+        counts: The counters behind ``session.stats``.
+        timer: Shared by the time limits of all attempts.
+        id_prefix: The start of the invocation IDs: a UUID without its last group.
+        counter: Numbers the calls, for the last group.
+    """
+
+    url: str
+    region: str | None
+    transport: "Transport"
+    signer: "Callable[[], Signer]"
+    retry_quota: RetryQuota
+    rate_limiter: "RateLimiter"
+    random: Callable[[], float]
+    on_event: "Callable[[Event], None] | None"
+    counts: Counter[str]
+    timer: SharedTimer
+    id_prefix: str = field(factory=lambda: str(uuid4())[:-12])
+    counter: Iterator[int] = field(factory=count)
+
+
 class Call(Generic[ResponseT]):
-    """Sends a validated request until it has an answer, or no right to another attempt."""
+    """Sends a validated request with retries."""
 
     __slots__ = (
-        *(
-            "_attempts",
-            "_before",
-            "_body",
-            "_clock_corrected",
-            "_deadline",
-            "_headers",
-            "_history",
-            "_limiter",
-            "_limit_exceeded",
-        ),
-        *("_loop", "_operation", "_policy", "_request", "_route", "_signed_with", "_started", "_timeouts", "_tokens"),
+        *("_attempts", "_before", "_body", "_clock_corrected", "_context", "_deadline", "_headers", "_history"),
+        *("_limit_exceeded", "_limiter", "_loop", "_operation", "_policy", "_request", "_signed_with", "_started"),
+        *("_timeouts", "_tokens"),
     )
 
     def __init__(
         self,
         request: Request[ResponseT],
-        route: Route,
+        context: CallContext,
         policy: RetryPolicy,
         timeouts: Timeouts,
         before: Callable[[], Awaitable[object]] | None = None,
     ) -> None:
-        """Take what to send, where, how often and how long, and what to await before an attempt leaves."""
+        """Prepare a call. ``before`` is awaited before each attempt, after it was granted by the rate limiter."""
         self._request = request
         self._operation = request.OPERATION
-        self._route = route
+        self._context = context
         self._policy = policy
         self._timeouts = timeouts
         self._before = before
-        self._limiter = route.rate_limiter.limiter(request.OPERATION)
-        self._body = encode(request)
-        self._headers = headers_for(request.OPERATION, USER_AGENT, f"{route.id_prefix}{next(route.counter):012x}")
+        self._limiter = context.rate_limiter.limiter(request.OPERATION)
+        self._body = guarded(encode, request)
+        self._headers = headers_for(request.OPERATION, USER_AGENT, f"{context.id_prefix}{next(context.counter):012x}")
         self._loop = asyncio.get_running_loop()
         self._attempts = 0
         self._tokens = 0
@@ -74,98 +138,109 @@ class Call(Generic[ResponseT]):
         """Run the call.
 
         Returns:
-            The operation's answer.
+            The operation's response.
 
         Raises:
-            CognitoError: What the last attempt ended with.
+            CognitoError: The error of the last attempt.
         """
-        counts = self._route.counts
+        counts = self._context.counts
         counts["calls"] += 1
         try:
             while True:
                 try:
-                    answer = await self._attempt()
+                    response = await self._attempt()
                 except CognitoError as error:
-                    delay = self._after(error)
-                    if delay is None:  # a delete that the lost first attempt had done already
-                        return None  # type: ignore[return-value]  # deletes have no answer
+                    delay = self._after_failure(error)
+                    if delay is None:  # a delete that an earlier attempt had already applied
+                        return None  # type: ignore[return-value]  # deletes have no response
                 else:
-                    self._route.quota.give_back(self._tokens or 1)
+                    self._context.retry_quota.give_back(self._tokens or 1)
                     counts["succeeded"] += 1
-                    return answer
+                    return response
                 await asyncio.sleep(delay)
         except asyncio.CancelledError:
-            self._give_tokens_back()
+            self._return_tokens()
             raise
         except BaseException:
             counts["failed"] += 1
             raise
 
     async def _attempt(self) -> ResponseT:
-        """Send once, when its turn has come, within the time that is left."""
-        operation, route, headers, limiter = self._operation, self._route, self._headers, self._limiter
-        rate_limited = limiter.rate is not None
-        if rate_limited:
-            try:
-                await limiter.acquire(self._deadline - self._loop.time(), self._tell_wait)
-            except BaseException:
-                self._give_tokens_back()
-                raise
+        """Send the request once, within the rate limit and the time that is left."""
+        operation, context, headers = self._operation, self._context, self._headers
+        permit = await self._wait_for_permit() if self._limiter.rate is not None else False
         if self._before is not None:
-            await self._prepare(self._before, rate_limited=rate_limited)
+            await self._run_before(self._before, permit=permit)
         self._attempts += 1
-        route.counts["attempts"] += 1
-        if self._attempts > 1:
-            route.counts["retries"] += 1
+        context.counts["attempts"] += 1
+        context.counts["retries"] += self._attempts > 1
         headers["amz-sdk-request"] = f"attempt={self._attempts}; max={self._policy.max_attempts}"
-        request = HttpRequest(route.url, headers, self._body, self._timeouts.connect)
-        limit = self._limit()
+        limit = self._time_limit()
+        request: HttpRequest | None = None
         try:
-            with Deadline(limit, route.timer):
+            with Deadline(limit, context.timer):
                 if operation.signed is not False:
-                    signer = route.signer()
+                    signer = context.signer()
                     self._signed_with = signer.clock_offset
-                    request.headers = await signer.headers(operation, headers, route.url, route.region, self._body)
-                request.sent = None
-                response = await route.transport.send(request)
+                    # Not kept in a variable: the headers of a signed request hold the session token.
+                    request = HttpRequest(
+                        context.url,
+                        await signer.headers(operation, headers, context.url, context.region, self._body),
+                        self._body,
+                        self._timeouts.connect,
+                    )
+                else:
+                    request = HttpRequest(context.url, headers, self._body, self._timeouts.connect)
+                http_response = await context.transport.send(request)
         except BaseException as error:
-            if rate_limited and request.sent is False:
-                limiter.release()
-            if isinstance(error, RequestTimeoutError) or not isinstance(error, TimeoutError):
+            # A time limit cancels the transport, which notes on the CancelledError how far it got.
+            interrupted = error.__cause__ if isinstance(error, TimeoutError) and error.__cause__ else error
+            sent: bool | None = getattr(interrupted, "sent", False if request is None else None)
+            if permit and sent is False:
+                self._limiter.release()
+            if isinstance(error, CognitoError) or not isinstance(error, TimeoutError):
                 raise
-            if request.status is None or not needs_no_body(operation, request.status):
+            if not needs_no_body(operation, getattr(interrupted, "status", None)):
                 within = "" if limit is None else f" within {limit:.3g} s"
-                raise RequestTimeoutError(f"no answer{within}", sent=request.sent) from None
-            return None  # type: ignore[return-value]  # ResponseT is None where no body is needed
-        answer = decode(response, self._request, confidential(request.headers) if operation.signed is not False else ())
-        limiter.record_success()
-        return answer
+                raise RequestTimeoutError(f"no response{within}", sent=sent) from None
+            return None  # type: ignore[return-value]  # the response has no members
+        response = await self._decode(http_response, request)
+        self._limiter.record_success()
+        return response
 
-    async def _prepare(self, before: Callable[[], Awaitable[object]], *, rate_limited: bool) -> None:
-        """Await what has to be done before an attempt; where it fails, its turn was not used."""
+    async def _decode(self, response: HttpResponse, sent: HttpRequest) -> ResponseT:
+        if len(response.body) > LARGE_BODY:
+            return await asyncio.to_thread(decode, response, self._request, sent)
+        return decode(response, self._request, sent)
+
+    async def _wait_for_permit(self) -> bool:
+        try:
+            await self._limiter.acquire(self._deadline - self._loop.time(), self._report_wait)
+        except BaseException:
+            self._return_tokens()
+            raise
+        return True
+
+    async def _run_before(self, before: Callable[[], Awaitable[object]], *, permit: bool) -> None:
         try:
             await before()
         except BaseException:
-            if rate_limited:
+            if permit:
                 self._limiter.release()
-            self._give_tokens_back()
+            self._return_tokens()
             raise
 
-    def _limit(self) -> float | None:
-        """Give the time for the next attempt, in seconds."""
+    def _time_limit(self) -> float | None:
+        """Return the time limit of the next attempt in seconds."""
         attempt = self._timeouts.attempt
         if self._deadline == inf:
             return attempt
         left = self._deadline - self._loop.time()
         return left if attempt is None or left < attempt else attempt
 
-    def _after(self, error: CognitoError) -> float | None:
-        """Decide what follows a failed attempt: give the pause before the next, or None for success after all.
-
-        Raises:
-            CognitoError: The call ends here.
-        """
-        # Imported here because a call that succeeds, such as a program's first, has no need of them.
+    def _after_failure(self, error: CognitoError) -> float | None:
+        """Return the backoff delay, or None if the operation had already succeeded; raise to stop."""
+        # Imported here because a call that succeeds does not need them.
         from cognito_async.operations.facts import IDEMPOTENCY  # noqa: PLC0415
         from cognito_async.protocol.idempotency import Verdict, is_ambiguous, judge  # noqa: PLC0415
 
@@ -174,62 +249,68 @@ class Call(Generic[ResponseT]):
         if self._corrects_clock(error):
             return 0.0
         kind = classify(error)
-        self._note(kind, error)
-        delay = self._delay(kind, error)
+        self._record(kind, error)
+        delay = self._backoff(kind, error)
         idempotency = IDEMPOTENCY[self._operation.name]
         ambiguous_before = any(map(is_ambiguous, self._history[:-1]))
         verdict = judge(error, idempotency, ambiguous_before=ambiguous_before, may_retry=delay is not None)
         if verdict is Verdict.RETRY and kind is not None and delay is not None:
-            self._tokens = self._route.quota.take(kind)
-            self._tell_retry(kind, error, delay)
+            self._tokens = self._context.retry_quota.take(kind)
+            self._report_retry(kind, error, delay)
             return delay
         if verdict is Verdict.GONE:
-            self._route.quota.give_back(self._tokens or 1)
-            self._route.counts["succeeded"] += 1
+            self._context.retry_quota.give_back(self._tokens or 1)
+            self._context.counts["succeeded"] += 1
             return None
         if verdict is Verdict.AMBIGUOUS:
             refused = error.code is not None and not is_ambiguous(error) and kind is not RetryKind.THROTTLED
             raise self._ambiguous(error, idempotency.how_to_verify, refused=refused) from error
-        if ambiguous_before and isinstance(error, TransportError) and error.sent is False:
-            error.sent = None  # this attempt had not left, but an earlier one had
+        if ambiguous_before and isinstance(error, TransportError | SessionClosedError) and error.sent is False:
+            error.sent = None  # this attempt was not sent, but an earlier one may have been
         raise error
 
-    def _note(self, kind: RetryKind | None, error: CognitoError) -> None:
-        """Let the limiter know what the service said to the request's rate."""
+    def _record(self, kind: RetryKind | None, error: CognitoError) -> None:
+        """Report the response to the rate limiter."""
         if kind is RetryKind.THROTTLED:
-            self._route.counts["throttled"] += 1
+            self._context.counts["throttled"] += 1
             self._limiter.record_throttle()
         elif error.status is not None:
             self._limiter.record_success()
 
-    def _delay(self, kind: RetryKind | None, error: CognitoError) -> float | None:
-        """Give the pause before another attempt in seconds, or None where there may be none."""
+    def _backoff(self, kind: RetryKind | None, error: CognitoError) -> float | None:
+        """Return the delay before a retry in seconds; None if there must be no retry."""
         if kind is None or isinstance(error, RateLimitTimeoutError):
             return None
         self._limit_exceeded += kind is RetryKind.LIMIT_EXCEEDED
-        if not self._policy.allows(kind, self._attempts, self._limit_exceeded) or not self._route.quota.affords(kind):
+        allowed = self._policy.allows(kind, self._attempts, self._limit_exceeded)
+        if not allowed or not self._context.retry_quota.affords(kind):
             return None
-        delay = self._policy.delay(kind, self._attempts, self._route.random(), error.retry_after)
+        delay = self._policy.delay(kind, self._attempts, self._context.random(), error.retry_after)
         return None if self._loop.time() + delay >= self._deadline else delay
 
     def _corrects_clock(self, error: CognitoError) -> bool:
-        """Put the clock right, once a call, if that is why a signature was refused."""
+        """Return whether to send again with a fresh signature: once per call, outside of the retry policy."""
         if self._signed_with is None or self._clock_corrected:
             return False
-        self._clock_corrected = self._route.signer().corrects_clock(error, self._signed_with)
+        self._clock_corrected = self._context.signer().sign_again(error, self._signed_with)
         return self._clock_corrected
+
+    def _return_tokens(self) -> None:
+        """Return the tokens of a retry that will not be sent to the retry budget."""
+        self._context.retry_quota.give_back(self._tokens)
+        self._tokens = 0
 
     def _ambiguous(self, error: CognitoError, how_to_verify: str, *, refused: bool) -> CognitoError:
         from cognito_async.errors.tree import ambiguous  # noqa: PLC0415
         from cognito_async.protocol.events import AmbiguousDetails  # noqa: PLC0415
 
         outcome = ambiguous(error, tuple(self._history), how_to_verify, refused=refused)
-        self._route.counts["ambiguous"] += 1
+        self._context.counts["ambiguous"] += 1
         details = AmbiguousDetails(operation=self._operation.name, error=outcome)
-        self._tell(details, logging.WARNING, "%s: outcome unknown after %d attempts", self._attempts)
+        self._report(details, logging.WARNING, "%s: ambiguous outcome after %d attempts", self._attempts)
         return outcome
 
-    def _tell_retry(self, kind: RetryKind, error: CognitoError, delay: float) -> None:
+    def _report_retry(self, kind: RetryKind, error: CognitoError, delay: float) -> None:
         from cognito_async.protocol.events import RetryDetails  # noqa: PLC0415
 
         details = RetryDetails(
@@ -242,37 +323,31 @@ class Call(Generic[ResponseT]):
             elapsed=self._loop.time() - self._started,
         )
         try:
-            name = error.code or type(error).__name__
-            self._tell(
+            self._report(
                 details,
                 logging.INFO,
-                "%s: attempt %d of %d ended in %s; again in %.3f s",
+                "%s: attempt %d of %d failed with %s; retrying in %.3f s",
                 self._attempts,
                 self._policy.max_attempts,
-                name,
+                error.code or type(error).__name__,
                 delay,
             )
             if self._policy.on_retry is not None:
                 self._policy.on_retry(details)
         except BaseException:
-            self._give_tokens_back()
+            self._return_tokens()
             raise
 
-    def _give_tokens_back(self) -> None:
-        """Give back what was taken for a retry that will not be sent."""
-        self._route.quota.give_back(self._tokens)
-        self._tokens = 0
-
-    def _tell_wait(self, wait: float) -> None:
+    def _report_wait(self, wait: float) -> None:
         from cognito_async.protocol.events import RateLimitDetails  # noqa: PLC0415
 
-        self._route.counts["rate_limited"] += 1
+        self._context.counts["rate_limited"] += 1
         category, rate = self._operation.category or self._operation.name, self._limiter.rate or inf
         details = RateLimitDetails(operation=self._operation.name, category=category, rate=rate, wait=wait)
-        self._tell(details, logging.DEBUG, "%s: waits %.3f s for its turn at %.3g a second", wait, rate)
+        self._report(details, logging.DEBUG, "%s: waiting %.3f s for the rate limit of %.3g per second", wait, rate)
 
-    def _tell(self, details: "Event", level: int, text: str, *values: object) -> None:
-        """Log what happened, with the details as the record's ``cognito_event``, and call the session's hook."""
+    def _report(self, details: "Event", level: int, text: str, *values: object) -> None:
+        """Log an event, with the details as the record's ``cognito_event``, and call the session's hook."""
         _LOG.log(level, text, details.operation, *values, extra={"cognito_event": details})
-        if self._route.on_event is not None:
-            self._route.on_event(details)
+        if self._context.on_event is not None:
+            self._context.on_event(details)

@@ -1,25 +1,25 @@
-"""The client: all operations as methods, with bound values filled in."""
+"""The client: a method for each operation, with the bound values filled in."""
 
 from collections.abc import Awaitable, Callable, Coroutine
 from copy import copy
 from typing import TYPE_CHECKING, Any
 
+from cognito_async.call import Timeouts
 from cognito_async.operations.methods import OperationMethods
 from cognito_async.protocol.binding import Bound, missing
 from cognito_async.protocol.operation import Request, ResponseT
 from cognito_async.protocol.retry import RetryPolicy
-from cognito_async.protocol.validation import validate
-from cognito_async.route import Timeouts
+from cognito_async.protocol.validation import guarded, validate
 
 if TYPE_CHECKING:
     from cognito_async.session import AsyncCognitoSession
 
 
 class CognitoClient(OperationMethods):
-    """All operations of Amazon Cognito user pools, each as an awaitable method with keyword arguments.
+    """All operations of Amazon Cognito user pools, each an async method with keyword arguments.
 
-    Made by ``AsyncCognitoSession.client``. The values that it is bound to fill ``client_id``, ``user_pool_id`` and the
-    secret hash wherever an operation takes them; a value given to the call wins.
+    Created by ``AsyncCognitoSession.client``. Its bound values fill ``client_id``, ``user_pool_id`` and the secret hash
+    of every request that takes them; a value passed to the call takes precedence.
     """
 
     def __init__(
@@ -30,7 +30,6 @@ class CognitoClient(OperationMethods):
         timeouts: Timeouts | None = None,
         retry: RetryPolicy | None = None,
     ) -> None:
-        """Take the session that sends, and what to fill in."""
         self._session = session
         self._bound = bound
         self._timeouts = timeouts
@@ -41,20 +40,20 @@ class CognitoClient(OperationMethods):
 
     @property
     def session(self) -> "AsyncCognitoSession":
-        """The session that it sends through."""
+        """The session that sends the client's requests."""
         return self._session
 
     @property
     def bound(self) -> Bound:
-        """The values that it is bound to."""
+        """The bound values."""
         return self._bound
 
     def with_options(self, *, timeouts: Timeouts | None = None, retry: RetryPolicy | None = None) -> "CognitoClient":
-        """Make a copy with other options, on the same connections.
+        """Return a copy with other options, which shares the connections.
 
         Args:
-            timeouts: The time limits of its calls; None to keep this client's.
-            retry: The retry policy of its calls; None to keep this client's.
+            timeouts: The time limits of the copy's calls; None to keep this client's.
+            retry: The retry policy of the copy's calls; None to keep this client's.
 
         Returns:
             The copy.
@@ -64,16 +63,16 @@ class CognitoClient(OperationMethods):
         )
 
     def prepare(self, request: Request[ResponseT]) -> Request[ResponseT]:
-        """Fill in the bound values and check a request, as before sending it, but send nothing.
+        """Fill in the bound values and validate a request without sending it.
 
         Args:
-            request: An instance of one of the classes in ``cognito_async.operations``.
+            request: An instance of one of the request classes in ``cognito_async.operations``.
 
         Returns:
-            A copy, as it would be sent.
+            A copy of the request as it would be sent.
 
         Raises:
-            ParameterValidationError: The request breaks a rule.
+            ParameterValidationError: The request is invalid.
         """
         copied = self._fill(copy(request))
         validate(copied)
@@ -82,17 +81,17 @@ class CognitoClient(OperationMethods):
     async def send(
         self, request: Request[ResponseT], *, before: Callable[[], Awaitable[object]] | None = None
     ) -> ResponseT:
-        """Fill in the bound values and send a request, as each operation's method does with the one that it makes.
+        """Fill in the bound values and send a request, as the method of its operation does.
 
         Args:
-            request: An instance of one of the classes in ``cognito_async.operations``.
-            before: Awaited right before each attempt leaves, see ``AsyncCognitoSession.send``; None for nothing.
+            request: An instance of one of the request classes in ``cognito_async.operations``.
+            before: Awaited before each attempt, see ``AsyncCognitoSession.send``; None for no hook.
 
         Returns:
-            The operation's answer; None where it has no members.
+            The operation's response; None if it has no members.
 
         Raises:
-            ParameterValidationError: The request breaks a rule; nothing was sent.
+            ParameterValidationError: The request is invalid; nothing was sent.
             CognitoError: Any other failure, see ``cognito_async.errors``.
         """
         return await self._call(copy(request), before)
@@ -109,7 +108,10 @@ class CognitoClient(OperationMethods):
         )
 
     def _fill(self, request: Request[ResponseT]) -> Request[ResponseT]:
-        """Fill in the bound values: in place, although it is frozen, since the request is new and ours alone."""
+        """Fill in the bound values in place: the frozen request is new and not shared yet."""
+        return guarded(self._filled, request)
+
+    def _filled(self, request: Request[ResponseT]) -> Request[ResponseT]:
         for name, value in missing(request, self._bound).items():
             object.__setattr__(request, name, value)
         return request

@@ -1,4 +1,4 @@
-"""AWS credentials for signed operations: given, from the environment, or found by botocore off the event loop."""
+"""AWS credentials: explicit, from the environment, or found by botocore in a thread."""
 
 import asyncio
 import os
@@ -6,17 +6,23 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cognito_async.errors import CredentialsError, SessionClosedError
+from cognito_async.errors import CredentialsError, ParameterValidationError, SessionClosedError
 from cognito_async.protocol.signing import Credentials
 
 EXTRA = "pip install 'cognito_async[aws]'"
-# botocore hands out credentials that are good for at least ten minutes more, so up to that age they need no waiting.
+# botocore returns credentials that are valid for at least ten more minutes, so younger ones are used without waiting.
 FRESH_SECONDS = 60.0
 USABLE_SECONDS = 600.0
+MAX_CAUSE_LENGTH = 500
+VARIABLES = {
+    "access_key_id": "AWS_ACCESS_KEY_ID",
+    "secret_access_key": "AWS_SECRET_ACCESS_KEY",
+    "session_token": "AWS_SESSION_TOKEN",
+}
 
 
 class CredentialsResolver:
-    """Finds credentials once for any number of callers and keeps them fresh without stopping those callers."""
+    """Resolve credentials once for any number of callers, and refresh them in the background."""
 
     def __init__(
         self,
@@ -26,13 +32,13 @@ class CredentialsResolver:
         find: Callable[[], Any] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Take what was given; nothing is looked up yet.
+        """Create a resolver; nothing is looked up yet.
 
         Args:
             given: Explicit credentials; None to look them up.
             environ: The environment.
-            find: Looks up botocore's credentials object, in a thread; None for botocore's own chain.
-            clock: The time in seconds.
+            find: Returns botocore's credentials object, called in a thread; None for botocore's own chain.
+            clock: Returns the time in seconds.
         """
         self._given = given
         self._environ = environ
@@ -44,18 +50,23 @@ class CredentialsResolver:
         self._refresh: asyncio.Task[Credentials] | None = None
 
     def at_hand(self) -> Credentials | None:
-        """Give explicit credentials or the environment's, without any look-up; None if there are none.
+        """Return explicit credentials or those of the environment, without a lookup; None if there are none.
 
         Raises:
-            CredentialsError: The environment holds one half of a pair.
+            CredentialsError: The variables in the environment are incomplete or invalid.
         """
-        return self._given or from_environment(self._environ)
+        if self._given is not None:
+            return self._given
+        found, problem = _from_environment(self._environ)
+        if problem:
+            raise CredentialsError(problem)
+        return found
 
     async def resolve(self) -> Credentials:
-        """Give credentials that are valid now.
+        """Return credentials that are valid now.
 
         Raises:
-            CredentialsError: None were found; the text names each place looked at.
+            CredentialsError: There are none; the message names each place that was searched.
         """
         at_hand = self.at_hand()
         if at_hand is not None:
@@ -68,17 +79,17 @@ class CredentialsResolver:
         return self._kept
 
     async def close(self) -> None:
-        """End a refresh that is under way."""
+        """Cancel a refresh in progress."""
         if self._refresh is not None:
             self._refresh.cancel()
             await asyncio.wait([self._refresh])
 
     async def _refreshed(self) -> Credentials:
         refresh = self._refreshing()
-        # Waited for and not awaited: one caller that is cancelled must not take the look-up away from the others.
+        # asyncio.wait, because awaiting the task would cancel the shared lookup together with one of its callers.
         await asyncio.wait([refresh])
         if refresh.cancelled():
-            raise SessionClosedError("the session was closed while it looked for AWS credentials")
+            raise SessionClosedError("the session was closed during the lookup of AWS credentials")
         return refresh.result()
 
     def _refreshing(self) -> asyncio.Task[Credentials]:
@@ -89,50 +100,63 @@ class CredentialsResolver:
 
     async def _look_up(self) -> Credentials:
         started = self._clock()
-        frozen = await asyncio.to_thread(self._frozen)
-        self._kept = Credentials(
-            access_key_id=frozen.access_key, secret_access_key=frozen.secret_key, session_token=frozen.token or None
-        )
+        found, problem = await asyncio.to_thread(self._ask_botocore)
+        if found is None:
+            raise CredentialsError(problem)
+        self._kept = found
         self._kept_at = started
-        return self._kept
+        return found
 
-    def _frozen(self) -> Any:
-        """Ask botocore, in a thread; its own object refreshes itself when it is asked in time."""
+    def _ask_botocore(self) -> tuple[Credentials | None, str]:
+        """Ask botocore, in a thread; its credentials object refreshes itself."""
         if self._source is None:
             self._source = self._find()
         try:
-            return self._source.get_frozen_credentials()
-        except Exception as error:
-            raise CredentialsError(f"the AWS credentials could not be refreshed: {type(error).__name__}") from error
+            return _from_botocore(self._source.get_frozen_credentials())
+        except Exception as error:  # noqa: BLE001 - botocore's providers raise errors of many libraries
+            failure, cause = _failed("the AWS credentials could not be refreshed", error), _bare(error)
+        raise failure from cause  # raised here, so that its context is not the original error
 
 
 def _retrieve(task: asyncio.Task[Credentials]) -> None:
-    """Look at a refresh that nobody waits for, so that asyncio does not complain; the next caller tries again."""
+    """Retrieve the error of a background refresh, so that asyncio does not log it; the next caller tries again."""
     if not task.cancelled():
         task.exception()
 
 
-def from_environment(environ: Mapping[str, str]) -> Credentials | None:
-    """Read AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN.
+def _from_environment(environ: Mapping[str, str]) -> tuple[Credentials | None, str]:
+    """Read the credentials from the environment.
+
+    The problem is returned and not raised, because the frames of an error's traceback keep their locals.
 
     Returns:
-        The credentials; None if neither key is set.
-
-    Raises:
-        CredentialsError: One of the two keys is missing.
+        The credentials, None if the variables are not set; and the problem with them, "" if there is none.
     """
-    key_id, secret = environ.get("AWS_ACCESS_KEY_ID"), environ.get("AWS_SECRET_ACCESS_KEY")
-    if not key_id and not secret:
-        return None
-    if not key_id or not secret:
-        missing = "AWS_SECRET_ACCESS_KEY" if key_id else "AWS_ACCESS_KEY_ID"
-        raise CredentialsError(f"the environment holds one half of the AWS credentials: {missing} is missing")
-    token = environ.get("AWS_SESSION_TOKEN") or None
-    return Credentials(access_key_id=key_id, secret_access_key=secret, session_token=token)
+    key_id, secret, token = (environ.get(variable) or None for variable in VARIABLES.values())
+    if key_id is None and secret is None:
+        return None, ""
+    if key_id is None or secret is None:
+        absent, present = [*VARIABLES.values()][:2][:: -1 if key_id else 1]
+        return None, f"{present} is set but {absent} is missing: set both or neither"
+    try:
+        return Credentials(access_key_id=key_id, secret_access_key=secret, session_token=token), ""
+    except ParameterValidationError as error:
+        return None, f"{VARIABLES[error.parameter]} in the environment {error.rule}"
+
+
+def _from_botocore(frozen: Any) -> tuple[Credentials | None, str]:
+    """Convert botocore's credentials; returns the problem with them as ``_from_environment`` does."""
+    try:
+        keys = Credentials(
+            access_key_id=frozen.access_key, secret_access_key=frozen.secret_key, session_token=frozen.token or None
+        )
+    except ParameterValidationError as error:
+        return None, f"the AWS credentials that botocore found are invalid: {error.parameter} {error.rule}"
+    return keys, ""
 
 
 def find_with_botocore() -> Any:
-    """Look through the places that boto3 looks at: files, profiles, SSO, roles, containers, instances.
+    """Search the places that boto3 searches: files, profiles, SSO, roles, containers, instances.
 
     Returns:
         botocore's credentials object.
@@ -140,24 +164,43 @@ def find_with_botocore() -> Any:
     Raises:
         CredentialsError: botocore is not installed, or it found none.
     """
-    looked = (
-        "looked at the session's credentials= and at AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment"
-    )
+    searched = "searched the session's credentials= and AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment"
     try:
         from botocore.session import Session  # noqa: PLC0415 - an optional extra, and slow to import
     except ImportError as error:
         raise CredentialsError(
-            f"no AWS credentials: {looked}. For profiles, SSO, assume-role, web identity, container and instance "
+            f"no AWS credentials: {searched}. For profiles, SSO, assume-role, web identity, container and instance "
             f"credentials install the extra: {EXTRA}"
         ) from error
     try:
         session: Any = Session()
         found = session.get_credentials()
-    except Exception as error:
-        raise CredentialsError(f"the AWS credentials could not be looked up: {type(error).__name__}") from error
-    if found is None:
-        raise CredentialsError(
-            f"no AWS credentials: {looked}, then, with botocore, at AWS_PROFILE and the shared credentials and config "
+        failure, cause = None, None
+    except Exception as error:  # noqa: BLE001 - botocore's providers raise errors of many libraries
+        found, failure, cause = None, _failed("the AWS credentials could not be looked up", error), _bare(error)
+    if failure is None and found is None:
+        failure = CredentialsError(
+            f"no AWS credentials: {searched}, then, with botocore, AWS_PROFILE and the shared credentials and config "
             "files (assume-role, web identity, SSO, process), the container endpoint and the instance metadata service"
         )
+    if failure is not None:
+        raise failure from cause  # raised here, so that its context is not the original error
     return found
+
+
+def _failed(problem: str, error: Exception) -> CredentialsError:
+    """Quote botocore's own errors; others, such as a JSON decoder's, may contain what was being read."""
+    text = " ".join(str(error).split())[:MAX_CAUSE_LENGTH] if _is_botocore(error) else ""
+    return CredentialsError(f"{problem}: {type(error).__name__}{text and f': {text}'}")
+
+
+def _bare(error: Exception) -> Exception | None:
+    """Strip an error to its message: the frames of botocore, and the errors that it handled, contain secrets."""
+    if not _is_botocore(error) and not isinstance(error, OSError):
+        return None
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)
+
+
+def _is_botocore(error: Exception) -> bool:
+    return type(error).__module__ == "botocore.exceptions"

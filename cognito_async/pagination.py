@@ -1,4 +1,4 @@
-"""Lists that come in pages."""
+"""Pagination of listings."""
 
 from collections.abc import AsyncIterator
 from typing import Any, Generic, TypeVar, cast
@@ -14,33 +14,34 @@ Item = TypeVar("Item")
 
 
 class Paginator(Generic[Page, Item]):
-    """Goes through a list that the service gives in pages; made by the client's ``iter_…`` methods.
+    """Iterates over a paginated listing; created by the ``iter_…`` methods of a client.
 
-    ``async for item in paginator`` gives the items, ``async for page in paginator.pages()`` the answers. Both ask for
-    a page when it is wanted and keep none, so memory stays flat over any number of pages. Each loop starts anew.
+    ``async for item in paginator`` yields the items, ``async for page in paginator.pages()`` the responses. Pages are
+    requested when they are needed and not kept, so memory stays flat. Each loop starts with the first page.
     """
 
     def __init__(self, caller: OperationCaller, request: Request[Page], *, cursor: str, items: str) -> None:
-        """Take what to send and to whom; ``cursor`` (the page token) and ``items`` are members."""
+        """Create a paginator; ``cursor`` (the page token) and ``items`` are member names."""
         self._caller = caller
         self._request = request
         self._cursor = cursor
         self._items = items
 
     async def pages(self) -> AsyncIterator[Page]:
-        """Give the answers one by one.
+        """Iterate over the responses.
 
-        A short or empty page is no end: only an answer without a token is.
+        A short or empty page is not the last one; only a response without a page token is.
 
         Yields:
-            The operation's answers.
+            The responses.
 
         Raises:
-            PaginationError: The tokens repeat, which would never end; noticed within a few rounds, in flat memory.
-            CognitoError: Whatever the operation raises.
+            PaginationError: The page tokens repeat, so the listing would never end.
+            CognitoError: The operation failed.
         """
         request = self._request
-        kept, pages, renewal = None, 0, 1  # Brent: one token is kept, and renewed after 1, 2, 4, … pages
+        # Brent's cycle detection: one token is kept, and replaced after 1, 2, 4, … pages.
+        kept, pages, renewal = None, 0, 1
         while True:
             page = await self._caller.send(request)
             yield page
@@ -56,7 +57,7 @@ class Paginator(Generic[Page, Item]):
             request = evolve(cast("Any", request), **{self._cursor: token})
 
     async def __aiter__(self) -> AsyncIterator[Item]:
-        """Give the items one by one."""
+        """Iterate over the items."""
         async for page in self.pages():
             for item in getattr(page, self._items) or ():
                 if item is not None:

@@ -1,4 +1,4 @@
-"""The request rates that a session keeps to, by quota category."""
+"""Configured request rates by quota category."""
 
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 PATIENT = RetryPolicy(max_attempts=10)
-"""For asking about limits, of which the service allows one question a second."""
+"""For GetProvisionedLimit, which is limited to one request per second."""
 
 
 def _check_share(share: object) -> None:
@@ -28,9 +28,9 @@ def _rate() -> Any:  # noqa: ANN401 - as attrs.field itself
 
 @frozen(kw_only=True, eq=False, repr=False)
 class Quotas(Record):
-    """Requests a second for each quota category; None to find out from the service's throttling.
+    """Requests per second for each quota category; None to adapt to the service's throttling.
 
-    AWS counts requests for each account and region: where several processes share an account, give each its share. The
+    AWS counts requests per account and region: if several processes share an account, assign each a share. The
     categories are those of https://docs.aws.amazon.com/cognito/latest/developerguide/quotas.html.
     """
 
@@ -55,10 +55,10 @@ class Quotas(Record):
 
     @classmethod
     def published(cls, share: float = 1.0) -> Self:
-        """Keep to a share of the rates that AWS publishes as defaults.
+        """Return a share of the default rates that AWS publishes.
 
         Args:
-            share: The part of each rate to use, greater than 0 and at most 1.
+            share: The share of each rate, greater than 0 and at most 1.
 
         Returns:
             The rates.
@@ -66,43 +66,43 @@ class Quotas(Record):
         Raises:
             ParameterValidationError: The share is out of range.
         """
-        from cognito_async.operations.facts import PUBLISHED  # noqa: PLC0415 - a table that few programs need
+        from cognito_async.operations.facts import PUBLISHED  # noqa: PLC0415 - rarely needed
 
         _check_share(share)
         return cls(**{_attribute(category): rate * share for category, rate in PUBLISHED.items()})
 
     @classmethod
     async def from_account(cls, session: "AsyncCognitoSession", share: float = 1.0) -> Self:
-        """Ask the service for the account's rates; signed, one request for each category that AWS raises on request.
+        """Return a share of the account's rates, with one signed request for each adjustable category.
 
-        The others, which nobody can have raised, and those that the service does not tell, are as published.
+        Rates that are not adjustable, or that the service does not return, are the published ones.
 
         Args:
-            session: A session with AWS credentials, in the region in question.
-            share: The part of each rate to use, greater than 0 and at most 1.
+            session: A session with AWS credentials in the region of the user pool.
+            share: The share of each rate, greater than 0 and at most 1.
 
         Returns:
             The rates.
 
         Raises:
             ParameterValidationError: The share is out of range.
-            CognitoError: Whatever GetProvisionedLimit raises.
+            CognitoError: GetProvisionedLimit failed.
         """
-        from cognito_async import operations as ops  # noqa: PLC0415 - loads what only this needs
+        from cognito_async import operations as ops  # noqa: PLC0415 - rarely needed
         from cognito_async.operations.facts import ADJUSTABLE  # noqa: PLC0415
 
         quotas = cls.published(share)
         for category in sorted(ADJUSTABLE):
             definition = ops.LimitDefinitionType(limit_class="API_CATEGORY", attributes={"Category": category})
             request = ops.GetProvisionedLimitRequest(limit_definition=definition)
-            answer = await session.send(request, retry=PATIENT)
-            value = None if answer.limit is None else answer.limit.provisioned_limit_value
+            response = await session.send(request, retry=PATIENT)
+            value = None if response.limit is None else response.limit.provisioned_limit_value
             if value:
                 quotas = evolve(quotas, **{_attribute(category): value * share})
         return quotas
 
     def by_category(self) -> dict[str, float]:
-        """Give the rates that are set, by AWS's names of the categories."""
+        """Return the rates that are set, by AWS's category names."""
         rates = {_category(attribute.name): getattr(self, attribute.name) for attribute in fields(type(self))}
         return {category: float(rate) for category, rate in rates.items() if rate is not None}
 

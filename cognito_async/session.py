@@ -1,4 +1,4 @@
-"""The session: owns the pooled connections, and all that its calls share."""
+"""The session: owns the connection pool, the credentials and everything else that calls share."""
 
 import os
 import random
@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-# The main job's classes: made here, and not while a loop runs.
+# The classes of the most common operations, created here and not while the event loop runs.
 import cognito_async.operations.account_recovery  # noqa: F401  # pyright: ignore[reportUnusedImport]
-from cognito_async.call import Call
+from cognito_async.call import Call, CallContext, Timeouts
 from cognito_async.client import CognitoClient
 from cognito_async.deadline import SharedTimer
 from cognito_async.errors import ParameterValidationError, SessionClosedError
@@ -17,10 +17,8 @@ from cognito_async.protocol.binding import Bound
 from cognito_async.protocol.endpoints import check_endpoint_url, check_region, region_of_pool, service_url
 from cognito_async.protocol.operation import Operation, Request, ResponseT
 from cognito_async.protocol.retry import RetryPolicy, RetryQuota
-from cognito_async.protocol.shapes import Text
-from cognito_async.protocol.validation import validate, validate_value
+from cognito_async.protocol.validation import validate
 from cognito_async.rate_limiter import LocalRateLimiter
-from cognito_async.route import Route, Timeouts
 from cognito_async.transport import AiohttpTransport, PoolLimits, Transport
 
 if TYPE_CHECKING:
@@ -34,7 +32,7 @@ if TYPE_CHECKING:
 class AsyncCognitoSession:
     """Owns the connections to Amazon Cognito user pools in one region; serves any number of tasks.
 
-    Open it with ``async with``, or end it with ``await session.close()``. Making one does no I/O.
+    Open it with ``async with``, or close it with ``await session.close()``. Creating one does no I/O.
     """
 
     def __init__(
@@ -57,33 +55,31 @@ class AsyncCognitoSession:
         """Configure a session.
 
         Args:
-            region: The AWS region, e.g. ``"eu-west-1"``. None to take it from a user pool's id (``eu-west-1_AbC``),
-                else from ``AWS_REGION`` or ``AWS_DEFAULT_REGION``.
-            endpoint_url: The service's URL, for emulators and private endpoints. None for
-                ``AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER`` or ``AWS_ENDPOINT_URL``, else the region's own.
-            retry: When to try again; None for the defaults of RetryPolicy.
+            region: The AWS region, e.g. ``"eu-west-1"``. None to use the region in the user pool ID
+                (``eu-west-1_AbC``), else ``AWS_REGION`` or ``AWS_DEFAULT_REGION``.
+            endpoint_url: The URL of an emulator or a private endpoint. None for
+                ``AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER`` or ``AWS_ENDPOINT_URL``, else the region's endpoint.
+            retry: The retry policy; None for the defaults of RetryPolicy.
             timeouts: The time limits; None for the defaults of Timeouts.
-            pool: The bounds of the connection pool; None for the defaults of PoolLimits.
-            quotas: The request rates to keep to; None to start free and find them out from the service's throttling.
-            credentials: AWS credentials for signed operations. None for the environment's, else those that botocore
-                finds (extra ``aws``). Unsigned operations, such as ConfirmForgotPassword, never look for any.
+            pool: The limits of the connection pool; None for the defaults of PoolLimits.
+            quotas: The configured request rates; None to start without limits and adapt to the service's throttling.
+            credentials: AWS credentials for signed operations. None to read the environment, else to ask botocore
+                (extra ``aws``). Unsigned operations, such as ConfirmForgotPassword, never look for credentials.
             use_fips: Use the endpoint with FIPS 140 cryptography.
-            use_dualstack: Use the endpoint that answers on IPv4 and IPv6.
-            transport: What sends the requests; None for aiohttp.
-            rate_limiter: What lets requests wait for their turn; None for one that serves this session alone.
+            use_dualstack: Use the endpoint that supports IPv4 and IPv6.
+            transport: Sends the requests; None for aiohttp.
+            rate_limiter: Limits the request rates; None for a rate limiter of this session alone.
             on_event: Called with RetryDetails, RateLimitDetails or AmbiguousDetails. An error that it raises ends the
                 call. None for no hook.
-            random: Gives random numbers in [0, 1) for the jitter.
+            random: Returns random numbers in [0, 1), for jitter.
 
         Raises:
-            ParameterValidationError: The region or endpoint can't be used.
+            ParameterValidationError: The region or the endpoint URL is invalid.
         """
-        environ = os.environ
         self._region = None if region is None else check_region(region)
-        self._region_fallback = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or None
+        self._region_fallback = _environment("AWS_REGION", "AWS_DEFAULT_REGION")
         if endpoint_url is None and not (use_fips or use_dualstack):
-            from_environ = environ.get("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER") or environ.get("AWS_ENDPOINT_URL")
-            endpoint_url = from_environ or None
+            endpoint_url = _environment("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", "AWS_ENDPOINT_URL")
         self._endpoint_url = (
             None
             if endpoint_url is None
@@ -95,13 +91,13 @@ class AsyncCognitoSession:
         self._transport = transport or AiohttpTransport(pool or PoolLimits())
         self._given_credentials = credentials
         self._signer: Signer | None = None
-        self._quota = RetryQuota()
+        self._retry_quota = RetryQuota()
         self._rate_limiter = rate_limiter or LocalRateLimiter({} if quotas is None else quotas.by_category())
         self._on_event = on_event
         self._counts: Counter[str] = Counter()
         self._timer = SharedTimer()
         self._random = random
-        self._routes: dict[str | None, Route] = {}
+        self._contexts: dict[str | None, CallContext] = {}
         self._closed = False
 
     def client(
@@ -113,30 +109,24 @@ class AsyncCognitoSession:
         timeouts: Timeouts | None = None,
         retry: RetryPolicy | None = None,
     ) -> CognitoClient:
-        """Make a client; it is free to make, and shares this session's connections.
+        """Create a client, which costs nothing and shares this session's connections.
 
         Args:
-            client_id: The app client's id, filled in wherever an operation takes one. None to give it with each call.
-            client_secret: The app client's secret, from which each secret hash is computed. None if it has none.
-            user_pool_id: The user pool's id, likewise filled in.
-            timeouts: The time limits of its calls; None for the session's.
-            retry: The retry policy of its calls; None for the session's.
+            client_id: The app client ID, filled into requests that take one. None to pass it with each call.
+            client_secret: The app client secret, for computing ``SECRET_HASH``. None if the app client has none.
+            user_pool_id: The user pool ID, filled into requests that take one. None to pass it with each call.
+            timeouts: The time limits of the client's calls; None for the session's.
+            retry: The retry policy of the client's calls; None for the session's.
 
         Returns:
             The client.
 
         Raises:
-            ParameterValidationError: One of the three can't be what it should be.
+            ParameterValidationError: An ID or the secret is invalid.
         """
-        given = {
-            "client_id": (client_id, 128),
-            "client_secret": (client_secret, 64),
-            "user_pool_id": (user_pool_id, 55),
-        }
-        for name, (value, longest) in given.items():
-            if value is not None:
-                validate_value(name, value, Text(1, longest))
         bound = Bound(client_id=client_id, client_secret=client_secret, user_pool_id=user_pool_id)
+        del client_id, client_secret, user_pool_id  # tracebacks with locals show the masked values instead
+        bound.check()
         return CognitoClient(self, bound, timeouts=timeouts, retry=retry)
 
     async def __aenter__(self) -> Self:
@@ -149,7 +139,7 @@ class AsyncCognitoSession:
         await self.close()
 
     async def close(self) -> None:
-        """Close all connections; safe twice. A call after it raises SessionClosedError."""
+        """Close all connections. Later calls raise SessionClosedError; closing again does nothing."""
         self._closed = True
         if self._signer is not None:
             await self._signer.close()
@@ -165,33 +155,33 @@ class AsyncCognitoSession:
         user_pool_id: str | None = None,
         before: "Callable[[], Awaitable[object]] | None" = None,
     ) -> ResponseT:
-        """Send a request and return its answer, with retries.
+        """Send a request, with retries, and return the response.
 
         Args:
-            request: An instance of one of the classes in ``cognito_async.operations``.
+            request: An instance of one of the request classes in ``cognito_async.operations``.
             timeouts: The time limits of this call; None for the session's.
             retry: The retry policy of this call; None for the session's.
-            user_pool_id: A user pool whose id tells the region where neither session nor request does; None for none.
-            before: Awaited right before each attempt leaves, when its turn within its quota has come: to note durably
-                that it will. An error that it raises ends the call. None for nothing.
+            user_pool_id: A user pool whose ID names the region if neither session nor request does; None for none.
+            before: Awaited before each attempt, once the rate limit admits it. An error that it raises ends the call.
+                None for no hook.
 
         Returns:
-            The operation's answer; None where it has no members.
+            The operation's response; None if it has no members.
 
         Raises:
-            ParameterValidationError: The request breaks a rule; nothing was sent.
+            ParameterValidationError: The request is invalid; nothing was sent.
             CognitoError: Any other failure, see ``cognito_async.errors``.
         """
         self._check_open()
         validate(request)
-        route = self._route(region_of_pool(getattr(request, "user_pool_id", None) or user_pool_id))
-        return await Call(request, route, retry or self._retry, timeouts or self._timeouts, before).run()
+        context = self._context(region_of_pool(getattr(request, "user_pool_id", None) or user_pool_id))
+        return await Call(request, context, retry or self._retry, timeouts or self._timeouts, before).run()
 
     def limiter(self, operation: Operation) -> "CategoryLimiter":
-        """Give the limiter that an operation's requests wait in: its present rate, and how many wait.
+        """Return the rate limiter of an operation, with its current rate and the number of waiting calls.
 
         Args:
-            operation: The operation, the ``OPERATION`` of its request's class.
+            operation: The ``OPERATION`` of a request class.
 
         Returns:
             The limiter of its quota category.
@@ -200,8 +190,8 @@ class AsyncCognitoSession:
 
     @property
     def stats(self) -> "Stats":
-        """What the session has done so far, and the present rate of each quota category that is limited."""
-        from cognito_async.protocol.events import Stats  # noqa: PLC0415 - for those who ask
+        """The session's counters, and the current rate of each quota category that is limited."""
+        from cognito_async.protocol.events import Stats  # noqa: PLC0415 - rarely needed
 
         names = ("calls", "attempts", "succeeded", "failed", "ambiguous", "retries", "throttled", "rate_limited")
         limiters = {
@@ -217,27 +207,27 @@ class AsyncCognitoSession:
         if self._closed:
             raise SessionClosedError("the session is closed; open a new one with AsyncCognitoSession(...)")
 
-    def _route(self, pool_region: str | None) -> Route:
-        """Find where a call goes, once for each region that pools are in."""
+    def _context(self, pool_region: str | None) -> CallContext:
+        """Return what calls to a region share."""
         region = self._region or pool_region or self._region_fallback
-        route = self._routes.get(region)
-        if route is None:
-            route = self._routes[region] = Route(
-                f"{self._endpoint_url or self._service_url(region)}/",
-                region,
+        context = self._contexts.get(region)
+        if context is None:
+            context = self._contexts[region] = CallContext(
+                url=f"{self._endpoint_url or self._service_url(region)}/",
+                region=region,
                 transport=self._transport,
                 signer=self._signing,
-                quota=self._quota,
+                retry_quota=self._retry_quota,
                 rate_limiter=self._rate_limiter,
                 random=self._random,
                 on_event=self._on_event,
                 counts=self._counts,
                 timer=self._timer,
             )
-        return route
+        return context
 
     def _signing(self) -> "Signer":
-        """Make what signs, when the first signed call comes: unsigned ones have no part of it, not even its import."""
+        """Return the signer, created and imported by the first signed call."""
         if self._signer is None:
             from cognito_async.credentials import CredentialsResolver  # noqa: PLC0415
             from cognito_async.signer import Signer  # noqa: PLC0415
@@ -248,6 +238,14 @@ class AsyncCognitoSession:
     def _service_url(self, region: str | None) -> str:
         if region is None:
             raise ParameterValidationError(
-                "region", "is required: give AsyncCognitoSession('eu-west-1'), bind a user_pool_id, or set AWS_REGION"
+                "region", "is required: pass AsyncCognitoSession('eu-west-1'), bind a user_pool_id, or set AWS_REGION"
             )
         return service_url(region, **self._variant)
+
+
+def _environment(*variables: str) -> str | None:
+    """Return the first variable that is set and not empty.
+
+    Callers do not keep ``os.environ`` in a local variable, because its repr shows the AWS credentials.
+    """
+    return next(filter(None, map(os.environ.get, variables)), None)

@@ -1,10 +1,10 @@
-"""Signs the attempts of operations that want it, by the service's clock."""
+"""Signing of attempts with the current credentials, by the service's clock."""
 
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 
 from cognito_async.credentials import CredentialsResolver
-from cognito_async.errors import CognitoError, CredentialsError
+from cognito_async.errors import CognitoError, CredentialsError, ServiceError
 from cognito_async.protocol.operation import Operation
 from cognito_async.protocol.signing import sign
 
@@ -12,23 +12,27 @@ CLOCK_SKEW_CODES = frozenset(
     {"AuthFailure", "InvalidSignatureException", "RequestExpired", "RequestTimeTooSkewed", "SignatureDoesNotMatch"}
 )
 TOLERATED_SKEW = timedelta(minutes=4)
+LARGEST_SKEW = timedelta(days=36_500)  # larger than the skew of a machine that starts in 1970
 
 
 class Signer:
-    """Joins the credentials with the time; unsigned operations pass it untouched."""
+    """Signs the attempts of a session's operations that need it.
+
+    Attributes:
+        clock_offset: The service's time minus the local time, as far as known.
+    """
 
     def __init__(self, credentials: CredentialsResolver) -> None:
-        """Take where the credentials come from; nothing is looked up yet."""
         self._credentials = credentials
         self.clock_offset: timedelta = timedelta()
 
     async def headers(
         self, operation: Operation, headers: dict[str, str], url: str, region: str | None, body: bytes
     ) -> dict[str, str]:
-        """Give the headers of an attempt, signed if the operation is.
+        """Return the headers of an attempt, signed if the operation is.
 
         Raises:
-            CredentialsError: It must be signed and there are no credentials, or no region to sign for.
+            CredentialsError: The operation must be signed, but there are no credentials or there is no region.
         """
         if operation.signed is False:
             return headers
@@ -37,31 +41,34 @@ class Signer:
             return headers
         if region is None:
             raise CredentialsError(
-                "a signed call needs a region: give AsyncCognitoSession('eu-west-1', endpoint_url=…)"
+                "signed requests need a region: pass it, AsyncCognitoSession('eu-west-1', endpoint_url=…)"
             )
         return sign(url, headers, body, credentials, region, datetime.now(UTC) + self.clock_offset)
 
-    def corrects_clock(self, error: CognitoError, signed_with: timedelta) -> bool:
-        """Take over the service's time if it refused a signature and the clocks differ.
+    def sign_again(self, error: CognitoError, signed_with: timedelta) -> bool:
+        """Return whether a fresh signature may be accepted, and adopt the service's time if the clocks differ.
 
         Args:
-            error: The refusal.
-            signed_with: The offset that the refused attempt was signed with; another call may have corrected it since.
-
-        Returns:
-            True if the correction makes another try worth it.
+            error: The error of the attempt.
+            signed_with: The clock offset of the attempt's signature; another call may have changed it since.
         """
-        if error.code not in CLOCK_SKEW_CODES or error.server_date is None:
+        if error.code not in CLOCK_SKEW_CODES:
             return False
-        try:
-            offset = parsedate_to_datetime(error.server_date) - datetime.now(UTC)
-        except (ValueError, TypeError):
-            return False
-        if abs(offset - signed_with) < TOLERATED_SKEW:
-            return False
-        self.clock_offset = offset
-        return True
+        offset = clock_offset(error.server_date, datetime.now(UTC))
+        if offset is not None and abs(offset - signed_with) >= TOLERATED_SKEW:
+            self.clock_offset = offset
+            return True
+        return isinstance(error, ServiceError) and error.signature_expired
 
     async def close(self) -> None:
-        """End a look-up that is under way."""
+        """Cancel a running credentials lookup."""
         await self._credentials.close()
+
+
+def clock_offset(server_date: str | None, now: datetime) -> timedelta | None:
+    """Return how far the time of a Date header is ahead of ``now``; None if the header is missing or unusable."""
+    try:
+        offset = parsedate_to_datetime(server_date or "") - now
+    except (ValueError, TypeError):
+        return None
+    return offset if abs(offset) < LARGEST_SKEW else None

@@ -1,13 +1,17 @@
-"""HTTP over aiohttp: the only file that imports it."""
+"""HTTP over aiohttp. The only module that imports it."""
 
 import asyncio
-from collections.abc import Coroutine
-from functools import lru_cache
+import logging
+import select
+from collections.abc import Callable, Coroutine
+from functools import lru_cache, partial
 from http.cookies import SimpleCookie
 from typing import Any, Protocol
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.http import RawResponseMessage
 from aiohttp.payload import BytesPayload, payload_type
 from attrs import field, frozen
 from yarl import URL
@@ -22,35 +26,51 @@ from cognito_async.errors import (
 )
 from cognito_async.protocol.settings import number
 from cognito_async.protocol.shapes import Record
-from cognito_async.protocol.wire import HttpRequest, HttpResponse
+from cognito_async.protocol.wire import Body, HttpRequest, HttpResponse
+
+_LOG = logging.getLogger("cognito_async")
+
+IDLE_TIMEOUT = b"HTTP/1.1 408"
+"""The start of the response that some servers send before they close an idle connection."""
+
+REUSE_SUSPENSION = 60.0
+"""Seconds without connection reuse after surplus data."""
+
+UUID_LENGTH = 36
+"""Length of the service's request IDs. Fixed IDs of test servers are shorter."""
 
 
 class Transport(Protocol):
-    """What a session needs to send requests: anything with these two methods."""
+    """Sends the requests of a session: any object with these two methods."""
 
     async def send(self, request: HttpRequest) -> HttpResponse:
-        """Send a request once, without retries or redirects, and keep its ``sent`` and ``status`` up to date.
+        """Send a request once, without retries or redirects.
+
+        A transport that is cancelled may set ``sent`` (bool or None) and ``status`` (int or None) on the
+        CancelledError: whether the request had left, and the status of a response whose body was still being read.
+        Without them the session assumes that the request may have left.
 
         Raises:
-            TransportError: No usable answer came back.
-            InvalidResponseError: What came back is not HTTP, or too large.
+            TransportError: There is no usable response; ``sent`` tells whether the request had left.
+            InvalidResponseError: The response is not HTTP, or too large.
+            SessionClosedError: The transport was closed before the request was sent.
         """
         ...
 
     async def close(self) -> None:
-        """Close all connections; safe twice."""
+        """Close all connections. Closing twice is allowed."""
         ...
 
 
 @frozen(kw_only=True, eq=False, repr=False, getstate_setstate=False)
 class PoolLimits(Record):
-    """Bounds of the connection pool.
+    """Limits of the connection pool.
 
     Attributes:
-        connections: The most connections at once; further calls wait for one.
+        connections: Maximum number of connections; further calls wait for one.
         keepalive: How long an idle connection is kept, in seconds.
-        dns_cache: How long a host's addresses are kept, in seconds.
-        response_bytes: The largest answer that is read, in bytes; a larger one is an InvalidResponseError.
+        dns_cache: How long the addresses of a host are cached, in seconds.
+        response_bytes: Maximum size of a response body in bytes; a larger one raises InvalidResponseError.
     """
 
     connections: int = field(default=100, validator=number(1))
@@ -59,41 +79,132 @@ class PoolLimits(Record):
     response_bytes: int = field(default=8 * 1024 * 1024, validator=number(1024))
 
 
-class _Body(bytes):
-    """A request's body that knows the request, so that what happens to it on the way out can be noted there."""
+class _TrackedBody(Body):
+    """The body of one attempt. ``sent`` is False until it is written, None while it is written, then True."""
 
-    request: HttpRequest
+    sent: bool | None = False
 
 
-@payload_type(_Body)
-class _BodyPayload(BytesPayload):
-    """Notes when the body is handed to the socket: until then nothing of the request has left."""
+@payload_type(_TrackedBody)
+class _TrackedPayload(BytesPayload):
+    """Records when the body is written to the socket: before that, nothing of the request has left."""
 
-    def __init__(self, value: _Body, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - Payload's own
-        """Take the body as it is: BytesPayload would warn of one over a megabyte, which an image can be."""
+    def __init__(self, value: _TrackedBody, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - as in Payload
+        # BytesPayload would warn about a body over a megabyte, which an image can be.
         super(BytesPayload, self).__init__(value, *args, **kwargs)
         self._size = len(value)
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
-        await self._noting(super().write_with_length(writer, content_length))
+        await self._track(super().write_with_length(writer, content_length))
 
     async def write(self, writer: AbstractStreamWriter) -> None:
-        await self._noting(super().write(writer))
+        await self._track(super().write(writer))
 
-    async def _noting(self, writing: Coroutine[Any, Any, None]) -> None:
-        request: HttpRequest = self._value.request  # type: ignore[attr-defined]  # only made from a _Body
-        request.sent = None
+    async def _track(self, writing: Coroutine[Any, Any, None]) -> None:
+        body: _TrackedBody = self._value  # type: ignore[assignment]  # the constructor takes nothing else
+        body.sent = None
         try:
             await writing
         except aiohttp.ClientConnectionResetError:
-            request.sent = False  # the connection was found closed before anything was written
+            body.sent = False  # the connection was already closed; nothing was written
             raise
-        request.sent = True
+        body.sent = True
+
+
+class _Connection(ResponseHandler):
+    """A connection that never takes surplus data for the response to a later request.
+
+    Surplus data is a response that a server or proxy sends twice, late or without a request, for example a 408 before
+    it closes an idle connection. aiohttp would keep it in the buffer of the connection.
+    """
+
+    idle = False
+    _request_id: str | None = None
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_surplus: Callable[[], None]) -> None:
+        super().__init__(loop)
+        self._on_surplus = on_surplus
+
+    def data_received(self, data: bytes) -> None:
+        if not self.idle or not data:  # aiohttp passes no data to continue parsing
+            super().data_received(data)
+            return
+        if not data.startswith(IDLE_TIMEOUT):
+            self._on_surplus()
+        self.abort()
+
+    def feed_data(self, data: tuple[RawResponseMessage, aiohttp.StreamReader], *args: Any) -> None:  # noqa: ANN401
+        request_id = data[0].headers.get("x-amzn-RequestId")
+        if request_id is not None and request_id == self._request_id and len(request_id) == UUID_LENGTH:
+            self._on_surplus()  # the same response again; the one that is waited for may follow
+            self.force_close()
+            return
+        self._request_id = request_id
+        super().feed_data(data, *args)
+
+    def take(self) -> bool:
+        """Take the connection from the pool; return False if it must not be used again."""
+        self.idle = False
+        transport = self.transport
+        return transport is not None and not self.should_close and not _has_unread_data(transport)
+
+
+def _has_unread_data(transport: asyncio.BaseTransport) -> bool:
+    """Return whether the socket has data, or an end of file, that the event loop has not read yet."""
+    socket: Any = transport.get_extra_info("socket")
+    if socket is None:
+        return False
+    if not hasattr(select, "poll"):  # Windows
+        return bool(select.select([socket], (), (), 0)[0])
+    poll = select.poll()
+    poll.register(socket.fileno(), select.POLLIN)
+    return bool(poll.poll(0))
+
+
+class _Connector(aiohttp.TCPConnector):
+    """A connection pool that reuses a connection only if nothing arrived on it after the last response.
+
+    A response that arrives late, while the next request is under way, cannot be recognized. So after surplus data on
+    one connection, no connection is used twice for a while.
+    """
+
+    def __init__(self, limits: PoolLimits) -> None:
+        super().__init__(  # pyright: ignore[reportUnknownMemberType]  # one of its many parameters
+            limit=limits.connections,
+            keepalive_timeout=limits.keepalive,
+            ttl_dns_cache=limits.dns_cache,
+            use_dns_cache=limits.dns_cache > 0,
+        )
+        self._factory = partial(_Connection, loop=self._loop, on_surplus=self._suspend_reuse)  # type: ignore[assignment]
+        self._no_reuse_until = 0.0
+
+    async def connect(self, *args: Any, **kwargs: Any) -> aiohttp.connector.Connection:  # noqa: ANN401 - as in the base
+        while True:
+            connection = await super().connect(*args, **kwargs)
+            protocol = connection.protocol
+            if not isinstance(protocol, _Connection) or not protocol.idle:
+                return connection
+            if protocol.take() and not self._reuse_is_suspended():
+                return connection
+            connection.close()  # nothing was sent on it; the next one is used instead
+
+    def _release(self, key: Any, protocol: ResponseHandler, *, should_close: bool = False) -> None:  # noqa: ANN401
+        if isinstance(protocol, _Connection):
+            protocol.idle = True
+        super()._release(key, protocol, should_close=should_close or self._reuse_is_suspended())
+
+    def _suspend_reuse(self) -> None:
+        if not self._reuse_is_suspended():
+            _LOG.warning("surplus data on a connection; no connection is reused for %d s", REUSE_SUSPENSION)
+        self._no_reuse_until = self._loop.time() + REUSE_SUSPENSION
+
+    def _reuse_is_suspended(self) -> bool:
+        return self._no_reuse_until > 0 and self._loop.time() < self._no_reuse_until
 
 
 @lru_cache(maxsize=32)
 def _timeout(connect: float | None) -> aiohttp.ClientTimeout:
-    # The session holds the limits of attempt and call; aiohttp would round those up to whole seconds.
+    # The session enforces the limits of attempts and calls; aiohttp would round them up to whole seconds.
     return aiohttp.ClientTimeout(total=None, sock_connect=connect)
 
 
@@ -103,34 +214,33 @@ def _url(url: str) -> URL:
 
 
 class _NoCookies(aiohttp.DummyCookieJar):
-    """Keeps and gives no cookies, the same none for every request."""
+    """A cookie jar that is always empty, without creating an object per request."""
 
     def filter_cookies(self, request_url: URL) -> "SimpleCookie":  # noqa: ARG002 - the interface's
-        return _NONE
+        return _NO_COOKIES
 
 
-_NONE = SimpleCookie()
+_NO_COOKIES = SimpleCookie()
 
 
 class AiohttpTransport:
-    """A pool of connections; opened by the first request, in the event loop that sends it."""
+    """A connection pool, opened by the first request in the event loop that sends it."""
 
-    def __init__(self, pool: PoolLimits) -> None:
-        """Take the bounds; nothing is opened yet."""
-        self._pool = pool
+    def __init__(self, limits: PoolLimits) -> None:
+        """Set the limits; no connection is opened yet."""
+        self._limits = limits
         self._http: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """Send a request once; see Transport."""
-        request.sent = False
         http = self._http or self._open()
         if self._loop is not asyncio.get_running_loop():
-            raise SessionClosedError("this session was first used in another event loop; open one for each loop")
+            raise SessionClosedError("the session is bound to another event loop; create one session for each loop")
         if http.closed:
-            raise SessionClosedError("the session was closed while the call was under way")
-        body = _Body(request.body)
-        body.request = request
+            raise SessionClosedError("the session was closed during the call")
+        body = _TrackedBody(request.body)
+        status: int | None = None
         try:
             response = await http.post(
                 _url(request.url),
@@ -139,69 +249,80 @@ class AiohttpTransport:
                 timeout=_timeout(request.connect_timeout),
                 allow_redirects=False,
             )
-            request.status = response.status
+            status = response.status
             content = response.content
-            if content.is_eof() and content.exception() is None:  # small answers have come with their head
-                return self._within_limit(response, content.read_nowait())
+            if content.is_eof() and content.exception() is None:  # a small body has arrived with the headers
+                return self._response(response, content.read_nowait())
             return await self._read(response)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            raise _unconnected(error, request) from error
+            failure: Exception = _connect_error(error, request)
+            failure.__cause__ = error.with_traceback(None)  # aiohttp's frames hold the request
         except (aiohttp.ClientError, OSError) as error:
-            failure = _lost(error, request)
-        # Raised here, without its cause: aiohttp's errors quote what came back, which may repeat what was sent.
+            failure = _lost_error(error, body.sent, status)
+        except asyncio.CancelledError as error:
+            if not _is_cancelled_by_close(http):
+                error.sent, error.status = body.sent, status  # type: ignore[attr-defined]  # see Transport.send
+                raise error.with_traceback(None) from None
+            failure = SessionClosedError("the session was closed during the call")
+        # Raised here, so that the error has no context: aiohttp's errors quote the response.
         raise failure
 
     async def close(self) -> None:
-        """Close all connections; safe twice."""
+        """Close all connections. Closing twice is allowed."""
         if self._http is not None:
             await self._http.close()
 
     def _open(self) -> aiohttp.ClientSession:
         self._loop = asyncio.get_running_loop()
-        connector = aiohttp.TCPConnector(
-            limit=self._pool.connections,
-            keepalive_timeout=self._pool.keepalive,
-            ttl_dns_cache=self._pool.dns_cache,
-            use_dns_cache=self._pool.dns_cache > 0,
+        self._http = aiohttp.ClientSession(
+            connector=_Connector(self._limits), cookie_jar=_NoCookies(), auto_decompress=False
         )
-        self._http = aiohttp.ClientSession(connector=connector, cookie_jar=_NoCookies())
         return self._http
 
     async def _read(self, response: aiohttp.ClientResponse) -> HttpResponse:
-        """Read the body, up to the limit; a lost connection leaves what came before it."""
+        """Read the body up to the limit; after a lost connection, return the part that was received."""
         received = bytearray()
         complete = True
         try:
             async for chunk in response.content.iter_any():
                 received += chunk
-                if len(received) > self._pool.response_bytes:
+                if len(received) > self._limits.response_bytes:
                     break
         except (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError, ConnectionError):
             complete = False
         except BaseException:
             response.close()
             raise
-        return self._within_limit(response, bytes(received), complete=complete)
+        return self._response(response, bytes(received), complete=complete)
 
-    def _within_limit(self, response: aiohttp.ClientResponse, body: bytes, *, complete: bool = True) -> HttpResponse:
-        if len(body) > self._pool.response_bytes:
+    def _response(self, response: aiohttp.ClientResponse, body: bytes, *, complete: bool = True) -> HttpResponse:
+        if len(body) > self._limits.response_bytes:
             response.close()
-            limit = f"{self._pool.response_bytes:,} bytes"
-            raise InvalidResponseError(f"the answer is larger than {limit}", status=response.status)
+            limit = self._limits.response_bytes
+            raise InvalidResponseError(
+                f"the response is larger than {limit:,} bytes; raise PoolLimits(response_bytes=...)",
+                status=response.status,
+            )
         response.release()
         return HttpResponse(response.status, response.headers, body, complete=complete)
 
 
-def _unconnected(error: Exception, request: HttpRequest) -> ConnectError:
+def _is_cancelled_by_close(http: aiohttp.ClientSession) -> bool:
+    """Return whether aiohttp cancelled the request: closing cancels all that wait for a connection."""
+    task = asyncio.current_task()
+    return http.closed and not (task is not None and task.cancelling())
+
+
+def _connect_error(error: Exception, request: HttpRequest) -> ConnectError:
     if isinstance(error, aiohttp.ConnectionTimeoutError):
         return ConnectTimeoutError(f"no connection within {request.connect_timeout} s", sent=False)
     return ConnectError(f"no connection: {error}", sent=False)
 
 
-def _lost(error: Exception, request: HttpRequest) -> TransportError | InvalidResponseError:
+def _lost_error(error: Exception, sent: bool | None, status: int | None) -> TransportError | InvalidResponseError:  # noqa: FBT001
     if isinstance(error, aiohttp.ClientResponseError):
-        return InvalidResponseError("what came back is not HTTP", status=request.status)
+        return InvalidResponseError("the response is not HTTP", status=status)
     if isinstance(error, TimeoutError):
-        return RequestTimeoutError("no answer in time", sent=request.sent)
-    when = "before the request had left" if request.sent is False else "while it waited for the answer"
-    return TransportError(f"the connection was lost {when}: {type(error).__name__}", sent=request.sent)
+        return RequestTimeoutError("no response in time", sent=sent)
+    when = "before the request was sent" if sent is False else "while waiting for the response"
+    return TransportError(f"the connection was lost {when}: {type(error).__name__}", sent=sent)

@@ -1,1 +1,1 @@
-"""The generator of the package's operations, and the tables that it reads beside the service model."""
+"""The generator of ``cognito_async/operations``, and the tables that it combines with the service model."""

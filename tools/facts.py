@@ -1,11 +1,11 @@
-"""The service model as one sorted line a fact, committed so that a newer model shows what it changes."""
+"""The service model as sorted lines of facts, committed so that a diff shows the changes of a newer model."""
 
 from collections.abc import Iterator
 from typing import Any
 
 
 def facts_text(model: dict[str, Any]) -> str:
-    """Print the facts of a model."""
+    """Return the facts of a model."""
     return "".join(f"{fact}\n" for fact in [*_operations(model), *_shapes(model)])
 
 

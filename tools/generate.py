@@ -1,7 +1,7 @@
-"""Write ``cognito_async/operations`` and ``cognito_async/errors/modelled.py`` from the service model and our tables.
+"""Generate ``cognito_async/operations`` and ``cognito_async/errors/modelled.py`` from the service model and the tables.
 
-Usage: ``python -m tools.generate`` writes the files, ``python -m tools.generate --check`` fails and says what has
-changed if the committed ones are not what it would write, be it by a hand's edit or by a newer botocore.
+Usage: ``python -m tools.generate`` writes the files; ``python -m tools.generate --check`` fails and shows the
+differences if the committed files are out of date, because of a manual edit or a newer botocore.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from tools.render_methods import method_files
 from tools.render_types import errors_file, type_files
 
 ROOT = Path(__file__).parent.parent
-MOST_LINES = 60
+MAX_LINES = 60
 FACTS = "tools/model_facts.txt"
 
 
@@ -24,10 +24,10 @@ def render(directory: str | None = None) -> dict[str, str]:
     """Render every generated file.
 
     Args:
-        directory: A folder laid out as botocore's data folder; None for the installed botocore.
+        directory: A directory laid out like botocore's data directory; None for the installed botocore.
 
     Returns:
-        The texts by their path below the project.
+        The contents by path below the project root.
     """
     model = load_model(directory)
     service = Reader(model).service()
@@ -38,19 +38,19 @@ def render(directory: str | None = None) -> dict[str, str]:
 
 
 def generated_files(root: Path) -> set[str]:
-    """Find the generated files that are there, among them those that no longer should be."""
+    """Return the paths of the committed generated files, including stale ones."""
     paths = [*(root / "cognito_async/operations").rglob("*.py"), root / "cognito_async/errors/modelled.py"]
     return {path.relative_to(root).as_posix() for path in paths if path.exists()}
 
 
 def differences(files: dict[str, str], root: Path) -> list[str]:
-    """Compare with what is committed; the model's facts first, which say what a newer model brings."""
-    lines = [f"{name}: should not be there" for name in sorted(generated_files(root) - set(files))]
+    """Return the differences to the committed files, starting with the facts of the model."""
+    lines = [f"{name}: no longer generated, should be removed" for name in sorted(generated_files(root) - set(files))]
     return lines + changed_lines(files, root)
 
 
 def changed_lines(files: dict[str, str], root: Path) -> list[str]:
-    """Compare texts with what is committed, line by line."""
+    """Return the changed lines of the committed files."""
     lines = []
     for name, text in files.items():
         path = root / name
@@ -61,7 +61,7 @@ def changed_lines(files: dict[str, str], root: Path) -> list[str]:
 
 
 def news(directory: str | None) -> list[str]:
-    """Tell what a model changes, also where the tables still lack the rows to generate from it."""
+    """Return the changes of a model, even if the tables lack rows for it."""
     try:
         return changed_lines({FACTS: facts_text(load_model(directory))}, ROOT)
     except ModelError:
@@ -69,7 +69,7 @@ def news(directory: str | None) -> list[str]:
 
 
 def write(files: dict[str, str], root: Path) -> None:
-    """Write the files and remove those that are no longer generated."""
+    """Write the files and remove stale ones."""
     for name in generated_files(root) - set(files):
         (root / name).unlink()
     for name, text in files.items():
@@ -79,10 +79,10 @@ def write(files: dict[str, str], root: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run the command line."""
+    """Run the command and return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 1 if anything would change")
-    parser.add_argument("--model", metavar="DIR", help="read DIR/cognito-idp/… instead of the installed botocore")
+    parser.add_argument("--check", action="store_true", help="write nothing; exit with 1 if a file would change")
+    parser.add_argument("--model", metavar="DIR", help="read DIR/cognito-idp/… instead of botocore's model")
     options = parser.parse_args(arguments)
     try:
         files = render(options.model)
@@ -98,8 +98,8 @@ def main(arguments: list[str] | None = None) -> int:
     if not changed:
         print(f"generate: {len(files)} files are as generated")
         return 0
-    print("\n".join(changed[:MOST_LINES]))
-    print(f"generate: {len(changed)} lines differ; run 'make generate' and read the diff", file=sys.stderr)
+    print("\n".join(changed[:MAX_LINES]))
+    print(f"generate: {len(changed)} lines differ; run 'make generate' and review the diff", file=sys.stderr)
     return 1
 
 

@@ -1,4 +1,4 @@
-"""The service model and our tables, read into plain data that the renderers can print."""
+"""Read the service model and the tables into plain data for the renderers."""
 
 import builtins
 import keyword
@@ -43,13 +43,13 @@ class Member:
 
     @property
     def optional(self) -> bool:
-        """Whether the constructor gives it None when it is left out."""
+        """Whether the constructor argument is optional, with None as its default."""
         return self.bindable or not self.required
 
 
 @frozen
 class Structure:
-    """A request, an answer or a nested type."""
+    """A request, a response or a nested type."""
 
     name: str
     doc: str
@@ -60,7 +60,7 @@ class Structure:
 
 @frozen
 class Page:
-    """How an operation pages: the token's and the list's Python names, and the item's annotation."""
+    """Pagination of an operation: Python names of the token and the list, and the item's annotation."""
 
     token: str
     items: str
@@ -69,7 +69,7 @@ class Page:
 
 @frozen
 class Operation:
-    """One operation with all that is known of it."""
+    """An operation of the service."""
 
     name: str
     method: str
@@ -79,8 +79,8 @@ class Operation:
     rate: int | None
     signed: bool | None
     request: Structure
-    answer: Structure | None
-    empty_answer: str | None
+    response: Structure | None
+    empty_response: str | None
     errors: tuple[str, ...]
     fills: tuple[tuple[str, str], ...]
     page: Page | None
@@ -92,7 +92,7 @@ class Operation:
 
 @frozen
 class Service:
-    """All that is generated from."""
+    """Everything that the renderers need."""
 
     operations: tuple[Operation, ...]
     families: dict[str, str]
@@ -109,7 +109,7 @@ def table(name: str) -> dict[str, Any]:
 
 
 def snake_case(name: str, words: dict[str, str]) -> str:
-    """Turn AWS's PascalCase into snake_case: ``GetCSVHeader`` to ``get_csv_header``."""
+    """Convert PascalCase to snake_case: ``GetCSVHeader`` to ``get_csv_header``."""
     for word, plain in words.items():
         name = name.replace(word, plain)
     name = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])", "_", name)
@@ -117,22 +117,22 @@ def snake_case(name: str, words: dict[str, str]) -> str:
 
 
 def load_model(directory: str | None = None) -> dict[str, Any]:
-    """Load the service model of the installed botocore, or of a folder laid out as botocore's data folder."""
+    """Load the service model of the installed botocore, or of a directory laid out like botocore's data directory."""
     loader = Loader(extra_search_paths=[directory] if directory else None, include_default_search_paths=not directory)
     try:
         model: dict[str, Any] = loader.load_service_model("cognito-idp", "service-2")
     except BotoCoreError as error:
-        raise ModelError(f"there is no cognito-idp model in {directory or 'botocore'}") from error
-    for operation in model["operations"].values():  # the model names some errors twice
+        raise ModelError(f"no cognito-idp model in {directory or 'botocore'}") from error
+    for operation in model["operations"].values():  # some errors are listed twice
         operation["errors"] = [{"shape": name} for name in dict.fromkeys(each["shape"] for each in operation["errors"])]
     return model
 
 
 class Reader:
-    """Reads a model with the tables; each method gives one part of the Service."""
+    """Combines a model with the tables."""
 
     def __init__(self, model: dict[str, Any]) -> None:
-        """Take the model and read the tables."""
+        """Read the tables."""
         self.model = model
         self.shapes: dict[str, Any] = model["shapes"]
         self.rows = table("operations")
@@ -149,7 +149,7 @@ class Reader:
         self.sent = self.reachable("input")
 
     def service(self) -> Service:
-        """Read everything."""
+        """Return the whole service."""
         check_tables(self)
         operations = tuple(self.operation(name) for name in self.rows)
         nested_names = sorted(self.reachable("input") | self.reachable("output"))
@@ -158,12 +158,12 @@ class Reader:
         return Service(operations, self.families, self.shared, nested, self.quotas, enums, dict(self._errors()))
 
     def operation(self, name: str) -> Operation:
-        """Read one operation."""
+        """Return one operation."""
         model, row = self.model["operations"][name], self.rows[name]
-        request_name, answer_name = model["input"]["shape"], model.get("output", {}).get("shape")
-        answer = None
-        if answer_name and self.shapes[answer_name]["members"]:
-            answer = self.structure(answer_name, f"The answer of {name}.", operation=name)
+        request_name, response_name = model["input"]["shape"], model.get("output", {}).get("shape")
+        response = None
+        if response_name and self.shapes[response_name]["members"]:
+            response = self.structure(response_name, f"The response of {name}.", operation=name)
         signed = None if name in self.binding["optionally_signed"]["operations"] else model.get("authtype") != "none"
         return Operation(
             name=name,
@@ -173,12 +173,12 @@ class Reader:
             category=row.get("category"),
             rate=self.rates.get(row.get("category", "")),
             signed=signed,
-            request=self.structure(request_name, f"The input of {name}.", operation=name),
-            answer=answer,
-            empty_answer=answer_name if answer is None else None,
+            request=self.structure(request_name, f"The request of {name}.", operation=name),
+            response=response,
+            empty_response=response_name if response is None else None,
             errors=tuple(sorted(error["shape"] for error in model["errors"])),
             fills=tuple(self._fills(name, request_name)),
-            page=self._page(request_name, answer_name),
+            page=self._page(request_name, response_name),
             idempotency=row["idempotency"],
             applied=tuple(row.get("applied_errors", ())),
             gone=tuple(row.get("gone", ())),
@@ -186,7 +186,7 @@ class Reader:
         )
 
     def structure(self, name: str, doc: str, operation: str | None = None) -> Structure:
-        """Read one structure; ``operation`` is given for requests and answers."""
+        """Return one structure; ``operation`` is the name of the operation for requests and responses."""
         shape = self.shapes[name]
         is_request = operation is not None and name == self.model["operations"][operation]["input"]["shape"]
         received_only = not is_request and name not in self.sent
@@ -200,11 +200,11 @@ class Reader:
         return Structure(name, doc, members, tuple(dict.fromkeys(nested)), tuple(dict.fromkeys(values)))
 
     def python_name(self, wire_name: str) -> str:
-        """Name a member or method."""
+        """Return the Python name of a member or method."""
         name: str = self.names["members"].get(wire_name) or snake_case(wire_name, self.names["words"])
         types = {"str", "int", "bool", "bytes", "list", "dict"}
         if keyword.iskeyword(name) or (name in types and name in vars(builtins)):
-            raise ModelError(f"{wire_name} would be called {name}: give it another name in names.toml")
+            raise ModelError(f"{wire_name} becomes {name}, which Python reserves: add another name to names.toml")
         return name
 
     def _member(self, owner: str, wire_name: str, operation: str | None, *, received_only: bool) -> Member:
@@ -226,7 +226,7 @@ class Reader:
         )
 
     def annotation(self, shape_name: str, *, received_only: bool) -> str:
-        """Give the annotation of a shape; what is only received is a concrete list or dict."""
+        """Return the annotation of a shape; types that are only received have concrete lists and dicts."""
         shape = self.shapes[shape_name]
         kind = shape["type"]
         if shape.get("document"):
@@ -261,11 +261,11 @@ class Reader:
     def _phrase(self, operation: str, wire_name: str) -> str:
         phrase = self.phrases["by_operation"].get(f"{operation}.{wire_name}") or self.phrases["any"].get(wire_name)
         if not phrase:
-            raise ModelError(f"parameters.toml lacks {wire_name} (in {operation})")
+            raise ModelError(f"parameters.toml: add {wire_name} (of {operation})")
         return str(phrase)
 
     def _fills(self, operation: str, request: str) -> Iterator[tuple[str, str]]:
-        """Name the bound values that fill a request: a rule of protocol.binding, and the member."""
+        """Yield the bound values that fill a request: a rule of protocol.binding, and the member."""
         plain = {"UserPoolId": "user_pool_id", "ClientId": "client_id", "SecretHash": "secret_hash"}
         for wire_name, rule in plain.items():
             if wire_name in self.shapes[request]["members"]:
@@ -274,16 +274,16 @@ class Reader:
             if operation in self.binding[rule]:
                 yield rule, self.python_name(self.binding[rule][operation])
 
-    def _page(self, request: str, answer: str | None) -> Page | None:
-        if answer is None:
+    def _page(self, request: str, response: str | None) -> Page | None:
+        if response is None:
             return None
-        received = self.shapes[answer]["members"]
+        received = self.shapes[response]["members"]
         tokens = [token for token in TOKENS if token in self.shapes[request]["members"] and token in received]
         lists = [name for name, member in received.items() if self.shapes[member["shape"]]["type"] == "list"]
         if not tokens:
             return None
         if len(lists) != 1:
-            raise ModelError(f"{answer} has a page token and {len(lists)} lists: which one holds the items?")
+            raise ModelError(f"{response} has a page token and {len(lists)} lists instead of one")
         item = self.shapes[received[lists[0]]["shape"]]["member"]["shape"]
         return Page(self.python_name(tokens[0]), self.python_name(lists[0]), self.annotation(item, received_only=True))
 
@@ -294,7 +294,7 @@ class Reader:
                 yield name, {self.python_name(wire_name): wire_name for wire_name in extra}
 
     def reachable(self, direction: str) -> set[str]:
-        """Collect the nested structures that requests ("input") or answers ("output") can hold."""
+        """Return the nested structures of requests ("input") or responses ("output")."""
         found: set[str] = set()
         open_ends = [op[direction]["shape"] for op in self.model["operations"].values() if direction in op]
         while open_ends:
@@ -306,13 +306,13 @@ class Reader:
         return found
 
     def _leaf(self, shape_name: str) -> str:
-        """Follow lists and maps down to what they hold."""
+        """Return the innermost element of lists and maps."""
         shape = self.shapes[shape_name]
         inner = shape.get("member") or shape.get("value")
         return self._leaf(inner["shape"]) if inner else shape_name
 
     def _is_sensitive(self, shape_name: str) -> bool:
-        """Whether the model marks a shape, or what a list or map of it holds."""
+        """Return whether the model marks a shape, or its elements, as sensitive."""
         shape = self.shapes[shape_name]
         inner = shape.get("member") or shape.get("value")
         return bool(shape.get("sensitive")) or (inner is not None and self._is_marked_scalar(inner["shape"]))

@@ -1,18 +1,18 @@
-"""Print the methods of the client: a mixin for each family, with real signatures and docstrings."""
+"""Render the methods of the client: a mixin per family, with real signatures and docstrings."""
 
 import re
 
 from tools.model import Member, Operation, Page, Service
-from tools.render import HEADER, fill, imports, packed, wrapped
+from tools.render import HEADER, WIDTH, fill, imports, packed, wrapped
 
 PAGES = "https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_"
 
 
 def method_files(service: Service) -> dict[str, str]:
-    """Print the file of each family's methods and the one that joins them.
+    """Render the modules of methods, one per family, and the package that joins them.
 
     Returns:
-        The files' texts by their path below ``operations/``.
+        The source code by path below ``operations/``.
     """
     files = {f"methods/{family}.py": _family(service, family) for family in service.families}
     files["methods/__init__.py"] = _joined(service)
@@ -35,7 +35,7 @@ def _family(service: Service, family: str) -> str:
             "cognito_async.protocol.operation": ("OperationCaller",),
         },
     )
-    doc = f'"""{service.families[family][:-1]}: the methods."""\n\n'
+    doc = f'"""{service.families[family][:-1]}: methods."""\n\n'
     return f"{HEADER}{doc}from __future__ import annotations\n\n{needed}{text}"
 
 
@@ -61,38 +61,49 @@ def _ordered(operation: Operation) -> list[Member]:
 
 def _method(operation: Operation) -> str:
     parameters = _ordered(operation)
-    answer = f"ops.{operation.answer.name}" if operation.answer else "None"
+    response = f"ops.{operation.response.name}" if operation.response else "None"
     signature = ["self", *(["*"] if parameters else []), *map(_parameter, parameters)]
-    text = packed(f"async def {operation.method}(", signature, f") -> {answer}:", "    ")
+    text = packed(f"async def {operation.method}(", signature, f") -> {response}:", "    ")
     text += f'        """{operation.summary}\n\n{_facts(operation)}'
     if parameters:
         text += "\n        Args:\n" + "".join(map(_argument, parameters))
-    text += "\n        Raises:\n" + _raises(operation)
-    text += f'        AWS: {PAGES}{operation.name}.html\n        """\n'
+    return f'{text}\n        Raises:\n{_raises(operation)}        """\n{_body(operation, parameters)}'
+
+
+def _body(operation: Operation, parameters: list[Member]) -> str:
+    """Render the call. Deleting the secrets keeps them out of tracebacks that show the locals of frames."""
     arguments = [f"{member.name}={member.name}" for member in parameters]
-    call = "return await" if operation.answer else "await"
-    opening = f"{call} self._call(ops.{operation.request.name}("
-    return text + packed(opening, arguments, "))", "        ")
+    secrets = [member.name for member in parameters if member.secret or "Struct(" in member.expression]
+    call = "return await self._call" if operation.response else "await self._call"
+    if not secrets:
+        return packed(f"{call}(ops.{operation.request.name}(", arguments, "))", "        ")
+    return (
+        packed(f"request = ops.{operation.request.name}(", arguments, ")", "        ")
+        + _deletion(secrets)
+        + f"        {call}(request)\n"
+    )
+
+
+def _deletion(names: list[str]) -> str:
+    line = f"        del {', '.join(names)}\n"
+    return line if len(line) <= WIDTH + 1 else packed("del (", names, ")", "        ")
 
 
 def _iterator(operation: Operation, page: Page) -> str:
     parameters = [member for member in _ordered(operation) if member.name != page.token]
-    returned = f"Paginator[ops.{operation.answer.name}, {_qualified(page.item_type)}]" if operation.answer else ""
+    returned = f"Paginator[ops.{operation.response.name}, {_qualified(page.item_type)}]" if operation.response else ""
     signature = ["self", *(["*"] if parameters else []), *map(_parameter, parameters)]
     text = packed(f"def iter_{operation.method}(", signature, f") -> {returned}:", "    ")
-    text += f'        """Go through all that ``{operation.method}`` lists, page after page.\n\n'
+    text += f'        """Iterate over the items of all pages of ``{operation.method}``.\n\n'
     text += wrapped(
-        f"Arguments and errors are those of ``{operation.method}``. ``async for`` gives the {page.items}, "
-        "``async for page in ….pages()`` whole answers. Raises PaginationError if the service repeats a token.",
+        f"Takes the arguments and raises the errors of ``{operation.method}``. ``async for`` yields the {page.items}, "
+        "``async for page in ….pages()`` the responses. Raises PaginationError if the service repeats a page token.",
         "        ",
     )
     text += '        """\n'
-    arguments = ", ".join(f"{member.name}={member.name}" for member in parameters)
-    line = f"        request = ops.{operation.request.name}({arguments})\n"
-    limit = 121
-    if len(line) > limit:
-        line = packed(f"request = ops.{operation.request.name}(", arguments.split(", "), ")", "        ")
-    return text + line + f'        return Paginator(self, request, cursor="{page.token}", items="{page.items}")\n'
+    arguments = [f"{member.name}={member.name}" for member in parameters]
+    text += packed(f"request = ops.{operation.request.name}(", arguments, ")", "        ")
+    return text + f'        return Paginator(self, request, cursor="{page.token}", items="{page.items}")\n'
 
 
 def _parameter(member: Member) -> str:
@@ -103,7 +114,7 @@ def _parameter(member: Member) -> str:
 
 
 def _qualified(annotation: str) -> str:
-    """Name the generated types through the lazy index, so that naming them loads nothing."""
+    """Qualify the generated types with ``ops``, the lazy index, so that annotations load no module."""
     builtin = {"Sequence", "Mapping", "JsonValue"}
     return re.sub(r"\b([A-Z]\w+)\b", lambda match: match[1] if match[1] in builtin else f"ops.{match[1]}", annotation)
 
@@ -112,30 +123,28 @@ def _facts(operation: Operation) -> str:
     signed = {
         True: "Signed with AWS credentials.",
         False: "Unsigned: needs no AWS credentials.",
-        None: "Signed only if the session was given AWS credentials; the app client's secret is enough.",
+        None: "Signed only if the session has AWS credentials; the app client secret is enough.",
     }[operation.signed]
     quota = "Quota: none published."
     if operation.category:
-        quota = f"Quota {operation.category}: {operation.rate} a second."
+        quota = f"Quota {operation.category}: {operation.rate} per second."
     article = "an" if operation.name[0] in "AEIOU" else "a"
-    returned = f"Returns {article} {operation.answer.name}." if operation.answer else "Returns None."
-    return wrapped(f"{returned} {signed} {quota}", "        ")
+    returned = f"Returns {article} {operation.response.name}." if operation.response else "Returns None."
+    return wrapped(f"{returned} {signed} {quota}", "        ") + f"        {PAGES}{operation.name}.html\n"
 
 
 def _argument(member: Member) -> str:
     notes = [note for note in (member.bounds, "secret" if member.secret else "") if note]
     missing = ""
     if member.bindable:
-        missing = " None: bound."
-        if member.wire_name == "SecretHash":
-            missing = " None: computed."
+        missing = " None: computed." if member.wire_name == "SecretHash" else " None: the client's."
     kind = member.annotation + (" | None" if member.optional and not member.annotation.endswith("JsonValue") else "")
     phrase = member.phrase[0].upper() + member.phrase[1:]
     detail = f" ({', '.join(notes)})" if notes else ""
     return wrapped(f"{member.name} ({kind}): {phrase}{detail}.{missing}", " " * 12, "    ")
 
 
-def _unclear(operation: Operation) -> str:
+def _ambiguous(operation: Operation) -> str:
     if operation.idempotency == "idempotent":
         return ""
     return wrapped(f"AmbiguousOutcomeError: the outcome is unknown. {operation.how_to_verify}", " " * 12, "    ")
@@ -143,11 +152,11 @@ def _unclear(operation: Operation) -> str:
 
 def _raises(operation: Operation) -> str:
     declared = fill(
-        [f"{error}," for error in operation.errors[:-1]] + [f"{operation.errors[-1]}: as the service declares."],
+        [f"{error}," for error in operation.errors[:-1]] + [f"{operation.errors[-1]}: declared by the service."],
         " " * 12,
     )
     return (
         declared
-        + _unclear(operation)
-        + "            ParameterValidationError, CognitoError: before anything is sent, and any other failure.\n\n"
+        + _ambiguous(operation)
+        + "            ParameterValidationError: nothing was sent. CognitoError: any other failure.\n"
     )

@@ -1,22 +1,22 @@
-"""Print the generated types: requests, answers, nested structures, known values, errors, and the lazy index of all."""
+"""Render the generated types: requests, responses, nested structures, enumerations, errors and their lazy index."""
 
 from collections.abc import Iterable, Iterator
 
 from tools.model import Member, Operation, Service, Structure
-from tools.render import HEADER, imports, packed, wrapped
+from tools.render import HEADER, imports, packed
 
 CLASS = "@structure\n"
 
 
 def type_files(service: Service) -> dict[str, str]:
-    """Print each file of types.
+    """Render the modules of types.
 
     Returns:
-        The files' texts by their path below ``operations/``.
+        The source code by path below ``operations/``.
     """
     homes = _homes(service)
     files = {
-        f"{family}.py": _family(service, homes, family, f"{doc[:-1]}: requests, answers and what they hold.")
+        f"{family}.py": _family(service, homes, family, f"{doc[:-1]}: requests, responses and nested types.")
         for family, doc in service.families.items()
     }
     files |= {f"{name}.py": _family(service, homes, name, row["doc"]) for name, row in service.shared.items()}
@@ -26,45 +26,50 @@ def type_files(service: Service) -> dict[str, str]:
 
 
 def errors_file(service: Service) -> str:
-    """Print the file of the declared errors."""
+    """Render the module of the declared errors."""
     declared: dict[str, list[str]] = {name: [] for name in service.errors}
     for operation in service.operations:
         for error in operation.errors:
             declared[error].append(operation.name)
-    parts = [HEADER, '"""The errors that the service declares, named as AWS names them."""\n\n']
+    parts = [HEADER, '"""The errors that the service declares, by their AWS names."""\n\n']
     parts += ["from collections.abc import Mapping\nfrom typing import ClassVar\n\n"]
     parts += [
         "from cognito_async.errors.tree import ServiceError\n\n",
         packed("__all__ = [", map(_quoted, declared), "]"),
     ]
-    for name, extra in service.errors.items():
-        by = declared[name]
-        many = 3
-        who = f"{len(by)} operations" if len(by) > many else ", ".join(by)
-        parts.append(f"\n\nclass {name}(ServiceError):\n")
-        text = f'"""Declared by {who}.'
-        if extra:
-            parts.append(wrapped(text, "    "))
-            parts.append("\n    Attributes:\n")
-            parts += [
-                f"        {python}: The answer's ``{wire}``; None where it has none.\n"
-                for python, wire in extra.items()
-            ]
-            parts.append('    """\n\n')
-            pairs = ", ".join(f'"{python}": "{wire}"' for python, wire in extra.items())
-            parts.append(f"    EXTRA_MEMBERS: ClassVar[Mapping[str, str]] = {{{pairs}}}\n")
-            parts += [f"    {python}: str | None = None\n" for python in extra]
-        else:
-            parts.append(f'    {text}"""\n')
+    plain = [name for name, extra in service.errors.items() if not extra]
+    # One line each, like the responses without members: the names are what people look for.
+    parts.append("\n\n")
+    parts += [f'class {name}(ServiceError): """{_declared_by(declared[name])}"""\n' for name in plain]
+    parts += [_error(name, extra, declared[name]) for name, extra in service.errors.items() if extra]
     parts.append("\n\nBY_CODE: Mapping[str, type[ServiceError]] = {name: globals()[name] for name in __all__}\n")
     return "".join(parts)
 
 
+def _declared_by(operations: list[str]) -> str:
+    many = 3
+    return f"Declared by {f'{len(operations)} operations' if len(operations) > many else ', '.join(operations)}."
+
+
+def _error(name: str, extra: dict[str, str], operations: list[str]) -> str:
+    """Render an error with members beyond the message."""
+    attributes = "".join(
+        f"        {python}: The response's ``{wire}``; None if there is none.\n" for python, wire in extra.items()
+    )
+    pairs = ", ".join(f'"{python}": "{wire}"' for python, wire in extra.items())
+    return (
+        f'\n\nclass {name}(ServiceError):\n    """{_declared_by(operations)}\n\n'
+        f'    Attributes:\n{attributes}    """\n\n'
+        f"    EXTRA_MEMBERS: ClassVar[Mapping[str, str]] = {{{pairs}}}\n"
+        + "".join(f"    {python}: str | None = None\n" for python in extra)
+    )
+
+
 def _homes(service: Service) -> dict[str, str]:
-    """Tell in which file each nested type and list of values lives: with its only family, or with the shared ones."""
+    """Return the module of each nested type and enumeration: that of its only family, or a shared one."""
     users: dict[str, set[str]] = {}
     for operation in service.operations:
-        roots = [root for root in (operation.request, operation.answer) if root is not None]
+        roots = [root for root in (operation.request, operation.response) if root is not None]
         nested = [*_closure(service, roots)]
         values = [value for each in (*roots, *(service.nested[name] for name in nested)) for value in each.values]
         for name in (*nested, *values):
@@ -75,7 +80,7 @@ def _homes(service: Service) -> dict[str, str]:
 
 
 def _closure(service: Service, roots: Iterable[Structure | None]) -> Iterator[str]:
-    """Yield the nested types below some structures, inner ones first, each once."""
+    """Yield the nested types of some structures, innermost first, each once."""
     seen: set[str] = set()
 
     def below(structure: Structure) -> Iterator[str]:
@@ -92,16 +97,16 @@ def _closure(service: Service, roots: Iterable[Structure | None]) -> Iterator[st
 
 def _family(service: Service, homes: dict[str, str], family: str, doc: str) -> str:
     operations = [operation for operation in service.operations if operation.family == family]
-    roots = [root for op in operations for root in (op.answer, op.request)] or [*service.nested.values()]
+    roots = [root for op in operations for root in (op.response, op.request)] or [*service.nested.values()]
     names = [*_closure(service, roots)] if operations else _inner_first(service, homes, family)
     values = "".join(_known(name, known) for name, known in service.values.items() if homes.get(name) == family)
     body = [_structure(service.nested[name], "Structure") for name in names if homes[name] == family]
     for operation in operations:
-        if operation.answer is not None:
-            body.append(_structure(operation.answer, "Structure"))
-        answer = operation.answer.name if operation.answer else "None"
-        body.append(_structure(operation.request, f"Request[{answer}]", _operation(operation)))
-    empty = "".join(_empty(operation.empty_answer) for operation in operations if operation.empty_answer)
+        if operation.response is not None:
+            body.append(_structure(operation.response, "Structure"))
+        response = operation.response.name if operation.response else "None"
+        body.append(_structure(operation.request, f"Request[{response}]", _operation(operation)))
+    empty = "".join(_empty(operation.empty_response) for operation in operations if operation.empty_response)
     text = (
         (f"\n{values}" if values else "") + "".join(f"\n\n{part}" for part in body) + (f"\n\n{empty}" if empty else "")
     )
@@ -146,8 +151,8 @@ def _operation(operation: Operation) -> str:
         facts.append(f"signed={operation.signed}")
     if operation.category:
         facts.append(f'category="{operation.category}"')
-    if operation.answer:
-        facts.append(f"answer={operation.answer.name}")
+    if operation.response:
+        facts.append(f"answer={operation.response.name}")
     if operation.fills:
         pairs = [f"({_quoted(rule)}, {_quoted(member)})" for rule, member in operation.fills]
         facts.append(f"fills=({', '.join(pairs)}{',' if len(pairs) == 1 else ''})")
@@ -155,31 +160,31 @@ def _operation(operation: Operation) -> str:
 
 
 def _known(name: str, known: tuple[str, ...]) -> str:
-    """Print the known values of a plain str, for completion; others pass through, both ways."""
+    """Render the known values of an enumeration, for completion; other values are valid too."""
     return packed(f"{name}: TypeAlias = Literal[", map(_quoted, known), "]")
 
 
 def _empty(name: str) -> str:
-    """Print an answer without members on one line: it is there for its name, and no call returns one."""
-    return f'class {name}(Structure): """Holds nothing; the call returns None."""\n'
+    """Render a response without members, which no call returns, on one line."""
+    return f'class {name}(Structure): """Has no members; the call returns None."""\n'
 
 
 def _facts(service: Service) -> str:
-    """Print what is known of the operations beyond the service model."""
+    """Render facts about the operations that the service model lacks."""
     quotas = service.quotas
     rates = [f'    "{name}": {row["rate"]:.1f},\n' for name, row in quotas["categories"].items()]
     adjustable = [_quoted(name) for name, row in quotas["categories"].items() if row["adjustable"]]
     plain = [each for each in service.operations if each.idempotency == "idempotent" and not each.gone]
-    rows = [_replay(each) for each in sorted(service.operations, key=lambda op: op.name) if each not in plain]
+    rows = [_idempotency(each) for each in sorted(service.operations, key=lambda op: op.name) if each not in plain]
     return "".join(
         [
             f'{HEADER}"""Rate quotas and idempotency of the operations."""\n\n',
             "from collections.abc import Mapping\n\nfrom cognito_async.protocol.idempotency import Idempotency\n\n",
-            "# Requests per second by category: AWS's defaults for an account and region, as published on\n",
+            "# Requests per second by category: the default quotas of an account and region, as published on\n",
             f"# {quotas['source']}, {quotas['date']}.\n",
             "PUBLISHED: Mapping[str, float] = {\n",
             *rates,
-            "}\n# Categories whose quota AWS raises on request.\n",
+            "}\n# Categories with adjustable quotas.\n",
             packed("ADJUSTABLE = frozenset({", adjustable, "})"),
             '\nIDEMPOTENT = Idempotency("idempotent")\n\nIDEMPOTENCY: Mapping[str, Idempotency] = {\n',
             *rows,
@@ -194,7 +199,7 @@ def _facts(service: Service) -> str:
     )
 
 
-def _replay(operation: Operation) -> str:
+def _idempotency(operation: Operation) -> str:
     parts = [_quoted(operation.idempotency)]
     for name in ("applied", "gone"):
         codes = getattr(operation, name)
@@ -211,13 +216,13 @@ def _index(service: Service, homes: dict[str, str]) -> str:
         modules[home].append(name)
     for operation in service.operations:
         modules[operation.family].append(operation.request.name)
-        if operation.answer:
-            modules[operation.family].append(operation.answer.name)
-        elif operation.empty_answer:
-            modules[operation.family].append(operation.empty_answer)
+        if operation.response:
+            modules[operation.family].append(operation.response.name)
+        elif operation.empty_response:
+            modules[operation.family].append(operation.empty_response)
     parts = [
         HEADER,
-        '"""Every request, answer and nested type by its AWS name; each family is loaded when first used."""\n\n',
+        '"""Every request, response and nested type by its AWS name; each module is imported when first used."""\n\n',
     ]
     parts.append("from importlib import import_module\nfrom typing import TYPE_CHECKING, Any\n\nif TYPE_CHECKING:\n")
     parts += [f"    from cognito_async.operations.{module} import *\n" for module in sorted(modules)]
@@ -235,10 +240,10 @@ def __dir__() -> list[str]:
     return sorted(_HOME)
 
 
-if not TYPE_CHECKING:  # the checkers see the imports above, and so each misspelt name
+if not TYPE_CHECKING:  # type checkers use the imports above, so typos are errors
 
     def __getattr__(name: str) -> Any:
-        """Load the family that holds a name, and keep the name here from then on."""
+        """Import the module of a name, and keep the name here."""
         if name not in _HOME:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         value = globals()[name] = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

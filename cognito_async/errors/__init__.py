@@ -1,21 +1,21 @@
-"""Every error that this library raises.
+"""All errors of this library.
 
 The tree::
 
     CognitoError
-     ├─ ParameterValidationError     (also ValueError) caught before anything was sent
-     ├─ SessionClosedError           (also RuntimeError) used after close
-     ├─ CredentialsError             a signed operation without usable AWS credentials
-     ├─ PaginationError              the service repeated a page token
-     ├─ AmbiguousOutcomeError        it may or may not have been done; says how to find out
-     ├─ InvalidResponseError         an answer that can't be read
-     ├─ TransportError               no usable answer; .sent is False, True or None (unknown)
+     ├─ ParameterValidationError      (also ValueError) a parameter is invalid; nothing was sent
+     ├─ SessionClosedError            (also RuntimeError) the session is closed
+     ├─ CredentialsError              no usable AWS credentials for an operation that needs them
+     ├─ PaginationError               the service returned a page token twice
+     ├─ AmbiguousOutcomeError         may or may not have been applied; .how_to_verify
+     ├─ InvalidResponseError          the response cannot be read
+     ├─ TransportError                no usable response; .sent is False, True or None (unknown)
      │   ├─ ConnectError
-     │   └─ RequestTimeoutError      (also TimeoutError)
-     │       ├─ ConnectTimeoutError  (also ConnectError)
-     │       └─ RateLimitTimeoutError     the quota leaves no turn within the time limit
-     └─ ServiceError                 the service's answer; unknown codes are kept in .code
-         └─ CodeMismatchException, ExpiredCodeException, … as AWS names them
+     │   └─ RequestTimeoutError       (also TimeoutError)
+     │       ├─ ConnectTimeoutError   (also ConnectError)
+     │       └─ RateLimitTimeoutError the rate limit leaves no slot within the timeout
+     └─ ServiceError                  the service's error; .code, .fault
+         └─ CodeMismatchException, ExpiredCodeException, … with AWS's names
 """
 
 from importlib import import_module
@@ -32,10 +32,10 @@ def __dir__() -> list[str]:
     return sorted([*_tree, *import_module(f"{__name__}.modelled").__all__])
 
 
-if not TYPE_CHECKING:  # the checkers see the imports above, and so each misspelt name
+if not TYPE_CHECKING:  # type checkers use the imports above, so typos are errors
 
     def __getattr__(name: str) -> Any:
-        """Load the declared errors when the first is used: a call that succeeds has no need of 59 classes."""
+        """Import the declared errors on first use: successful calls do not need the 59 classes."""
         modelled = import_module(f"{__name__}.modelled")
         if name == "__all__":
             return __dir__()

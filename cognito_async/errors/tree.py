@@ -1,4 +1,4 @@
-"""The errors that are ours; those that the service declares are generated beside this file."""
+"""The hand-written error classes; ``modelled`` holds the generated ones that the service model declares."""
 
 from collections.abc import Mapping
 from enum import Enum
@@ -26,16 +26,16 @@ class Fault(Enum):
     """Who has to act on an error of the service."""
 
     USER = "user"
-    """The user or the values sent for the user: a wrong code, a weak password, an unknown or disabled user."""
+    """The user, or a value sent for the user: a wrong code, a weak password, too many attempts, a disabled user."""
 
     APP_CLIENT = "app_client"
     """The app client, its secret or the user pool: the application's configuration is wrong."""
 
     QUOTA = "quota"
-    """A quota of the account, such as the daily e-mail limit or the request rate."""
+    """A quota of the AWS account, such as the daily e-mail limit, the SMS spend or the request rate."""
 
     PERMISSIONS = "permissions"
-    """The AWS credentials or the permissions of a role that the user pool uses."""
+    """The AWS credentials, a role that the user pool uses, or the web ACL (AWS WAF) of the user pool."""
 
     TRIGGER = "trigger"
     """A Lambda trigger of the user pool."""
@@ -45,18 +45,18 @@ class Fault(Enum):
 
 
 class CognitoError(Exception):
-    """Base of every error that this library raises.
+    """Base class of all errors of this library.
 
     Attributes:
-        message: What happened, in one sentence; holds no secret.
-        code: The service's error code, e.g. ``"CodeMismatchException"``; None where the service gave none.
-        status: The HTTP status of the answer; None where there was no answer.
-        request_id: The service's id of the request, for AWS support; None where there was no answer.
-        operation: The operation's AWS name, e.g. ``"ConfirmForgotPassword"``; None outside an operation.
-        attempts: How many times the request was sent; 0 where nothing was sent.
-        retry_after: The pause requested by the service, in seconds; None if it requested none.
-        server_date: The answer's Date header as sent; None where there was none.
-        fault: Who has to act; None if the error is not a response of the service.
+        message: The problem, in one sentence. Passwords, codes, tokens and other secrets are masked.
+        code: The service's error code, e.g. ``"CodeMismatchException"``. None if the service sent none.
+        status: The HTTP status of the response. None without a response.
+        request_id: The service's request ID, for AWS support. None without a response.
+        operation: The operation's AWS name, e.g. ``"ConfirmForgotPassword"``. None outside an operation.
+        attempts: The number of attempts. 0 if nothing was sent.
+        retry_after: The pause requested by the service, in seconds. None if it requested none.
+        server_date: The response's Date header as sent. None without one.
+        fault: Who has to act, see ``Fault``. None if the error is not an error response of the service.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class CognitoError(Exception):
         self.fault: Fault | None = fault
 
     def __str__(self) -> str:
-        """Give the message, then what is known of the call, in brackets."""
+        """Return the message, followed by the known details in parentheses."""
         facts = [
             self.code if self.code != self.message else None,
             self.operation,
@@ -96,7 +96,7 @@ class CognitoError(Exception):
         return f"{self.message} ({known})" if known else self.message
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Survive pickling, which would otherwise lose the keyword-only arguments."""
+        """Keep all attributes in copies and pickles."""
         return _rebuild, (type(self), self.message, self.__dict__)
 
 
@@ -108,11 +108,11 @@ def _rebuild(kind: type[CognitoError], message: str, attributes: Mapping[str, An
 
 
 class ParameterValidationError(CognitoError, ValueError):
-    """A value was refused before anything was sent.
+    """A parameter is invalid; nothing was sent.
 
     Attributes:
         parameter: The path of the parameter, e.g. ``"user_attributes[3].name"``.
-        rule: The rule that it breaks, e.g. ``"must have at least 6 characters"``. The value is never shown.
+        rule: The violated rule, e.g. ``"must have at least 6 characters"``. It never contains the value.
     """
 
     def __init__(self, parameter: str, rule: str, *, operation: str | None = None) -> None:
@@ -122,26 +122,32 @@ class ParameterValidationError(CognitoError, ValueError):
 
 
 class SessionClosedError(CognitoError, RuntimeError):
-    """The session was closed; open a new one."""
+    """The session was closed; open a new one.
+
+    Attributes:
+        sent: False if the request was not sent; None if an earlier attempt of the call may have been.
+    """
+
+    sent: bool | None = False
 
 
 class CredentialsError(CognitoError):
-    """No usable AWS credentials for an operation that must be signed; the message names each place looked at."""
+    """No usable AWS credentials for an operation that needs them; the message lists the places searched."""
 
 
 class PaginationError(CognitoError):
-    """The service's page tokens repeat, which would never end."""
+    """The service returned a page token twice, so the listing would never end."""
 
 
 class InvalidResponseError(CognitoError):
-    """An answer that can't be read: a proxy's HTML, truncated JSON, a body over the size limit."""
+    """The response cannot be read: a proxy's HTML page, truncated JSON, a body over the size limit."""
 
 
 class TransportError(CognitoError):
-    """No usable answer came back.
+    """No usable response was received.
 
     Attributes:
-        sent: Whether the request had left: False (the service can't have seen it), True, or None (unknown).
+        sent: Whether the request was sent: False (the service cannot have received it), True, or None (unknown).
     """
 
     def __init__(self, message: str = "", *, sent: bool | None = None, operation: str | None = None) -> None:
@@ -154,27 +160,27 @@ class ConnectError(TransportError):
 
 
 class RequestTimeoutError(TransportError, TimeoutError):
-    """A time limit ended the attempt or the call; ``sent`` tells whether the request had left."""
+    """The attempt or the call timed out; ``sent`` says whether the request was sent."""
 
 
 class ConnectTimeoutError(ConnectError, RequestTimeoutError):
-    """No connection within the connect limit. Nothing was sent."""
+    """No connection within the connect timeout. Nothing was sent."""
 
 
 class RateLimitTimeoutError(RequestTimeoutError):
-    """The call's turn within its quota category would have come after its time limit. Nothing was sent."""
+    """The rate limit of the quota category leaves no slot within the timeout. Nothing was sent."""
 
 
 class AmbiguousOutcomeError(CognitoError):
-    """The service may or may not have done it: no answer tells, and asking again would not tell either.
+    """The operation may or may not have been applied.
 
-    Where the last attempt itself was the ambiguous one, the error is an instance of that attempt's error class too, so
-    that ``except TimeoutError`` goes on working. Where a repetition was refused, it never is: an "expired code" after a
-    lost answer may be the trace of a success. The cause is the last attempt's error.
+    If the last attempt was ambiguous itself, the error is also an instance of that attempt's error class, so that
+    ``except TimeoutError`` works. If a retry was rejected after an ambiguous attempt, it is not: an "expired code"
+    after a lost response may mean that the code was used. ``fault`` is that of the last attempt, which is the cause.
 
     Attributes:
-        how_to_verify: How to find out, e.g. ``"Sign in with the new password."``.
-        history: What each attempt of the call ended with, in order.
+        how_to_verify: How to find out whether it was applied, e.g. ``"Sign in with the new password."``.
+        history: The error of each attempt, in order.
     """
 
     how_to_verify: str = ""
@@ -184,20 +190,19 @@ class AmbiguousOutcomeError(CognitoError):
 def ambiguous(
     error: CognitoError, history: tuple[CognitoError, ...], how_to_verify: str, *, refused: bool
 ) -> AmbiguousOutcomeError:
-    """Make the error for a call whose outcome is unknown.
+    """Return the error for a call whose outcome is unknown, to be raised from the last attempt's error.
 
     Args:
-        error: What the last attempt ended with.
-        history: What each attempt ended with.
-        how_to_verify: How to find out.
-        refused: Whether the last attempt was refused, after an earlier one that was ambiguous.
-
-    Returns:
-        The error, to be raised from the last one.
+        error: The last attempt's error.
+        history: The error of each attempt.
+        how_to_verify: How to find out whether the operation was applied.
+        refused: Whether the last attempt was rejected after an earlier one that was ambiguous.
     """
     kind = AmbiguousOutcomeError if refused else _also(type(error))
-    said = "was refused after an attempt whose answer was lost" if refused else "got no clear answer"
-    message = f"{error.operation} {said}: it may or may not have been applied. {how_to_verify} (Last: {error.message})"
+    reason = "was rejected after an attempt without a response" if refused else "got no conclusive response"
+    message = (
+        f"{error.operation} {reason}: it may or may not have been applied. {how_to_verify} (Last: {error.message})"
+    )
     outcome = kind.__new__(kind, message)
     Exception.__init__(outcome, message)
     outcome.__dict__.update(error.__dict__, message=message, how_to_verify=how_to_verify, history=history)
@@ -207,12 +212,12 @@ def ambiguous(
 
 
 def _also(kind: type[CognitoError]) -> type[AmbiguousOutcomeError]:
-    """Make the class of ambiguous errors that are also of another class, once for each."""
-    made = _ALSO.get(kind)
-    if made is None:
-        made = type("AmbiguousOutcomeError", (AmbiguousOutcomeError, kind), {"__reduce__": _reduce_ambiguous})
-        _ALSO[kind] = made
-    return made
+    """Return the class of ambiguous errors that are also of another class."""
+    combined = _ALSO.get(kind)
+    if combined is None:
+        combined = type("AmbiguousOutcomeError", (AmbiguousOutcomeError, kind), {"__reduce__": _reduce_ambiguous})
+        _ALSO[kind] = combined
+    return combined
 
 
 _ALSO: dict[type[CognitoError], type[AmbiguousOutcomeError]] = {}
@@ -227,11 +232,44 @@ def _rebuild_ambiguous(kind: type[CognitoError], message: str, attributes: Mappi
 
 
 class ServiceError(CognitoError):
-    """The service answered with an error.
+    """The service responded with an error.
 
-    The declared ones are subclasses named as AWS names them; a code that this version doesn't know comes as this class,
-    with the code kept in ``code``.
+    Declared errors are subclasses with AWS's names. Other errors are instances of this class; ``code`` holds the code.
+    ``fault`` is always set: without the argument it follows from code, message, status and operation.
+
+    Attributes:
+        signature_expired: Whether the service rejected the time of the request's signature.
     """
 
     EXTRA_MEMBERS: ClassVar[Mapping[str, str]] = {}
     """Attributes beyond the message that this error carries, with their wire names."""
+
+    signature_expired: bool = False
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        code: str | None = None,
+        status: int | None = None,
+        request_id: str | None = None,
+        operation: str | None = None,
+        attempts: int = 0,
+        retry_after: float | None = None,
+        server_date: str | None = None,
+        fault: Fault | None = None,
+    ) -> None:
+        # Imported here because successful calls do not need the table.
+        from cognito_async.errors.faults import fault_of  # noqa: PLC0415
+
+        super().__init__(
+            message,
+            code=code,
+            status=status,
+            request_id=request_id,
+            operation=operation,
+            attempts=attempts,
+            retry_after=retry_after,
+            server_date=server_date,
+            fault=fault or fault_of(code or type(self).__name__, message, status=status, operation=operation),
+        )

@@ -8,13 +8,13 @@ from typing import Self
 
 from attrs import field, frozen
 
+from cognito_async.call import Timeouts
 from cognito_async.client import CognitoClient
 from cognito_async.fastapi.problems import report
 from cognito_async.fastapi.refusals import ResetQueueFullError
 from cognito_async.operations import UserContextDataType
 from cognito_async.protocol.retry import RetryPolicy
 from cognito_async.protocol.settings import number
-from cognito_async.route import Timeouts
 
 _LOG = logging.getLogger("cognito_async.fastapi")
 _RETRY_AFTER = 5.0

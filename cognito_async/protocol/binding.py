@@ -1,23 +1,29 @@
-"""Bound values: what a client fills into a request that leaves it out."""
+"""Bound values: a client fills them into requests that leave them out."""
 
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
-# (values of any type are what this file works on)
+# (this module works on values of any type)
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from cognito_async.errors import ParameterValidationError
 from cognito_async.protocol.operation import Request
 from cognito_async.protocol.secret_hash import secret_hash
 from cognito_async.protocol.shapes import MASK
+from cognito_async.protocol.validation import broken_form
+
+# Wider than the <region>_<id> of AWS, for the IDs of emulators.
+_POOL_ID = re.compile(r"[\w-]{1,55}", re.ASCII)
 
 
 class Bound:
-    """The values that a client is bound to; None where it is bound to none. Its repr shows the pool's id only.
+    """The values that a client is bound to. The repr shows only the user pool ID.
 
     Attributes:
-        client_id: The app client's id.
-        client_secret: The app client's secret.
-        user_pool_id: The user pool's id.
+        client_id: The app client ID; None if there is none.
+        client_secret: The app client secret; None if there is none.
+        user_pool_id: The user pool ID; None if there is none.
     """
 
     __slots__ = ("client_id", "client_secret", "user_pool_id")
@@ -31,20 +37,41 @@ class Bound:
 
     def __repr__(self) -> str:
         client_id, secret = (None if value is None else MASK for value in (self.client_id, self.client_secret))
-        return f"Bound(client_id={client_id}, client_secret={secret}, user_pool_id={self.user_pool_id})"
+        pool_id = self.user_pool_id if self.user_pool_id is None or _is_pool_id(self.user_pool_id) else MASK
+        return f"Bound(client_id={client_id}, client_secret={secret}, user_pool_id={pool_id})"
+
+    def check(self) -> None:
+        """Check the form of the values.
+
+        Raises:
+            ParameterValidationError: A value has an invalid form.
+        """
+        rules = {
+            "client_id": None if self.client_id is None else broken_form(self.client_id, 128),
+            "client_secret": None if self.client_secret is None else broken_form(self.client_secret, 64, spaces=True),
+        }
+        for name, rule in rules.items():
+            if rule is not None:
+                raise ParameterValidationError(name, rule)
+        if self.user_pool_id is not None and not _is_pool_id(self.user_pool_id):
+            raise ParameterValidationError("user_pool_id", "must be a user pool ID such as 'eu-west-1_AbC123'")
+
+
+def _is_pool_id(value: object) -> bool:
+    return isinstance(value, str) and _POOL_ID.fullmatch(value) is not None
 
 
 def missing(request: Request[Any], bound: Bound) -> dict[str, Any]:
-    """Compute what a client adds to a request: the bound values that the call leaves out; what the call gives wins.
+    """Return the members that a client adds to a request: bound values that the request leaves out.
 
-    The secret belongs to the bound app client: a call that names another client is not given it.
+    The secret belongs to the bound app client, so a request that names another app client does not get it.
 
     Args:
-        request: The request as the call made it.
+        request: The request as the caller made it.
         bound: The bound values.
 
     Returns:
-        Values by the names of the members to set.
+        Values by member name.
     """
     changes: dict[str, Any] = {}
     secret = bound.client_secret
@@ -61,23 +88,20 @@ def missing(request: Request[Any], bound: Bound) -> dict[str, Any]:
     return changes
 
 
-def _own_secret(request: Request[Any], name: str, _: str | None, secret: str) -> str | None:
-    """Fill the secret itself."""
+def _own_secret(request: Request[Any], name: str, _: object, secret: str) -> str | None:
     return secret if getattr(request, name) is None else None
 
 
-def _hash(request: Request[Any], name: str, client_id: str | None, secret: str) -> str | None:
-    """Fill the secret hash for the request's user."""
+def _hash(request: Request[Any], name: str, client_id: object, secret: str) -> str | None:
     username = getattr(request, "username", None)
-    if client_id is None or getattr(request, name) is not None or not isinstance(username, str):
+    if not isinstance(client_id, str) or getattr(request, name) is not None or not isinstance(username, str):
         return None
     return secret_hash(secret, username, client_id)
 
 
-def _hash_in_map(request: Request[Any], name: str, client_id: str | None, secret: str) -> Mapping[str, str] | None:
-    """Fill the secret hash for the user that a map names."""
+def _hash_in_map(request: Request[Any], name: str, client_id: object, secret: str) -> Mapping[str, str] | None:
     given = getattr(request, name)
-    if client_id is None or not isinstance(given, Mapping) or "SECRET_HASH" in given:
+    if not isinstance(client_id, str) or not isinstance(given, Mapping) or "SECRET_HASH" in given:
         return None
     username = given.get("USERNAME")
     if not isinstance(username, str):
@@ -86,7 +110,7 @@ def _hash_in_map(request: Request[Any], name: str, client_id: str | None, secret
 
 
 _PLAIN = frozenset({"client_id", "user_pool_id"})
-_FROM_SECRET: dict[str, Callable[[Request[Any], str, str | None, str], Any]] = {
+_FROM_SECRET: dict[str, Callable[[Request[Any], str, object, str], Any]] = {
     "client_secret": _own_secret,
     "secret_hash": _hash,
     "secret_hash_in_map": _hash_in_map,

@@ -1,14 +1,16 @@
-"""Region, FIPS and dual-stack to the service's URL, for every partition of AWS."""
+"""The service's URL: resolved from region, FIPS and dual-stack in every AWS partition, or a custom endpoint."""
 
 import re
-from urllib.parse import urlsplit
+from ipaddress import ip_address
+
+from yarl import URL
 
 from cognito_async.errors import ParameterValidationError
 
 SERVICE = "cognito-idp"
 
-# Partition: the form of its regions' names, its DNS suffix and its dual-stack DNS suffix. A region of the last, the
-# commercial partition, is also whatever no other claims: AWS opens regions faster than libraries are released.
+# For each partition: the pattern of its region names, its DNS suffix and its dual-stack DNS suffix. All other regions
+# belong to the commercial partition: AWS opens regions faster than libraries are released.
 PARTITIONS = (
     (r"cn-\w+-\d+|aws-cn-global", "amazonaws.com.cn", "api.amazonwebservices.com.cn"),
     (r"us-gov-\w+-\d+|aws-us-gov-global", "amazonaws.com", "api.aws"),
@@ -19,23 +21,20 @@ PARTITIONS = (
     (r"us-isof-\w+-\d+|aws-iso-f-global", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
 )
 COMMERCIAL = ("amazonaws.com", "api.aws")
-# The commercial partition's plain endpoints are dual-stack already, and so are the FIPS endpoints of these regions.
+# The commercial partition's standard endpoints are dual-stack, and so are the FIPS endpoints of these regions.
 FIPS_DUAL_STACK_REGIONS = frozenset({"us-east-1", "us-east-2", "us-west-1", "us-west-2"})
 
 _REGION = r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
 
 
 def check_region(region: object) -> str:
-    """Refuse what can't be a region's name, before it becomes part of a host name.
+    """Return the region if it can be part of a host name.
 
     Args:
         region: The region, e.g. ``"eu-west-1"``.
 
-    Returns:
-        The region.
-
     Raises:
-        ParameterValidationError: If it isn't one lower-case DNS label.
+        ParameterValidationError: The region is not a lower-case DNS label.
     """
     if not isinstance(region, str) or not re.fullmatch(_REGION, region, re.ASCII):
         raise ParameterValidationError("region", "must be the name of an AWS region, such as 'eu-west-1'")
@@ -43,7 +42,7 @@ def check_region(region: object) -> str:
 
 
 def region_of_pool(user_pool_id: str | None) -> str | None:
-    """Read the region off a user pool's id (``eu-west-1_AbC``); None if it holds none."""
+    """Return the region of a user pool ID (``eu-west-1_AbC``); None if it has none."""
     if not isinstance(user_pool_id, str):
         return None
     region, separator, _ = user_pool_id.partition("_")
@@ -51,18 +50,15 @@ def region_of_pool(user_pool_id: str | None) -> str | None:
 
 
 def service_url(region: str, *, use_fips: bool = False, use_dualstack: bool = False) -> str:
-    """Give the service's URL in a region.
+    """Return the service's URL in a region, without a path.
 
     Args:
         region: The region, e.g. ``"eu-west-1"``.
         use_fips: Whether to use the endpoint with FIPS 140 cryptography.
-        use_dualstack: Whether to use the endpoint that answers on IPv4 and IPv6.
-
-    Returns:
-        The URL, without a path.
+        use_dualstack: Whether to use the endpoint with IPv4 and IPv6 addresses.
 
     Raises:
-        ParameterValidationError: If the region isn't a region's name.
+        ParameterValidationError: The region is invalid.
     """
     region = check_region(region)
     suffix, dual_stack_suffix = COMMERCIAL
@@ -78,33 +74,52 @@ def service_url(region: str, *, use_fips: bool = False, use_dualstack: bool = Fa
 
 
 def check_endpoint_url(endpoint_url: object, *, use_fips: bool = False, use_dualstack: bool = False) -> str:
-    """Refuse an endpoint that can't be used.
+    """Return an endpoint in the form in which it is sent and signed.
 
     Args:
-        endpoint_url: An http or https URL with a host, e.g. ``"http://127.0.0.1:4566"``.
-        use_fips: Whether FIPS was asked for too, which contradicts an endpoint of one's own.
-        use_dualstack: Whether dual-stack was asked for too, likewise.
+        endpoint_url: An http or https URL, e.g. ``"http://127.0.0.1:4566"`` or ``"https://proxy.example/cognito"``.
+        use_fips: Whether FIPS is requested, which excludes a custom endpoint.
+        use_dualstack: Whether dual-stack is requested, which excludes a custom endpoint.
 
     Returns:
-        The URL without a trailing slash.
+        The URL with an ASCII host and a quoted path, without a trailing slash. The transport sends it unchanged.
 
     Raises:
-        ParameterValidationError: If it is not such a URL, or contradicts the switches.
+        ParameterValidationError: The URL is invalid, or is combined with FIPS or dual-stack.
     """
     if use_fips or use_dualstack:
-        raise ParameterValidationError("endpoint_url", "can't be combined with use_fips or use_dualstack")
-    refusal = ParameterValidationError(
-        "endpoint_url", "must be an http or https URL such as 'https://cognito-idp.eu-west-1.amazonaws.com'"
-    )
-    if not isinstance(endpoint_url, str):
-        raise refusal
+        raise ParameterValidationError("endpoint_url", "must not be combined with use_fips or use_dualstack")
+    url = _parsed_endpoint(endpoint_url)
+    if url is None:
+        raise ParameterValidationError(
+            "endpoint_url", "must be an http or https URL such as 'https://cognito-idp.eu-west-1.amazonaws.com'"
+        )
+    if "@" in str(endpoint_url).split("/")[2]:
+        raise ParameterValidationError("endpoint_url", "must not contain a user name or password")
+    return str(url).rstrip("/")
+
+
+def _parsed_endpoint(endpoint_url: object) -> URL | None:
+    if not isinstance(endpoint_url, str) or not endpoint_url.isprintable() or endpoint_url != endpoint_url.strip():
+        return None
     try:
-        parts = urlsplit(endpoint_url)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
+        url = URL(endpoint_url)
+        usable = url.scheme in {"http", "https"} and url.port != 0 and bool(url.host) and _is_host(url.raw_host or "")
     except ValueError:
-        raise refusal from None
-    if parts.username is not None:
-        raise ParameterValidationError("endpoint_url", "must not hold a user name or password")
-    if not usable or not endpoint_url.isprintable() or any(character in " \\?#" for character in endpoint_url):
-        raise refusal
-    return endpoint_url.rstrip("/")
+        return None
+    return url if usable and not re.search(r"[\\?#]|//\[(?![\da-fA-F:.]+\])", endpoint_url) else None
+
+
+def _is_host(host: str) -> bool:
+    """Return whether an ASCII host is an IP address or a name that can be looked up."""
+    try:
+        ip_address(host)
+    except ValueError:
+        labels = host.removesuffix(".").split(".")
+        is_number = labels[-1].isdigit()  # resolvers read such a name as an IPv4 address
+        return not is_number and len(host) <= _LONGEST_HOST and all(map(_LABEL.fullmatch, labels))
+    return True
+
+
+_LABEL = re.compile(r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?", re.ASCII)
+_LONGEST_HOST = 253

@@ -1,11 +1,12 @@
-"""Between our classes and what JSON can hold: the hooks that cattrs builds payloads and answers with.
+"""Conversion between the generated classes and JSON values: the hooks for cattrs.
 
-The only file that knows cattrs.
+The only module that imports cattrs.
 """
 
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
-# (values of any type are what this file works on)
+# (converts values of any type)
 
+import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -29,15 +30,16 @@ from cognito_async.protocol.shapes import (
 )
 
 Hook = Callable[[Any], Any]
+_NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*")
 
 
 class Misshapen(Exception):  # noqa: N818 - never leaves the protocol
-    """A part of the answer has another form than the model says; the text names the form that was wanted."""
+    """A part of the response does not have the expected form, which the message names."""
 
 
 def _encoder(shape: Shape) -> Hook:
     if isinstance(shape, Struct):
-        return CONVERTER.unstructure  # finds the class's hook by the value, and makes it when the first one comes
+        return CONVERTER.unstructure  # looks up the hook by the value's class, and creates it on first use
     if isinstance(shape, ListOf):
         element = _encoder(shape.element)
         return list if element is identity else lambda values: [element(value) for value in values]
@@ -63,7 +65,7 @@ _ENCODERS: dict[type[Shape], Hook] = {Blob: _encode_blob, Document: _encode_docu
 
 
 def _decoder(shape: Shape) -> Hook:
-    """Choose the hook for a shape. Scalars pass as they are: an unexpected one is worth more than a lost call."""
+    """Return the hook for a shape. Scalars are kept as they are: an unexpected one must not fail the call."""
     if isinstance(shape, Struct):
         return _struct_decoder(shape.type)
     if isinstance(shape, ListOf):
@@ -78,7 +80,7 @@ def _struct_decoder(kind: type[Structure]) -> Hook:
 
     def decode_struct(value: Any) -> Any:
         nonlocal hook
-        if hook is None:  # made when the first value comes: most answers hold few of the types that they could
+        if hook is None:  # created on first use: most responses hold few of their possible types
             hook = CONVERTER.get_structure_hook(kind)
         return hook(value, kind)
 
@@ -110,11 +112,22 @@ def _decode_blob(value: Any) -> bytes:
         raise Misshapen("base64") from None
 
 
-def _decode_timestamp(value: Any) -> datetime:
+# Seconds that datetime cannot represent are milliseconds if they are in this range: the years 1978 to 2100.
+_MILLISECONDS = range(253_402_300_800, 4_102_444_800_000)
+
+
+def _decode_timestamp(value: Any) -> datetime | None:
+    """Read epoch seconds or ISO 8601. An unreadable time is None: it must not fail the call."""
     try:
-        return datetime.fromtimestamp(float(value), UTC)
+        if isinstance(value, str) and not _NUMBER.fullmatch(value):
+            time = datetime.fromisoformat(value.strip().upper())
+            return (time if time.tzinfo else time.replace(tzinfo=UTC)).astimezone(UTC)
+        if isinstance(value, bool):
+            return None
+        seconds = float(value)
+        return datetime.fromtimestamp(seconds / 1000 if int(seconds) in _MILLISECONDS else seconds, UTC)
     except (ValueError, TypeError, OverflowError, OSError):
-        raise Misshapen("a time in epoch seconds") from None
+        return None
 
 
 _DECODERS: dict[type[Shape], Hook] = {Blob: _decode_blob, Timestamp: _decode_timestamp}
@@ -125,10 +138,10 @@ def _is_structure(kind: Any) -> bool:
 
 
 def _unstructure_hook(kind: type[Structure]) -> Hook:
-    """Make the hook that writes one class.
+    """Return the hook that encodes a class.
 
-    cattrs compiles a function for a request, which is the quickest. For what a request may hold that is not worth the
-    third of a millisecond that compiling takes: an operation knows dozens of types, and a call uses few.
+    For requests, cattrs compiles a function, which runs fastest. Nested types are not worth the 0.3 ms of compiling: an
+    operation knows dozens of them, and a call uses few.
     """
     if issubclass(kind, Request):
         overrides: dict[str, Any] = {
@@ -147,14 +160,14 @@ def _unstructure_hook(kind: type[Structure]) -> Hook:
 
 
 def _structure_hook(kind: type[Structure]) -> Callable[[Any, Any], Any]:
-    """Make the hook that reads one class.
+    """Return the hook that decodes a class.
 
-    Not cattrs's generated function: it would refuse an answer that lacks a required member, and would be compiled anew
-    for each class, which takes longer than reading most answers.
+    Not cattrs's generated function: it rejects responses without a required member, and compiling it for each class
+    takes longer than reading most responses.
     """
     decoders = [(name, about.wire_name, _decoder(about.shape)) for name, about in members(kind)]
     plan = [(name, wire_name, None if decoder is identity else decoder) for name, wire_name, decoder in decoders]
-    # What the model requires but the answer lacks is None, as if it were optional: no reason to lose the rest.
+    # A required member that is missing is None, like an optional one.
     required: dict[str, Any] = {name: None for name, about in members(kind) if about.required}
 
     def structure_object(value: Any, _: Any) -> Any:

@@ -1,28 +1,32 @@
-"""What a failed attempt leaves behind, and whether to send again: by how safe an operation is to repeat.
+"""Idempotency: whether a failed attempt may have been applied, and whether it may be retried.
 
-An attempt is ambiguous if the request may have left and no answer says what became of it: the connection was lost, time
-ran out, or the server failed. Throttling and refusals are answers: then nothing was applied.
+An attempt is ambiguous if the request may have left and the service did not say what became of it: the connection was
+lost, time ran out, the service failed, or something else, such as a proxy, responded. Throttling and error codes are
+the service's word that nothing was applied.
 """
 
 from enum import Enum
 
 from cognito_async.errors import CognitoError, InvalidResponseError, TransportError
-from cognito_async.protocol.retry import FIRST_ERROR_STATUS, RetryKind, classify
+from cognito_async.protocol.retry import RetryKind, classify
 
-FIRST_SERVER_FAULT = 500
+FIRST_SERVER_ERROR = 500
+FIRST_CLIENT_ERROR = 300
+
+NOT_FORWARDED_STATUSES = frozenset({407, 413, 421, 425, 431})
+"""Statuses of a proxy that did not forward the request: authentication, size, wrong host, too early, header size."""
 
 
 class Idempotency:
-    """How safe an operation is to repeat.
+    """Whether an operation may be repeated.
 
     Attributes:
-        kind: ``"idempotent"`` (reads, and writes whose repetition changes nothing), ``"one_time"`` (a one-time
-            code, token or session is used up; repeating does no harm but is refused), ``"sends_message"`` (repeating
-            sends another message, counts against the user or makes another object) or ``"unsafe"`` (a rotating
-            token).
-        applied: Codes with which a repetition is refused if the first attempt was applied, among other reasons.
+        kind: ``"idempotent"`` (reads, and writes whose repetition changes nothing), ``"one_time"`` (uses up a code,
+            token or session; a repetition is harmless but is refused), ``"sends_message"`` (a repetition sends another
+            message, counts against the user or creates another object) or ``"unsafe"`` (a rotating token).
+        applied: Codes with which a repetition is refused if the first attempt was applied, or for other reasons.
         gone: Codes with which a repeated delete is refused if the first attempt was applied: that is a success.
-        how_to_verify: How to find out what an ambiguous attempt did.
+        how_to_verify: How to find out whether an ambiguous attempt was applied.
     """
 
     __slots__ = ("applied", "gone", "how_to_verify", "kind")
@@ -37,48 +41,50 @@ class Idempotency:
 
     @property
     def retries_when_ambiguous(self) -> bool:
-        """Whether an ambiguous attempt is repeated."""
+        """Whether an ambiguous attempt is retried."""
         return self.kind in {"idempotent", "one_time"}
 
 
 class Verdict(Enum):
-    """What to do after a failed attempt."""
+    """What follows a failed attempt."""
 
     RAISE = "raise the error"
-    RETRY = "send again, if the policy allows"
-    GONE = "succeed: the first attempt had done it"
-    AMBIGUOUS = "say that the outcome is unknown"
+    RETRY = "retry"
+    GONE = "succeed: an earlier attempt was applied"
+    AMBIGUOUS = "raise AmbiguousOutcomeError"
 
 
 def is_ambiguous(error: CognitoError) -> bool:
-    """Tell whether the attempt may have been applied although it failed.
+    """Return whether the failed attempt may have been applied.
 
-    Args:
-        error: What the attempt ended with.
-
-    Returns:
-        True if nobody can tell.
+    Only the service's error code or request ID says that it was not: a proxy may respond in place of the service after
+    it forwarded the request.
     """
     if isinstance(error, TransportError):
         return error.sent is not False
+    if isinstance(error, InvalidResponseError):
+        return _is_ambiguous_response(error)
     if classify(error) in {RetryKind.THROTTLED, RetryKind.LIMIT_EXCEEDED}:
         return False
-    if isinstance(error, InvalidResponseError):  # without a status: something came back, but no HTTP
-        return error.status is None or error.status >= FIRST_SERVER_FAULT or error.status < FIRST_ERROR_STATUS
-    return error.status is not None and error.status >= FIRST_SERVER_FAULT
+    return error.status is not None and error.status >= FIRST_SERVER_ERROR
+
+
+def _is_ambiguous_response(error: InvalidResponseError) -> bool:
+    """Classify a response without an error code by its status and request ID."""
+    status = error.status
+    if status is None or status < FIRST_CLIENT_ERROR or status >= FIRST_SERVER_ERROR:
+        return True
+    return error.request_id is None and status not in NOT_FORWARDED_STATUSES
 
 
 def judge(error: CognitoError, idempotency: Idempotency, *, ambiguous_before: bool, may_retry: bool) -> Verdict:
-    """Decide what to do after a failed attempt.
+    """Decide what follows a failed attempt.
 
     Args:
-        error: What the attempt ended with.
-        idempotency: How safe the operation is to repeat.
+        error: The error of the attempt.
+        idempotency: Whether the operation may be repeated.
         ambiguous_before: Whether an earlier attempt of the call was ambiguous.
-        may_retry: Whether policy, quota and time allow another attempt.
-
-    Returns:
-        The verdict.
+        may_retry: Whether policy, retry budget and time allow another attempt.
     """
     ambiguous = is_ambiguous(error)
     if ambiguous and not idempotency.retries_when_ambiguous:
@@ -95,6 +101,6 @@ def judge(error: CognitoError, idempotency: Idempotency, *, ambiguous_before: bo
 
 
 def _rules_out(error: CognitoError, idempotency: Idempotency) -> bool:
-    """Whether an answer shows that no earlier attempt was applied: a refusal that an applied one would not cause."""
-    answered = error.code is not None and classify(error) is None
-    return answered and error.code not in idempotency.applied
+    """Return whether the error shows that no earlier attempt was applied."""
+    refused = error.code is not None and classify(error) is None
+    return refused and error.code not in idempotency.applied

@@ -1,4 +1,4 @@
-"""What is known of an operation before it is called."""
+"""Operations and the base class of their requests."""
 
 from collections.abc import Coroutine
 from typing import Any, ClassVar, Generic, TypeVar
@@ -7,21 +7,20 @@ from cognito_async.protocol.shapes import Structure
 
 TARGET_PREFIX = "AWSCognitoIdentityProviderService."
 
-ResponseT = TypeVar("ResponseT", covariant=True)  # noqa: PLC0105 - it is read far more often than it is declared
+ResponseT = TypeVar("ResponseT", covariant=True)  # noqa: PLC0105 - ResponseT_co would be harder to read
 
 
 class Operation:
-    """One operation of the service.
+    """An operation of the service.
 
     Attributes:
         name: The AWS name, e.g. ``"ConfirmForgotPassword"``.
-        signed: True if it must be signed with AWS credentials, False if it never is, None if it is signed only when the
-            session was given credentials.
-        category: The quota category its requests count against, e.g. ``"UserAccountRecovery"``; None where AWS
-            publishes none.
-        answer: The class of the answer; None where the answer has no members.
-        fills: What a client fills in from its bound values: rules of ``protocol.binding``, each with the member's name.
-        target: The name on the wire, with the service's prefix.
+        signed: True if requests must be signed with AWS credentials, False if they never are, None if they are signed
+            only when the session has credentials.
+        category: The quota category, e.g. ``"UserAccountRecovery"``; None if AWS publishes none.
+        answer: The response class; None if the response has no members.
+        fills: The bound values that a client fills in: pairs of a rule of ``protocol.binding`` and a member name.
+        target: The name on the wire, including the service's prefix.
     """
 
     __slots__ = ("answer", "category", "fills", "name", "signed", "target")
@@ -47,19 +46,19 @@ class Operation:
 
 
 class Request(Structure, Generic[ResponseT]):
-    """Base of the generated request classes; the parameter is what the call returns."""
+    """Base of the generated request classes; the type parameter is the response class."""
 
     __slots__ = ()
     OPERATION: ClassVar[Operation]
 
 
 class OperationCaller:
-    """What the generated methods stand on: something that can send a request."""
+    """Base of the generated methods: sends requests."""
 
     async def send(self, request: Request[ResponseT]) -> ResponseT:
-        """Send a request and return its answer."""
+        """Send a request and return the response."""
         raise NotImplementedError
 
     def _call(self, request: Request[ResponseT]) -> Coroutine[Any, Any, ResponseT]:
-        """Send a request that the caller has just made and nobody else holds."""
+        """Send a new request that is not shared and may be filled in place."""
         raise NotImplementedError

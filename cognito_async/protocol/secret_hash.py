@@ -1,21 +1,21 @@
-"""The proof that a call comes from an app client that has a secret."""
+"""The secret hash, which proves that a request comes from an app client with a secret."""
 
 import hmac
 from base64 import b64encode
 
 
 def secret_hash(client_secret: str, username: str, client_id: str) -> str:
-    """Compute an app client's secret hash for one user.
+    """Compute the ``SECRET_HASH`` of a user.
 
     Args:
-        client_secret: The app client's secret.
-        username: The user's name, just as the call gives it.
-        client_id: The app client's id.
+        client_secret: The app client secret.
+        username: The username as sent in the request.
+        client_id: The app client ID.
 
     Returns:
-        Base64 of HMAC-SHA256, keyed with the secret, over the user name followed by the client id.
+        Base64 of HMAC-SHA256, keyed with the secret, over the username followed by the app client ID.
     """
-    # "surrogatepass": a broken user name is for validation to refuse, by name, not for a codec.
+    # "surrogatepass": validation rejects an invalid username later, with an error that names the parameter.
     return b64encode(
         hmac.digest(
             client_secret.encode(errors="surrogatepass"),

@@ -1,4 +1,4 @@
-"""The check that all numbers in a session's settings go through."""
+"""Validation of numbers in the settings of a session."""
 
 from collections.abc import Callable
 from math import inf
@@ -8,19 +8,16 @@ from cognito_async.errors import ParameterValidationError
 
 
 def number(low: float, *, above: bool = False, unlimited: bool = False) -> Callable[[Any, Any, object], None]:
-    """Make a validator for an attrs field that holds a number.
+    """Return an attrs validator for a number; it raises ParameterValidationError.
 
     Args:
-        low: The least value.
-        above: Whether ``low`` itself is refused.
-        unlimited: Whether None is allowed, for no limit.
-
-    Returns:
-        The validator; it raises ParameterValidationError.
+        low: The minimum.
+        above: Whether ``low`` itself is invalid.
+        unlimited: Whether None, for no limit, is valid.
     """
     rule = f"must be a number {'above' if above else 'of at least'} {low:g}{', or None' if unlimited else ''}"
 
-    def check(_: object, attribute: Any, value: object) -> None:  # noqa: ANN401 - attrs gives its own Attribute
+    def check(_: object, attribute: Any, value: object) -> None:  # noqa: ANN401 - an attrs Attribute
         if value is None and unlimited:
             return
         usable = isinstance(value, int | float) and not isinstance(value, bool) and low <= value < inf

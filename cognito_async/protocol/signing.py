@@ -1,4 +1,4 @@
-"""AWS Signature Version 4 for a POST of JSON. Pure: the time is an argument.
+"""AWS Signature Version 4 for POST requests with a JSON body. Pure: the time is an argument.
 
 See https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html.
 """
@@ -11,10 +11,14 @@ from urllib.parse import quote, urlsplit
 
 from attrs import field, frozen
 
+from cognito_async.errors import ParameterValidationError
+from cognito_async.protocol.shapes import Record
+from cognito_async.protocol.validation import broken_form
+
 ALGORITHM = "AWS4-HMAC-SHA256"
 SERVICE = "cognito-idp"
 DEFAULT_PORTS = {"http": 80, "https": 443}
-# What proxies and tracers may change on the way; and a signature does not sign itself.
+# Headers that proxies and tracers may change, and the signature itself.
 UNSIGNED_HEADERS = frozenset(
     {
         *("authorization", "baggage", "connection", "expect", "keep-alive", "proxy-authenticate"),
@@ -24,36 +28,54 @@ UNSIGNED_HEADERS = frozenset(
 )
 
 
-@frozen(kw_only=True)
-class Credentials:
-    """AWS credentials; only the access key's id is ever shown.
+@frozen(kw_only=True, eq=False, repr=False, getstate_setstate=False)
+class Credentials(Record):
+    """AWS credentials; the repr shows only the access key ID.
 
     Attributes:
-        access_key_id: The access key's id.
-        secret_access_key: The access key's secret.
-        session_token: The token of temporary credentials; None for long-lived ones.
+        access_key_id: The access key ID.
+        secret_access_key: The secret access key.
+        session_token: The session token of temporary credentials; None or "" for long-term ones.
     """
 
     access_key_id: str
-    secret_access_key: str = field(repr=lambda _: "'***'")
-    session_token: str | None = field(default=None, repr=lambda value: "None" if value is None else "'***'")
+    secret_access_key: str = field(metadata={"secret": True})
+    session_token: str | None = field(default=None, metadata={"secret": True})
+
+    def __init__(self, *, access_key_id: str, secret_access_key: str, session_token: str | None = None) -> None:
+        """Check the form of the credentials.
+
+        Raises:
+            ParameterValidationError: A value is empty, or contains line breaks or control characters.
+        """
+        rules = {
+            "access_key_id": broken_form(access_key_id, spaces=True),
+            "secret_access_key": broken_form(secret_access_key, spaces=True),
+            "session_token": broken_form(session_token, spaces=True) if session_token else None,
+        }
+        broken = next(((name, rule) for name, rule in rules.items() if rule is not None), None)
+        if broken is None:
+            self.__setstate__((access_key_id, secret_access_key, session_token))
+        del access_key_id, secret_access_key, session_token  # keeps them out of tracebacks that show locals
+        if broken is not None:
+            raise ParameterValidationError(*broken)
 
 
-def sign(  # noqa: PLR0917 - in the order in which the signature is built from them
+def sign(  # noqa: PLR0917 - in the order of the signature's parts
     url: str, headers: Mapping[str, str], body: bytes, credentials: Credentials, region: str, now: datetime
 ) -> dict[str, str]:
-    """Sign a POST.
+    """Sign a POST request.
 
     Args:
-        url: Where it goes.
-        headers: Its headers; those that proxies change (User-Agent, …) are not signed.
-        body: Its body.
-        credentials: Whose signature.
-        region: The region that answers, e.g. ``"eu-west-1"``.
+        url: The URL, exactly as it is sent.
+        headers: The headers. Those that proxies change, such as User-Agent, are not signed.
+        body: The body.
+        credentials: The credentials to sign with.
+        region: The region of the service, e.g. ``"eu-west-1"``.
         now: The time in UTC.
 
     Returns:
-        All headers to send: those given, X-Amz-Date, X-Amz-Security-Token if there is a session token, Authorization.
+        The headers to send: the given ones, X-Amz-Date, X-Amz-Security-Token with a session token, and Authorization.
     """
     timestamp = now.strftime("%Y%m%dT%H%M%SZ")
     headers = {**headers, "X-Amz-Date": timestamp}
@@ -84,7 +106,7 @@ def _canonical_request(url: str, headers: Mapping[str, str], body: bytes) -> tup
 
 
 def _normal_path(path: str) -> str:
-    """Resolve dots and drop empty segments, as the service does before it checks the signature."""
+    """Resolve dot segments and remove empty segments, as the service does when it checks the signature."""
     segments: list[str] = []
     for segment in path.split("/"):
         if segment == "..":
@@ -96,8 +118,8 @@ def _normal_path(path: str) -> str:
 
 
 def _host(url: str) -> str:
-    """Give the Host header that an HTTP library sends: with the port unless it is the scheme's own."""
+    """Return the Host header that the transport sends: without a trailing dot and the scheme's default port."""
     parts = urlsplit(url)
-    name = parts.hostname or ""
+    name = (parts.hostname or "").removesuffix(".")
     host = f"[{name}]" if ":" in name else name
     return host if parts.port in {None, DEFAULT_PORTS.get(parts.scheme)} else f"{host}:{parts.port}"

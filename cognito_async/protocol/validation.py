@@ -1,7 +1,8 @@
-"""The checks before anything is sent: required members, types, lengths, sizes and ranges, at any depth.
+"""Validation before anything is sent: required members, types, lengths, sizes and ranges, at any depth.
 
-Patterns and the values of enumerations are left to the service: those in its model are not reliable enough to refuse
-what a user typed. A check names the rule and never the value.
+Patterns and enumeration values are left to the service, because those in its model are not reliable enough to reject
+user input. Errors name the rule and never the value, and are raised from frames that hold no value either: a check
+returns the fault that it finds.
 """
 
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
@@ -10,9 +11,9 @@ what a user typed. A check names the rule and never the value.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from math import isfinite
-from typing import Any
+from typing import Any, TypeVar
 
-from cognito_async.errors import ParameterValidationError
+from cognito_async.errors import CognitoError, ParameterValidationError
 from cognito_async.protocol.operation import Request
 from cognito_async.protocol.shapes import (
     Blob,
@@ -29,13 +30,14 @@ from cognito_async.protocol.shapes import (
 )
 
 Fault = tuple[str, str]
-"""The rest of the path below the value that was checked, and the rule that is broken."""
+"""The path below the checked value, and the broken rule."""
 
 Check = Callable[[Any, Any], Fault | None]
+ResultT = TypeVar("ResultT")
 
 MAX_INTEGER = 2**63
 MAX_DOCUMENT_DEPTH = 100
-MAX_DOCUMENT_BITS = 10_000  # well below the number of digits at which Python refuses to print one
+MAX_DOCUMENT_BITS = 10_000  # well below the number of digits that Python refuses to print
 _PRINTABLE_KEY = r"[A-Za-z][\w:.-]{0,63}"
 
 
@@ -43,31 +45,66 @@ def validate(request: Request[Any]) -> None:
     """Check a request against the service's published constraints.
 
     Args:
-        request: The request, with bound defaults filled in.
+        request: The request, with bound values filled in.
 
     Raises:
-        ParameterValidationError: For the first member that breaks a rule.
+        ParameterValidationError: A member breaks a rule; names the first one.
     """
-    fault = _structure(request)
+    fault = guarded(_structure, request)
     if fault is not None:
         path, rule = fault
         raise ParameterValidationError(path.removeprefix("."), rule, operation=request.OPERATION.name)
 
 
-def validate_value(parameter: str, value: object, shape: Shape) -> None:
-    """Check one value outside a request, e.g. one that is bound to a client.
+def guarded(step: Callable[[Request[Any]], ResultT], request: Request[Any]) -> ResultT:
+    """Run a step that calls methods of the caller's values, such as those of a str or Mapping subclass.
+
+    An error that such a method raises may quote the value, so it is replaced and not chained.
 
     Args:
-        parameter: The name to show in the error.
-        value: What was given.
-        shape: What it must be.
+        step: Reads the request's members.
+        request: The request.
+
+    Returns:
+        The result of the step.
 
     Raises:
-        ParameterValidationError: If it breaks a rule.
+        ParameterValidationError: A method of a value raised an error.
+        CognitoError: The step raised it.
     """
-    fault = _CHECKS[type(shape)](value, shape)
-    if fault is not None:
-        raise ParameterValidationError(parameter + fault[0], fault[1])
+    try:
+        return step(request)
+    except CognitoError:
+        raise
+    except Exception as error:  # noqa: BLE001 - any class of error can come out of a caller's method
+        kind = type(error).__name__
+    rule = f"holds a value whose own methods raise {kind}; pass plain str, int, list and dict values"
+    raise ParameterValidationError("request", rule, operation=request.OPERATION.name)
+
+
+def broken_form(value: object, longest: int | None = None, *, spaces: bool = False) -> str | None:
+    """Check the form of an ID, key or secret.
+
+    Args:
+        value: The value.
+        longest: The maximum length in characters; None for no limit.
+        spaces: Whether spaces are valid inside, though not at the start or end.
+
+    Returns:
+        The rule that the value breaks, such as ``"must not be empty"``; None if it breaks none.
+    """
+    if not isinstance(value, str):
+        return _wrong_type(value, "a str")[1]
+    text = "".join((value, ""))  # noqa: FLY002 - a plain str, even of a subclass whose methods do something else
+    if not text:
+        return "must not be empty"
+    if longest is not None and len(text) > longest:
+        return f"must have at most {longest} characters"
+    if not text.isprintable():
+        return "must contain printable characters only, without line breaks"
+    if spaces:
+        return "must not start or end with a space" if text != text.strip() else None
+    return "must not contain spaces" if " " in text else None
 
 
 def _structure(value: Structure) -> Fault | None:
@@ -85,7 +122,7 @@ def _structure(value: Structure) -> Fault | None:
 
 
 def _plan(kind: type[Structure]) -> "list[tuple[str, bool, Check, Shape]]":
-    """List what to check of a class, once."""
+    """Make and keep the list of checks of a class."""
     plan = [(name, about.required, _CHECKS[type(about.shape)], about.shape) for name, about in members(kind)]
     _PLANS[kind] = plan
     return plan
@@ -182,7 +219,7 @@ def _document_scalar(value: object) -> Fault | None:
     if isinstance(value, str):
         return _text(value, _ANY_TEXT)
     if isinstance(value, int) and value.bit_length() > MAX_DOCUMENT_BITS:
-        return "", f"must hold no integer of more than {MAX_DOCUMENT_BITS:,} bits"
+        return "", f"must not contain integers of more than {MAX_DOCUMENT_BITS:,} bits"
     if isinstance(value, float) and not isfinite(value):
         return "", "must be JSON, which has no NaN and no infinity"
     if value is None or isinstance(value, bool | int | float):
@@ -204,7 +241,7 @@ def _wrong_type(value: object, wanted: str) -> Fault:
 
 
 def _shown(key: object, index: int) -> str:
-    """Name an entry by its key where that reads as a name; anything else could be a value gone astray."""
+    """Return the key if it looks like a name, else the entry's number: the key may be a misplaced secret."""
     return repr(key) if isinstance(key, str) and re.fullmatch(_PRINTABLE_KEY, key, re.ASCII) else f"entry {index}"
 
 

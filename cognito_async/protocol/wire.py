@@ -1,59 +1,77 @@
-"""Requests to HTTP and HTTP to results: the JSON 1.1 protocol of AWS, as Cognito speaks it.
+"""The AWS JSON 1.1 protocol of Amazon Cognito: requests to HTTP, and HTTP to responses.
 
-The only file that knows JSON. Pure: usable with any HTTP library, see ``encode`` and ``decode``.
+The only module that reads and writes JSON. Pure: usable with any HTTP library, see ``encode`` and ``decode``.
 """
 
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
-# (values of any type are what this file works on)
+# (this module works on values of any type)
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from json import scanner
 from typing import Any
 
 from cognito_async.errors import CognitoError, InvalidResponseError, ServiceError, TransportError
 from cognito_async.protocol.hooks import CONVERTER, Misshapen
 from cognito_async.protocol.operation import Operation, Request, ResponseT
-from cognito_async.protocol.retry import FIRST_ERROR_STATUS, RETRIED_CODES
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
 MAX_MESSAGE_LENGTH = 2_000
+RESET_CONTENT = 205
+PARTIAL_CONTENT = 206
 
-_JSON = json.JSONEncoder(check_circular=False)  # validation has bounded the depth
+LARGE_BODY = 128 * 1024
+"""Bodies over this many bytes take long to decode: callers with an event loop decode them in a thread."""
+
+MAX_CONTAINERS = 250_000
+"""Maximum number of lists and objects in a large body; more would block all threads while they are freed."""
+
+AN_ERROR = "the body is an error although the status is a success"
+
+_JSON = json.JSONEncoder(check_circular=False)  # validation has limited the depth
 _NOT_JSON = object()
+
+_INTERRUPTIBLE_JSON = json.JSONDecoder()
+# The scanner in C holds the interpreter lock until it has parsed everything; this one lets other threads run.
+_INTERRUPTIBLE_JSON.scan_once = scanner.py_make_scanner(_INTERRUPTIBLE_JSON)  # type: ignore[attr-defined]
+
+
+class Body(bytes):
+    """The body of a request. Its repr hides the content, which holds passwords and tokens."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return f"<request body of {len(self)} bytes>"
 
 
 class HttpRequest:
-    """One attempt on its way out.
+    """The HTTP request of one attempt.
 
     Attributes:
         url: Where to POST it.
-        connect_timeout: The limit in seconds for opening a connection; None for none.
-        headers: All headers but those that the HTTP library adds (Host, Content-Length).
+        headers: All headers except those that the HTTP library adds (Host, Content-Length).
         body: The JSON.
-        sent: Kept by the transport, if it can tell: False until the first byte is handed to the socket, True once all
-            are; None where nobody knows.
-        status: Kept by the transport: the answer's status once it is known, else None.
+        connect_timeout: Time limit for opening a connection, in seconds; None for no limit.
     """
 
-    __slots__ = ("body", "connect_timeout", "headers", "sent", "status", "url")
+    __slots__ = ("body", "connect_timeout", "headers", "url")
 
-    def __init__(self, url: str, headers: dict[str, str], body: bytes, connect_timeout: float | None = None) -> None:
+    def __init__(self, url: str, headers: Mapping[str, str], body: Body, connect_timeout: float | None = None) -> None:
         self.url: str = url
+        self.headers: Mapping[str, str] = headers
+        self.body: Body = body
         self.connect_timeout: float | None = connect_timeout
-        self.headers: dict[str, str] = headers
-        self.body: bytes = body
-        self.sent: bool | None = False
-        self.status: int | None = None
 
 
 class HttpResponse:
-    """An answer as it came.
+    """An HTTP response as it was received.
 
     Attributes:
         status: The HTTP status.
-        headers: The headers; looked up without regard to case.
-        body: The body, possibly cut off.
-        complete: False if the body was cut off.
+        headers: The headers; names are matched without regard to case.
+        body: The body, possibly incomplete.
+        complete: False if the connection was lost in the middle of the body.
     """
 
     __slots__ = ("body", "complete", "headers", "status")
@@ -66,8 +84,9 @@ class HttpResponse:
 
 
 def headers_for(operation: Operation, user_agent: str, invocation_id: str) -> dict[str, str]:
-    """Give the headers that all attempts of a call carry."""
+    """Return the headers that all attempts of a call have in common."""
     return {
+        "Accept-Encoding": "identity",  # a compressed body could expand to any size
         "Content-Type": CONTENT_TYPE,
         "X-Amz-Target": operation.target,
         "User-Agent": user_agent,
@@ -75,97 +94,107 @@ def headers_for(operation: Operation, user_agent: str, invocation_id: str) -> di
     }
 
 
-def confidential(headers: Mapping[str, str]) -> list[str]:
-    """Give the secrets that a signed request's headers hold."""
-    return [headers[name] for name in ("X-Amz-Security-Token",) if name in headers]
+def is_success(status: int, *, complete: bool = True) -> bool:
+    """Return whether a status means success; an incomplete partial response and "reset content" never do."""
+    return 200 <= status <= 299 and status != RESET_CONTENT and (complete or status != PARTIAL_CONTENT)  # noqa: PLR2004
 
 
-def needs_no_body(operation: Operation, status: int) -> bool:
-    """Tell whether an answer's status alone is a success."""
-    return operation.answer is None and status < FIRST_ERROR_STATUS
+def needs_no_body(operation: Operation, status: int | None) -> bool:
+    """Return whether a status alone is a success of an operation."""
+    return operation.answer is None and status is not None and is_success(status, complete=False)
 
 
-def encode(request: Request[Any]) -> bytes:
-    """Turn a validated request into the JSON body; members that are None are left out.
-
-    Args:
-        request: The request, validated (see ``protocol.validation``).
-
-    Returns:
-        The body.
-    """
-    return _JSON.encode(CONVERTER.unstructure(request)).encode("ascii")
+def encode(request: Request[Any]) -> Body:
+    """Return the JSON body of a validated request (see ``protocol.validation``). Members that are None are omitted."""
+    return Body(_JSON.encode(CONVERTER.unstructure(request)).encode("ascii"))
 
 
-def decode(response: HttpResponse, request: Request[ResponseT], others: Iterable[str] = ()) -> ResponseT:
-    """Turn an answer into the operation's result.
+def decode(response: HttpResponse, request: Request[ResponseT], sent: HttpRequest | None = None) -> ResponseT:
+    """Decode an HTTP response.
 
-    Members and error codes that this version doesn't know are ignored or kept, never refused. An operation whose answer
-    has no members needs no body: an empty or cut-off one is a success.
+    Members and error codes that this version does not know are ignored or kept, never an error. A response without
+    members may be empty or incomplete; any other response needs a complete JSON object.
 
     Args:
-        response: What came back.
-        request: What was asked.
-        others: Secrets that were sent beside the request; no error text repeats them or the request's own.
+        response: The HTTP response.
+        request: The request that it responds to.
+        sent: The HTTP request. Error messages hide its session token, if any, like the secrets of ``request``.
 
     Returns:
-        An instance of the operation's answer class, or None where the answer has no members.
+        An instance of the operation's response class; None if the response has no members.
 
     Raises:
-        ServiceError: The service's own error, as its own class where the code is known.
-        InvalidResponseError: The answer can't be read.
+        ServiceError: The service reported an error; a known code has its own class.
+        InvalidResponseError: The response is not readable, or not what the service sends.
+        TransportError: The connection was lost in the middle of the body.
     """
-    operation = request.OPERATION
-    answer: ResponseT | None = None
-    misshapen = ""
+    outcome = _outcome(response, request, sent)
+    if isinstance(outcome, CognitoError):
+        # Raised here because this frame holds no secrets: error reporters collect the locals of all frames.
+        outcome.operation = request.OPERATION.name
+        raise outcome
+    return outcome
+
+
+def _outcome(response: HttpResponse, request: Request[ResponseT], sent: HttpRequest | None) -> ResponseT | CognitoError:
+    if not is_success(response.status, complete=response.complete):
+        return _service_error(response, request, sent)
+    kind = request.OPERATION.answer
+    if kind is None:
+        return _check_without_members(response)  # type: ignore[return-value]  # ResponseT is None here
+    if not response.complete:
+        return TransportError("the connection was lost in the middle of the response", sent=True)
+    members = _parsed_object(response)
+    if isinstance(members, InvalidResponseError):
+        return members
     try:
-        if response.status >= FIRST_ERROR_STATUS:
-            raise _service_error(response, request, others)
-        if operation.answer is None:
-            _expect_object_start(response)
-        elif not response.complete:
-            raise TransportError("the connection was lost in the middle of the answer", sent=True)
-        else:
-            answer = CONVERTER.structure(_parse_object(response), operation.answer)  # type: ignore[assignment]
-    except CognitoError as error:
-        error.operation = operation.name
-        raise
-    except Misshapen as fault:
-        misshapen = str(fault)
-    if misshapen:  # raised here because inside the handler its context would hold what the answer says
-        unreadable = _unreadable(f"a member of the answer is not {misshapen}", response)
-        unreadable.operation = operation.name
-        raise unreadable
-    return answer  # type: ignore[return-value]  # None only where ResponseT is None
+        return CONVERTER.structure(members, kind)  # type: ignore[return-value]
+    except Misshapen as problem:
+        return _unreadable(f"a member is not {problem}", response)
 
 
-def _expect_object_start(response: HttpResponse) -> None:
-    """Refuse what a proxy may answer with 200; a cut-off object is as good as a whole one where nothing is read."""
-    start = response.body[:64].lstrip()
-    if start and not start.startswith(b"{"):
-        raise _unreadable("the answer is not JSON", response)
+def _check_without_members(response: HttpResponse) -> InvalidResponseError | None:
+    """Return an error for a body that a proxy may have sent. An incomplete object is as good as a complete one."""
+    body = response.body.strip()
+    if body in {b"", b"{}"}:
+        return None
+    if not body.startswith(b"{") or "json" not in response.headers.get("Content-Type", CONTENT_TYPE).lower():
+        return _unreadable("the body is not JSON", response)
+    return _unreadable(AN_ERROR, response) if _is_error(_parsed(body)) else None
 
 
-def _parse_object(response: HttpResponse) -> dict[str, Any]:
-    parsed = _parsed(response.body) if response.body else {}
+def _parsed_object(response: HttpResponse) -> dict[str, Any] | InvalidResponseError:
+    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        return _unreadable("the body is compressed, which was not requested", response)
+    parsed = _parsed(response.body)
     if parsed is _NOT_JSON:
-        raise _unreadable("the answer is not JSON", response)
+        return _unreadable("the body is not JSON", response)
     if not isinstance(parsed, dict):
-        raise _unreadable("the answer is not a JSON object", response)
+        return _unreadable("the body is not a JSON object", response)
+    if _is_error(parsed) and is_success(response.status):
+        return _unreadable(AN_ERROR, response)
     return parsed
 
 
+def _is_error(parsed: Any) -> bool:
+    return isinstance(parsed, dict) and isinstance(parsed.get("__type"), str)
+
+
 def _parsed(body: bytes) -> Any:
-    """Parse JSON; not by way of an error, which would carry the body, and the body may hold tokens."""
+    """Parse JSON. Not by way of an error, which would hold the body, and the body may hold tokens."""
     try:
-        return json.loads(body)
+        if len(body) <= LARGE_BODY:
+            return json.loads(body)
+        if body.count(b"[") + body.count(b"{") > MAX_CONTAINERS:
+            return _NOT_JSON
+        return _INTERRUPTIBLE_JSON.decode(body.decode())
     except (ValueError, RecursionError):
         return _NOT_JSON
 
 
-def _unreadable(why: str, response: HttpResponse) -> InvalidResponseError:
+def _unreadable(problem: str, response: HttpResponse) -> InvalidResponseError:
     return InvalidResponseError(
-        f"{why}: {len(response.body)} bytes of {_content_type(response)}", **_answer_facts(response)
+        f"{problem}: {len(response.body)} bytes of {_content_type(response)}", **_response_facts(response)
     )
 
 
@@ -173,7 +202,7 @@ def _content_type(response: HttpResponse) -> str:
     return response.headers.get("Content-Type", "unknown type")[:64]
 
 
-def _answer_facts(response: HttpResponse) -> dict[str, Any]:
+def _response_facts(response: HttpResponse) -> dict[str, Any]:
     headers = response.headers
     return {
         "status": response.status,
@@ -191,42 +220,51 @@ def _milliseconds(text: str | None) -> float | None:
     return int(text) / 1000
 
 
-def _service_error(response: HttpResponse, request: Request[Any], others: Iterable[str]) -> CognitoError:
-    # Imported here because a call that succeeds, such as a program's first, has no need of them.
+def _confidential(sent: HttpRequest | None) -> list[str]:
+    """Return the secrets in the headers of a signed request."""
+    return [] if sent is None else [sent.headers[name] for name in ("X-Amz-Security-Token",) if name in sent.headers]
+
+
+def _service_error(response: HttpResponse, request: Request[Any], sent: HttpRequest | None) -> CognitoError:
+    # Imported here because successful calls do not need them.
+    from cognito_async.errors.faults import CODES, fault_of, is_signature_expired  # noqa: PLC0415
     from cognito_async.errors.modelled import BY_CODE  # noqa: PLC0415
     from cognito_async.protocol.redaction import redact  # noqa: PLC0415
 
-    try:
-        body = _parse_object(response)
-    except InvalidResponseError as unreadable:
-        body = {}
-        fallback: CognitoError = unreadable
-    else:
-        fallback = _unreadable("an error without a code", response)
+    parsed = _parsed_object(response) if response.body else {}
+    body, fallback = ({}, parsed) if isinstance(parsed, InvalidResponseError) else (parsed, None)
     code = _error_code(body, response.headers)
     if code is None:
-        return fallback
-    if code not in BY_CODE and code not in RETRIED_CODES:  # a code that nobody knows may be anything, too
-        code = redact(code, request, others, _spellings)
+        return fallback or _unreadable("an error without a code", response)
+    others = _confidential(sent)
+
+    def masked(text: str) -> str:
+        return redact(text, request, others)[:MAX_MESSAGE_LENGTH]
+
     text = body.get("message", body.get("Message"))
-    message = redact(text, request, others, _spellings)[:MAX_MESSAGE_LENGTH] if isinstance(text, str) and text else code
+    text = text if isinstance(text, str) else ""
+    # Classified before masking: the fault must not depend on the values that the request happens to hold.
+    fault = fault_of(code, text, status=response.status, operation=request.OPERATION.name)
     kind = BY_CODE.get(code, ServiceError)
-    error = kind(message, code=code, **_answer_facts(response))
+    shown_code = code if code in CODES else masked(code)
+    error = kind(masked(text) or shown_code, code=shown_code, fault=fault, **_response_facts(response))
+    if is_signature_expired(code, text):
+        error.signature_expired = True
     for name, wire_name in kind.EXTRA_MEMBERS.items():
         value = body.get(wire_name)
-        said = redact(value, request, others, _spellings)[:MAX_MESSAGE_LENGTH] if isinstance(value, str) else None
-        setattr(error, name, said)
+        setattr(error, name, masked(value) if isinstance(value, str) else None)
     return error
 
 
-def _spellings(secret: str) -> tuple[str, str, str]:
-    """Give the ways in which an answer may write a secret: as it is, and as JSON within JSON."""
-    return secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]
-
-
 def _error_code(body: Mapping[str, Any], headers: Mapping[str, str]) -> str | None:
-    """Find it in ``__type``, in the header (which ends in a colon) or in ``code``, with or without a namespace."""
-    for candidate in (body.get("__type"), headers.get("x-amzn-ErrorType"), body.get("code")):
+    """Return the code of ``__type``, of the header (which ends in a colon) or of ``code``, without its namespace.
+
+    ``code`` is a common name, also in the JSON of proxies: it counts only with the service's request ID.
+    """
+    candidates = [body.get("__type"), headers.get("x-amzn-ErrorType")]
+    if "x-amzn-RequestId" in headers:
+        candidates.append(body.get("code"))
+    for candidate in candidates:
         if isinstance(candidate, str):
             code = candidate.partition(":")[0].rpartition("#")[2].strip()
             if code:

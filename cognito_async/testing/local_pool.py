@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self, TypedDict, TypeVar, Unpack
 
+from cognito_async.call import Timeouts
 from cognito_async.client import CognitoClient
 from cognito_async.operations import AccountRecoverySettingType, AttributeType, RecoveryOptionType
 from cognito_async.protocol.endpoints import check_region
 from cognito_async.protocol.retry import RetryPolicy
 from cognito_async.protocol.signing import Credentials
-from cognito_async.route import Timeouts
 from cognito_async.session import AsyncCognitoSession
 from cognito_async.testing.emulator import Emulator
 from cognito_async.testing.environment import LocalPoolError

@@ -119,4 +119,4 @@ async def test_job_keeps_to_rate_with_few_rows_in_flight(tmp_path: Path) -> None
         async for _ in job.run():
             most = max(most, job.progress.in_flight)
     assert loop.time() - started >= 0.9
-    assert 0 < most <= 2 * (MIN_QUEUED + 200 * QUEUED_SECONDS)
+    assert 0 < most <= 3 * (MIN_QUEUED + 200 * QUEUED_SECONDS)  # the maximum is 100

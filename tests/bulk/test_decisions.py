@@ -12,11 +12,12 @@ from cognito_async import ConnectError, CredentialsError, InvalidResponseError, 
 from cognito_async.bulk import BulkPolicy, State, StopReason, decisions
 from cognito_async.bulk.decisions import ActionOnError, decide, next_email_day
 from cognito_async.bulk.troubleshooting import advise
-from cognito_async.errors import CognitoError, Fault, ParameterValidationError, RequestTimeoutError
+from cognito_async.errors import CognitoError, Fault, ParameterValidationError, RequestTimeoutError, modelled
 from cognito_async.operations.facts import IDEMPOTENCY
 from tests.support.bulk_server import (
     CODE_MISMATCH,
     EMAIL_LIMIT,
+    EMAIL_LIMIT_MESSAGE,
     EXPIRED_CODE,
     FAST_BACKOFF,
     INTERNAL_ERROR,
@@ -32,10 +33,16 @@ from tests.support.bulk_server import (
     journal_columns,
     lost_connection,
     run_outcomes,
-    service_error,
     write_csv,
 )
-from tests.support.scripted_transport import respond
+from tests.support.scripted_transport import refuse, respond
+
+
+def service_error(code: str, message: str = "no", *, fault: Fault | None = None, status: int = 400) -> CognitoError:
+    """Return an error of the service as the client raises it."""
+    kind: type[CognitoError] = getattr(modelled, code, ServiceError)
+    return kind(message, code=code, status=status, fault=fault)
+
 
 REFUSE, UNKNOWN, WAIT, REPEAT, DEFER, JOB_ERROR, STOP, PAUSE = ActionOnError
 DECISIONS: list[tuple[CognitoError, ActionOnError, ActionOnError]] = [  # for confirm, and for forgot
@@ -214,7 +221,7 @@ async def test_daily_email_limit_pauses_job_until_nine_utc(tmp_path: Path) -> No
         summary = await harness.run("reset", policy=patient, wall_clock=clock)
         nine = datetime(2026, 3, 2, 9, 0, tzinfo=UTC).timestamp()
         assert (summary.ending, summary.until) == (StopReason.EMAIL_LIMIT, nine)
-        assert summary.detail == EMAIL_LIMIT.message
+        assert summary.detail == EMAIL_LIMIT_MESSAGE
         assert len(harness.service.requests) < 10
         assert set(harness.counts()) == {"planned", "deferred"}
         harness.service.respond = lambda request: respond()
@@ -232,8 +239,8 @@ async def test_daily_email_limit_pauses_job_until_nine_utc(tmp_path: Path) -> No
     "reply",
     [
         NO_APP_CLIENT,
-        service_error("ExpiredTokenException", fault=Fault.PERMISSIONS),
-        service_error("NotAuthorizedException", fault=Fault.APP_CLIENT),
+        refuse("ExpiredTokenException", "The security token included in the request is expired"),
+        refuse("NotAuthorizedException", "Unable to verify secret hash for client app-client"),
     ],
     ids=["app client", "credentials", "secret"],
 )

@@ -129,11 +129,11 @@ async def test_journal_is_written_before_request_and_before_outcome(tmp_path: Pa
     """The file holds a row as sent before its request, and settled before its outcome."""
     seen: list[str] = []
 
-    def answer(request: ReceivedRequest) -> Reply:
+    def respond_to(request: ReceivedRequest) -> Reply:
         seen.append(harness.states()[request.user])
         return CODE_MISMATCH if request.user == "user7" else respond()
 
-    async with JobHarness(tmp_path, answer) as harness:
+    async with JobHarness(tmp_path, respond_to) as harness:
         write_csv(harness.source, 30)
         async with aclosing(harness.job("confirm").run()) as outcomes:
             async for outcome in outcomes:

@@ -249,7 +249,7 @@ MANY = """
 WITH RECURSIVE lines(line) AS (SELECT 1 UNION ALL SELECT line + 1 FROM lines WHERE line < :rows)
 INSERT INTO rows (line, username, state, code, reason, attempts, at)
 SELECT line, 'user-' || line || '@example.com', iif(line % 2, 'done', 'refused'),
-    iif(line % 2, NULL, 'UserNotFoundException'), iif(line % 2, NULL, 'User does not exist.'), 1, :began + line / 30.0
+    iif(line % 2, NULL, 'UserNotFoundException'), iif(line % 2, NULL, 'User does not exist.'), 1, :started + line / 30.0
 FROM lines
 """
 
@@ -258,11 +258,11 @@ def test_report_of_many_rows_is_fast_and_small(tmp_path: Path) -> None:
     """200,000 rows are read within seconds, in a few megabytes."""
     Journal(tmp_path / "j").close()
     with closing(sqlite3.connect(tmp_path / "j")) as connection, connection:
-        connection.execute(MANY, {"rows": 200_000, "began": STARTED})
-    began = time.process_time()
+        connection.execute(MANY, {"rows": 200_000, "started": STARTED})
+    started = time.process_time()
     report = Report.read(tmp_path / "j")
     assert sum(1 for _ in report.cases()) == 100_000
-    assert time.process_time() - began < 3
+    assert time.process_time() - started < 3
     tracemalloc.start()
     try:
         Report.read(tmp_path / "j")

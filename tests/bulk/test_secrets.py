@@ -113,13 +113,13 @@ async def test_job_leaks_no_secret(action: Action | str, tmp_path: Path, caplog:
     credentials = Credentials(access_key_id="AKIDEXAMPLE", secret_access_key=KEY, session_token=TOKEN)
     passwords = tmp_path / "passwords.csv"
 
-    def answer(request: ReceivedRequest) -> Reply:
+    def respond_to(request: ReceivedRequest) -> Reply:
         detector.read_files()  # while the request is in flight, with -wal and -shm
         if action is GENERATE:
             detector.generated.add(request.body["Password"])
         return respond_variously(request)
 
-    async with JobHarness(tmp_path, answer, credentials=credentials) as harness:
+    async with JobHarness(tmp_path, respond_to, credentials=credentials) as harness:
         harness.source.write_text(f"username,confirmation_code,password\n{rows(action)}")
         if action is GENERATE:
             harness.source.write_text(f"username\n{rows(action)}")
@@ -188,13 +188,13 @@ async def test_unaccepted_password_is_not_written(tmp_path: Path) -> None:
     """Passwords that were refused, lost or interrupted are in no file."""
     passwords, arrived = tmp_path / "passwords.csv", asyncio.Event()
 
-    async def answer(request: ReceivedRequest) -> Reply:
+    async def respond_to(request: ReceivedRequest) -> Reply:
         if request.number == 3:
             arrived.set()
             await asyncio.get_running_loop().create_future()
         return refuse("InvalidPasswordException") if request.number % 2 else lost_connection()
 
-    async with JobHarness(tmp_path, answer) as harness:
+    async with JobHarness(tmp_path, respond_to) as harness:
         harness.source.write_text("username\nada\nbob\neve\n")
         run = asyncio.create_task(harness.run(GENERATE, passwords=passwords, policy=FAST_POLICY))
         await arrived.wait()

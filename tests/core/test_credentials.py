@@ -1,4 +1,4 @@
-"""AWS credentials: where they come from and in which order; looked up once, off the loop, by who needs them."""
+"""AWS credentials: their sources and order, the shared lookup in a thread, and the operations that need them."""
 
 import asyncio
 import gc
@@ -14,19 +14,19 @@ import pytest
 from attrs import define, field, frozen
 
 from cognito_async import CognitoError, Credentials, CredentialsError, ServiceError, credentials, operations
-from cognito_async.credentials import FRESH_SECONDS, USABLE_SECONDS, CredentialsResolver, from_environment
+from cognito_async.credentials import FRESH_SECONDS, USABLE_SECONDS, CredentialsResolver
 from cognito_async.protocol.operation import Request
 from tests.support.scripted_transport import Attempt, ScriptedTransport, refuse, reset, respond, scripted_session
 
 GIVEN = Credentials(access_key_id="AKIDGIVEN", secret_access_key="a secret")
 PAIR = {"AWS_ACCESS_KEY_ID": "AKIDENVIRONMENT", "AWS_SECRET_ACCESS_KEY": "a secret"}
 POOL = "eu-west-1_AbC"
-PATIENCE = 10.0  # seconds after which a thread that nobody lets go gives up
+PATIENCE = 10.0  # seconds after which a blocked thread gives up
 
 
 @frozen
 class Frozen:
-    """What botocore's credentials object hands out."""
+    """The credentials that botocore's credentials object returns."""
 
     access_key: str
     secret_key: str = "a secret"
@@ -35,15 +35,15 @@ class Frozen:
 
 @define
 class Source:
-    """Stands for botocore: hands out numbered credentials, from whatever thread asks.
+    """Replaces botocore: returns numbered credentials, and records the calling threads.
 
     Attributes:
-        finds: How often the chain was gone through.
-        asks: How often credentials were asked for.
-        threads: The threads that did it.
-        failures: Errors to raise, one for each time it is asked.
-        gate: Lets those who ask go on.
-        entered: Set when somebody asks.
+        finds: The number of calls of ``find``.
+        asks: The number of calls of ``get_frozen_credentials``.
+        threads: The threads that called.
+        failures: Errors to raise, one per call.
+        gate: Lets the calls return.
+        entered: Set by each call.
     """
 
     finds: int = 0
@@ -54,18 +54,18 @@ class Source:
     entered: threading.Event = field(factory=threading.Event)
 
     def find(self) -> "Source":
-        """Go through the chain."""
+        """Return the credentials object."""
         self.finds += 1
         self.threads.add(threading.get_ident())
         return self
 
     def get_frozen_credentials(self) -> Frozen:
-        """Hand out credentials once the gate is open."""
+        """Return credentials once the gate is open."""
         self.asks += 1
         self.threads.add(threading.get_ident())
         number = self.asks
         self.entered.set()
-        assert self.gate.wait(PATIENCE), "nobody opened the gate"
+        assert self.gate.wait(PATIENCE), "the gate stayed closed"
         failure = self.failures.pop(0) if self.failures else None
         if failure is not None:
             raise failure
@@ -74,18 +74,18 @@ class Source:
 
 @define
 class Clock:
-    """A clock that stands still."""
+    """A clock that the tests move."""
 
     now: float = 1_000_000.0
 
     def __call__(self) -> float:
-        """Give the time."""
+        """Return the time."""
         return self.now
 
 
 @pytest.fixture
 def source() -> Iterator[Source]:
-    """Give a source whose gate is open."""
+    """Return a source whose gate is open."""
     source = Source()
     source.gate.set()
     yield source
@@ -95,29 +95,29 @@ def source() -> Iterator[Source]:
 def resolver(
     source: Source, clock: Clock | None = None, environ: Mapping[str, str] | None = None
 ) -> CredentialsResolver:
-    """Make a resolver without explicit credentials."""
+    """Return a resolver without explicit credentials."""
     return CredentialsResolver(None, environ=environ or {}, find=source.find, clock=clock or Clock())
 
 
 def refresh_of(ours: CredentialsResolver) -> asyncio.Task[Credentials]:
-    """Give the look-up that is under way."""
+    """Return the lookup in progress."""
     assert ours._refresh is not None
     return ours._refresh
 
 
 async def entered(source: Source) -> None:
-    """Wait until a thread asks the source."""
+    """Wait until a thread calls the source."""
     await asyncio.to_thread(source.entered.wait, PATIENCE)
     source.entered.clear()
 
 
 def key_id(attempt: Attempt) -> str | None:
-    """Give the key that a request was signed with; None if it was not signed."""
+    """Return the key that a request was signed with; None if it was not signed."""
     authorization = attempt.headers.get("Authorization")
     return None if authorization is None else authorization.partition("Credential=")[2].partition("/")[0]
 
 
-# --- where from -------------------------------------------------------------------------------------------------------
+# --- sources ----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -132,17 +132,17 @@ def key_id(attempt: Attempt) -> str | None:
         (None, {"AWS_SESSION_TOKEN": "without a pair"}, "AKID1"),
     ],
 )
-async def test_the_sources_in_their_order(
+async def test_resolver_uses_sources_in_order(
     given: Credentials | None, environ: Mapping[str, str], found: str, source: Source
 ) -> None:
-    """Explicit ones come before the environment's, and those before botocore's; who is not needed is not asked."""
+    """Explicit credentials, then the environment, then botocore, which is called only if needed."""
     resolved = await CredentialsResolver(given, environ=environ, find=source.find).resolve()
     assert resolved.access_key_id == found
     assert source.finds == (found == "AKID1")
 
 
-async def test_the_order_in_a_session(monkeypatch: pytest.MonkeyPatch, source: Source) -> None:
-    """Signed requests of a session are signed with them in that order."""
+async def test_session_uses_sources_in_order(monkeypatch: pytest.MonkeyPatch, source: Source) -> None:
+    """Requests are signed with the credentials of the first source that has some."""
     monkeypatch.setattr(credentials, "find_with_botocore", source.find)
     transport = ScriptedTransport(*[respond()] * 3)
     for given, environ in ((None, {}), (None, PAIR), (GIVEN, PAIR)):
@@ -154,27 +154,28 @@ async def test_the_order_in_a_session(monkeypatch: pytest.MonkeyPatch, source: S
     assert [attempt.headers.get("X-Amz-Security-Token") for attempt in transport.attempts] == ["token 1", None, None]
 
 
-def test_the_environments_session_token() -> None:
-    """It is taken along, and an empty one is none."""
-    assert from_environment({**PAIR, "AWS_SESSION_TOKEN": "a token"}) == Credentials(
+def test_session_token_in_environment_empty_value_is_ignored() -> None:
+    """The token belongs to the credentials; a variable that is set to nothing counts as not set."""
+    with_token = CredentialsResolver(None, environ={**PAIR, "AWS_SESSION_TOKEN": "a token"}).at_hand()
+    assert with_token == Credentials(
         access_key_id="AKIDENVIRONMENT", secret_access_key="a secret", session_token="a token"
     )
-    without = from_environment({**PAIR, "AWS_SESSION_TOKEN": ""})
+    without = CredentialsResolver(None, environ={**PAIR, "AWS_SESSION_TOKEN": ""}).at_hand()
     assert without is not None
     assert without.session_token is None
 
 
 @pytest.mark.parametrize("missing", PAIR)
-async def test_half_a_pair(missing: str, source: Source) -> None:
-    """Half a pair in the environment is a mistake that is named, not passed over."""
+async def test_environment_with_one_of_two_keys_is_an_error(missing: str, source: Source) -> None:
+    """The missing variable is named, and botocore is not called."""
     environ = {name: value for name, value in PAIR.items() if name != missing}
     with pytest.raises(CredentialsError, match=f"{missing} is missing"):
         await resolver(source, environ=environ).resolve()
     assert source.finds == 0
 
 
-async def test_the_environment_is_read_anew(source: Source) -> None:
-    """A program may put credentials into its environment after it opened a session, and change them."""
+async def test_environment_is_read_for_each_call(source: Source) -> None:
+    """A program may set and change the variables after it opened a session."""
     environ: dict[str, str] = {}
     ours = CredentialsResolver(None, environ=environ, find=source.find)
     assert (await ours.resolve()).access_key_id == "AKID1"
@@ -182,8 +183,8 @@ async def test_the_environment_is_read_anew(source: Source) -> None:
     assert (await ours.resolve()).access_key_id == "AKIDENVIRONMENT"
 
 
-async def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without botocore the error names each place looked at, and the command that installs the extra."""
+async def test_missing_botocore_is_a_credentials_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error names each place that was searched, and the command that installs the extra."""
     monkeypatch.setitem(sys.modules, "botocore.session", None)
     transport = ScriptedTransport()
     async with scripted_session(transport) as session:
@@ -197,7 +198,7 @@ async def test_without_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def bare_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Take away every place in which botocore could find credentials, and give the home folder."""
+    """Remove every source of credentials for botocore, and return the home directory."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     for name in ("AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"):
@@ -207,8 +208,8 @@ def bare_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 
 @pytest.mark.usefixtures("bare_machine")
-async def test_with_the_extra_and_nothing_to_find() -> None:
-    """With botocore the error names its places too."""
+async def test_no_credentials_anywhere_names_the_places_searched() -> None:
+    """The places that botocore searches are among them."""
     async with scripted_session(ScriptedTransport()) as session:
         with pytest.raises(CredentialsError) as caught:
             await session.client(user_pool_id=POOL).admin_get_user(username="ada")
@@ -216,8 +217,8 @@ async def test_with_the_extra_and_nothing_to_find() -> None:
         assert place in str(caught.value)
 
 
-async def test_a_profile_that_botocore_finds(bare_machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Botocore itself reads a profile, token and all, and the request is signed with it."""
+async def test_profile_is_read_by_botocore(bare_machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The request is signed with the keys and the token of the profile."""
     lines = "aws_access_key_id = AKIDPROFILE\naws_secret_access_key = a secret\naws_session_token = a token\n"
     (bare_machine / "AWS_SHARED_CREDENTIALS_FILE").write_text(f"[work]\n{lines}")
     monkeypatch.setenv("AWS_PROFILE", "work")
@@ -229,23 +230,23 @@ async def test_a_profile_that_botocore_finds(bare_machine: Path, monkeypatch: py
 
 
 @pytest.mark.usefixtures("bare_machine")
-async def test_a_profile_that_does_not_exist(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error of botocore's becomes ours."""
-    monkeypatch.setenv("AWS_PROFILE", "nobody")
+async def test_unknown_profile_is_a_credentials_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The class of botocore's error is named."""
+    monkeypatch.setenv("AWS_PROFILE", "missing")
     async with scripted_session(ScriptedTransport()) as session:
         with pytest.raises(CredentialsError, match="ProfileNotFound"):
             await session.client(user_pool_id=POOL).admin_get_user(username="ada")
 
 
-# --- looking them up --------------------------------------------------------------------------------------------------
+# --- lookup -----------------------------------------------------------------------------------------------------------
 
 
-async def test_one_look_up_for_100_first_calls(source: Source) -> None:
-    """Calls at once share one look-up, in a thread that is not the loop's, while the loop goes on."""
+async def test_concurrent_calls_share_one_lookup(source: Source) -> None:
+    """The lookup runs in another thread and does not block the event loop."""
     source.gate.clear()
     ours = resolver(source)
     calls = [asyncio.ensure_future(ours.resolve()) for _ in range(100)]
-    await entered(source)  # the loop runs here although the look-up is stuck
+    await entered(source)  # the loop runs although the lookup is blocked
     assert not any(call.done() for call in calls)
     source.gate.set()
     found = await asyncio.gather(*calls)
@@ -254,8 +255,8 @@ async def test_one_look_up_for_100_first_calls(source: Source) -> None:
     assert threading.get_ident() not in source.threads
 
 
-async def test_one_look_up_for_100_signed_calls(monkeypatch: pytest.MonkeyPatch, source: Source) -> None:
-    """The same holds for the calls of a session."""
+async def test_concurrent_signed_calls_share_one_lookup(monkeypatch: pytest.MonkeyPatch, source: Source) -> None:
+    """The resolver belongs to the session."""
     monkeypatch.setattr(credentials, "find_with_botocore", source.find)
     transport = ScriptedTransport(*[respond()] * 100)
     async with scripted_session(transport) as session:
@@ -265,8 +266,8 @@ async def test_one_look_up_for_100_signed_calls(monkeypatch: pytest.MonkeyPatch,
     assert {key_id(attempt) for attempt in transport.attempts} == {"AKID1"}
 
 
-async def test_what_was_found_is_kept(source: Source) -> None:
-    """Fresh credentials are handed out again without asking anybody."""
+async def test_fresh_credentials_are_reused(source: Source) -> None:
+    """The lookup runs once."""
     clock = Clock()
     ours = resolver(source, clock)
     for _ in range(3):
@@ -275,8 +276,8 @@ async def test_what_was_found_is_kept(source: Source) -> None:
     assert source.asks == 1
 
 
-async def test_a_refresh_stops_nobody(source: Source) -> None:
-    """Credentials that are no longer fresh but good are handed out at once, while new ones are asked for."""
+async def test_refresh_runs_in_the_background(source: Source) -> None:
+    """Credentials that are not fresh but still valid are returned without waiting for new ones."""
     clock = Clock()
     ours = resolver(source, clock)
     await ours.resolve()
@@ -294,8 +295,8 @@ async def test_a_refresh_stops_nobody(source: Source) -> None:
 
 
 @pytest.mark.parametrize("seconds", [USABLE_SECONDS, -1.0])
-async def test_credentials_too_old_are_waited_for(seconds: float, source: Source) -> None:
-    """Credentials that could have expired are not used; nor are any once the clock was set back."""
+async def test_old_credentials_are_not_used(seconds: float, source: Source) -> None:
+    """They may have expired; and their age is unknown once the clock was set back."""
     clock = Clock()
     ours = resolver(source, clock)
     await ours.resolve()
@@ -305,8 +306,8 @@ async def test_credentials_too_old_are_waited_for(seconds: float, source: Source
     assert source.asks == 2
 
 
-async def test_a_failed_look_up_is_tried_again(source: Source) -> None:
-    """All who wait for it get the error; the next caller tries again."""
+async def test_failed_lookup_is_retried_by_the_next_call(source: Source) -> None:
+    """All waiting callers get the error."""
     source.failures = [OSError("no network"), None]
     ours = resolver(source)
     results = await asyncio.gather(*[ours.resolve() for _ in range(10)], return_exceptions=True)
@@ -316,8 +317,8 @@ async def test_a_failed_look_up_is_tried_again(source: Source) -> None:
     assert (await ours.resolve()).access_key_id == "AKID2"
 
 
-async def test_a_failed_chain_is_gone_through_again() -> None:
-    """Nothing that failed is remembered: credentials may come into being while a program runs."""
+async def test_failed_search_is_repeated_by_the_next_call() -> None:
+    """Credentials may become available while a program runs."""
     source, tries = Source(), Counter[str]()
     source.gate.set()
 
@@ -333,10 +334,8 @@ async def test_a_failed_chain_is_gone_through_again() -> None:
     assert (await ours.resolve()).access_key_id == "AKID1"
 
 
-async def test_a_failed_refresh_in_the_background_is_tried_again(
-    source: Source, caplog: pytest.LogCaptureFixture
-) -> None:
-    """While the old ones are good nobody notices: no error, no complaint of asyncio; the next caller tries again."""
+async def test_failed_background_refresh_is_retried_silently(source: Source, caplog: pytest.LogCaptureFixture) -> None:
+    """While the old credentials are valid there is no error, and asyncio logs no unretrieved exception."""
     caplog.set_level(logging.DEBUG)
     clock = Clock()
     ours = resolver(source, clock)
@@ -353,8 +352,8 @@ async def test_a_failed_refresh_in_the_background_is_tried_again(
     assert "never retrieved" not in caplog.text
 
 
-async def test_one_cancelled_caller_does_not_stop_the_others(source: Source) -> None:
-    """The look-up goes on for those who still wait, even if the first to come was the one to go."""
+async def test_cancelled_caller_does_not_cancel_the_lookup(source: Source) -> None:
+    """The other callers get the credentials, even if the first caller was cancelled."""
     source.gate.clear()
     ours = resolver(source)
     calls = [asyncio.ensure_future(ours.resolve()) for _ in range(3)]
@@ -367,8 +366,8 @@ async def test_one_cancelled_caller_does_not_stop_the_others(source: Source) -> 
     assert source.asks == 1
 
 
-async def test_a_look_up_that_everybody_left_is_not_lost(source: Source) -> None:
-    """What it found serves the next caller."""
+async def test_lookup_without_callers_serves_the_next_call(source: Source) -> None:
+    """The lookup continues when its last caller is cancelled."""
     source.gate.clear()
     ours = resolver(source)
     call = asyncio.ensure_future(ours.resolve())
@@ -381,8 +380,8 @@ async def test_a_look_up_that_everybody_left_is_not_lost(source: Source) -> None
     assert source.asks == 1
 
 
-async def test_closing_ends_a_look_up_with_an_error_of_ours(source: Source) -> None:
-    """Who waits while the resolver closes gets a CognitoError: nobody cancelled that caller."""
+async def test_close_during_lookup_raises_a_cognito_error(source: Source) -> None:
+    """Waiting callers were not cancelled, so they do not get a CancelledError."""
     source.gate.clear()
     ours = resolver(source)
     call = asyncio.ensure_future(ours.resolve())
@@ -393,8 +392,8 @@ async def test_closing_ends_a_look_up_with_an_error_of_ours(source: Source) -> N
     assert isinstance(result, CognitoError)
 
 
-async def test_closing_a_session_during_a_look_up(monkeypatch: pytest.MonkeyPatch, source: Source) -> None:
-    """A signed call under way ends in a CognitoError, and sends nothing."""
+async def test_session_close_during_lookup_sends_nothing(monkeypatch: pytest.MonkeyPatch, source: Source) -> None:
+    """The signed call raises a CognitoError."""
     monkeypatch.setattr(credentials, "find_with_botocore", source.find)
     source.gate.clear()
     transport = ScriptedTransport()
@@ -408,8 +407,8 @@ async def test_closing_a_session_during_a_look_up(monkeypatch: pytest.MonkeyPatc
     assert not transport.attempts
 
 
-async def test_closing_twice_and_without_a_look_up(source: Source) -> None:
-    """Both are safe."""
+async def test_close_is_idempotent(source: Source) -> None:
+    """With and without a lookup."""
     ours = resolver(source)
     await ours.close()
     await ours.resolve()
@@ -417,17 +416,17 @@ async def test_closing_twice_and_without_a_look_up(source: Source) -> None:
     await ours.close()
 
 
-# --- who needs them ---------------------------------------------------------------------------------------------------
+# --- operations -------------------------------------------------------------------------------------------------------
 
 
 def every_request() -> list[type[Request[Any]]]:
-    """Give the classes of all operations' inputs."""
+    """Return the request classes of all operations."""
     kinds = [getattr(operations, name) for name in dir(operations) if name.endswith("Request")]
     return [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Request)]
 
 
-def test_how_many_operations_are_signed() -> None:
-    """Of 141 operations 34 are never signed; of the 107 others two are signed or not, as the caller likes."""
+def test_number_of_signed_operations() -> None:
+    """Of 141 operations, 34 are unsigned and two are signed only if there are credentials."""
     counted = Counter(kind.OPERATION.signed for kind in every_request())
     assert counted == {False: 34, True: 105, None: 2}
     either = {kind.OPERATION.name for kind in every_request() if kind.OPERATION.signed is None}
@@ -435,13 +434,13 @@ def test_how_many_operations_are_signed() -> None:
 
 
 @pytest.mark.parametrize("given", [None, GIVEN])
-async def test_unsigned_operations_never_touch_credentials(
+async def test_unsigned_operations_need_no_credentials(
     given: Credentials | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Not the session's own, not the environment's, not botocore's; half a pair does not disturb them."""
+    """Incomplete credentials in the environment are no problem either."""
 
     def touched(*_: Any) -> Any:
-        raise AssertionError("nobody needs credentials here")
+        raise AssertionError("credentials were looked up")
 
     for name in ("at_hand", "resolve", "_look_up"):
         monkeypatch.setattr(CredentialsResolver, name, touched)
@@ -463,14 +462,14 @@ async def test_unsigned_operations_never_touch_credentials(
     ("given", "environ", "signed_by"),
     [(None, {}, None), (GIVEN, {}, "AKIDGIVEN"), (None, PAIR, "AKIDENVIRONMENT"), (GIVEN, PAIR, "AKIDGIVEN")],
 )
-async def test_operations_that_may_be_signed(
+async def test_optionally_signed_operations_use_credentials_at_hand(
     given: Credentials | None,
     environ: Mapping[str, str],
     signed_by: str | None,
     monkeypatch: pytest.MonkeyPatch,
     source: Source,
 ) -> None:
-    """GetClientToken and GetDerivedToken are signed if credentials are at hand, and never go looking for any."""
+    """GetClientToken and GetDerivedToken never start a lookup."""
     monkeypatch.setattr(credentials, "find_with_botocore", source.find)
     for name, value in environ.items():
         monkeypatch.setenv(name, value)
@@ -483,8 +482,8 @@ async def test_operations_that_may_be_signed(
     assert source.finds == 0
 
 
-async def test_a_service_that_refuses_the_keys() -> None:
-    """Its answer comes out as it is, and is not tried again with the same keys."""
+async def test_refused_credentials_are_not_retried() -> None:
+    """The service's error is raised after one attempt."""
     transport = ScriptedTransport(refuse("UnrecognizedClientException", "The security token is invalid."))
     async with scripted_session(transport, credentials=GIVEN) as session:
         with pytest.raises(ServiceError) as caught:
@@ -494,8 +493,8 @@ async def test_a_service_that_refuses_the_keys() -> None:
 
 
 @pytest.mark.parametrize("make", [lambda: Credentials(access_key_id="a", secret_access_key="b"), lambda: GIVEN])
-async def test_every_attempt_is_signed_anew(make: Callable[[], Credentials]) -> None:
-    """The signature covers the header that counts attempts, so each attempt has its own."""
+async def test_each_attempt_has_its_own_signature(make: Callable[[], Credentials]) -> None:
+    """The signature covers the header that counts the attempts."""
     transport = ScriptedTransport(respond(500, b""), respond())
     async with scripted_session(transport, credentials=make(), random=lambda: 0.0) as session:
         await session.client(user_pool_id=POOL).admin_get_user(username="ada")

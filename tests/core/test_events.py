@@ -155,7 +155,7 @@ async def test_a_hook_that_raises_ends_the_call(
             await reset(client)
         assert caught.value is error
         assert len(transport.attempts) == 1 + sent
-        assert session._quota.available == 500
+        assert session._retry_quota.available == 500
         assert set(session.stats.waiting.values()) <= {0}
         armed.clear()
         await reset(client)
@@ -175,7 +175,7 @@ async def test_a_hook_that_raises_in_the_wait_of_a_retry_leaks_no_tokens() -> No
         with pytest.raises(KeyError):
             await reset(session.client("abc"))
         assert len(transport.attempts) == 1
-        assert session._quota.available == 500
+        assert session._retry_quota.available == 500
 
 
 async def test_a_retry_whose_turn_comes_too_late_costs_no_tokens() -> None:
@@ -186,7 +186,7 @@ async def test_a_retry_whose_turn_comes_too_late_costs_no_tokens() -> None:
         with pytest.raises(RateLimitTimeoutError) as caught:
             await reset(session.client("abc"))
         assert caught.value.attempts == len(transport.attempts) == 1
-        assert session._quota.available == 500
+        assert session._retry_quota.available == 500
 
 
 async def test_a_delete_found_done_gives_its_tokens_back() -> None:
@@ -195,7 +195,7 @@ async def test_a_delete_found_done_gives_its_tokens_back() -> None:
     async with scripted_session(transport, credentials=KEYS) as session:
         await session.client(user_pool_id="eu-west-1_AbC").admin_delete_user(username="ada")
         assert session.stats.succeeded == 1
-        assert session._quota.available == 500
+        assert session._retry_quota.available == 500
 
 
 # --- stats ------------------------------------------------------------------------------------------------------------
@@ -223,7 +223,7 @@ async def test_the_counts_add_up(seed: int) -> None:
     async with scripted_session(transport, on_event=told.append, retry=policy, credentials=KEYS) as session:
         client = session.client("abc", user_pool_id="eu-west-1_AbC")
         for _ in range(200):
-            session._quota.available = 500
+            session._retry_quota.available = 500
             steps = [seeded.choice(answers) for _ in range(3)]
             if seeded.random() < 0.1:
                 steps[0] = hang()

@@ -219,7 +219,7 @@ async def test_a_call_whose_turn_cannot_come_in_time_sends_nothing() -> None:
         with pytest.raises(RateLimitTimeoutError) as caught:
             await reset(session.client("abc"))
         assert now() == 0.0
-        assert session._quota.available == 500
+        assert session._retry_quota.available == 500
     assert (caught.value.operation, caught.value.attempts, caught.value.sent) == ("ConfirmForgotPassword", 0, False)
     assert len(transport.attempts) == 1
 

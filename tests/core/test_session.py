@@ -524,7 +524,7 @@ async def test_a_wrong_clock_is_put_right_once(code: str, minutes: int) -> None:
         client = session.client(user_pool_id=POOL)
         await client.admin_get_user(username="ada")
         await client.admin_get_user(username="ada")
-        assert session._quota.available == 500
+        assert session._retry_quota.available == 500
     first, *others = [ahead_of_now(attempt.headers) for attempt in transport.attempts]
     assert abs(first) < timedelta(minutes=1)
     for other in others:

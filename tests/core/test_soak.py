@@ -226,7 +226,7 @@ async def test_soak(capacity: int, caplog: pytest.LogCaptureFixture) -> None:
             pool=PoolLimits(connections=CONCURRENCY),
             random=rng.random,
         ) as session:
-            session._quota.capacity = session._quota.available = capacity
+            session._retry_quota.capacity = session._retry_quota.available = capacity
             client = session.client("abc")
             # Once through everything, so that what is made once is made: classes, caches, connections.
             check(await confirm(client, [f"warm-{n}" for n in range(WARM_UP)]), ledger)
@@ -252,7 +252,7 @@ async def test_soak(capacity: int, caplog: pytest.LogCaptureFixture) -> None:
                 assert unknown >= lost
             assert stats.calls == CALLS + WARM_UP
             assert stats.succeeded + stats.failed == stats.calls
-            assert 0 <= session._quota.available <= session._quota.capacity
+            assert 0 <= session._retry_quota.available <= session._retry_quota.capacity
             print(f"{CALLS} calls, {faulty} with a fault: {dict(counts)}; {stats}")  # noqa: T201 - seen with pytest -s
 
             outcomes.clear()

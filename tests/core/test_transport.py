@@ -9,6 +9,7 @@ import asyncio
 import gzip
 import socket
 import ssl
+import threading
 import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -24,14 +25,18 @@ from cognito_async import (
     CognitoError,
     ConnectError,
     ConnectTimeoutError,
+    Credentials,
     InvalidResponseError,
     PoolLimits,
     RequestTimeoutError,
     RetryPolicy,
     ServiceError,
+    SessionClosedError,
     Timeouts,
     TransportError,
+    call,
 )
+from cognito_async.protocol import wire
 from tests.support.clocks import advance
 from tests.support.scripted_server import (
     Action,
@@ -58,6 +63,11 @@ async def client_of(server: ScriptedServer, **options: Any) -> AsyncIterator[Cog
     """Open a session on a server, without retries, and give a client."""
     async with AsyncCognitoSession("eu-west-1", endpoint_url=server.url, **{"retry": ONCE, **options}) as session:
         yield session.client("abc")
+
+
+def http_of(body: bytes) -> bytes:
+    """Return the bytes of a response."""
+    return HEAD + b"Content-Length: %d\r\n\r\n%b" % (len(body), body)
 
 
 async def failure(action: Action, **options: Any) -> CognitoError:
@@ -222,18 +232,12 @@ async def test_a_cookie_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
 # --- answers that can -------------------------------------------------------------------------------------------------
 
 
-async def test_gzip() -> None:
-    """A compressed answer is read like any other, an error too."""
-    details = (
-        b'{"CodeDeliveryDetails": {"Destination": "a***@e***", "DeliveryMedium": "EMAIL", "AttributeName": "email"}}'
-    )
-    refusal = compressed(b'{"__type": "UserNotFoundException", "message": "no"}', 400)
-    async with ScriptedServer(compressed(details), refusal) as server, client_of(server) as client:
-        answered = await client.forgot_password(username="ada")
-        assert answered.code_delivery_details is not None
-        assert answered.code_delivery_details.destination == "a***@e***"
-        with pytest.raises(ServiceError, match="no"):
-            await client.forgot_password(username="ada")
+async def test_compressed_response_is_refused() -> None:
+    """The request asks for identity; a compressed body is not expanded."""
+    async with ScriptedServer(compressed(b"{}")) as server, client_of(server) as client:
+        with pytest.raises(InvalidResponseError):
+            await client.get_user(access_token="a token")
+        assert server.requests[0].headers["accept-encoding"] == "identity"
 
 
 @pytest.mark.parametrize(
@@ -316,14 +320,47 @@ async def test_the_limit_is_exact(size: int) -> None:
                 await reset(client)
 
 
-@pytest.mark.parametrize("size", [MEBIBYTE, 40 * MEBIBYTE])
-async def test_a_compressed_body_counts_by_its_real_size(size: int) -> None:
-    """A few kilobytes that unpack to more than the limit are refused like any other."""
-    packed = answer(gzip.compress(b"{" + b" " * size), Content_Encoding="gzip")
-    async with ScriptedServer(packed) as server:
-        async with client_of(server, pool=PoolLimits(response_bytes=MEBIBYTE)) as client:
-            with pytest.raises(InvalidResponseError, match="larger than"):
+async def test_compression_bomb_is_not_expanded() -> None:
+    """40 MB that travel as 40 kB take no more memory than they travel with."""
+    bomb = answer(gzip.compress(b" " * 40 * MEBIBYTE), Content_Encoding="gzip")
+    async with ScriptedServer(answer(), bomb) as server, client_of(server) as client:
+        await reset(client)
+        tracemalloc.start()
+        try:
+            with pytest.raises(AmbiguousOutcomeError):
                 await reset(client)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert peak < MEBIBYTE
+
+
+async def test_large_response_is_decoded_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The event loop goes on while megabytes of JSON are parsed."""
+    threads: list[str] = []
+
+    def decode(*arguments: Any) -> Any:
+        threads.append(threading.current_thread().name)
+        return wire.decode(*arguments)
+
+    monkeypatch.setattr(call, "decode", decode)
+    page = {"Users": [{"Username": f"u{number}", "Enabled": True} for number in range(50_000)]}
+    small = {"Users": page["Users"][:10]}
+    async with ScriptedServer(answer(small), answer(page)) as server:
+        keys = Credentials(access_key_id="AK", secret_access_key="SK")
+        async with AsyncCognitoSession("eu-west-1", endpoint_url=server.url, credentials=keys) as session:
+            client = session.client(user_pool_id="eu-west-1_AbC")
+            for size in (10, 50_000):
+                users = (await client.list_users()).users or []
+                assert [users[0].username, users[-1].username, len(users)] == ["u0", f"u{size - 1}", size]
+    assert threads[0] == threading.main_thread().name
+    assert threads[1] != threads[0]
+
+
+async def test_large_response_of_containers_is_refused() -> None:
+    """Millions of empty lists would block all threads while they are freed."""
+    error = await failure(send(http_of(b'{"UserAttributes": [' + b"[]," * 1_000_000 + b"[]]}")))
+    assert type(error) is InvalidResponseError
 
 
 # --- connections that never were --------------------------------------------------------------------------------------
@@ -540,7 +577,7 @@ async def test_a_large_request() -> None:
 async def test_ten_calls_one_connection() -> None:
     """Calls one after the other share a connection, errors among them."""
     refusal = answer({"__type": "CodeMismatchException"}, 400)
-    async with ScriptedServer(answer(), refusal, answer(b""), compressed(b"{}")) as server, client_of(server) as client:
+    async with ScriptedServer(answer(), refusal, answer(b"")) as server, client_of(server) as client:
         for n in range(10):
             if n == 1:
                 with pytest.raises(ServiceError):
@@ -632,3 +669,45 @@ async def test_the_pool_is_bounded() -> None:
         await asyncio.gather(*[reset(client) for _ in range(50)])
         assert server.connections == 3
         assert len(server.requests) == 50
+
+
+# --- closing ----------------------------------------------------------------------------------------------------------
+
+
+async def test_close_fails_calls_that_wait_for_a_connection() -> None:
+    """They were not sent, and they are not cancelled: SessionClosedError."""
+    async with ScriptedServer(never()) as server:
+        async with client_of(server, pool=PoolLimits(connections=1)) as client:
+            calls = [asyncio.ensure_future(reset(client)) for _ in range(5)]
+            await server.until(lambda: server.requests)
+            await client.session.close()
+            results = await asyncio.gather(*calls, return_exceptions=True)
+    assert [type(result) for result in results[1:]] == [SessionClosedError] * 4
+    assert all(isinstance(result, SessionClosedError) and result.sent is False for result in results[1:])
+    assert isinstance(results[0], AmbiguousOutcomeError)
+
+
+async def test_close_leaves_cancellation_alone() -> None:
+    """A call that its caller cancels while the session closes ends in CancelledError."""
+    async with ScriptedServer(never()) as server:
+        async with client_of(server, pool=PoolLimits(connections=1)) as client:
+            calls = [asyncio.ensure_future(reset(client)) for _ in range(3)]
+            await server.until(lambda: server.requests)
+            calls[1].cancel()
+            await client.session.close()
+            results = await asyncio.gather(*calls, return_exceptions=True)
+    assert isinstance(results[1], asyncio.CancelledError)
+    assert isinstance(results[2], SessionClosedError)
+
+
+async def test_close_after_an_ambiguous_attempt_keeps_the_doubt() -> None:
+    """The first attempt was lost; the second waits for a connection when the session closes."""
+    async with ScriptedServer(cut(), never()) as server:
+        policy = RetryPolicy(transient_base=0)
+        async with client_of(server, pool=PoolLimits(connections=1), retry=policy) as client:
+            first = asyncio.ensure_future(reset(client))
+            second = asyncio.ensure_future(reset(client))
+            await server.until(lambda: len(server.requests) == 2)
+            await client.session.close()
+            results = await asyncio.gather(first, second, return_exceptions=True)
+    assert all(isinstance(result, AmbiguousOutcomeError) for result in results)

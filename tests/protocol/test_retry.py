@@ -157,7 +157,7 @@ async def test_scenario_through_the_session(scenario: dict[str, Any]) -> None:
     policy = RetryPolicy(max_attempts=scenario["max_attempts"], limit_exceeded_retries=99)
     transport = ScriptedTransport()
     async with scripted_session(transport, retry=policy, timeouts=UNLIMITED) as session:
-        session._quota.available = scenario["initial_tokens"]
+        session._retry_quota.available = scenario["initial_tokens"]
         for call in scenario["calls"]:
             transport.script = [step(response) for response in call["responses"]]
             transport.attempts.clear()
@@ -171,7 +171,7 @@ async def test_scenario_through_the_session(scenario: dict[str, Any]) -> None:
             assert len(transport.attempts) == call["attempts"]
             assert transport.pauses == pytest.approx(call["sleeps"])
             assert [attempt.headers["amz-sdk-request"] for attempt in transport.attempts] == call["amz_sdk_request"]
-            assert session._quota.available == call["quota_after"]
+            assert session._retry_quota.available == call["quota_after"]
 
 
 # --- what is tried again ----------------------------------------------------------------------------------------------
@@ -186,7 +186,7 @@ async def test_what_repeating_cannot_change_is_never_retried(code: str, status: 
     async with scripted_session(transport) as session:
         with pytest.raises(ServiceError) as caught:
             await reset(session.client("abc"))
-        assert session._quota.available == 500
+        assert session._retry_quota.available == 500
     assert caught.value.code == code
     assert caught.value.attempts == len(transport.attempts) == 1
 
@@ -239,7 +239,7 @@ async def test_limit_exceeded_has_a_cap_of_its_own(retries: int | None, attempts
     async with scripted_session(transport, retry=policy) as session:
         with pytest.raises(LimitExceededException) as caught:
             await reset(session.client("abc"))
-        assert session._quota.available == 500 - 5 * (attempts - 1)
+        assert session._retry_quota.available == 500 - 5 * (attempts - 1)
     assert len(transport.attempts) == caught.value.attempts == attempts
 
 
@@ -377,7 +377,7 @@ async def test_no_pause_crosses_the_total_limit() -> None:
         with pytest.raises(TooManyRequestsException):
             await reset(session.client("abc"))
         assert now() == pytest.approx(29.5)
-        assert session._quota.available == 500
+        assert session._retry_quota.available == 500
 
 
 @pytest.mark.virtual_clock
@@ -516,7 +516,7 @@ async def test_a_hook_that_raises_ends_the_call(error: BaseException) -> None:
         with pytest.raises(type(error)) as caught:
             await reset(session.client("abc"))
         assert caught.value is error
-        assert session._quota.available == 500
+        assert session._retry_quota.available == 500
     assert len(transport.attempts) == 1
 
 
@@ -558,12 +558,12 @@ async def test_calls_at_once_share_the_quota() -> None:
     lowest = []
 
     def watch(_: RetryDetails) -> None:
-        lowest.append(session._quota.available)
+        lowest.append(session._retry_quota.available)
 
     seeded = Random(3)
     async with scripted_session(transport, retry=RetryPolicy(on_retry=watch), random=seeded.random) as session:
         results = await asyncio.gather(*[reset(session.client("abc")) for _ in range(200)], return_exceptions=True)
-        assert session._quota.available == 500 % 14
+        assert session._retry_quota.available == 500 % 14
     assert all(isinstance(result, InvalidResponseError) for result in results)
     assert min(lowest) == 500 % 14
     assert len(transport.attempts) == 200 + 500 // 14
@@ -577,14 +577,14 @@ async def test_the_quota_is_whole_again_once_all_have_succeeded(seed: int) -> No
 
     class Flaky(ScriptedTransport):
         async def send(self, request: Any) -> HttpResponse:
-            assert session._quota.available >= 0
+            assert session._retry_quota.available >= 0
             failed = request.headers["amz-sdk-request"].startswith("attempt=1;") and seeded.random() < 0.3
             self.script.append(take(seeded.random(), TRANSIENT if failed else respond()))
             return await super().send(request)
 
     async with scripted_session(Flaky(), random=seeded.random) as session:
         await asyncio.gather(*[reset(session.client("abc")) for _ in range(60)])
-        assert session._quota.available == 500
+        assert session._retry_quota.available == 500
 
 
 @pytest.mark.parametrize("seconds", [0.5, 1.5], ids=["in the pause", "in the attempt after it"])
@@ -595,24 +595,24 @@ async def test_a_cancelled_call_gives_its_tokens_back(seconds: float) -> None:
     async with scripted_session(transport) as session:
         call = asyncio.ensure_future(reset(session.client("abc")))
         await asyncio.sleep(seconds)
-        assert session._quota.available == 495
+        assert session._retry_quota.available == 495
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        assert session._quota.available == 500
+        assert session._retry_quota.available == 500
 
 
 @pytest.mark.virtual_clock
 async def test_a_call_cancelled_in_its_first_attempt_costs_nothing() -> None:
     """Neither taken nor given."""
     async with scripted_session(ScriptedTransport(hang())) as session:
-        session._quota.available = 100
+        session._retry_quota.available = 100
         call = asyncio.ensure_future(reset(session.client("abc")))
         await asyncio.sleep(1)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        assert session._quota.available == 100
+        assert session._retry_quota.available == 100
 
 
 @pytest.mark.virtual_clock

@@ -100,6 +100,14 @@ def test_paths_are_signed_as_botocore_signs_them(segments: list[str]) -> None:
     assert ours == signed_by_botocore(url, HEADERS, b"{}", KEYS, "eu-west-1", NOON)
 
 
+def test_trailing_dot_of_a_host_is_not_signed() -> None:
+    """The transport sends the Host header without it, although the name is looked up with it."""
+    plain, dotted = (
+        sign(url, HEADERS, b"{}", KEYS, "eu-west-1", NOON) for url in ("http://host:1/", "http://host.:1/")
+    )
+    assert plain == dotted
+
+
 def test_an_empty_session_token_is_none() -> None:
     """Environment variables that are set to nothing arrive as empty text; such a token is not sent or signed."""
     keys = Credentials(access_key_id="AKID", secret_access_key="secret", session_token="")

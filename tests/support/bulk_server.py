@@ -15,7 +15,6 @@ from attrs import frozen
 
 from cognito_async import AsyncCognitoSession, CognitoClient, Credentials, RetryPolicy, TransportError
 from cognito_async.bulk import Action, BulkPolicy, Job, Outcome, Source, State, Summary, sources
-from cognito_async.errors import CognitoError, Fault, ServiceError, modelled
 from cognito_async.protocol.wire import HttpRequest, HttpResponse
 from tests.support.scripted_transport import refuse, respond
 
@@ -62,12 +61,6 @@ def lost_connection(*, sent: bool = True) -> TransportError:
     return TransportError("the connection was lost", sent=sent)
 
 
-def service_error(code: str, message: str = "no", *, fault: Fault | None = None, status: int = 400) -> CognitoError:
-    """Return an error of the service as the client raises it."""
-    kind: type[CognitoError] = getattr(modelled, code, ServiceError)
-    return kind(message, code=code, status=status, fault=fault)
-
-
 def by_user(**replies: Reply) -> Responder:
     """Return a responder with one reply per user, and success for other users."""
     return lambda request: replies.get(request.user) or respond()
@@ -80,15 +73,12 @@ def in_order(*replies: Reply) -> Responder:
 
 THROTTLED: Final = refuse("TooManyRequestsException", "Rate exceeded")
 USER_LIMIT: Final = refuse("LimitExceededException", "Attempt limit exceeded, please try after some time.")
-EMAIL_LIMIT: Final = service_error(
-    "LimitExceededException",
+EMAIL_LIMIT_MESSAGE: Final = (
     "Exceeded daily email limit for the operation or the account. If a higher limit is required, please configure your"
-    " user pool to use your own Amazon SES configuration for sending email.",
-    fault=Fault.QUOTA,
+    " user pool to use your own Amazon SES configuration for sending email."
 )
-NO_APP_CLIENT: Final = service_error(
-    "ResourceNotFoundException", "User pool client app-client does not exist.", fault=Fault.APP_CLIENT
-)
+EMAIL_LIMIT: Final = refuse("LimitExceededException", EMAIL_LIMIT_MESSAGE)
+NO_APP_CLIENT: Final = refuse("ResourceNotFoundException", "User pool client app-client does not exist.")
 USER_NOT_FOUND: Final = refuse("UserNotFoundException", "Username/client id combination not found.")
 CODE_MISMATCH: Final = refuse("CodeMismatchException", "Invalid verification code provided, please try again.")
 EXPIRED_CODE: Final = refuse("ExpiredCodeException", "Invalid code provided, please request a code again.")
@@ -108,21 +98,17 @@ class FakeService:
         self.requests: list[ReceivedRequest] = []
 
     async def send(self, request: HttpRequest) -> HttpResponse:
-        """Reply, and set ``sent`` and ``status`` as Transport requires."""
+        """Respond, or raise an error."""
         operation = request.headers["X-Amz-Target"].rpartition(".")[2]
         received = ReceivedRequest(len(self.requests) + 1, operation, json.loads(request.body), dict(request.headers))
         self.requests.append(received)
-        request.sent = True
         reply = self.respond(received)
         if isinstance(reply, Awaitable):
             reply = await reply
         else:
             await asyncio.sleep(0)
         if isinstance(reply, BaseException):
-            if isinstance(reply, TransportError):
-                request.sent = reply.sent
             raise copy.copy(reply)
-        request.status = reply.status
         return reply
 
     async def close(self) -> None:

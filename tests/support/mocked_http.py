@@ -19,7 +19,7 @@ class _MockedResponse(aiohttp.ClientResponse):
 
 
 class MockedHttp(aioresponses):
-    """aioresponses that works with every aiohttp from 3.11.16 on."""
+    """aioresponses that works with every supported aiohttp."""
 
     def add(self, *args: Any, **kwargs: Any) -> None:
         """Add an answer."""

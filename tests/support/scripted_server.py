@@ -5,6 +5,7 @@ import contextlib
 import gzip
 import json
 import socket
+import ssl
 import struct
 from collections.abc import Awaitable, Callable, Mapping
 from types import TracebackType
@@ -198,7 +199,14 @@ class ScriptedServer:
     port: int
     url: str
 
-    def __init__(self, *script: Action, otherwise: Action | None = None, on_connect: Action | None = None) -> None:
+    def __init__(
+        self,
+        *script: Action,
+        otherwise: Action | None = None,
+        on_connect: Action | None = None,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
+        self._tls = tls
         self.requests: list[Received] = []
         self.connections = 0
         self.open = 0
@@ -211,10 +219,10 @@ class ScriptedServer:
         self._failure: Exception | None = None
 
     async def __aenter__(self) -> Self:
-        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)
         self.listener = self._server.sockets[0]
         self.port = self.listener.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{'https' if self._tls else 'http'}://127.0.0.1:{self.port}"
         return self
 
     async def __aexit__(

@@ -9,7 +9,7 @@ from typing import Any
 from attrs import frozen
 from multidict import CIMultiDict
 
-from cognito_async import AsyncCognitoSession, CognitoClient, RetryPolicy, Timeouts, TransportError
+from cognito_async import AsyncCognitoSession, CognitoClient, RetryPolicy, Timeouts
 from cognito_async.protocol.wire import HttpRequest, HttpResponse
 from tests.support.clocks import now
 
@@ -50,7 +50,7 @@ class ScriptedTransport:
         self.closed = 0
 
     async def send(self, request: HttpRequest) -> HttpResponse:
-        """Take the next step, and keep ``sent`` and ``status`` as the contract of Transport says."""
+        """Take the next step."""
         self.attempts.append(
             Attempt(
                 url=request.url,
@@ -63,13 +63,8 @@ class ScriptedTransport:
         assert self.script, "one more attempt than the script has steps"
         step = self.script.pop(0)
         if isinstance(step, BaseException):
-            if isinstance(step, TransportError):
-                request.sent = step.sent
             raise step
-        request.sent = True
-        response = step if isinstance(step, HttpResponse) else await step(request)
-        request.status = response.status
-        return response
+        return step if isinstance(step, HttpResponse) else await step(request)
 
     async def close(self) -> None:
         """Count."""
@@ -94,11 +89,14 @@ def refuse(code: str, message: str = "no", status: int = 400, **headers: str) ->
 
 
 def hang(*, sent: bool | None = True, status: int | None = None) -> Step:
-    """Make a step that never ends, and leaves the request's state as given."""
+    """Make a step that never ends, and reports the given state when it is cancelled."""
 
-    async def wait(request: HttpRequest) -> HttpResponse:
-        request.sent, request.status = sent, status
-        await asyncio.get_running_loop().create_future()
+    async def wait(_: HttpRequest) -> HttpResponse:
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError as error:
+            error.sent, error.status = sent, status  # type: ignore[attr-defined]  # see Transport.send
+            raise
         raise AssertionError("unreachable")
 
     return wait

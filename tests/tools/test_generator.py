@@ -1,4 +1,4 @@
-"""The generator: what is committed is what it writes; it says what a newer model changes; its output is whole."""
+"""The generator: committed files are up to date, changes of a newer model are reported, its output is complete."""
 
 import copy
 import inspect
@@ -39,18 +39,18 @@ def rendered() -> dict[str, str]:
 
 
 def checked(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
-    """Run the check and give its exit code and all that it says."""
+    """Run the check and return its exit code and its output."""
     capsys.readouterr()
     code = generate.main(["--check", *arguments])
-    said = capsys.readouterr()
-    return code, said.out + said.err
+    output = capsys.readouterr()
+    return code, output.out + output.err
 
 
 # --- the committed files ---
 
 
-def test_the_committed_files_are_as_generated() -> None:
-    """The command that CONTRIBUTING names passes on what is committed."""
+def test_committed_files_are_up_to_date() -> None:
+    """The command in CONTRIBUTING passes."""
     command = [sys.executable, "-m", "tools.generate", "--check"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -59,16 +59,16 @@ def test_the_committed_files_are_as_generated() -> None:
 
 @pytest.fixture
 def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Make a project that holds the generated files, and let the generator work there."""
+    """Return a project with the generated files, and point the generator to it."""
     generate.write(rendered(), tmp_path)
     monkeypatch.setattr(generate, "ROOT", tmp_path)
     return tmp_path
 
 
-def test_a_fresh_project_passes(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """What was just written is as generated."""
-    code, said = checked([], capsys)
-    assert (code, "as generated" in said) == (0, True)
+def test_check_after_generating_passes(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Files that were just written are up to date."""
+    code, output = checked([], capsys)
+    assert (code, "as generated" in output) == (0, True)
 
 
 @pytest.mark.parametrize(
@@ -80,38 +80,38 @@ def test_a_fresh_project_passes(project: Path, capsys: pytest.CaptureFixture[str
         "tools/model_facts.txt",
     ],
 )
-def test_a_hand_edit_fails(name: str, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """An edited line is shown, and the file that it is in; so is what should stand there."""
+def test_check_shows_a_manual_edit(name: str, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The edited line, its file and the generated line are shown."""
     lines = (project / name).read_text(encoding="utf-8").splitlines()
     original, lines[9] = lines[9], "# edited by hand"
     (project / name).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    code, said = checked([], capsys)
+    code, output = checked([], capsys)
     assert code == 1
-    assert name in said
-    assert "-# edited by hand" in said
-    assert f"+{original}" in said
-    assert "make generate" in said
+    assert name in output
+    assert "-# edited by hand" in output
+    assert f"+{original}" in output
+    assert "make generate" in output
 
 
-def test_a_lost_file_fails(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A generated file that is missing is named."""
+def test_check_names_a_missing_file(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All lines of the file differ."""
     (project / "cognito_async/operations/groups.py").unlink()
-    code, said = checked([], capsys)
+    code, output = checked([], capsys)
     assert code == 1
-    assert "cognito_async/operations/groups.py" in said
+    assert "cognito_async/operations/groups.py" in output
 
 
 @pytest.mark.parametrize("name", ["cognito_async/operations/stray.py", "cognito_async/operations/methods/stray.py"])
-def test_a_stray_file_fails(name: str, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A file that is not generated is no part of the folder; it is named."""
+def test_check_names_a_stale_file(name: str, project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The generated packages contain generated files only."""
     (project / name).write_text("", encoding="utf-8")
-    code, said = checked([], capsys)
+    code, output = checked([], capsys)
     assert code == 1
-    assert f"{name}: should not be there" in said
+    assert f"{name}: no longer generated" in output
 
 
-def test_generating_puts_all_right(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Without --check it writes the files and removes those that should not be there; and the same every time."""
+def test_generate_restores_all_files(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Files are written, stale ones removed, and the output is deterministic."""
     (project / "cognito_async/operations/stray.py").write_text("", encoding="utf-8")
     (project / "cognito_async/operations/mfa.py").write_text("edited", encoding="utf-8")
     shutil.rmtree(project / "cognito_async/operations/methods")
@@ -125,13 +125,13 @@ def test_generating_puts_all_right(project: Path, capsys: pytest.CaptureFixture[
 
 @cache
 def installed_model() -> Model:
-    """Load the installed model."""
+    """Return the installed model."""
     model: Model = Loader().load_service_model("cognito-idp", "service-2")
     return model
 
 
 def newer(change: Callable[[Model], None], folder: Path) -> list[str]:
-    """Lay out a changed model as botocore does, and give the arguments that name it."""
+    """Write a changed model in botocore's layout, and return the arguments that name it."""
     model = copy.deepcopy(installed_model())
     change(model)
     home = folder / "cognito-idp" / "2016-04-18"
@@ -217,54 +217,50 @@ CHANGES: tuple[tuple[Callable[[Model], None], tuple[str, ...]], ...] = (
 
 
 @pytest.mark.parametrize(("change", "words"), CHANGES, ids=[change.__name__.strip("_") for change, _ in CHANGES])
-def test_a_newer_model_says_what_it_changes(
+def test_check_reports_the_changes_of_a_newer_model(
     change: Callable[[Model], None], words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each kind of change fails the check, and is told in words: what was added to what, or which row is wanted."""
-    code, said = checked(newer(change, tmp_path), capsys)
+    """Each kind of change fails the check, which names the changed fact or the missing row."""
+    code, output = checked(newer(change, tmp_path), capsys)
     assert code != 0
     for word in words:
-        assert word in said
-    assert "Traceback" not in said
+        assert word in output
+    assert "Traceback" not in output
 
 
-def test_the_unchanged_model_from_elsewhere_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A folder that holds the same model gives the same files: the changes above are what fails the check."""
+def test_check_with_model_in_another_directory_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The location of the model has no influence."""
     assert checked(newer(lambda model: None, tmp_path), capsys)[0] == 0
 
 
 @pytest.mark.parametrize(
     "blocking", [_add_operation, _add_request_member, _add_type], ids=lambda change: change.__name__.strip("_")
 )
-def test_one_change_does_not_hide_the_others(
+def test_check_with_missing_rows_reports_other_changes(
     blocking: Callable[[Model], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A new operation, member or type wants a row in a table; what else is new is told all the same.
-
-    A newer botocore brings several changes at once, and whoever takes it in must hear of a new secret or a changed
-    signature before writing the first row.
-    """
+    """A missing row stops the generator, but changes of secrets and signatures must be reported before it is added."""
 
     def change(model: Model) -> None:
         blocking(model)
         _add_secret(model)
         _sign(model)
 
-    code, said = checked(newer(change, tmp_path), capsys)
+    code, output = checked(newer(change, tmp_path), capsys)
     assert code != 0
-    assert "shape DescriptionType: string max=2048 sensitive" in said
-    assert "operation ConfirmForgotPassword: signed" in said
+    assert "shape DescriptionType: string max=2048 sensitive" in output
+    assert "operation ConfirmForgotPassword: signed" in output
 
 
-def test_a_folder_without_a_model(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A folder that holds no model is an error, not a pass."""
-    code, said = checked(["--model", str(tmp_path)], capsys)
+def test_check_with_a_directory_without_a_model_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The error names the directory."""
+    code, output = checked(["--model", str(tmp_path)], capsys)
     assert code != 0
-    assert str(tmp_path) in said
+    assert str(tmp_path) in output
 
 
-def test_the_facts_are_in_order() -> None:
-    """The facts are one a line and each only once, so that a diff of two models reads well."""
+def test_facts_are_sorted_and_unique() -> None:
+    """One fact per line, so that diffs are readable."""
     lines = rendered()["tools/model_facts.txt"].splitlines()
     assert len(lines) == len(set(lines))
     operation_names = [line.split()[1].rstrip(":") for line in lines if line.startswith("operation ")]
@@ -275,7 +271,7 @@ def test_the_facts_are_in_order() -> None:
 
 
 def with_table(name: str, change: Callable[[dict[str, Any]], None], monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the generator read a table as a change leaves it."""
+    """Apply a change to a table when the generator reads it."""
 
     def changed(asked: str) -> dict[str, Any]:
         read = table(asked)
@@ -298,21 +294,21 @@ MISSING: tuple[tuple[str, Callable[[dict[str, Any]], Any], str], ...] = (
 
 
 @pytest.mark.parametrize(("name", "change", "word"), MISSING)
-def test_a_missing_row_is_named(
+def test_missing_row_is_named(
     name: str,
     change: Callable[[dict[str, Any]], Any],
     word: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """What the model lacks must come from a table; the error names the table and the row."""
+    """The error names the table and the row."""
     with_table(name, change, monkeypatch)
     with pytest.raises(ModelError, match=word) as caught:
         generate.render()
     assert f"{name}.toml" in str(caught.value)
-    code, said = checked([], capsys)
+    code, output = checked([], capsys)
     assert code != 0
-    assert word in said
+    assert word in output
 
 
 WRONG: tuple[tuple[str, Callable[[dict[str, Any]], Any], str], ...] = (
@@ -332,17 +328,17 @@ WRONG: tuple[tuple[str, Callable[[dict[str, Any]], Any], str], ...] = (
 
 
 @pytest.mark.parametrize(("name", "change", "word"), WRONG)
-def test_a_row_about_nothing_is_named(
+def test_row_about_nothing_is_named(
     name: str, change: Callable[[dict[str, Any]], Any], word: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A misspelt row would be a secret that is shown or a bound that is not checked; it is refused by name."""
+    """A typo would otherwise show a secret or skip a bound."""
     with_table(name, change, monkeypatch)
     with pytest.raises(ModelError, match=re.escape(word)):
         generate.render()
 
 
-def test_rows_are_about_what_there_is() -> None:
-    """Each row of our tables names something in the model; what a newer model drops would show here."""
+def test_rows_exist_in_the_model() -> None:
+    """Each row of the tables names something in the model."""
     shapes = installed_model()["shapes"]
     every_member = {f"{owner}.{name}" for owner, shape in shapes.items() for name in shape.get("members", {})}
     assert set(table("secrets")["unmarked"]["members"]) <= every_member
@@ -390,13 +386,13 @@ def test_rows_are_about_what_there_is() -> None:
         ("UserMFASettingList", "user_mfa_setting_list"),
     ],
 )
-def test_the_names_that_need_care(wire_name: str, name: str) -> None:
-    """The names in which the mechanical rule, or AWS's own capitals, could go wrong."""
+def test_names_with_unusual_capitals(wire_name: str, name: str) -> None:
+    """Names that the rule, or AWS's capitals, could get wrong."""
     found = {python for kind in kinds() for python, about in members(kind) if about.wire_name == wire_name}
     assert found == {name}
 
 
-# Where boto3 users meet another name; each has its reason in names.toml.
+# Names that differ from boto3; names.toml has the reasons.
 NOT_AS_BOTO3 = {
     "allowed_o_auth_flows": "allowed_oauth_flows",
     "allowed_o_auth_flows_user_pool_client": "allowed_oauth_flows_user_pool_client",
@@ -407,7 +403,7 @@ NOT_AS_BOTO3 = {
 
 
 def test_names_are_those_of_boto3_in_snake_case() -> None:
-    """Members and methods are spelt as boto3 spells its methods, but for five names that Python or people mind."""
+    """Members and methods are spelled like boto3's methods, with five exceptions."""
     for kind in kinds():
         for python, about in members(kind):
             theirs = xform_name(about.wire_name)
@@ -416,19 +412,19 @@ def test_names_are_those_of_boto3_in_snake_case() -> None:
         assert callable(getattr(CognitoClient, xform_name(name)))
 
 
-def test_the_rule_for_names() -> None:
-    """Capitals that belong together stay together."""
+def test_snake_case() -> None:
+    """Consecutive capitals are one word."""
     assert snake_case("GetCSVHeader", {}) == "get_csv_header"
     assert snake_case("AdminSetUserMFAPreference", {}) == "admin_set_user_mfa_preference"
     assert snake_case("AllowedOAuthFlows", {"OAuth": "Oauth"}) == "allowed_oauth_flows"
     assert snake_case("S3Configuration", {}) == "s3_configuration"
 
 
-# --- what is generated ---
+# --- output ---
 
 
-def test_counts() -> None:
-    """141 operations, 34 of them unsigned, two signed only if there is something to sign with; 59 exceptions."""
+def test_number_of_operations_and_errors() -> None:
+    """141 operations, 34 of them unsigned and two optionally signed; 59 errors."""
     signed = [kind.OPERATION.signed for kind in request_types().values()]
     assert len(signed) == 141
     assert (signed.count(False), signed.count(None), signed.count(True)) == (34, 2, 105)
@@ -438,8 +434,8 @@ def test_counts() -> None:
 
 
 @pytest.mark.parametrize("name", request_types())
-def test_operations_are_as_the_model_says(name: str) -> None:
-    """Signed or not, with an answer or none, targeted by AWS's name; and in a quota category that exists."""
+def test_operation_matches_the_model(name: str) -> None:
+    """Signing, response, target and quota category."""
     operation: Operation = request_types()[name].OPERATION
     model = service_model().operation_model(name)
     assert (operation.signed is False) == (model.auth_type == "none")
@@ -451,7 +447,7 @@ def test_operations_are_as_the_model_says(name: str) -> None:
 
 
 def kinds() -> list[type[Structure]]:
-    """List all classes: requests, answers and what they hold."""
+    """Return all classes: requests, responses and nested types."""
     found: dict[str, type[Structure]] = {}
 
     def add(kind: type[Structure]) -> None:
@@ -470,7 +466,7 @@ def kinds() -> list[type[Structure]]:
 
 
 def modelled_structures() -> set[str]:
-    """List the model's structures that requests and answers consist of."""
+    """Return the model's structures that requests and responses consist of."""
     found = set()
 
     def add(shape: Any) -> None:
@@ -491,8 +487,8 @@ def modelled_structures() -> set[str]:
     return found
 
 
-def test_every_type_is_there_by_its_aws_name() -> None:
-    """Each request, answer (those without members too) and nested type can be imported, and the index lists them."""
+def test_types_can_be_imported_by_their_aws_names() -> None:
+    """Requests, responses (those without members too) and nested types; the index lists them."""
     for name in modelled_structures():
         kind = getattr(operations, name)
         assert (kind.__name__, issubclass(kind, Structure)) == (name, True)
@@ -501,16 +497,16 @@ def test_every_type_is_there_by_its_aws_name() -> None:
         operations.ListUserzRequest  # type: ignore[attr-defined]  # noqa: B018
 
 
-def test_known_values_are_there_by_their_aws_name() -> None:
-    """Each enumeration of the model is a Literal of its values, in the model's order."""
+def test_enumerations_can_be_imported_by_their_aws_names() -> None:
+    """Each is a Literal of its values, in the model's order."""
     for name, shape in installed_model()["shapes"].items():
         if shape.get("enum"):
             assert list(typing.get_args(getattr(operations, name))) == list(shape["enum"]), name
 
 
 @pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
-def test_members_are_as_the_model_says(kind: type[Structure]) -> None:
-    """Each class has the model's members, in its order, required where the model says so, and secret where it does."""
+def test_members_match_the_model(kind: type[Structure]) -> None:
+    """Members, their order, and whether they are required and secret."""
     shape = service_model().shape_for(kind.__name__)
     assert [about.wire_name for _, about in members(kind)] == list(shape.members)
     hints = typing.get_type_hints(kind)
@@ -524,7 +520,7 @@ def test_members_are_as_the_model_says(kind: type[Structure]) -> None:
 
 
 def _holds_secrets(shape: Any) -> bool:
-    """Tell whether botocore's model marks a shape, or the scalars that it is made of."""
+    """Return whether botocore's model marks a shape, or its scalars, as sensitive."""
     if shape.metadata.get("sensitive"):
         return True
     inner = {"list": lambda: shape.member, "map": lambda: shape.value}.get(shape.type_name, lambda: None)()
@@ -532,8 +528,8 @@ def _holds_secrets(shape: Any) -> bool:
 
 
 @pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.__name__)
-def test_classes_are_frozen_and_take_keywords(kind: type[Structure]) -> None:
-    """Frozen attrs classes with slots: no assignment, no positional arguments, no unknown ones; and a docstring."""
+def test_classes_are_frozen_and_keyword_only(kind: type[Structure]) -> None:
+    """Frozen attrs classes with slots and a docstring."""
     assert attrs.has(kind)
     assert kind.__doc__
     assert not hasattr(smallest(kind), "__dict__")
@@ -551,7 +547,7 @@ METHODS = {name: xform_name(name) for name in service_model().operation_names}
 
 @pytest.mark.parametrize(("name", "method_name"), METHODS.items(), ids=METHODS)
 def test_methods_have_real_signatures(name: str, method_name: str) -> None:
-    """One keyword-only parameter for each member, None by default exactly where it may be left out; and an answer."""
+    """One keyword-only parameter per member, with the default None if it is optional; and the response type."""
     method = getattr(CognitoClient, method_name)
     assert inspect.iscoroutinefunction(method)
     signature = inspect.signature(method)
@@ -570,7 +566,7 @@ def test_methods_have_real_signatures(name: str, method_name: str) -> None:
 
 
 def documented(method: Callable[..., Any]) -> dict[str, str]:
-    """Split a Google-style docstring into its sections; what stands before the first has no name."""
+    """Split a Google-style docstring into its sections; the first has no name."""
     sections: dict[str, str] = {}
     title = ""
     for line in inspect.cleandoc(method.__doc__ or "").splitlines():
@@ -582,7 +578,7 @@ def documented(method: Callable[..., Any]) -> dict[str, str]:
 
 
 def arguments(text: str) -> Iterator[tuple[str, str, str]]:
-    """Read the documented arguments: name, type and what is said."""
+    """Yield the documented arguments: name, type and description."""
     for entry in re.split(r"\n(?=    \w)", text.rstrip()):
         found = re.fullmatch(r"\s*(\w+) \((.+?)\): (.+)", " ".join(entry.split()))
         assert found, entry
@@ -590,8 +586,8 @@ def arguments(text: str) -> Iterator[tuple[str, str, str]]:
 
 
 @pytest.mark.parametrize(("name", "method_name"), METHODS.items(), ids=METHODS)
-def test_methods_tell_all_there_is_to_know(name: str, method_name: str) -> None:
-    """Types, bounds, signed or not, quota category, each declared error, and AWS's own page."""
+def test_methods_are_documented(name: str, method_name: str) -> None:
+    """Types, bounds, signing, quota category, each declared error, and the link to the AWS page."""
     method = getattr(CognitoClient, method_name)
     operation = request_types()[name].OPERATION
     model = service_model().operation_model(name)
@@ -604,41 +600,41 @@ def test_methods_tell_all_there_is_to_know(name: str, method_name: str) -> None:
     assert f"Quota {operation.category}" in sections[""] if operation.category else "Quota: none" in sections[""]
     assert f"APIReference/API_{name}.html" in sections[""]
     described = (
-        {python: (kind, said) for python, kind, said in arguments(sections.get("Args", ""))}
+        {python: (kind, output) for python, kind, output in arguments(sections.get("Args", ""))}
         if "Args" in sections
         else {}
     )
     wanted = dict(members(request_types()[name]))
     assert described.keys() == wanted.keys()
-    for python, (kind, said) in described.items():
+    for python, (kind, output) in described.items():
         optional = inspect.signature(method).parameters[python].default is None
         assert kind.endswith("None") == optional or "JsonValue" in kind
         for bound in (wanted[python].shape.low, wanted[python].shape.high):
-            assert not bound or f"{bound:,}" in said, python
-        assert "secret" in said or not wanted[python].secret, python
+            assert not bound or f"{bound:,}" in output, python
+        assert "secret" in output or not wanted[python].secret, python
     declared = sorted({error.name for error in model.error_shapes})
-    listed, _, further = sections["Raises"].partition(": as the service declares")
+    listed, _, further = sections["Raises"].partition(": declared by the service")
     assert re.findall(r"\b\w+Exception\b", listed) == declared
     assert "ParameterValidationError" in further
 
 
-def test_errors_tell_who_declares_them() -> None:
-    """Each exception names the operations that declare it, or says how many they are; each counts once."""
+def test_errors_name_the_operations_that_declare_them() -> None:
+    """The docstring has the names of the operations, or their number."""
     for code, kind in modelled.BY_CODE.items():
         names = {
             name
             for name in service_model().operation_names
             if code in {shape.name for shape in service_model().operation_model(name).error_shapes}
         }
-        said = (kind.__doc__ or "").partition("Attributes:")[0]
-        counted = re.search(r"\d+", said)
-        listed = set(re.findall(r"[A-Z]\w+", said.partition(" by ")[2]))
+        output = (kind.__doc__ or "").partition("Attributes:")[0]
+        counted = re.search(r"\d+", output)
+        listed = set(re.findall(r"[A-Z]\w+", output.partition(" by ")[2]))
         assert counted is None or int(counted[0]) == len(names), code
         assert counted is not None or listed == names, code
 
 
-def test_no_summary_serves_twice() -> None:
-    """Each operation has a sentence of its own, and none is AWS's."""
+def test_summaries_are_unique() -> None:
+    """Each operation has its own summary, which is not copied from AWS."""
     summaries = {
         name: (getattr(CognitoClient, method).__doc__ or "").splitlines()[0] for name, method in METHODS.items()
     }
@@ -653,7 +649,7 @@ ITERATORS = sorted(name for name in dir(CognitoClient) if name.startswith("iter_
 
 @pytest.mark.parametrize("name", ITERATORS)
 def test_iterators_have_real_signatures(name: str) -> None:
-    """Keyword-only parameters with types, an answer that says what comes out, and a docstring."""
+    """Keyword-only parameters with types, a Paginator, and a docstring."""
     method = getattr(CognitoClient, name)
     parameters = [*inspect.signature(method).parameters.values()][1:]
     assert all(parameter.kind is parameter.KEYWORD_ONLY for parameter in parameters)
@@ -665,12 +661,12 @@ def test_iterators_have_real_signatures(name: str) -> None:
 
 
 def committed() -> list[Path]:
-    """List the committed files that are generated."""
+    """Return the committed generated files."""
     return [ROOT / name for name in sorted(generate.generated_files(ROOT))]
 
 
-def test_the_size_of_what_is_generated() -> None:
-    """At most 9,000 lines in at most 30 files, all of which say at their top that they are generated."""
+def test_size_of_the_generated_code() -> None:
+    """At most 9,000 lines in at most 30 files, each marked as generated."""
     texts = [path.read_text(encoding="utf-8") for path in committed()]
     assert len(texts) <= 30
     assert sum(text.count("\n") for text in texts) <= 9_000
@@ -678,8 +674,8 @@ def test_the_size_of_what_is_generated() -> None:
         assert text.startswith("# GENERATED")
 
 
-def test_no_file_is_longer_than_a_person_reads() -> None:
-    """Families are of a size that a person reads."""
+def test_size_of_each_generated_file() -> None:
+    """At most 1,000 lines."""
     for path in committed():
         assert path.read_text(encoding="utf-8").count("\n") <= 1_000, path.name
 
@@ -697,8 +693,8 @@ assert "cognito_async.operations.user_pools" not in families()
 """
 
 
-def test_families_are_loaded_when_first_used() -> None:
-    """The index alone loads no family, and one type loads no family but its own and what that shares."""
+def test_modules_are_imported_when_first_used() -> None:
+    """The index imports no module, and a type imports its own module and the shared ones."""
     program = PROGRAM.format(root=str(ROOT))
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr

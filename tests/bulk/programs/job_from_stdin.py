@@ -14,7 +14,6 @@ class SuccessTransport:
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """Return success."""
-        request.sent, request.status = True, 200
         return HttpResponse(200, {}, b"{}")
 
     async def close(self) -> None:
