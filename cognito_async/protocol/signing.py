@@ -21,7 +21,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 # Headers that proxies and tracers may change, and the signature itself.
 UNSIGNED_HEADERS = frozenset(
     {
-        *("authorization", "baggage", "connection", "expect", "keep-alive", "proxy-authenticate"),
+        *("accept-encoding", "authorization", "baggage", "connection", "expect", "keep-alive", "proxy-authenticate"),
         *("proxy-authorization", "te", "traceparent", "tracestate", "trailer", "transfer-encoding", "upgrade"),
         *("user-agent", "x-amzn-trace-id"),
     }

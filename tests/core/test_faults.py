@@ -45,6 +45,7 @@ from cognito_async.errors import (
     TooManyRequestsException,
     UserNotFoundException,
 )
+from cognito_async.operations.facts import IDEMPOTENCY
 from tests.support.clocks import advance
 from tests.support.scripted_server import (
     JSON_HEADERS,
@@ -113,21 +114,21 @@ KINDS: Mapping[str, Kind] = {
         rules="self-consuming",
         trace=ExpiredCodeException,
         reads_body=False,
-        how_to_verify="Sign in with the new password.",
+        how_to_verify=IDEMPOTENCY["ConfirmForgotPassword"].how_to_verify,
     ),
     "sends a message": Kind(
         call=lambda client: client.forgot_password(username="ada"),
         rules="once",
         trace=InvalidParameterException,
         reads_body=True,
-        how_to_verify="Ask the user whether a code arrived; a further call sends another.",
+        how_to_verify=IDEMPOTENCY["ForgotPassword"].how_to_verify,
     ),
     "unsafe": Kind(
         call=lambda client: client.get_tokens_from_refresh_token(refresh_token="a token"),
         rules="once",
         trace=RefreshTokenReuseException,
         reads_body=True,
-        how_to_verify="Call again only if rotation is off; else the new refresh token is lost, so sign in.",
+        how_to_verify=IDEMPOTENCY["GetTokensFromRefreshToken"].how_to_verify,
     ),
 }
 
