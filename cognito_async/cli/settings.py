@@ -10,16 +10,9 @@ from typing import Final, Literal
 from attrs import asdict, evolve, field, fields_dict, frozen
 
 from cognito_async import AsyncCognitoSession, CognitoClient, Quotas, Timeouts
-from cognito_async.bulk import (
-    ACTIONS,
-    Action,
-    BulkPolicy,
-    FileSource,
-    JournaledSource,
-    PoolSource,
-    Source,
-    set_password,
-)
+from cognito_async.bulk import BulkPolicy, FileSource, JournaledSource, PoolSource, Source
+from cognito_async.bulk.actions import ACTIONS, Action, set_password
+from cognito_async.bulk.journal import Fact
 from cognito_async.bulk.sources import is_pipe
 from cognito_async.cli.errors import CommandError
 from cognito_async.cli.output import STANDARD_STREAM
@@ -239,7 +232,7 @@ def source_label(facts: Mapping[str, str]) -> str | None:
     try:
         settings = saved_settings(facts, Path())
     except CommandError:  # started by a program
-        return facts.get("source")
+        return facts.get(Fact.SOURCE)
     name = settings.input
     return settings.source_name() if name is None or name == STANDARD_STREAM else Path(name).name
 

@@ -37,7 +37,8 @@ def stopping(stop: Callable[[], object], abort: Callable[[], object]) -> Generat
 @contextmanager
 def as_keyboard_interrupt(*, enabled: bool) -> Generator[None]:
     """Raise KeyboardInterrupt for SIGTERM and SIGHUP within the block, so that it is left in order."""
-    caught = [number for number in SIGNALS if enabled and _in_main_thread() and _is_default(number)]
+    mine = SIGNALS if enabled and _in_main_thread() else ()
+    caught = [number for number in mine if signal.getsignal(number) is signal.SIG_DFL]
     for number in caught:
         signal.signal(number, _interrupt)
     try:
@@ -85,10 +86,6 @@ def _handling(loop: asyncio.AbstractEventLoop, numbers: list[int], handler: Call
 
 def _in_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
-
-
-def _is_default(number: int) -> bool:
-    return signal.getsignal(number) is signal.SIG_DFL
 
 
 def _interrupt(_: int, __: FrameType | None) -> None:

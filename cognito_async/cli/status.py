@@ -6,11 +6,11 @@ import time
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import IO, Final
+from typing import IO
 
-from cognito_async.bulk import State
-from cognito_async.bulk.journal import JournalStatus, journal_files, read_facts, read_status
+from cognito_async.bulk.journal import Fact, JournalStatus, journal_files, read_facts, read_status
 from cognito_async.bulk.report import Report, write_csv, write_html, write_json
+from cognito_async.bulk.rows import FINAL
 from cognito_async.cli import output
 from cognito_async.cli.display import bulk_command, counts_json, counts_line, kind_lines
 from cognito_async.cli.errors import CommandError, Exit
@@ -18,8 +18,6 @@ from cognito_async.cli.output import duration, iso, local_time
 from cognito_async.cli.settings import Options, source_label
 
 Write = Callable[[Report, IO[str]], object]
-
-SETTLED: Final = (State.DONE, State.REFUSED, State.UNKNOWN)
 
 
 def show(options: Options) -> Exit:
@@ -61,9 +59,9 @@ def _status_json(status: JournalStatus, journal: Path) -> dict[str, object]:
     return {
         "event": "status",
         "journal": str(journal),
-        "action": status.facts.get("action"),
-        "user_pool_id": status.facts.get("user pool"),
-        "client_id": status.facts.get("app client"),
+        "action": status.facts.get(Fact.ACTION),
+        "user_pool_id": status.facts.get(Fact.USER_POOL),
+        "client_id": status.facts.get(Fact.APP_CLIENT),
         "source": source_label(status.facts),
         "running": status.running,
         "total": status.total,
@@ -79,8 +77,8 @@ def _status_json(status: JournalStatus, journal: Path) -> dict[str, object]:
 
 def _status_lines(status: JournalStatus, journal: Path, now: float) -> list[str]:
     facts, total, settled = status.facts, status.total, _settled(status)
-    action = facts.get("action", "unknown action")
-    target = next((f", {kind} {facts[kind]}" for kind in ("user pool", "app client") if kind in facts), "")
+    action = facts.get(Fact.ACTION, "unknown action")
+    target = next((f", {kind} {facts[kind]}" for kind in (Fact.USER_POOL, Fact.APP_CLIENT) if kind in facts), "")
     lines = [f"{action}{target}", f"  {_activity(status, now)}"]
     if total is None:
         lines.append(f"  {settled:,} rows settled")
@@ -92,7 +90,7 @@ def _status_lines(status: JournalStatus, journal: Path, now: float) -> list[str]
         lines.append(f"  {output.rate(status.rate)} per second in the last minute{left}")
     if counts := counts_line(status.states):
         lines.append(f"  {counts}")
-    lines += kind_lines(status.kinds, facts.get("action", ""))
+    lines += kind_lines(status.kinds, facts.get(Fact.ACTION, ""))
     if status.next_due is not None:
         lines.append(f"  the next deferred row is retried at {local_time(status.next_due, now)}")
     if not status.running and total != settled:
@@ -101,7 +99,7 @@ def _status_lines(status: JournalStatus, journal: Path, now: float) -> list[str]
 
 
 def _settled(status: JournalStatus) -> int:
-    return sum(status.states.get(state, 0) for state in SETTLED)
+    return sum(status.states.get(state, 0) for state in FINAL)
 
 
 def _activity(status: JournalStatus, now: float) -> str:
