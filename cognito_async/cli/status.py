@@ -10,7 +10,7 @@ from typing import IO
 
 from cognito_async.bulk.journal import Fact, JournalStatus, journal_files, read_facts, read_status
 from cognito_async.bulk.report import Report, write_csv, write_html, write_json
-from cognito_async.bulk.rows import FINAL
+from cognito_async.bulk.rows import FINAL_STATES
 from cognito_async.cli import output
 from cognito_async.cli.display import bulk_command, counts_json, counts_line, kind_lines
 from cognito_async.cli.errors import CommandError, Exit
@@ -99,7 +99,7 @@ def _status_lines(status: JournalStatus, journal: Path, now: float) -> list[str]
 
 
 def _settled(status: JournalStatus) -> int:
-    return sum(status.states.get(state, 0) for state in FINAL)
+    return sum(status.states.get(state, 0) for state in FINAL_STATES)
 
 
 def _activity(status: JournalStatus, now: float) -> str:
