@@ -14,7 +14,7 @@ from cognito_async.fastapi import CognitoDep, CognitoSettingsDep, UserContextDep
 
 from . import messages, pages, password_reset, security, sign_up
 from .forms import PasswordForm, errors_in
-from .pages import BRAND, MINIMUM_SECONDS, PAGE, PageDep
+from .pages import MINIMUM_SECONDS, PAGE, PageDep
 from .state import Mailbox, site_lifespan
 
 _LOG = logging.getLogger("fastapi_app")
@@ -45,8 +45,7 @@ async def sign_in(
         # Without a client secret anyone can ask Cognito for the user's state, so showing it reveals nothing new.
         next_step = None if settings.client_secret else messages.NEXT_STEPS.get(error.code)
         if next_step is not None:
-            path, message = next_step
-            return page.redirect(path, message, username=form.username)
+            return page.redirect(*next_step, username=form.username)
         return page.show_again(form, messages.from_error(error))
     tokens = response.authentication_result
     if tokens is None or tokens.access_token is None:
@@ -115,13 +114,8 @@ async def change_password() -> Response:
 
 def create_app(mailbox: Mailbox | None = None) -> FastAPI:
     """Create the application, which reads its settings from the environment when it starts."""
-    app = FastAPI(
-        title=BRAND,
-        lifespan=site_lifespan(mailbox, minimum_duration=MINIMUM_SECONDS),
-        dependencies=security.guards(),
-        openapi_url=None,
-        redirect_slashes=False,
-    )
+    lifespan = site_lifespan(mailbox, minimum_duration=MINIMUM_SECONDS)
+    app = FastAPI(lifespan=lifespan, dependencies=security.guards(), openapi_url=None, redirect_slashes=False)
     app.add_middleware(security.SchemeSessionMiddleware)
     app.add_middleware(security.SecurityMiddleware)  # the last one added is the outermost
     for part in (router, sign_up.router, password_reset.router):

@@ -40,10 +40,8 @@ class CodeForm(UsernameForm):
     code: Code = ""
 
 
-class ResetForm(CodeForm):
+class ResetForm(CodeForm, PasswordForm):
     """The fields of the form that sets a new password."""
-
-    password: Password = ""
 
 
 def errors_in(form: UsernameForm, new_password_policy: PasswordPolicy | None = None) -> dict[str, str]:
@@ -51,7 +49,7 @@ def errors_in(form: UsernameForm, new_password_policy: PasswordPolicy | None = N
     errors = {"username": _username_error(form.username)}
     if isinstance(form, CodeForm):
         errors["code"] = _code_error(form.code)
-    if isinstance(form, (PasswordForm, ResetForm)):
+    if isinstance(form, PasswordForm):
         errors["password"] = _password_error(form.password, new_password_policy)
     return {name: text for name, text in errors.items() if text}
 

@@ -62,7 +62,7 @@ class MemoryStore(Generic[Value]):
         self._items.pop(key, None)
 
 
-@frozen(kw_only=True)
+@frozen
 class UserSession:
     """A signed-in user. The tokens stay on the server; the browser's cookie holds the session's ID."""
 
@@ -84,13 +84,8 @@ class SessionStore(MemoryStore[UserSession]):
         usernames = usernames_in(tokens.id_token) | {username.casefold()}
         if any((self._ended_at.get(name) or 0.0) >= requested_at for name in usernames):
             return None
-        session = UserSession(
-            username=username,
-            all_usernames=usernames,
-            access_token=tokens.access_token or "",
-            refresh_token=tokens.refresh_token,
-        )
         session_id = secrets.token_urlsafe(32)
+        session = UserSession(username, usernames, tokens.access_token or "", tokens.refresh_token)
         self.put(session_id, session, seconds=tokens.expires_in)
         return session_id
 
