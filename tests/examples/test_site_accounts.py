@@ -111,21 +111,6 @@ async def test_sign_in_after_admin_reset_leads_to_the_reset_form(browser: SiteBr
         assert "You need a new password" in await message(page)
 
 
-async def test_fields_have_autocomplete_purposes(browser: SiteBrowser) -> None:
-    """Password managers recognize the fields."""
-    purposes = {
-        "/sign-in": {"username": "username", "password": "current-password"},
-        "/sign-up": {"username": "username", "password": "new-password"},
-        "/confirm-sign-up": {"username": "username", "code": "one-time-code"},
-        "/reset-password": {"username": "username", "code": "one-time-code", "password": "new-password"},
-    }
-    async with browser.page() as page:
-        for path, fields in purposes.items():
-            await page.goto(path)
-            for name, purpose in fields.items():
-                assert await page.locator(f"#{name}").get_attribute("autocomplete") == purpose
-
-
 async def test_sign_out_ends_the_session(browser: SiteBrowser) -> None:
     """Neither the back button nor the old cookie shows the account after signing out."""
     async with browser.page() as page:

@@ -24,7 +24,7 @@ from tests.examples.site import (
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 Form = dict[str, str | float | bool]  # the type that Playwright expects
-NAMES = "reset click-true click-false same tab-1 tab-2 back plain keyboard cookies other existing"
+NAMES = "reset click-true click-false same tab-1 tab-2 back keyboard cookies other existing"
 USERS = {f"{name}@example.com" for name in NAMES.split()}
 
 
@@ -230,20 +230,6 @@ async def test_reset_without_the_cookie_asks_for_the_address(browser: SiteBrowse
         await fill(page, RESET_CODE, NEW_PASSWORD)
         await send(page)
         assert "Your password is changed" in await message(page)
-
-
-async def test_reset_without_javascript(browser: SiteBrowser, site_pool: LocalPool) -> None:
-    """Errors and success work without JavaScript."""
-    email = "plain@example.com"
-    async with browser.page(java_script_enabled=False) as page:
-        await request_code(site_pool, page, email)
-        await fill(page, WRONG_CODE, NEW_PASSWORD)
-        await send(page)
-        assert await field_error(page, "code")
-        await fill(page, RESET_CODE, NEW_PASSWORD)
-        await send(page)
-        await sign_in(page, email, NEW_PASSWORD)
-        assert await heading(page) == "Your account"
 
 
 async def test_reset_with_the_keyboard(browser: SiteBrowser) -> None:

@@ -7,7 +7,6 @@ from collections.abc import AsyncGenerator, AsyncIterator
 import httpx
 import pytest
 import pytest_asyncio
-from blockbuster import blockbuster_ctx
 
 from tests.examples.site import (
     ADA,
@@ -18,9 +17,7 @@ from tests.examples.site import (
     SiteProcess,
     form_of,
     in_process_site,
-    scripted_site,
 )
-from tests.support.scripted_server import answer
 
 pytestmark = [
     pytest.mark.asyncio(loop_scope="session"),
@@ -64,15 +61,6 @@ async def test_every_response_has_security_headers(
     response = await client.request(method, path)
     assert response.status_code == code
     check_headers(response)
-
-
-async def test_head_keeps_the_message_for_the_page(site: SiteProcess) -> None:
-    """A message is shown once, and a HEAD request does not use it up."""
-    async with site.client() as fresh:
-        await fresh.post("/forgot-password")
-        await fresh.head("/forgot-password")
-        assert "username-error" in (await fresh.get("/forgot-password")).text
-        assert "username-error" not in (await fresh.get("/forgot-password")).text
 
 
 async def test_bug_shows_an_error_page_without_details() -> None:
@@ -165,11 +153,6 @@ async def test_long_input_does_not_overflow_the_cookie(client: httpx.AsyncClient
         assert "password-error" in (await client.get("/reset-password")).text
 
 
-async def test_password_managers_find_the_form(client: httpx.AsyncClient) -> None:
-    """The well-known address leads to the form."""
-    assert (await client.get("/.well-known/change-password")).headers["location"] == "/forgot-password"
-
-
 @pytest.mark.asyncio(loop_scope="function")
 async def test_requests_are_limited_per_address() -> None:
     """An address that sends too many forms has to wait. Other addresses, and reading pages, are not affected."""
@@ -185,27 +168,6 @@ async def test_requests_are_limited_per_address() -> None:
         assert (last.status_code, last.headers["retry-after"]) == (429, "1")
         assert (await client.get("/sign-up")).status_code == 200
         assert (await other.post("/sign-up")).status_code == 303
-
-
-@pytest.mark.asyncio(loop_scope="function")
-async def test_no_page_reads_from_disk() -> None:
-    """Templates are loaded at the start, so that a request never blocks the event loop."""
-
-    async def mailbox() -> list[object]:
-        return []
-
-    tokens = {"AuthenticationResult": {"AccessToken": "a" * 40, "ExpiresIn": 3600}}
-    async with scripted_site(mailbox) as scripted:
-        user = answer({"Username": "disk", "UserAttributes": []})
-        async with scripted.client(answer(tokens), otherwise=user) as client:
-            with blockbuster_ctx(["jinja2", sys.modules["fastapi_app"]]):
-                statuses = [(await client.get(page)).status_code for page in (*PAGES, "/inbox", "/nowhere")]
-                await client.post("/sign-in", data=form_of("disk"))
-                statuses.append((await client.get("/account")).status_code)
-                pages = sys.modules["fastapi_app.pages"]
-                with pytest.raises(Exception, match="Blocking call"):  # the check notices a file that is read
-                    pages._TEMPLATES.env.loader.get_source(pages._TEMPLATES.env, "base.html")
-    assert statuses == [200] * 6 + [404, 200]
 
 
 async def test_output_contains_no_secrets(site: SiteProcess, client: httpx.AsyncClient) -> None:
