@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import pytest
 
 from cognito_async import AmbiguousOutcomeError, CodeMismatchException
+from cognito_async.fastapi import PasswordPolicy
 from tests.examples.site import site_module
 
 
@@ -106,3 +107,29 @@ def test_forms_trim_their_fields_and_hide_them_from_reprs() -> None:
     assert (form.username, form.code, form.password) == ("ada@example.com", "654321", " Pass word ")
     for secret in ("ada", "654321", "word"):
         assert secret not in repr(form)
+
+
+@pytest.mark.parametrize(
+    ("fields", "invalid"),
+    [
+        ({}, {"username", "code", "password"}),
+        ({"username": "a" * 129, "code": "1" * 2049, "password": "aB3-" * 65}, {"username", "code", "password"}),
+        ({"username": "a b", "code": "1\x00", "password": "aB3-aB3- "}, {"username", "code", "password"}),
+        ({"username": "ada", "code": "1", "password": "aB3-aB3-"}, set[str]()),
+    ],
+)
+def test_form_errors_name_the_invalid_fields(fields: dict[str, str], invalid: set[str]) -> None:
+    """Missing and malformed fields are found before a request is sent."""
+    forms = site_module("forms")
+    assert set(forms.errors_in(forms.ResetForm(**fields), PasswordPolicy())) == invalid
+
+
+def test_password_error_lists_the_broken_rules_of_the_policy() -> None:
+    """Only the rules that are broken are listed."""
+    forms = site_module("forms")
+    policy = PasswordPolicy(minimum_length=9, require_symbols=False)
+    text = forms.errors_in(forms.ResetForm(password="Compiler"), policy)["password"]
+    assert "9 characters" in text
+    assert "a digit" in text
+    assert "symbol" not in text
+    assert "lower-case" not in text
