@@ -8,14 +8,14 @@ from collections.abc import Callable
 from capo_cognito_identity_provider import AsyncCognitoIdentityProviderClient
 
 
-async def first_answer(url: str, answered: Callable[[], None]) -> None:
-    """Make one call and tell when its answer is there."""
+async def first_response(url: str, received: Callable[[], None]) -> None:
+    """Make one call, and report when the response is there."""
     async with AsyncCognitoIdentityProviderClient(region="eu-west-1", endpoint=url, anonymous=True) as client:
         await client.confirm_forgot_password(
             "3n4b5urk1ft4fl3mg5e62d9ado", "ada@example.com", "123456", "Correct-Horse-9-Battery"
         )
-        answered()
+        received()
 
 
 if __name__ == "__main__":
-    asyncio.run(first_answer(sys.argv[1], lambda: print(time.process_time(), flush=True)))
+    asyncio.run(first_response(sys.argv[1], lambda: print(time.process_time(), flush=True)))

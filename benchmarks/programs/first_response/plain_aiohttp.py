@@ -1,4 +1,4 @@
-"""Confirm one forgotten password with plain aiohttp: the program that the others are measured against."""
+"""Confirm one forgotten password with plain aiohttp: the baseline."""
 
 import asyncio
 import json
@@ -9,8 +9,8 @@ from collections.abc import Callable
 import aiohttp
 
 
-async def first_answer(url: str, answered: Callable[[], None]) -> None:
-    """Make one call and tell when its answer is there."""
+async def first_response(url: str, received: Callable[[], None]) -> None:
+    """Make one call, and report when the response is there."""
     body = {
         "ClientId": "3n4b5urk1ft4fl3mg5e62d9ado",
         "Username": "ada@example.com",
@@ -23,8 +23,8 @@ async def first_answer(url: str, answered: Callable[[], None]) -> None:
     }
     async with aiohttp.ClientSession() as http, http.post(url, data=json.dumps(body), headers=headers) as response:
         json.loads(await response.read())
-        answered()
+        received()
 
 
 if __name__ == "__main__":
-    asyncio.run(first_answer(sys.argv[1], lambda: print(time.process_time(), flush=True)))
+    asyncio.run(first_response(sys.argv[1], lambda: print(time.process_time(), flush=True)))

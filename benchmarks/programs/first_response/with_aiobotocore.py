@@ -8,8 +8,8 @@ from collections.abc import Callable
 from aiobotocore.session import get_session
 
 
-async def first_answer(url: str, answered: Callable[[], None]) -> None:
-    """Make one call and tell when its answer is there."""
+async def first_response(url: str, received: Callable[[], None]) -> None:
+    """Make one call, and report when the response is there."""
     async with get_session().create_client("cognito-idp", region_name="eu-west-1", endpoint_url=url) as client:
         await client.confirm_forgot_password(
             ClientId="3n4b5urk1ft4fl3mg5e62d9ado",
@@ -17,8 +17,8 @@ async def first_answer(url: str, answered: Callable[[], None]) -> None:
             ConfirmationCode="123456",
             Password="Correct-Horse-9-Battery",
         )
-        answered()
+        received()
 
 
 if __name__ == "__main__":
-    asyncio.run(first_answer(sys.argv[1], lambda: print(time.process_time(), flush=True)))
+    asyncio.run(first_response(sys.argv[1], lambda: print(time.process_time(), flush=True)))

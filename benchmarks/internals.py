@@ -1,4 +1,4 @@
-"""What the benchmarks know of the inside of cognito_async: the one place to adapt when that changes."""
+"""Access to the internals of cognito_async, in one place to adapt when they change."""
 # ruff: noqa: PLC0415 - importing is part of what is measured
 
 import importlib
@@ -13,7 +13,7 @@ Sample = dict[str, Any]
 
 
 def list_users_decoder(headers: Mapping[str, str], body: bytes) -> Callable[[], Sequence[object]]:
-    """Return what decodes a ListUsers answer into its users."""
+    """Return a function that decodes a ListUsers response into its users."""
     from cognito_async.operations import ListUsersRequest
     from cognito_async.protocol.wire import HttpResponse, decode
 
@@ -26,7 +26,7 @@ def list_users_decoder(headers: Mapping[str, str], body: bytes) -> Callable[[], 
 
 
 def families() -> list[str]:
-    """Return the names of the modules that hold a family of operations."""
+    """Return the names of the modules with operations."""
     import cognito_async.operations as package
 
     modules = (found.name for found in pkgutil.iter_modules(package.__path__) if not found.ispkg)
@@ -34,7 +34,7 @@ def families() -> list[str]:
 
 
 def requests_of(family: str) -> list[type[Any]]:
-    """Return the request classes that a family defines."""
+    """Return the request classes that a module defines."""
     from cognito_async.protocol.operation import Request
 
     module = importlib.import_module(f"cognito_async.operations.{family}")
@@ -46,12 +46,12 @@ def requests_of(family: str) -> list[type[Any]]:
 
 
 def heaviest(family: str) -> str:
-    """Return the name of the family's request class that drags the most members along, its answer included."""
+    """Return the name of the module's request class with the most members, nested ones and the response included."""
     return max(requests_of(family), key=_weight).__name__
 
 
 def use(family: str, request_name: str) -> None:
-    """Do all that a first call does but the sending: import, build, validate, encode, decode. Every member is set."""
+    """Do everything that a first call does except sending: import, build, validate, encode, decode."""
     module = importlib.import_module(f"cognito_async.operations.{family}")
     from cognito_async.protocol.validation import validate
     from cognito_async.protocol.wire import HttpResponse, decode, encode
@@ -60,8 +60,8 @@ def use(family: str, request_name: str) -> None:
     request = _filled(kind)
     validate(request)
     encode(request)
-    answer = kind.OPERATION.answer
-    decode(HttpResponse(200, {}, b"{}" if answer is None else _answer_text(answer)), request)
+    response = kind.OPERATION.answer
+    decode(HttpResponse(200, {}, b"{}" if response is None else _response_body(response)), request)
 
 
 def _members(kind: type[Any]) -> Sequence[tuple[str, Any]]:
@@ -96,7 +96,7 @@ def _filled(kind: type[Any]) -> Any:
 
 
 def _value(shape: Any) -> Any:
-    """Make the smallest value that a shape allows, but nothing empty."""
+    """Return the smallest value that a shape allows, but never an empty one."""
     size = max(shape.low or 1, 1)
     makers: dict[str, Callable[[], object]] = {
         "Struct": lambda: _filled(shape.type),
@@ -111,7 +111,7 @@ def _value(shape: Any) -> Any:
     return makers[type(shape).__name__]()
 
 
-def _answer_text(kind: type[Any]) -> bytes:
+def _response_body(kind: type[Any]) -> bytes:
     import json
 
     return json.dumps(_wire_object(kind)).encode()

@@ -1,8 +1,7 @@
-"""Visit a site, a block of visits at a time: `visits PORT VISITS CONNECTIONS`.
+"""Send forms to a site, a block at a time: `load PORT REQUESTS CONNECTIONS`.
 
-Each visit sends the form for another user over a connection that is kept. For each line on standard input it makes
-VISITS and prints the seconds of wall time that one took, all connections together, the median of what a visitor waited,
-and its own seconds of CPU a visit: it must cost little beside the site.
+Each request has another user name and uses a kept connection. For each line on standard input it sends REQUESTS and
+prints [wall seconds per request, over all connections; median seconds per response; its own CPU seconds per request].
 """
 
 import asyncio
@@ -18,8 +17,8 @@ from benchmarks.contenders import PASSWORD
 TIME_LIMIT = 60.0
 
 
-class Visitor(asyncio.Protocol):
-    """One connection, which sends the next form as soon as the last one is answered."""
+class Client(asyncio.Protocol):
+    """A connection, which sends the next form as soon as the last one is answered."""
 
     def __init__(self) -> None:
         self.waits: list[float] = []
@@ -29,17 +28,17 @@ class Visitor(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep the transport; asyncio gives a full one for TCP."""
+        """Store the transport."""
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def connection_lost(self, error: Exception | None) -> None:
-        """Tell who waits."""
+        """Fail the running block."""
         if self._finished is not None and not self._finished.done():
-            self._finished.set_exception(error or ConnectionError("the site has closed a connection"))
+            self._finished.set_exception(error or ConnectionError("the site closed a connection"))
 
-    async def visit(self, numbers: Iterator[int]) -> None:
-        """Visit the site for each number that this connection gets hold of."""
+    async def run(self, numbers: Iterator[int]) -> None:
+        """Send a form for each number until there are none left."""
         self._numbers, self._finished = numbers, asyncio.get_running_loop().create_future()
         self._next()
         await self._finished
@@ -63,7 +62,7 @@ class Visitor(asyncio.Protocol):
         )
 
     def data_received(self, data: bytes) -> None:
-        """Look whether the answer is whole; it must be good."""
+        """Check the response when it is complete."""
         self._received += data
         head, end, body = self._received.partition(b"\r\n\r\n")
         if not end:
@@ -74,34 +73,34 @@ class Visitor(asyncio.Protocol):
         self.waits.append(time.perf_counter() - self._sent)
         if not head.startswith(b"HTTP/1.1 200 "):
             assert self._finished is not None
-            self._finished.set_exception(RuntimeError(f"the site answered {self._received!r}"))
+            self._finished.set_exception(RuntimeError(f"unexpected response: {self._received!r}"))
             return
         self._received = b""
         self._next()
 
 
-async def block(visitors: list[Visitor], numbers: range) -> list[float]:
-    """Make a block of visits and measure it."""
-    for visitor in visitors:
-        visitor.waits.clear()
+async def block(clients: list[Client], numbers: range) -> list[float]:
+    """Send a block of requests and measure it."""
+    for client in clients:
+        client.waits.clear()
     left = iter(numbers)
     wall, cpu = time.perf_counter(), time.process_time()
     async with asyncio.timeout(TIME_LIMIT):
-        await asyncio.gather(*[visitor.visit(left) for visitor in visitors])
+        await asyncio.gather(*[client.run(left) for client in clients])
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    median = statistics.median(wait for visitor in visitors for wait in visitor.waits)
+    median = statistics.median(wait for client in clients for wait in client.waits)
     return [wall / len(numbers), median, cpu / len(numbers)]
 
 
-async def main(port: int, visits: int, connections: int) -> None:
-    """Warm up, then make a block of visits for each line that comes in."""
+async def main(port: int, requests: int, connections: int) -> None:
+    """Warm up, then send a block for each line on standard input."""
     loop = asyncio.get_running_loop()
-    visitors = [(await loop.create_connection(Visitor, "127.0.0.1", port))[1] for _ in range(connections)]
-    await block(visitors, range(8 * connections))
+    clients = [(await loop.create_connection(Client, "127.0.0.1", port))[1] for _ in range(connections)]
+    await block(clients, range(8 * connections))
     first = 8 * connections
-    for _ in sys.stdin:  # stops the loop between blocks, when there is nothing for it to do
-        print(json.dumps(await block(visitors, range(first, first + visits))), flush=True)
-        first += visits
+    for _ in sys.stdin:  # blocks the loop between blocks, when it has nothing to do
+        print(json.dumps(await block(clients, range(first, first + requests))), flush=True)
+        first += requests
 
 
 if __name__ == "__main__":

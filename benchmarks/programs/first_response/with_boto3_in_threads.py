@@ -1,4 +1,4 @@
-"""Confirm one forgotten password with boto3, kept off the event loop by a thread."""
+"""Confirm one forgotten password with boto3 in a thread."""
 
 import asyncio
 import sys
@@ -8,8 +8,8 @@ from collections.abc import Callable
 import boto3
 
 
-async def first_answer(url: str, answered: Callable[[], None]) -> None:
-    """Make one call and tell when its answer is there."""
+async def first_response(url: str, received: Callable[[], None]) -> None:
+    """Make one call, and report when the response is there."""
 
     def confirm() -> None:
         client = boto3.client("cognito-idp", region_name="eu-west-1", endpoint_url=url)
@@ -21,8 +21,8 @@ async def first_answer(url: str, answered: Callable[[], None]) -> None:
         )
 
     await asyncio.to_thread(confirm)
-    answered()
+    received()
 
 
 if __name__ == "__main__":
-    asyncio.run(first_answer(sys.argv[1], lambda: print(time.process_time(), flush=True)))
+    asyncio.run(first_response(sys.argv[1], lambda: print(time.process_time(), flush=True)))
