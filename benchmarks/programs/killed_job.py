@@ -2,8 +2,8 @@
 
 The library is loaded once, and each run is a fork made before there is a loop or thread, so that it starts fast.
 SIGKILL follows at a random moment: one in four during the start, the others after a number of rows, spread over the
-list, and a short delay. A RATE of 0 configures none. After the last kill the job may complete. The result: the state of every user
-in the journal, and the time from each start to the first completed row.
+list, and a short delay. A RATE of 0 configures none. After the last kill the job may complete. The result: the state of
+every user in the journal, and the time from each start to the first completed row.
 """
 
 import asyncio

@@ -68,7 +68,7 @@ class PageContext:
         self, name: str, status_code: int = 200, *, message: Message | None = None, **values: object
     ) -> Response:
         """Render a template, with the given message or the one in the session cookie."""
-        self._cookie.setdefault("visitor", secrets.token_urlsafe(16))  # recognizes a second click
+        self._cookie.setdefault("browser", secrets.token_urlsafe(16))  # recognizes a second click
         flash = self._take_flash()
         context = {
             "brand": BRAND,
@@ -99,8 +99,8 @@ class PageContext:
 
     async def once(self, form: UsernameForm, work: Work, *, seconds: float = 60.0) -> Outcome:
         """Run the work of a form once for two clicks; return its error, None on success."""
-        visitor = self._cookie.get("visitor") or secrets.token_urlsafe(16)
-        sent = (visitor, self._request.url.path, *form.model_dump().values())
+        browser = self._cookie.get("browser") or secrets.token_urlsafe(16)
+        sent = (browser, self._request.url.path, *form.model_dump().values())
         return await self.site.submissions.once(sent, work, seconds=seconds)
 
     def start_session(self, username: str, tokens: AuthenticationResultType, *, requested_at: float) -> bool:

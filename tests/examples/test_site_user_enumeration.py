@@ -86,7 +86,7 @@ async def test_existing_and_unknown_users_get_the_same_page(scripted: ScriptedSi
     ],
 )  # fmt: skip
 async def test_errors_that_concern_every_user_are_shown(scripted: ScriptedSite, path: str, action: Action) -> None:
-    """Nobody is sent to look for mail when the service is busy, fails, or rejects the input."""
+    """No page suggests to look for mail when the service is busy, fails, or rejects the input."""
     async with scripted.client(otherwise=action) as client:
         location, text = await post_form(client, path, form_of("all"))
     assert 'class="message error"' in text or 'id="password-error"' in text
