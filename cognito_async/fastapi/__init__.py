@@ -1,9 +1,10 @@
-"""FastAPI applications on Amazon Cognito user pools: lifespan, dependencies, problem details, password reset.
+"""FastAPI integration: lifespan, dependencies, problem details (RFC 9457) and password reset routes.
 
-    app = FastAPI(lifespan=Cognito().lifespan)
+    cognito = Cognito()
+    app = FastAPI(lifespan=cognito.lifespan)
     app.include_router(password_reset_router())
 
-The settings come from the environment, see ``CognitoSettings``. Install: ``pip install "cognito_async[fastapi]"``.
+Settings are read from the environment, see ``CognitoSettings``. This package requires the extra ``fastapi``.
 """
 
 try:
@@ -12,43 +13,99 @@ try:
     import python_multipart as _python_multipart  # noqa: F401  # pyright: ignore[reportUnusedImport]
 except ImportError as error:
     raise ImportError(
-        f'{error.name} is missing, which cognito_async.fastapi needs: pip install "cognito_async[fastapi]"',
+        f"cognito_async.fastapi requires the extra 'fastapi' (module {error.name!r} is missing): "
+        "install cognito_async with this extra",
         name=error.name,
     ) from error
 
-from cognito_async.fastapi.answers import install_problems as install_problems
-from cognito_async.fastapi.answers import problem_answer as problem_answer
-from cognito_async.fastapi.answers import problem_route as problem_route
-from cognito_async.fastapi.dependencies import ClientMetadataDep as ClientMetadataDep
-from cognito_async.fastapi.dependencies import CognitoDep as CognitoDep
-from cognito_async.fastapi.dependencies import CognitoSessionDep as CognitoSessionDep
-from cognito_async.fastapi.dependencies import CognitoSettingsDep as CognitoSettingsDep
-from cognito_async.fastapi.dependencies import Dependencies as Dependencies
-from cognito_async.fastapi.dependencies import FormUserContextDep as FormUserContextDep
-from cognito_async.fastapi.dependencies import ResetRequestsDep as ResetRequestsDep
-from cognito_async.fastapi.dependencies import UserContextDep as UserContextDep
-from cognito_async.fastapi.dependencies import VisitorDep as VisitorDep
-from cognito_async.fastapi.dependencies import client_metadata as client_metadata
-from cognito_async.fastapi.documents import problem_responses as problem_responses
-from cognito_async.fastapi.guards import admit_user as admit_user
-from cognito_async.fastapi.guards import limited as limited
-from cognito_async.fastapi.guards import same_origin as same_origin
-from cognito_async.fastapi.lifespan import join_lifespans as join_lifespans
-from cognito_async.fastapi.lifespan import session_of as session_of
-from cognito_async.fastapi.password_policy import PasswordPolicy as PasswordPolicy
-from cognito_async.fastapi.password_policy import PasswordRule as PasswordRule
-from cognito_async.fastapi.pool import Cognito as Cognito
-from cognito_async.fastapi.problem import Problem as Problem
-from cognito_async.fastapi.problem import Problems as Problems
-from cognito_async.fastapi.problem_table import PROBLEMS as PROBLEMS
-from cognito_async.fastapi.problems import problem_of as problem_of
-from cognito_async.fastapi.problems import report as report
-from cognito_async.fastapi.rate_limit import MemoryRateLimit as MemoryRateLimit
-from cognito_async.fastapi.rate_limit import RateLimit as RateLimit
-from cognito_async.fastapi.refusals import *  # noqa: F403 - the names of refusals.__all__
-from cognito_async.fastapi.reset_confirmation import ResetConfirmation as ResetConfirmation
-from cognito_async.fastapi.reset_confirmation import at_least as at_least
-from cognito_async.fastapi.reset_queue import ResetLimits as ResetLimits
-from cognito_async.fastapi.reset_queue import ResetRequests as ResetRequests
-from cognito_async.fastapi.reset_router import password_reset_router as password_reset_router
-from cognito_async.fastapi.settings import CognitoSettings as CognitoSettings
+from cognito_async.fastapi.dependencies import (
+    ClientIpDep,
+    ClientMetadataDep,
+    CognitoDep,
+    CognitoSessionDep,
+    CognitoSettingsDep,
+    Dependencies,
+    FormUserContextDep,
+    ResetRequestsDep,
+    UserContextDep,
+    client_metadata,
+)
+from cognito_async.fastapi.errors import (
+    BadInputError,
+    BodyTooLargeError,
+    CrossOriginError,
+    MalformedBodyError,
+    PasswordNotAcceptedError,
+    PoolNotOpenError,
+    RateLimitedError,
+    RequestRejectedError,
+    ResetQueueFullError,
+    SettingsError,
+    UnsupportedBodyError,
+    WeakPasswordError,
+)
+from cognito_async.fastapi.lifespan import Cognito, combine_lifespans, session_of
+from cognito_async.fastapi.origin import same_origin
+from cognito_async.fastapi.password_policy import PasswordPolicy, PasswordRule
+from cognito_async.fastapi.password_reset import ResetConfirmation, minimum_duration, password_reset_router
+from cognito_async.fastapi.problems import PROBLEMS, Problem, Problems, log_problem, problem_of
+from cognito_async.fastapi.rate_limits import MemoryRateLimit, RateLimit, check_username_limit, rate_limit
+from cognito_async.fastapi.reset_queue import ResetLimits, ResetRequests
+from cognito_async.fastapi.responses import install_problems, problem_response, problem_responses, problem_route
+from cognito_async.fastapi.settings import CognitoSettings
+
+__all__ = [
+    "PROBLEMS",
+    "BadInputError",
+    "BodyTooLargeError",
+    "ClientIpDep",
+    "ClientMetadataDep",
+    "Cognito",
+    "CognitoDep",
+    "CognitoSessionDep",
+    "CognitoSettings",
+    "CognitoSettingsDep",
+    "CrossOriginError",
+    "Dependencies",
+    "FormUserContextDep",
+    "MalformedBodyError",
+    "MemoryRateLimit",
+    "PasswordNotAcceptedError",
+    "PasswordPolicy",
+    "PasswordRule",
+    "PoolNotOpenError",
+    "Problem",
+    "Problems",
+    "RateLimit",
+    "RateLimitedError",
+    "RequestRejectedError",
+    "ResetConfirmation",
+    "ResetLimits",
+    "ResetQueueFullError",
+    "ResetRequests",
+    "ResetRequestsDep",
+    "SettingsError",
+    "UnsupportedBodyError",
+    "UserContextDep",
+    "WeakPasswordError",
+    "check_username_limit",
+    "client_metadata",
+    "combine_lifespans",
+    "install_problems",
+    "log_problem",
+    "minimum_duration",
+    "password_reset_router",
+    "problem_of",
+    "problem_response",
+    "problem_responses",
+    "problem_route",
+    "rate_limit",
+    "same_origin",
+    "session_of",
+]
+
+# Tracebacks and documentation name the package that exports a class, not the module that defines it.
+for _name in __all__:
+    _value = globals()[_name]
+    if isinstance(_value, type) and _value.__module__.startswith(f"{__name__}."):
+        _value.__module__ = __name__

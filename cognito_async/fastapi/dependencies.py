@@ -1,60 +1,94 @@
-"""What a route can ask for, with ``Depends`` or as an annotation; ``dependency_overrides`` replaces each."""
+"""Dependencies for routes, as annotations or for ``Depends``; ``dependency_overrides`` can replace each one."""
 
+import re
 from collections.abc import Callable, Coroutine, Mapping
 from functools import cache
-from typing import Annotated, Any, TypeAlias, TypeVar
+from operator import itemgetter
+from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 from attrs import frozen
 from fastapi import Depends, Form
 from starlette.requests import HTTPConnection
 
 from cognito_async.client import CognitoClient
-from cognito_async.fastapi.lifespan import find_pool
-from cognito_async.fastapi.reset_queue import ResetRequests
+from cognito_async.fastapi.client_ip import Address, client_ip
+from cognito_async.fastapi.errors import PoolNotOpenError
+from cognito_async.fastapi.reset_queue import ResetQueue, ResetRequests
 from cognito_async.fastapi.settings import DEFAULT_POOL, CognitoSettings
-from cognito_async.fastapi.visitor import Address, preferred_language, visitor_address
 from cognito_async.operations import UserContextDataType
 from cognito_async.session import AsyncCognitoSession
 
 Value = TypeVar("Value")
 Dependency: TypeAlias = Callable[..., Coroutine[Any, Any, Value]]
 
-LONGEST_ENCODED_DATA = 8192
+MAX_ENCODED_DATA: Final = 8192
+
+_MAX_LANGUAGE_HEADER: Final = 1000
+_LANGUAGE = re.compile(r"([A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,3})\s*(?:;\s*q\s*=\s*(0(?:\.\d{0,3})?|1(?:\.0{0,3})?))?")
+
+
+@frozen(kw_only=True, repr=False, eq=False)
+class OpenPool:
+    """A user pool while the application runs."""
+
+    settings: CognitoSettings
+    session: AsyncCognitoSession
+    client: CognitoClient
+    """Bound to the app client and user pool of the settings."""
+
+    background_client: CognitoClient
+    """The same with the timeouts and retry policy for background requests."""
+
+    reset_queue: ResetQueue
+
+
+def state_key(pool: str) -> str:
+    """Return the key of a user pool in the lifespan state."""
+    return f"cognito_async.{pool}"
+
+
+def find_pool(state: Mapping[str, Any], name: str) -> OpenPool:
+    """Return a user pool from the lifespan state; raise PoolNotOpenError if no lifespan has opened it."""
+    pool = state.get(state_key(name))
+    if isinstance(pool, OpenPool):
+        return pool
+    cognito = "Cognito()" if name == DEFAULT_POOL else f"Cognito({name!r})"
+    raise PoolNotOpenError(
+        f"Cognito pool {name!r} is not open: pass lifespan={cognito}.lifespan to the outermost FastAPI(...), or "
+        "combine_lifespans(...) for several lifespans. In tests use `with TestClient(app) as client`: without `with`, "
+        "and with httpx.ASGITransport, no lifespan runs."
+    )
 
 
 @frozen(kw_only=True, eq=False)
 class Dependencies:
-    """The dependencies of one pool; the same objects whenever the same pool is named, so that overriding one works.
-
-    Attributes:
-        settings: Gives the pool's CognitoSettings.
-        session: Gives its AsyncCognitoSession.
-        client: Gives a CognitoClient bound to its app client.
-        reset_requests: Gives its ResetRequests.
-        visitor: Gives the visitor's address; None if there is none.
-        user_context: Gives UserContextDataType with the address; None if there is none.
-        form_user_context: The same with the form's field ``encoded_data``, for routes that take forms.
-    """
+    """The dependencies of one user pool. A pool name always has the same objects, so overrides work."""
 
     settings: Dependency[CognitoSettings]
+    """The settings of the pool."""
+
     session: Dependency[AsyncCognitoSession]
+    """The session of the pool."""
+
     client: Dependency[CognitoClient]
+    """A client bound to the app client and user pool."""
+
     reset_requests: Dependency[ResetRequests]
-    visitor: Dependency[Address | None]
+    """Sends password reset codes in the background."""
+
+    client_ip: Dependency[Address | None]
+    """The client IP; None if unknown."""
+
     user_context: Dependency[UserContextDataType | None]
+    """``user_context_data`` with the client IP; None if unknown."""
+
     form_user_context: Dependency[UserContextDataType | None]
+    """The same with the form field ``encoded_data``, for routes that read forms."""
 
 
 @cache
 def dependencies_of(pool: str) -> Dependencies:
-    """Make the dependencies of a pool.
-
-    Args:
-        pool: The pool's name in this program.
-
-    Returns:
-        The dependencies. Each raises PoolNotOpenError where no lifespan has opened the pool.
-    """
+    """Return the dependencies of a user pool. Each raises PoolNotOpenError if no lifespan has opened the pool."""
 
     async def settings(connection: HTTPConnection) -> CognitoSettings:
         return find_pool(connection.scope.get("state", {}), pool).settings
@@ -66,24 +100,24 @@ def dependencies_of(pool: str) -> Dependencies:
         return find_pool(connection.scope.get("state", {}), pool).client
 
     async def reset_requests(
-        connection: HTTPConnection, given: Annotated[CognitoClient, Depends(client)]
+        connection: HTTPConnection, current: Annotated[CognitoClient, Depends(client)]
     ) -> ResetRequests:
         opened = find_pool(connection.scope.get("state", {}), pool)
-        # A client that a test puts in the pool's place is used as it is.
-        return ResetRequests(opened.reset_queue, opened.patient_client if given is opened.client else given)
+        # An overridden client is used as it is.
+        return ResetRequests(opened.reset_queue, opened.background_client if current is opened.client else current)
 
-    async def visitor(
-        connection: HTTPConnection, given: Annotated[CognitoSettings, Depends(settings)]
-    ) -> Address | None:
+    # Without a dependency on the settings: FastAPI spends more time on one than this function takes.
+    async def address(connection: HTTPConnection) -> Address | None:
+        proxies = find_pool(connection.scope.get("state", {}), pool).settings.trusted_proxies
         peer = None if connection.client is None else connection.client.host
-        return visitor_address(peer, connection.headers.getlist("x-forwarded-for"), given.trusted_proxies)
+        return client_ip(peer, connection.headers.getlist("x-forwarded-for"), proxies)
 
-    async def user_context(address: Annotated[Address | None, Depends(visitor)]) -> UserContextDataType | None:
-        return None if address is None else UserContextDataType(ip_address=str(address))
+    async def user_context(ip: Annotated[Address | None, Depends(address)]) -> UserContextDataType | None:
+        return None if ip is None else UserContextDataType(ip_address=str(ip))
 
     async def form_user_context(
         context: Annotated[UserContextDataType | None, Depends(user_context)],
-        encoded_data: Annotated[str | None, Form(max_length=LONGEST_ENCODED_DATA)] = None,
+        encoded_data: Annotated[str | None, Form(max_length=MAX_ENCODED_DATA)] = None,
     ) -> UserContextDataType | None:
         return with_encoded_data(context, encoded_data)
 
@@ -92,38 +126,34 @@ def dependencies_of(pool: str) -> Dependencies:
         session=session,
         client=client,
         reset_requests=reset_requests,
-        visitor=visitor,
+        client_ip=address,
         user_context=user_context,
         form_user_context=form_user_context,
     )
 
 
 def with_encoded_data(context: UserContextDataType | None, encoded_data: str | None) -> UserContextDataType | None:
-    """Add what AWS's script found out about the visitor's device.
-
-    Args:
-        context: The context so far; None if there is none.
-        encoded_data: The script's result; None or empty if there is none.
-
-    Returns:
-        The context; None if there is nothing to tell.
-    """
+    """Add the device data collected by AWS's threat protection script, if there is any."""
     if not encoded_data:
         return context
     return UserContextDataType(ip_address=context.ip_address if context else None, encoded_data=encoded_data)
 
 
 async def client_metadata(connection: HTTPConnection) -> Mapping[str, str]:
-    """Tell the pool's Lambda functions the visitor's language, so that they can write in it.
-
-    Args:
-        connection: The request.
-
-    Returns:
-        ``{"locale": "de-CH"}``; empty where the browser names no language.
-    """
-    language = preferred_language(",".join(connection.headers.getlist("accept-language")) or None)
+    """Return the preferred language for Lambda triggers, such as ``{"locale": "de-CH"}``; empty if there is none."""
+    language = preferred_language(",".join(connection.headers.getlist("accept-language")))
     return {} if language is None else {"locale": language}
+
+
+def preferred_language(header: str) -> str | None:
+    """Return the first language tag with the highest weight in an Accept-Language header; None if there is none."""
+    if len(header) > _MAX_LANGUAGE_HEADER:
+        return None
+    matches = [match for part in header.split(",") if (match := _LANGUAGE.fullmatch(part.strip()))]
+    weight, language = max(
+        ((float(match[2] or 1), match[1]) for match in matches), key=itemgetter(0), default=(0, None)
+    )
+    return language if weight else None
 
 
 _DEFAULT = dependencies_of(DEFAULT_POOL)
@@ -132,7 +162,7 @@ CognitoDep = Annotated[CognitoClient, Depends(_DEFAULT.client)]
 CognitoSettingsDep = Annotated[CognitoSettings, Depends(_DEFAULT.settings)]
 CognitoSessionDep = Annotated[AsyncCognitoSession, Depends(_DEFAULT.session)]
 ResetRequestsDep = Annotated[ResetRequests, Depends(_DEFAULT.reset_requests)]
-VisitorDep = Annotated[Address | None, Depends(_DEFAULT.visitor)]
+ClientIpDep = Annotated[Address | None, Depends(_DEFAULT.client_ip)]
 UserContextDep = Annotated[UserContextDataType | None, Depends(_DEFAULT.user_context)]
 FormUserContextDep = Annotated[UserContextDataType | None, Depends(_DEFAULT.form_user_context)]
 ClientMetadataDep = Annotated[Mapping[str, str], Depends(client_metadata)]

@@ -1,138 +1,131 @@
-"""Opens a user pool's session when the application starts, and closes it when the application ends."""
+"""Cognito: a user pool in an application, opened and closed by the lifespan."""
 
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any, TypeAlias
 
-from attrs import frozen
-
 from cognito_async.client import CognitoClient
-from cognito_async.fastapi.refusals import PoolNotOpenError, SettingsError
+from cognito_async.fastapi.dependencies import Dependencies, OpenPool, dependencies_of, find_pool, state_key
+from cognito_async.fastapi.errors import SettingsError
 from cognito_async.fastapi.reset_queue import ResetLimits, ResetQueue
-from cognito_async.fastapi.settings import CognitoSettings, SettingsSource, read_settings
+from cognito_async.fastapi.settings import DEFAULT_POOL, CognitoSettings, SettingsSource, read_settings
 from cognito_async.session import AsyncCognitoSession
 
-State: TypeAlias = Mapping[str, Any]
-Lifespan: TypeAlias = Callable[[Any], AbstractAsyncContextManager[State | None]]
-"""What FastAPI takes as its ``lifespan``."""
-
-
-@frozen(kw_only=True, repr=False, eq=False)
-class OpenPool:
-    """One user pool, while the application runs.
-
-    Attributes:
-        settings: What it was opened with.
-        session: Its connections.
-        client: A client bound to its app client and pool.
-        patient_client: The same, for what runs in the background.
-        reset_queue: The password resets that wait to be requested.
-    """
-
-    settings: CognitoSettings
-    session: AsyncCognitoSession
-    client: CognitoClient
-    patient_client: CognitoClient
-    reset_queue: ResetQueue
-
+Lifespan: TypeAlias = Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any] | None]]
+"""The type of FastAPI's ``lifespan`` argument."""
 
 SessionFactory: TypeAlias = Callable[[CognitoSettings], AsyncCognitoSession]
 
 
 def session_of(settings: CognitoSettings) -> AsyncCognitoSession:
-    """Make the session that settings ask for; all else is as by default.
-
-    Args:
-        settings: The pool's settings.
-
-    Returns:
-        A session, not used yet.
-    """
+    """Create a session with the region and endpoint of the settings and default options."""
     return AsyncCognitoSession(settings.region, endpoint_url=settings.endpoint_url)
 
 
-def key_of(pool: str) -> str:
-    """Name the place of a pool in the lifespan's state."""
-    return f"cognito_async.{pool}"
+class Cognito:
+    """A user pool in an application. Settings are read and connections opened by its lifespan, in each process.
 
+        cognito = Cognito()
+        app = FastAPI(lifespan=cognito.lifespan)
 
-@asynccontextmanager
-async def open_pool(
-    name: str, source: SettingsSource | None, make_session: SessionFactory, limits: ResetLimits
-) -> AsyncGenerator[dict[str, Any]]:
-    """Open a pool for as long as the block lasts.
-
-    Args:
-        name: The pool's name in this program.
-        source: The settings, or what makes them; None for the environment's.
-        make_session: Makes the session.
-        limits: The bounds of what runs in the background.
-
-    Yields:
-        The state for the server: it reaches every request, also those of mounted applications.
-
-    Raises:
-        SettingsError: A setting is missing or can't be right.
+    Attributes:
+        name: The name of the pool in this application.
+        dependencies: The dependencies for routes. The default pool also has annotations such as ``CognitoDep``; for
+            another pool use ``Annotated[CognitoClient, Depends(staff.dependencies.client)]``.
     """
-    settings = read_settings(name, source)
-    secret = None if settings.client_secret is None else settings.client_secret.get_secret_value()
-    async with make_session(settings) as session, ResetQueue(limits) as queue:
-        client = session.client(settings.client_id, secret, settings.user_pool_id)
-        opened = OpenPool(
-            settings=settings,
-            session=session,
-            client=client,
-            patient_client=client.with_options(timeouts=limits.timeouts, retry=limits.retry),
-            reset_queue=queue,
-        )
-        yield {key_of(name): opened}
+
+    def __init__(
+        self,
+        name: str = DEFAULT_POOL,
+        settings: SettingsSource | None = None,
+        *,
+        session: SessionFactory = session_of,
+        reset_limits: ResetLimits | None = None,
+    ) -> None:
+        """Configure a user pool.
+
+        Args:
+            name: The name of the pool in this application, unique among its pools.
+            settings: The settings, or a function or subclass of CognitoSettings that is called at startup. None reads
+                the environment: ``COGNITO_…`` for the default pool, ``COGNITO_STAFF_…`` for the pool ``"staff"``.
+            session: Creates the session from the settings; pass a function to set other options, such as quotas.
+            reset_limits: The limits of background requests; None for the defaults of ResetLimits.
+        """
+        self.name: str = name
+        self.dependencies: Dependencies = dependencies_of(name)
+        self._settings = settings
+        self._session = session
+        self._reset_limits = reset_limits or ResetLimits()
+
+    def __repr__(self) -> str:
+        return f"Cognito({self.name!r})"
+
+    @asynccontextmanager
+    async def lifespan(self, app: object) -> AsyncGenerator[dict[str, Any]]:
+        """Open the pool while the application runs; for ``FastAPI(lifespan=...)`` and ``combine_lifespans``.
+
+        On exit, queued password resets are sent and the session is closed.
+
+        Args:
+            app: The application; not used.
+
+        Yields:
+            The lifespan state. Servers pass it to every request, including requests to mounted applications.
+
+        Raises:
+            SettingsError: A setting is missing or invalid.
+        """
+        del app
+        settings, limits = read_settings(self.name, self._settings), self._reset_limits
+        secret = None if settings.client_secret is None else settings.client_secret.get_secret_value()
+        async with self._session(settings) as session, ResetQueue(limits) as queue:
+            client = session.client(settings.client_id, secret, settings.user_pool_id)
+            pool = OpenPool(
+                settings=settings,
+                session=session,
+                client=client,
+                background_client=client.with_options(timeouts=limits.timeouts, retry=limits.retry),
+                reset_queue=queue,
+            )
+            yield {state_key(self.name): pool}
+
+    def client_of(self, state: Mapping[str, Any]) -> CognitoClient:
+        """Return the client of the pool outside of requests, for a lifespan of your own that wraps the pool's.
+
+        Args:
+            state: The state yielded by the lifespan of the pool.
+
+        Returns:
+            The client, bound to the app client and user pool. It works until the lifespan ends.
+
+        Raises:
+            PoolNotOpenError: The state does not contain this pool.
+        """
+        return find_pool(state, self.name).client
 
 
-def find_pool(state: State, name: str) -> OpenPool:
-    """Find an open pool.
+def combine_lifespans(*lifespans: Lifespan) -> Callable[[Any], AbstractAsyncContextManager[dict[str, Any]]]:
+    """Combine lifespans into one: entered in this order, exited in reverse, with their states merged.
+
+    A lifespan that needs a pool at startup must wrap the pool's lifespan instead, see ``Cognito.client_of``.
 
     Args:
-        state: What the lifespan has yielded.
-        name: The pool's name in this program.
+        *lifespans: The lifespans of pools and your own.
 
     Returns:
-        The pool.
-
-    Raises:
-        PoolNotOpenError: No lifespan has opened it.
-    """
-    found = state.get(key_of(name))
-    if isinstance(found, OpenPool):
-        return found
-    given = "Cognito()" if name == "default" else f"Cognito({name!r})"
-    raise PoolNotOpenError(
-        f"no lifespan has opened the Cognito pool {name!r}: give the outermost application "
-        f"FastAPI(lifespan={given}.lifespan), or join_lifespans(...) for several. In a test, enter the client: "
-        "`with TestClient(app) as client`, since without `with` (and with httpx.ASGITransport) no lifespan runs."
-    )
-
-
-def join_lifespans(*lifespans: Lifespan) -> Callable[[Any], AbstractAsyncContextManager[dict[str, Any]]]:
-    """Make one lifespan of several: entered in the order given, left in the reverse.
-
-    Args:
-        *lifespans: Those of pools, and your own. What they yield is put together. One that needs a pool when it starts
-            is not joined but written around the pool's: see ``Cognito.client_of``.
-
-    Returns:
-        The lifespan for ``FastAPI(lifespan=...)``; it raises SettingsError if two of them yield the same name.
+        The lifespan for ``FastAPI(lifespan=...)``. It raises SettingsError if two lifespans yield the same key.
     """
 
     @asynccontextmanager
-    async def joined(app: Any) -> AsyncGenerator[dict[str, Any]]:  # noqa: ANN401 - Starlette says no more of it
+    async def combined(app: Any) -> AsyncGenerator[dict[str, Any]]:  # noqa: ANN401 - the type that Starlette passes
         state: dict[str, Any] = {}
         async with AsyncExitStack() as stack:
             for lifespan in lifespans:
                 yielded = await stack.enter_async_context(lifespan(app)) or {}
-                twice = sorted(state.keys() & yielded.keys())
-                if twice:
-                    raise SettingsError(f"two lifespans yield {', '.join(twice)}; give each pool a name of its own")
+                duplicates = sorted(state.keys() & yielded.keys())
+                if duplicates:
+                    raise SettingsError(f"duplicate lifespan state {', '.join(duplicates)}: name each pool differently")
                 state.update(yielded)
             yield state
 
-    return joined
+    return combined

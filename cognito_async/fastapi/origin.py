@@ -1,31 +1,62 @@
-"""Whether a form was sent from a page of this site: browsers say where it comes from, in headers no page can forge."""
+"""Cross-origin checks for forms (CSRF protection), based on Fetch Metadata and Origin headers."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
+from typing import Any, Final
 from urllib.parse import urlsplit
 
-_OWN = frozenset({"same-origin", "none"})
+from starlette.requests import HTTPConnection
+
+from cognito_async.fastapi.errors import CrossOriginError
+
+JSON: Final = "application/json"
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+_OWN_SITES: Final = frozenset({"same-origin", "none"})
+
+
+def same_origin(*allowed: str) -> Callable[[HTTPConnection], Coroutine[Any, Any, None]]:
+    """Return a dependency that rejects requests from pages of other origins, except JSON.
+
+    GET, HEAD and OPTIONS requests pass, so the dependency can protect a whole router or application. WebSockets are
+    checked like forms. JSON is not checked, because browsers send a CORS preflight request first.
+
+    Pages with forms should not send ``Referrer-Policy: no-referrer``: browsers then send ``Origin: null``, which is
+    rejected if ``Sec-Fetch-Site`` is missing too (in old browsers and over plain HTTP). Use ``same-origin`` instead.
+
+    Args:
+        *allowed: Additional allowed origins, such as ``"https://www.example.com"``.
+
+    Returns:
+        The dependency. It raises CrossOriginError.
+    """
+
+    async def check(connection: HTTPConnection) -> None:
+        check_origin(connection, allowed)
+
+    return check
+
+
+def check_origin(connection: HTTPConnection, allowed: Collection[str]) -> None:
+    """Raise CrossOriginError for a form or WebSocket from another origin; see ``same_origin``."""
+    method = connection.scope.get("method")  # a WebSocket has no method
+    if method in SAFE_METHODS or (method is not None and media_type(connection.headers) == JSON):
+        return
+    if not is_same_origin(connection.headers, allowed):
+        raise CrossOriginError("the form was submitted from another origin")
 
 
 def is_same_origin(headers: Mapping[str, str], allowed: Collection[str] = ()) -> bool:
-    """Tell whether a request that is not a plain visit may come from where it says it comes from.
+    """Return whether a request comes from this origin, an allowed origin, or not from a browser.
 
-    ``Sec-Fetch-Site`` decides where there is one, as every browser since 2023 sends it over HTTPS. Others send
-    ``Origin``, which has to name the host that was asked; ``null`` names none, and that is what they send from a page
-    with ``Referrer-Policy: no-referrer``. What sends neither is no browser, so no visitor was tricked into sending it.
-
-    Args:
-        headers: The request's headers, looked up in lower case.
-        allowed: Further origins that are welcome, such as ``"https://www.example.com"``.
-
-    Returns:
-        True if so.
+    ``Sec-Fetch-Site`` decides if present: browsers since 2023 send it over HTTPS. Otherwise the host in ``Origin`` must
+    equal ``Host``. A request with neither header does not come from a browser, so it cannot be forged by another site.
     """
     origin = headers.get("origin")
     if origin is not None and origin in allowed:
         return True
     site = headers.get("sec-fetch-site")
     if site is not None:
-        return site in _OWN
+        return site in _OWN_SITES
     if origin is None:
         return True
     try:
@@ -33,3 +64,8 @@ def is_same_origin(headers: Mapping[str, str], allowed: Collection[str] = ()) ->
     except ValueError:
         return False
     return bool(host) and host == headers.get("host")
+
+
+def media_type(headers: Mapping[str, str]) -> str:
+    """Return the media type of a body in lower case without parameters; empty if there is none."""
+    return headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -1,6 +1,6 @@
-"""A user pool's password policy, checked before the pool is asked, and the same for everybody.
+"""The password policy of a user pool, checked before Cognito is called.
 
-Were the check left to the pool, and did the pool check only for users that exist, its answer would tell who does.
+A pool that checks the policy only for existing users would reveal them; this check is the same for all usernames.
 """
 
 import re
@@ -12,13 +12,13 @@ from cognito_async.client import CognitoClient
 from cognito_async.operations import PasswordPolicyType
 from cognito_async.protocol.settings import number
 
-_LENGTH: Final = 8
-# The service's own: letters without accents, this list of symbols, and what its pattern for passwords takes for blank.
+_DEFAULT_LENGTH: Final = 8
+# As the service defines them: ASCII letters, these symbols, and ASCII whitespace.
 _SYMBOL: Final = r"""[\^$*.\[\]\{\}\(\)?\-"!@#%&\/\\,><':;\|_~`+= ]"""
-_BLANK: Final = r"[ \t\n\v\f\r]"
+_WHITESPACE: Final = r"[ \t\n\v\f\r]"
 _REQUIRED: Final = (
-    ("require_lowercase", "a lower-case letter (a to z)", "[a-z]"),
-    ("require_uppercase", "an upper-case letter (A to Z)", "[A-Z]"),
+    ("require_lowercase", "a lowercase letter (a to z)", "[a-z]"),
+    ("require_uppercase", "an uppercase letter (A to Z)", "[A-Z]"),
     ("require_numbers", "a digit", "[0-9]"),
     ("require_symbols", "a symbol (such as ! or -)", _SYMBOL),
 )
@@ -26,94 +26,93 @@ _REQUIRED: Final = (
 
 @frozen
 class PasswordRule:
-    """Something that a password must have.
-
-    Attributes:
-        text: What it is, as it stands behind "must have".
-        pattern: A regular expression that finds something in each password that has it. Python reads it, and so does
-            JavaScript with the flag ``u`` or ``v``, for hints that tick while a password is typed.
-    """
+    """A rule of a password policy."""
 
     text: str
-    pattern: str
+    """The rule as it follows "must have"."""
 
-    def is_kept(self, password: str) -> bool:
-        """Tell whether a password keeps the rule."""
+    pattern: str
+    """A regular expression for Python and JavaScript (flag ``u`` or ``v``), found in every valid password."""
+
+    def matches(self, password: str) -> bool:
+        """Return whether a password meets the rule."""
         return re.search(self.pattern, password) is not None
 
 
 @frozen(kw_only=True)
 class PasswordPolicy:
-    """The rules for new passwords; the defaults are those of a new user pool. Give the same as your pool has.
+    """The requirements for new passwords. Use the policy of your pool; the defaults are those of a new pool."""
 
-    Attributes:
-        minimum_length: The least length in characters, at least 6, as the service has it.
-        require_lowercase: Whether one of a to z is needed.
-        require_uppercase: Whether one of A to Z is needed.
-        require_numbers: Whether a digit is needed.
-        require_symbols: Whether a symbol is needed.
-    """
+    minimum_length: int = field(default=_DEFAULT_LENGTH, validator=number(6))
+    """The minimum length in characters. The service does not accept less than 6."""
 
-    minimum_length: int = field(default=_LENGTH, validator=number(6))
     require_lowercase: bool = True
+    """Whether a letter from a to z is required."""
+
     require_uppercase: bool = True
+    """Whether a letter from A to Z is required."""
+
     require_numbers: bool = True
+    """Whether a digit is required."""
+
     require_symbols: bool = True
+    """Whether a symbol is required."""
 
     @classmethod
     async def from_pool(cls, client: CognitoClient) -> Self:
-        """Ask the pool for its policy, with DescribeUserPool.
+        """Read the policy of the pool with DescribeUserPool.
 
         Args:
-            client: A client bound to the pool. The operation is signed: it needs AWS credentials that allow
+            client: A client bound to the pool. The operation needs AWS credentials with the permission
                 ``cognito-idp:DescribeUserPool``.
 
         Returns:
-            The policy; the default one if the pool tells none.
+            The policy; the default policy if the response has none.
 
         Raises:
-            CognitoError: The pool can't be asked, see ``CognitoClient.describe_user_pool``.
+            CognitoError: The call failed, see ``CognitoClient.describe_user_pool``.
         """
-        answer = await client.describe_user_pool()
-        policies = answer.user_pool and answer.user_pool.policies
-        told = policies and policies.password_policy
-        return cls.of(told) if told else cls()
+        pool = (await client.describe_user_pool()).user_pool
+        policy = pool and pool.policies and pool.policies.password_policy
+        return cls.from_type(policy) if policy else cls()
 
     @classmethod
-    def of(cls, told: PasswordPolicyType) -> Self:
-        """Take the policy as the service tells it.
+    def from_type(cls, policy: PasswordPolicyType) -> Self:
+        """Convert the policy in a response of the service.
 
         Args:
-            told: A part of the answer to DescribeUserPool; what is not in it is not required.
+            policy: The policy. Members that are None are not required.
 
         Returns:
-            The policy.
+            The converted policy.
         """
         return cls(
-            minimum_length=told.minimum_length or _LENGTH,
-            require_lowercase=bool(told.require_lowercase),
-            require_uppercase=bool(told.require_uppercase),
-            require_numbers=bool(told.require_numbers),
-            require_symbols=bool(told.require_symbols),
+            minimum_length=policy.minimum_length or _DEFAULT_LENGTH,
+            require_lowercase=bool(policy.require_lowercase),
+            require_uppercase=bool(policy.require_uppercase),
+            require_numbers=bool(policy.require_numbers),
+            require_symbols=bool(policy.require_symbols),
         )
 
     @property
     def rules(self) -> tuple[PasswordRule, ...]:
-        """All that a password must have."""
+        """The rules of this policy."""
         return (
             PasswordRule(f"at least {self.minimum_length} characters", rf"[\s\S]{{{self.minimum_length}}}"),
             *(PasswordRule(text, pattern) for name, text, pattern in _REQUIRED if getattr(self, name)),
-            # Neither reads the other's sign for "the very end", hence "nothing follows".
-            PasswordRule("no blank at the beginning or end", rf"^(?!{_BLANK}|[\s\S]*{_BLANK}(?![\s\S]))"),
+            # Python and JavaScript have no common anchor for the end of the text, hence the lookahead.
+            PasswordRule(
+                "no whitespace at the beginning or end", rf"^(?!{_WHITESPACE}|[\s\S]*{_WHITESPACE}(?![\s\S]))"
+            ),
         )
 
     def broken_rules(self, password: str) -> tuple[str, ...]:
-        """Name the rules that a password breaks.
+        """Return the rules that a password breaks.
 
         Args:
             password: The password.
 
         Returns:
-            The rules, as sentences without a subject; empty if it breaks none.
+            The rules, such as ``"must have a digit"``; empty if the password meets the policy.
         """
-        return tuple(f"must have {rule.text}" for rule in self.rules if not rule.is_kept(password))
+        return tuple(f"must have {rule.text}" for rule in self.rules if not rule.matches(password))

@@ -1,62 +1,254 @@
-"""How an error finds its row in the table of problems, and how it is logged."""
+"""Problem types (RFC 9457), the table that maps errors to them, and logging.
 
-import logging
-from collections.abc import Iterator
+The table prevents user enumeration: errors that reveal whether a user exists map to the same problem as a wrong code.
+"""
 
-from cognito_async.errors import AmbiguousOutcomeError, CognitoError, ParameterValidationError
-from cognito_async.fastapi.problem import Problem, Problems
-from cognito_async.fastapi.problem_table import MISCONFIGURED, PROBLEMS
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from logging import ERROR, INFO, WARNING, getLogger
+from math import ceil
+from typing import Any, Final, TypeAlias
 
-_LOG = logging.getLogger("cognito_async.fastapi")
+from attrs import evolve, field, frozen
+
+from cognito_async.errors import AmbiguousOutcomeError, CognitoError, Fault, ParameterValidationError
+from cognito_async.fastapi.errors import RequestRejectedError
+from cognito_async.protocol.retry import THROTTLING_CODES
+
+_LOG = getLogger("cognito_async.fastapi")
+_POINTER_STEP = re.compile(r"""\[(['"])(.*?)\1\]|\[(\d+)\]|\.(\w+)""")
+_CONFIGURATION_PARAMETERS: Final = frozenset(
+    {"client_id", "client_secret", "user_pool_id", "region", "endpoint_url", "secret_hash"}
+)
+
+
+@frozen(kw_only=True)
+class Problem:
+    """The response to an error, as problem details (RFC 9457)."""
+
+    type: str
+    """A URI that identifies the kind of problem."""
+
+    title: str
+    """A short summary of the kind of problem."""
+
+    status: int
+    """The HTTP status."""
+
+    detail: str | Callable[[CognitoError], str] | None = None
+    """What the user can do, or a function that returns it for an error; None for no detail.
+
+    ``lambda error: error.message`` shows the message of the service, which may reveal more than you want.
+    """
+
+    retry_after: int | None = None
+    """When to retry, in seconds, unless the error has its own value; None if retrying does not help."""
+
+    extensions: Mapping[str, Any] = field(factory=dict[str, Any])
+    """Additional members of the document."""
+
+    log_level: int | None = None
+    """The level of the log record; None to write none. From ERROR on, the record includes the error's message."""
+
+    def document(self, error: CognitoError) -> dict[str, Any]:
+        """Return the JSON document for an error.
+
+        Args:
+            error: The error. Its message is not included unless ``detail`` is a function that returns it.
+
+        Returns:
+            The problem details.
+        """
+        members = {
+            "type": self.type,
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail(error) if callable(self.detail) else self.detail,
+            "retry_after": self.retry_after_of(error),
+        }
+        document = {name: value for name, value in members.items() if value is not None} | dict(self.extensions)
+        field_errors = _field_errors(error)
+        return {**document, "errors": field_errors} if field_errors else document
+
+    def retry_after_of(self, error: CognitoError) -> int | None:
+        """Return when to retry after an error, in seconds rounded up; None if retrying does not help."""
+        if self.retry_after is None:
+            return None
+        return self.retry_after if error.retry_after is None else max(1, ceil(error.retry_after))
+
+
+Problems: TypeAlias = Mapping[str, Problem]
+"""Problems by name of the error; see ``names_of`` for the names and their order."""
+
+
+def _field_errors(error: CognitoError) -> list[dict[str, str]]:
+    """List the invalid fields: a JSON pointer and the broken rule, never the value."""
+    fields: Mapping[str, Any] = {}
+    if isinstance(error, RequestRejectedError):
+        fields = error.field_errors
+    elif isinstance(error, ParameterValidationError) and error.parameter not in _CONFIGURATION_PARAMETERS:
+        fields = {_pointer(error.parameter): (error.rule,)}
+    return [{"pointer": f"#/{name}", "detail": rule} for name, rules in fields.items() for rule in rules]
+
+
+def _pointer(parameter: str) -> str:
+    """Convert a parameter path to a JSON pointer: ``auth_parameters['PASSWORD']`` to auth_parameters/PASSWORD."""
+    return _POINTER_STEP.sub(
+        lambda step: "/" + (step[2] or step[3] or step[4] or "").replace("~", "~0").replace("/", "~1"), parameter
+    )
+
+
+def _problem(kind: str, status: int, title: str, detail: str | None = None, **options: Any) -> Problem:  # noqa: ANN401
+    return Problem(type=f"urn:cognito-async:{kind}", title=title, status=status, detail=detail, **options)
+
+
+_NOT_ACCEPTED = "The code is wrong or expired, or the password is not acceptable. Check both or request a new code."
+_CREDENTIALS = "The username or password is wrong, or the session has expired."
+_TOO_WEAK = "Choose a longer password with letters, digits and symbols that you have not used before."
+_MEDIA_TYPES = "Send application/json, application/x-www-form-urlencoded or multipart/form-data without compression."
+_BODY = "The body does not match its content type, repeats a field or is incomplete."
+
+WRONG_CODE = _problem("wrong-code", 400, "Code not accepted", _NOT_ACCEPTED)
+_WRONG_SIGN_UP_CODE = evolve(WRONG_CODE, detail="The code is wrong or expired. Check it or request a new one.")
+_SIGN_IN_REFUSED = _problem("sign-in-refused", 401, "Sign-in failed", _CREDENTIALS)
+_WEAK_PASSWORD = _problem("weak-password", 422, "Password not accepted", _TOO_WEAK)
+_ATTEMPTS = _problem("too-many-attempts", 429, "Too many attempts", "Wait before you try again.", retry_after=900)
+_RATE_LIMITED = _problem("rate-limited", 429, "Too many requests", "Try again in a moment.", retry_after=60)
+_BUSY = _problem("busy", 503, "Service busy", "Nothing was changed. Try again.", retry_after=5, log_level=WARNING)
+_OUTAGE = _problem("unavailable", 503, "Service unavailable", "Try again later.", retry_after=30, log_level=WARNING)
+_UNKNOWN = _problem(
+    "outcome-unknown", 502, "Outcome unknown", "The outcome is unknown. Check before retrying.", log_level=WARNING
+)
+_RESET_UNKNOWN = evolve(
+    _UNKNOWN,
+    title="Your password may have been changed",
+    detail="Try to sign in with the new password. If that fails, request a new code.",
+)
+_SIGN_IN_UNKNOWN = evolve(_UNKNOWN, title="Sign-in outcome unknown", detail="Try to sign in again.")
+_SIGN_UP_UNKNOWN = evolve(_UNKNOWN, detail="Try to sign in. If that fails, sign up again.")
+_BAD_INPUT = _problem("bad-input", 422, "Validation failed", "Correct the invalid fields and try again.")
+_REFUSED = _problem("refused", 400, "Request refused", log_level=INFO)
+MISCONFIGURED = _problem("misconfigured", 500, "Server configuration error", log_level=ERROR)
+
+_SIGN_IN = (
+    *("InitiateAuth", "AdminInitiateAuth", "RespondToAuthChallenge", "AdminRespondToAuthChallenge", "GetUser"),
+    "GetTokensFromRefreshToken",
+)
+_USER_STATES = (
+    *("UserNotFoundException", "NotAuthorizedException", "UserNotConfirmedException", "PasswordResetRequiredException"),
+    "UnsupportedUserStateException",
+)
+_WRONG_CODES = ("CodeMismatchException", "ExpiredCodeException", *_USER_STATES)
+_TRIGGERS = ("UnexpectedLambdaException", "InvalidLambdaResponseException", "UserLambdaValidationException")
+_OUTAGES = (
+    *("TransportError", "ConnectError", "ConnectTimeoutError", "InvalidResponseError", "InternalErrorException"),
+    *("InternalServerException", "InternalFailure", "CodeDeliveryFailureException", "ServiceUnavailable"),
+    "ServiceUnavailableException",
+)
+_INVALID = ("InvalidParameterException",)
+_AMBIGUOUS = ("AmbiguousOutcomeError",)
+_REFUSALS = ("UserLambdaValidationException", "ForbiddenException", "UsernameExistsException", "AliasExistsException")
+
+
+def _for_operations(operations: Sequence[str], names: Sequence[str], problem: Problem) -> Problems:
+    return {f"{operation}:{name}": problem for operation in operations for name in names}
+
+
+PROBLEMS: Problems = {
+    str(Fault.APP_CLIENT): MISCONFIGURED,
+    str(Fault.PERMISSIONS): MISCONFIGURED,
+    str(Fault.QUOTA): evolve(_OUTAGE, retry_after=3600, log_level=ERROR),
+    # Identical responses for these, so that none reveals whether a user exists.
+    **dict.fromkeys(("PasswordNotAcceptedError", *_WRONG_CODES), WRONG_CODE),
+    **_for_operations(["ConfirmSignUp"], _WRONG_CODES, _WRONG_SIGN_UP_CODE),
+    **_for_operations(_SIGN_IN, _USER_STATES, _SIGN_IN_REFUSED),
+    # Only user input causes these. Some reveal that a user exists ("already confirmed", "no verified address").
+    **_for_operations(
+        ["ConfirmForgotPassword", "ForgotPassword", "ResendConfirmationCode"],
+        _INVALID,
+        evolve(WRONG_CODE, log_level=WARNING),
+    ),
+    **_for_operations(["ConfirmSignUp"], _INVALID, evolve(_WRONG_SIGN_UP_CODE, log_level=WARNING)),
+    **_for_operations(["SignUp"], _INVALID, evolve(_REFUSED, log_level=WARNING)),
+    **dict.fromkeys(
+        ("InvalidPasswordException", "PasswordHistoryPolicyViolationException", "WeakPasswordError"), _WEAK_PASSWORD
+    ),
+    **dict.fromkeys(("LimitExceededException", "TooManyFailedAttemptsException"), _ATTEMPTS),
+    "RateLimitedError": _RATE_LIMITED,
+    **dict.fromkeys((*sorted(THROTTLING_CODES), "RateLimitTimeoutError", "ResetQueueFullError"), _BUSY),
+    "AmbiguousOutcomeError": _UNKNOWN,
+    **_for_operations(_SIGN_IN, _AMBIGUOUS, _SIGN_IN_UNKNOWN),
+    **_for_operations(["SignUp", "ConfirmSignUp"], _AMBIGUOUS, _SIGN_UP_UNKNOWN),
+    **_for_operations(["ChangePassword", "AdminSetUserPassword"], _AMBIGUOUS, _RESET_UNKNOWN),
+    # Lambda triggers run after the password was changed; their failure does not undo it.
+    **_for_operations(["ConfirmForgotPassword"], [*_AMBIGUOUS, *_TRIGGERS], _RESET_UNKNOWN),
+    "RequestTimeoutError": _problem("timeout", 504, "Service timeout", "Try again in a moment.", log_level=WARNING),
+    **dict.fromkeys(_OUTAGES, _OUTAGE),
+    **dict.fromkeys(("ParameterValidationError", "BadInputError"), _BAD_INPUT),
+    **{f"ParameterValidationError:{parameter}": MISCONFIGURED for parameter in _CONFIGURATION_PARAMETERS},
+    "MalformedBodyError": _problem("malformed-body", 400, "Malformed request body", _BODY),
+    "UnsupportedBodyError": _problem("unsupported-body", 415, "Unsupported media type", _MEDIA_TYPES),
+    "BodyTooLargeError": _problem("body-too-large", 413, "Request body too large"),
+    "CrossOriginError": _problem(
+        "cross-origin", 403, "Cross-origin request refused", "Submit the form from a page of this site."
+    ),
+    **dict.fromkeys(_REFUSALS, _REFUSED),
+    "CognitoError": MISCONFIGURED,  # all other errors: credentials, missing pools, unknown error codes
+}
+"""The default table. To change rows: ``{**PROBLEMS, "LimitExceededException": Problem(...)}``."""
+
+# Codes that have one meaning. ForbiddenException: AWS WAF blocked the client.
+_CODES_BEFORE_FAULT = THROTTLING_CODES.union(_TRIGGERS, ["ForbiddenException"])
 
 
 def names_of(error: CognitoError) -> Iterator[str]:
-    """Name an error, the most telling name first.
+    """Yield the names of an error in a table, the most specific first, each with and without the operation.
 
-    Args:
-        error: The error.
-
-    Yields:
-        ``"AmbiguousOutcomeError"`` if it is one, whatever else it may be; its operation or parameter with its code,
-        such as ``"InitiateAuth:NotAuthorizedException"``; its code; the names of its classes.
+    These are ``"AmbiguousOutcomeError"`` if the error is one; the validated parameter; the fault such as
+    ``"Fault.APP_CLIENT"``, unless the code has one meaning; the code; the error classes.
     """
     if isinstance(error, AmbiguousOutcomeError):
-        yield from (f"{error.operation}:{AmbiguousOutcomeError.__name__}", AmbiguousOutcomeError.__name__)
-    kinds = [kind.__name__ for kind in type(error).__mro__ if issubclass(kind, CognitoError)]
-    names = ([] if error.code is None else [error.code]) + kinds
+        yield from _with_operation(error, [AmbiguousOutcomeError.__name__])
     if isinstance(error, ParameterValidationError):
-        yield f"{kinds[0]}:{error.parameter}"
+        yield f"{type(error).__name__}:{error.parameter}"
+    if error.fault is not None and error.code not in _CODES_BEFORE_FAULT:
+        yield from _with_operation(error, [str(error.fault)])
+    classes = [kind.__name__ for kind in type(error).__mro__ if issubclass(kind, CognitoError)]
+    yield from _with_operation(error, classes if error.code is None else [error.code, *classes])
+
+
+def _with_operation(error: CognitoError, names: list[str]) -> Iterator[str]:
     yield from (f"{error.operation}:{name}" for name in names)
     yield from names
 
 
 def problem_of(error: CognitoError, problems: Problems = PROBLEMS) -> Problem:
-    """Find what a visitor is told about an error.
+    """Return the problem of an error.
 
     Args:
-        error: What happened.
+        error: The error.
         problems: The table.
 
     Returns:
-        The row; an empty table still has one that tells nothing.
+        The problem; a "misconfigured" one without details if the table has none for the error.
     """
     return next((problems[name] for name in names_of(error) if name in problems), MISCONFIGURED)
 
 
-def report(error: Exception, problems: Problems = PROBLEMS) -> None:
-    """Log an error for the operator, as loudly as its row says, without a secret or a user's name.
+def log_problem(error: Exception, problems: Problems = PROBLEMS) -> None:
+    """Log an error at the level of its problem, without secrets or usernames.
 
     Args:
-        error: What happened. One that is no CognitoError is a bug, and is logged with its traceback.
+        error: The error. An exception that is not a CognitoError is a bug and is logged with its traceback.
         problems: The table.
     """
     if not isinstance(error, CognitoError):
-        _LOG.error("a call to Cognito ended in a bug", exc_info=error)
+        _LOG.error("unexpected exception in a call to Cognito", exc_info=error)
         return
     problem = problem_of(error, problems)
     if problem.log_level is not None:
+        # Messages about users may contain usernames; those about the configuration do not.
+        message = f": {error.message}" if problem.log_level >= ERROR else ""
         name = error.code or type(error).__name__
-        # Only the operator's own mistakes need the service's words; those about a user may hold the user's name.
-        said = f": {error.message}" if problem.log_level >= logging.ERROR else ""
-        facts = f"{error.operation or 'before any call'}, {error.attempts} attempts, request id {error.request_id}"
-        _LOG.log(problem.log_level, "%s (%s)%s", name, facts, said)
+        facts = f"operation {error.operation}, {error.attempts} attempts, request ID {error.request_id}"
+        _LOG.log(problem.log_level, "%s (%s)%s", name, facts, message)

@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse
 from fastapi.staticfiles import StaticFiles
 
 from cognito_async import CognitoError
-from cognito_async.fastapi import CognitoDep, CognitoSettingsDep, UserContextDep, at_least
+from cognito_async.fastapi import CognitoDep, CognitoSettingsDep, UserContextDep, minimum_duration
 
 from . import messages, pages, password_reset, security, sign_up
 from .forms import PasswordForm, errors_in
@@ -35,7 +35,7 @@ async def sign_in(
         return page.show_again(form, messages.invalid(errors))
     requested_at = monotonic()
     try:
-        async with at_least(MINIMUM_SECONDS):
+        async with minimum_duration(MINIMUM_SECONDS):
             response = await client.initiate_auth(
                 auth_flow="USER_PASSWORD_AUTH",
                 auth_parameters={"USERNAME": form.username, "PASSWORD": form.password},
@@ -114,7 +114,7 @@ async def change_password() -> Response:
 
 def create_app(mailbox: Mailbox | None = None) -> FastAPI:
     """Create the application, which reads its settings from the environment when it starts."""
-    lifespan = site_lifespan(mailbox, minimum_duration=MINIMUM_SECONDS)
+    lifespan = site_lifespan(mailbox, minimum_seconds=MINIMUM_SECONDS)
     app = FastAPI(lifespan=lifespan, dependencies=security.guards(), openapi_url=None, redirect_slashes=False)
     app.add_middleware(security.SchemeSessionMiddleware)
     app.add_middleware(security.SecurityMiddleware)  # the last one added is the outermost

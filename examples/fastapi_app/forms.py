@@ -73,6 +73,6 @@ def _password_error(password: str, policy: PasswordPolicy | None) -> str:
         return "Enter a password."
     if len(password) > _MAX_PASSWORD:
         return f"The password must have at most {_MAX_PASSWORD} characters."
-    broken = [rule.text for rule in policy.rules if not rule.is_kept(password)] if policy else []
+    broken = [rule.text for rule in policy.rules if not rule.matches(password)] if policy else []
     *most, last = broken or [""]
     return f"The password must have {', '.join(most)}{' and ' if most else ''}{last}." if last else ""

@@ -8,7 +8,7 @@ from attrs import evolve, field, frozen
 from fastapi import status
 
 from cognito_async import CognitoError
-from cognito_async.fastapi import PROBLEMS, Problem, problem_of, report
+from cognito_async.fastapi import PROBLEMS, Problem, log_problem, problem_of
 
 
 @frozen
@@ -94,12 +94,12 @@ def invalid(errors: Mapping[str, str]) -> Message:
 
 def from_error(error: CognitoError) -> Message:
     """Return the message for an error, and log it where the operator has to know."""
-    report(error, _PROBLEMS)
+    log_problem(error, _PROBLEMS)
     problem = problem_of(error, _PROBLEMS)
     detail = str(problem.document(error).get("detail", ""))
     if problem.type in _FIELDS:
         return invalid({_FIELDS[problem.type]: detail})
-    retry_after = problem.wait(error)
+    retry_after = problem.retry_after_of(error)
     if retry_after is not None:
         detail = f"{detail} Try again in {duration(retry_after)}.".strip()
     return Message(problem.title, detail, "warning" if problem.type == _UNKNOWN.type else "error")

@@ -149,7 +149,7 @@ async def _cognito_error_page(request: Request, error: Exception) -> Response:
         error = MalformedBodyError("not a form of this site")  # the original error quotes the input
     problem = problem_of(error)
     response = PageContext(request).render("error", problem.status, message=messages.from_error(error))
-    retry_after = problem.wait(error)
+    retry_after = problem.retry_after_of(error)
     if retry_after is not None:
         response.headers["Retry-After"] = str(retry_after)
     return response

@@ -10,7 +10,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.sessions import SessionMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cognito_async.fastapi import MemoryRateLimit, limited, same_origin
+from cognito_async.fastapi import MemoryRateLimit, rate_limit, same_origin
 
 MAX_BODY_BYTES: Final = 32 * 1024
 
@@ -28,7 +28,7 @@ _HEADERS: Final = {
 
 def guards() -> list[Any]:
     """Return dependencies: forms must come from this site, at most 60 per minute and client address."""
-    return [Depends(same_origin()), Depends(limited(MemoryRateLimit(60, 60.0)))]
+    return [Depends(same_origin()), Depends(rate_limit(MemoryRateLimit(60, 60.0)))]
 
 
 def security_headers(scope: Scope) -> Mapping[str, str]:

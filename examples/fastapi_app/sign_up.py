@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Form, Response
 
 from cognito_async import RetryPolicy
-from cognito_async.fastapi import ClientMetadataDep, CognitoDep, UserContextDep, admit_user, at_least
+from cognito_async.fastapi import ClientMetadataDep, CognitoDep, UserContextDep, check_username_limit, minimum_duration
 from cognito_async.operations import AttributeType
 
 from . import messages
@@ -44,7 +44,7 @@ async def sign_up(
         user_context_data=context,
         client_metadata=metadata or None,
     )
-    async with at_least(MINIMUM_SECONDS):  # also for a second click, whose outcome is known immediately
+    async with minimum_duration(MINIMUM_SECONDS):  # also for a second click, whose outcome is known immediately
         error = await page.once(form, create)
     message = messages.SIGN_UP_CODE_SENT
     if error is not None:
@@ -75,7 +75,7 @@ async def confirm(
         return page.show_again(form, messages.invalid(errors))
 
     async def check() -> None:
-        await admit_user(page.site.confirm_limit, form.username)
+        await check_username_limit(page.site.confirm_limit, form.username)
         await client.confirm_sign_up(
             username=form.username,
             confirmation_code=form.code,
@@ -83,7 +83,7 @@ async def confirm(
             client_metadata=metadata or None,
         )
 
-    async with at_least(MINIMUM_SECONDS):
+    async with minimum_duration(MINIMUM_SECONDS):
         error = await page.once(form, check)
     if error is not None:
         return page.show_again(form, messages.from_error(error))
@@ -107,7 +107,7 @@ async def resend(
         user_context_data=context,
         client_metadata=metadata or None,
     )
-    async with at_least(MINIMUM_SECONDS):
+    async with minimum_duration(MINIMUM_SECONDS):
         error = await page.once(form, send, seconds=3.0)
     message = messages.NEW_SIGN_UP_CODE_SENT
     if error is not None:

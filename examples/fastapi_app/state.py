@@ -149,7 +149,7 @@ class Site:
     confirm_limit: RateLimit = field(factory=partial(MemoryRateLimit, 5, 900.0))  # per user name
 
 
-def site_lifespan(mailbox: Mailbox | None, *, minimum_duration: float) -> Lifespan[FastAPI]:
+def site_lifespan(mailbox: Mailbox | None, *, minimum_seconds: float) -> Lifespan[FastAPI]:
     """Return the application's lifespan, which opens the Cognito pool and yields the site."""
     cognito = Cognito()
 
@@ -157,7 +157,7 @@ def site_lifespan(mailbox: Mailbox | None, *, minimum_duration: float) -> Lifesp
     async def lifespan(app: FastAPI) -> AsyncGenerator[dict[str, Any]]:
         async with cognito.lifespan(app) as state:
             policy = await _read_password_policy(cognito.client_of(state))
-            confirmation = ResetConfirmation(password_policy=policy, floor=minimum_duration)
+            confirmation = ResetConfirmation(password_policy=policy, minimum_duration=minimum_seconds)
             yield {**state, "site": Site(password_policy=policy, confirmation=confirmation, mailbox=mailbox)}
 
     return lifespan

@@ -51,7 +51,8 @@ async def test_failure_to_send_a_code_looks_like_success(
         assert await post_form(client, path, form_of("some")) == success
     assert success[0] == CONFIRM
     assert "Check your e-mail" in success[1]
-    assert f"{code} ({'SignUp' if path == SIGN_UP else 'ResendConfirmationCode'}" in caplog.text
+    for fact in (code, "SignUp" if path == SIGN_UP else "ResendConfirmationCode"):
+        assert fact in caplog.text
     assert "@example.com" not in caplog.text
 
 

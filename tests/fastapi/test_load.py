@@ -1,4 +1,4 @@
-"""The crowd: two hundred visitors and a service that throttles, and a thousand who try to find out who exists."""
+"""Many concurrent requests with a throttling service, and a statistical test of user enumeration by time."""
 
 import asyncio
 import statistics
@@ -15,27 +15,34 @@ from blockbuster import blockbuster_ctx
 from fastapi import FastAPI
 
 from cognito_async import RetryPolicy
-from cognito_async.fastapi import Cognito, CognitoDep, CognitoSettings, ResetLimits, password_reset_router
-from tests.fastapi.test_lifespan import visiting
-from tests.fastapi.test_reset_router import FREE
+from cognito_async.fastapi import (
+    Cognito,
+    CognitoDep,
+    CognitoSettings,
+    ResetConfirmation,
+    ResetLimits,
+    password_reset_router,
+)
+from tests.fastapi.test_password_reset import UNLIMITED
+from tests.support.asgi import asgi_client
 from tests.support.scripted_server import Action, Connection, ScriptedServer, answer
 
-EXTRA = 0.03  # seconds that a user who exists takes the service longer
+EXTRA = 0.03  # seconds that the service needs in addition for existing users
 
 
 @pytest.fixture(autouse=True)
-def _never_blocked() -> Iterable[None]:
-    """Fail a test in which the library blocks the loop."""
+def _no_blocking_calls() -> Iterable[None]:
+    """Fail a test if the library blocks the event loop."""
     with blockbuster_ctx("cognito_async"):
         yield
 
 
 class Pool:
-    """Answers as a user pool: knows some users, for whom it takes longer, and allows so many requests a second.
+    """A user pool with a rate limit that takes longer for existing users.
 
     Attributes:
-        served: The names for which a request was served.
-        throttled: How many requests were refused.
+        served: The usernames of the served requests.
+        throttled: The number of throttled requests.
     """
 
     def __init__(self, *, known: Callable[[str], bool] = lambda _: False, rate: float = float("inf")) -> None:
@@ -47,7 +54,7 @@ class Pool:
         self._at = 0.0
 
     async def __call__(self, connection: Connection) -> None:
-        """Answer a request."""
+        """Handle a request."""
         assert connection.request is not None
         name = connection.request.json["Username"]
         now = asyncio.get_running_loop().time()
@@ -66,96 +73,99 @@ class Pool:
 
 
 @asynccontextmanager
-async def site(pool: Pool, **limits: Any) -> AsyncIterator[httpx.AsyncClient]:
-    """Run a site before a pool."""
+async def application(pool: Pool, **limits: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """Run an application with the pool."""
     async with ScriptedServer(otherwise=pool) as server:
         settings = CognitoSettings(client_id="abc", region="eu-west-1", endpoint_url=server.url)
         app = FastAPI(lifespan=Cognito(settings=settings, reset_limits=ResetLimits(**limits)).lifespan)
-        app.include_router(password_reset_router(floor=0.0, **FREE))
+        confirmation = ResetConfirmation(username_limit=UNLIMITED, minimum_duration=0.0)
+        app.include_router(password_reset_router(confirmation=confirmation, address_limit=UNLIMITED))
 
         @app.post("/naive")
         async def naive(name: str, client: CognitoDep) -> None:
             await client.forgot_password(username=name)
 
-        async with visiting(app) as visitor:
-            yield visitor
+        async with asgi_client(app) as http:
+            yield http
 
 
-async def test_two_hundred_visitors_and_a_service_that_throttles() -> None:
-    """Nobody gets a 500, the queue is bounded, and all who were told that a code comes get one, before the end."""
+async def test_forgot_password_under_load_sends_every_accepted_request() -> None:
+    """The queue is bounded, no response is a 500, and each 202 is followed by a request to the service."""
     pool = Pool(rate=150.0)
     names = [f"user{number}@example.com" for number in range(200)]
     patient = RetryPolicy(max_attempts=30, throttled_base=0.05)
-    async with site(pool, workers=8, waiting=120, retry=patient) as visitor:
-        posts = (visitor.post("/forgot-password", json={"username": name}) for name in names)
-        answers = await asyncio.gather(*posts)
-        taken = [name for name, told in zip(names, answers, strict=True) if told.status_code == 202]
-        refused = [told for told in answers if told.status_code != 202]
+    async with application(pool, workers=8, waiting=120, retry=patient) as http:
+        posts = (http.post("/forgot-password", json={"username": name}) for name in names)
+        responses = await asyncio.gather(*posts)
+        taken = [name for name, response in zip(names, responses, strict=True) if response.status_code == 202]
+        refused = [response for response in responses if response.status_code != 202]
         assert 120 <= len(taken) <= 140
-        assert {told.status_code for told in refused} == {503}
-        assert len({told.content for told in refused}) == 1
-        assert all(told.headers["retry-after"] == "5" for told in refused)
+        assert {response.status_code for response in refused} == {503}
+        assert len({response.content for response in refused}) == 1
+        assert all(response.headers["retry-after"] == "5" for response in refused)
     assert sorted(pool.served) == sorted(taken)
     assert pool.throttled
 
 
-async def test_two_hundred_passwords_and_a_service_that_throttles() -> None:
-    """Of two hundred who set a password at once, each is served or told to come back; nobody gets a 500."""
+async def test_reset_password_under_load_is_served_or_can_be_retried() -> None:
+    """No response of 200 concurrent requests is a 500."""
     pool = Pool(rate=150.0)
     body = {"code": "123456", "password": "Analytical-1843"}
-    async with site(pool) as visitor:
-        posts = [visitor.post("/reset-password", json={"username": f"user{number}", **body}) for number in range(200)]
-        answers = await asyncio.gather(*posts)
-    statuses = [told.status_code for told in answers]
-    assert set(statuses) <= {200, 502, 503, 504}  # on a machine that is very busy, some run out of time
+    async with application(pool) as http:
+        posts = [http.post("/reset-password", json={"username": f"user{number}", **body}) for number in range(200)]
+        responses = await asyncio.gather(*posts)
+    statuses = [response.status_code for response in responses]
+    assert set(statuses) <= {200, 502, 503, 504}  # timeouts are possible on a busy machine
     assert 10 <= statuses.count(200) <= len(pool.served)
-    assert all("retry-after" in told.headers for told in answers if told.status_code == 503)
+    assert all("retry-after" in response.headers for response in responses if response.status_code == 503)
 
 
-# --- who exists -------------------------------------------------------------------------------------------------------
+# --- user enumeration -------------------------------------------------------------------------------------------------
 
 
-async def timed(visitor: httpx.AsyncClient, path: str, name: str) -> tuple[float, bytes]:
-    """Ask for a code and give the seconds it took, and all that came back."""
+async def timed(http: httpx.AsyncClient, path: str, name: str) -> tuple[float, bytes]:
+    """Request a code and return the duration in seconds and the whole response."""
     how: dict[str, Any] = {"params": {"name": name}} if path == "/naive" else {"json": {"username": name}}
     started = perf_counter()
-    told = await visitor.post(path, **how)
-    return perf_counter() - started, repr((told.status_code, sorted(told.headers.items()), told.content)).encode()
+    response = await http.post(path, **how)
+    return perf_counter() - started, repr(
+        (response.status_code, sorted(response.headers.items()), response.content)
+    ).encode()
 
 
-def told_apart(some: list[float], others: list[float]) -> float:
-    """Give the chance that one of the first took longer than one of the others: 0.5 if nothing tells them apart."""
+def distinguishability(some: list[float], others: list[float]) -> float:
+    """Return the probability that a sample of the first list is greater: 0.5 if they are indistinguishable."""
     return statistics.fmean((one > other) + (one == other) / 2 for one, other in product(some, others))
 
 
-async def ask_all(visitor: httpx.AsyncClient, path: str, count: int) -> tuple[list[float], list[float], set[bytes]]:
-    """Ask for known and unknown users in random order, and give their times and the answers."""
-    order = [(kind, number) for number in range(count) for kind in ("there", "ghost")]
-    Random(1843).shuffle(order)  # whatever the machine does meanwhile meets both kinds
-    times: dict[str, list[float]] = {"there": [], "ghost": []}
-    answers = set[bytes]()
+async def ask_all(http: httpx.AsyncClient, path: str, count: int) -> tuple[list[float], list[float], set[bytes]]:
+    """Request codes for existing and unknown users in random order; return their durations and the responses."""
+    order = [(kind, number) for number in range(count) for kind in ("existing", "unknown")]
+    Random(1843).shuffle(order)  # load on the machine affects both kinds
+    times: dict[str, list[float]] = {"existing": [], "unknown": []}
+    responses = set[bytes]()
     for kind, number in order:
-        seconds, told = await timed(visitor, path, f"{kind}{number}@example.com")
+        seconds, response = await timed(http, path, f"{kind}{number}@example.com")
         times[kind].append(seconds)
-        answers.add(told)
-    return times["there"], times["ghost"], answers
+        responses.add(response)
+    return times["existing"], times["unknown"], responses
 
 
-async def test_nobody_learns_who_exists() -> None:
-    """Five hundred known and five hundred unknown users get identical answers in times that tell nothing."""
-    pool = Pool(known=lambda name: name.startswith("there"))
-    async with site(pool, waiting=2000) as visitor:
-        known, unknown, answers = await ask_all(visitor, "/forgot-password", 500)
-    assert len(answers) == 1
+async def test_forgot_password_does_not_reveal_users_by_content_or_time() -> None:
+    """The responses for 500 existing and 500 unknown users are identical, and their times indistinguishable."""
+    pool = Pool(known=lambda name: name.startswith("existing"))
+    async with application(pool, waiting=2000) as http:
+        known, unknown, responses = await ask_all(http, "/forgot-password", 500)
+    assert len(responses) == 1
     assert len(pool.served) == 1000
     assert abs(statistics.median(known) - statistics.median(unknown)) < EXTRA / 10
-    assert 0.4 < told_apart(known, unknown) < 0.6  # chance alone would have to be off by five standard deviations
+    assert 0.4 < distinguishability(known, unknown) < 0.6  # five standard deviations
 
 
-async def test_the_measurement_would_notice() -> None:
-    """A route that waits for the service gives its users away, and the same measurement sees it."""
-    pool = Pool(known=lambda name: name.startswith("there"))
-    async with site(pool) as visitor:
-        known, unknown, answers = await ask_all(visitor, "/naive", 20)
-    assert len(answers) == 1
-    assert told_apart(known, unknown) > 0.7
+async def test_measurement_detects_a_route_that_reveals_users() -> None:
+    """A route that waits for the service reveals its users."""
+    pool = Pool(known=lambda name: name.startswith("existing"))
+    async with application(pool) as http:
+        known, unknown, responses = await ask_all(http, "/naive", 20)
+    assert len(responses) == 1
+    assert distinguishability(known, unknown) > 0.7

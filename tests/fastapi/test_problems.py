@@ -1,6 +1,7 @@
-"""Problems: which error becomes which answer, what an answer hides, and what the log says."""
+"""The table of problems: which response an error has, what it hides, and what is logged."""
 
 import logging
+from typing import Any
 
 import pytest
 from attrs import evolve
@@ -12,6 +13,8 @@ from cognito_async.errors import (
     CognitoError,
     ConnectError,
     ExpiredCodeException,
+    Fault,
+    InvalidParameterException,
     InvalidPasswordException,
     LimitExceededException,
     NotAuthorizedException,
@@ -21,140 +24,202 @@ from cognito_async.errors import (
     ResourceNotFoundException,
     ServiceError,
     TooManyRequestsException,
+    UnexpectedLambdaException,
     UserLambdaValidationException,
     UserNotConfirmedException,
     UserNotFoundException,
 )
 from cognito_async.errors.tree import ambiguous
-from cognito_async.fastapi import PROBLEMS, BadInputError, Problem, RateLimitedError, problem_of
-from cognito_async.fastapi.problem_table import MISCONFIGURED, WRONG_CODE
-from cognito_async.fastapi.problems import report
+from cognito_async.fastapi import PROBLEMS, BadInputError, Problem, RateLimitedError, log_problem, problem_of
+from cognito_async.fastapi.problems import MISCONFIGURED, WRONG_CODE
 
-SAID = "what the service says about ada@example.com"
+MESSAGE = "a message of the service about ada@example.com"
 
 
 def ambiguous_timeout() -> AmbiguousOutcomeError:
-    """Make an error that is two at once."""
-    last = RequestTimeoutError("no answer", sent=True, operation="ConfirmForgotPassword")
+    """Return an error that is also a timeout."""
+    last = RequestTimeoutError("no response", sent=True, operation="ConfirmForgotPassword")
     return ambiguous(last, (last,), "Sign in with the new password.", refused=False)
+
+
+def kind_of(error: CognitoError) -> tuple[str, int]:
+    """Return the last part of an error's problem type, and its status."""
+    document = problem_of(error).document(error)
+    return document["type"].rpartition(":")[2], document["status"]
 
 
 @pytest.mark.parametrize(
     ("error", "kind", "status"),
     [
-        (CodeMismatchException(SAID, code="CodeMismatchException"), "wrong-code", 400),
-        (ExpiredCodeException(SAID), "wrong-code", 400),
-        (InvalidPasswordException(SAID), "weak-password", 422),
-        (LimitExceededException(SAID), "too-many-attempts", 429),
-        (RateLimitedError(SAID, retry_after=7.2), "rate-limited", 429),
-        (TooManyRequestsException(SAID), "busy", 503),
-        (ServiceError(SAID, code="ThrottlingException", status=400), "busy", 503),
-        (RateLimitTimeoutError(SAID), "busy", 503),
+        (CodeMismatchException(MESSAGE, code="CodeMismatchException"), "wrong-code", 400),
+        (ExpiredCodeException(MESSAGE), "wrong-code", 400),
+        (InvalidPasswordException(MESSAGE), "weak-password", 422),
+        (LimitExceededException(MESSAGE), "too-many-attempts", 429),
+        (RateLimitedError(MESSAGE, retry_after=7.2), "rate-limited", 429),
+        (TooManyRequestsException(MESSAGE), "busy", 503),
+        (ServiceError(MESSAGE, code="ThrottlingException", status=400), "busy", 503),
+        (RateLimitTimeoutError(MESSAGE), "busy", 503),
         (ambiguous_timeout(), "outcome-unknown", 502),
-        (UserLambdaValidationException(SAID, operation="ConfirmForgotPassword"), "outcome-unknown", 502),
-        (UserLambdaValidationException(SAID, operation="SignUp"), "refused", 400),
-        (RequestTimeoutError(SAID), "timeout", 504),
-        (errors.ConnectTimeoutError(SAID), "unavailable", 503),
-        (ConnectError(SAID), "unavailable", 503),
-        (errors.InternalErrorException(SAID), "unavailable", 503),
-        (errors.InvalidResponseError(SAID, status=502), "unavailable", 503),
+        (UserLambdaValidationException(MESSAGE, operation="ConfirmForgotPassword"), "outcome-unknown", 502),
+        (UserLambdaValidationException(MESSAGE, operation="SignUp"), "refused", 400),
+        (RequestTimeoutError(MESSAGE), "timeout", 504),
+        (errors.ConnectTimeoutError(MESSAGE), "unavailable", 503),
+        (ConnectError(MESSAGE), "unavailable", 503),
+        (errors.InternalErrorException(MESSAGE), "unavailable", 503),
+        (errors.InvalidResponseError(MESSAGE, status=502), "unavailable", 503),
         (ParameterValidationError("password", "must have at least 6 characters"), "bad-input", 422),
         (ParameterValidationError("region", "is required"), "misconfigured", 500),
         (ParameterValidationError("client_id", "is required"), "misconfigured", 500),
-        (ResourceNotFoundException(SAID), "misconfigured", 500),
-        (errors.AccessDeniedException(SAID), "misconfigured", 500),
-        (errors.CredentialsError(SAID), "misconfigured", 500),
-        (errors.InvalidParameterException(SAID), "misconfigured", 500),
-        (ServiceError(SAID, code="NobodyKnowsThisException", status=400), "misconfigured", 500),
-        (NotAuthorizedException(SAID, operation="InitiateAuth"), "sign-in-refused", 401),
+        (ResourceNotFoundException(MESSAGE), "misconfigured", 500),
+        (errors.AccessDeniedException(MESSAGE), "misconfigured", 500),
+        (errors.CredentialsError(MESSAGE), "misconfigured", 500),
+        (InvalidParameterException(MESSAGE), "misconfigured", 500),
+        (ServiceError(MESSAGE, code="UnknownException", status=400), "misconfigured", 500),
+        (NotAuthorizedException(MESSAGE, operation="InitiateAuth"), "sign-in-refused", 401),
     ],
 )
-def test_each_error_has_its_answer(error: CognitoError, kind: str, status: int) -> None:
-    """The table says type and status, and no answer repeats the service's words."""
-    document = problem_of(error).document(error)
-    assert (document["type"].rpartition(":")[2], document["status"]) == (kind, status)
-    assert SAID not in str(document)
-    assert "ada" not in str(document)
+def test_problem_of_error(error: CognitoError, kind: str, status: int) -> None:
+    """Each error has its type and status, and no response contains the message of the service."""
+    assert kind_of(error) == (kind, status)
+    document = str(problem_of(error).document(error))
+    assert MESSAGE not in document
+    assert "ada" not in document
 
 
+@pytest.mark.parametrize(
+    ("code", "fault", "kind", "level"),
+    [
+        ("NotAuthorizedException", Fault.APP_CLIENT, "misconfigured", "ERROR"),
+        ("NotAuthorizedException", Fault.USER, "wrong-code", None),
+        ("InvalidParameterException", Fault.APP_CLIENT, "misconfigured", "ERROR"),
+        ("InvalidParameterException", Fault.USER, "wrong-code", "WARNING"),
+        ("LimitExceededException", Fault.QUOTA, "unavailable", "ERROR"),
+        ("LimitExceededException", Fault.USER, "too-many-attempts", None),
+        ("CodeDeliveryFailureException", Fault.QUOTA, "unavailable", "ERROR"),
+        ("InvalidSmsRoleAccessPolicyException", Fault.PERMISSIONS, "misconfigured", "ERROR"),
+        ("TooManyRequestsException", Fault.QUOTA, "busy", "WARNING"),
+        ("InternalErrorException", Fault.SERVICE, "unavailable", "WARNING"),
+        ("UnexpectedLambdaException", Fault.PERMISSIONS, "outcome-unknown", "WARNING"),
+        ("ForbiddenException", Fault.PERMISSIONS, "refused", "INFO"),
+    ],
+)
+def test_problem_of_service_error_by_fault(
+    code: str, fault: Fault, kind: str, level: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The operator's faults are neither a wrong code nor hidden from the log, whatever the message."""
+    caplog.set_level(logging.DEBUG)
+    error = getattr(errors, code)("any text", code=code, status=400, operation="ConfirmForgotPassword", fault=fault)
+    assert kind_of(error)[0] == kind
+    log_problem(error)
+    assert [record.levelname for record in caplog.records] == ([] if level is None else [level])
+
+
+@pytest.mark.parametrize("operation", ["InitiateAuth", "ConfirmSignUp", "SignUp"])
+def test_problem_of_app_client_fault_is_misconfigured_for_every_operation(operation: str) -> None:
+    """A wrong client secret is not a failed sign-in."""
+    code = "NotAuthorizedException"
+    error = NotAuthorizedException(MESSAGE, code=code, operation=operation, fault=Fault.APP_CLIENT)
+    assert kind_of(error) == ("misconfigured", 500)
+
+
+def test_problem_of_ambiguous_outcome_ignores_the_fault() -> None:
+    """The password may have been changed, whatever the last attempt reported."""
+    last = NotAuthorizedException(MESSAGE, operation="ConfirmForgotPassword", fault=Fault.APP_CLIENT)
+    assert kind_of(ambiguous(last, (last,), "Sign in.", refused=True)) == ("outcome-unknown", 502)
+
+
+@pytest.mark.parametrize("fault", [None, Fault.USER])
 @pytest.mark.parametrize("operation", ["ForgotPassword", "ConfirmForgotPassword", None])
 @pytest.mark.parametrize(
     "kind", [UserNotFoundException, NotAuthorizedException, UserNotConfirmedException, CodeMismatchException]
 )
-def test_who_does_not_exist_has_a_wrong_code(kind: type[ServiceError], operation: str | None) -> None:
-    """The answer of a user who is not there, or may not, is that of a wrong code, to the last byte."""
-    error = kind(SAID, code=kind.__name__, status=400, operation=operation, request_id="r-1", retry_after=0.9)
+def test_user_existence_errors_map_to_wrong_code(
+    kind: type[ServiceError], operation: str | None, fault: Fault | None
+) -> None:
+    """The documents are equal, so they do not reveal which users exist."""
+    about: dict[str, Any] = {
+        "code": kind.__name__,
+        "status": 400,
+        "operation": operation,
+        "request_id": "r-1",
+        "retry_after": 0.9,
+    }
+    error = kind(MESSAGE, fault=fault, **about)
     wrong = CodeMismatchException("no", code="CodeMismatchException")
     assert problem_of(error).document(error) == problem_of(wrong).document(wrong) == WRONG_CODE.document(wrong)
-    signing_up, mistyped = kind(SAID, operation="ConfirmSignUp"), CodeMismatchException("no", operation="ConfirmSignUp")
-    assert problem_of(signing_up).document(signing_up) == problem_of(mistyped).document(mistyped)
-    assert "password" not in str(problem_of(mistyped).document(mistyped))
+    sign_up = kind(MESSAGE, operation="ConfirmSignUp", fault=fault)
+    wrong = CodeMismatchException("no", operation="ConfirmSignUp")
+    assert problem_of(sign_up).document(sign_up) == problem_of(wrong).document(wrong)
+    assert "password" not in str(problem_of(wrong).document(wrong))
 
 
-def test_a_sign_in_does_not_tell_either() -> None:
-    """A wrong password and an unknown user have one answer."""
+def test_sign_in_errors_have_one_problem() -> None:
+    """A wrong password and an unknown user look the same."""
     kinds = (UserNotFoundException, NotAuthorizedException, UserNotConfirmedException)
-    found = {problem_of(kind(SAID, code=kind.__name__, operation="InitiateAuth")).type for kind in kinds}
-    assert len(found) == 1
+    assert len({kind_of(kind(MESSAGE, code=kind.__name__, operation="InitiateAuth")) for kind in kinds}) == 1
 
 
-def test_every_declared_error_has_an_answer() -> None:
-    """No error of the library falls through the table."""
+def test_every_error_class_has_a_problem() -> None:
+    """No error of the library is missing in the table."""
     for name in dir(errors):
         kind = getattr(errors, name)
         if isinstance(kind, type) and issubclass(kind, CognitoError) and kind is not ParameterValidationError:
             assert 400 <= problem_of(kind("x")).status < 600
 
 
-def test_the_pause_is_the_error_s_own() -> None:
-    """Retry-After is what the error knows, rounded up, else the row's; other rows have none."""
+def test_retry_after_comes_from_the_error_or_the_problem() -> None:
+    """The value of the error is rounded up; a problem without a value ignores it."""
     limited = RateLimitedError("x", retry_after=7.2)
-    assert problem_of(limited).wait(limited) == problem_of(limited).document(limited)["retry_after"] == 8
+    assert problem_of(limited).retry_after_of(limited) == problem_of(limited).document(limited)["retry_after"] == 8
     throttled = TooManyRequestsException("x")
-    assert problem_of(throttled).wait(throttled) == 5
+    assert problem_of(throttled).retry_after_of(throttled) == 5
     wrong = CodeMismatchException("x", retry_after=3.0)
-    assert problem_of(wrong).wait(wrong) is None
+    assert problem_of(wrong).retry_after_of(wrong) is None
 
 
-def test_fields_at_fault_are_named() -> None:
-    """The answer points at the field and says the rule."""
-    error = BadInputError("x", faults={"username": ["is required"]})
+def test_document_lists_invalid_fields() -> None:
+    """Each has a JSON pointer and a rule; parameters of the configuration are not listed."""
+    error = BadInputError("x", field_errors={"username": ["is required"]})
     assert problem_of(error).document(error)["errors"] == [{"pointer": "#/username", "detail": "is required"}]
-    theirs = ParameterValidationError("password", "must have at least 6 characters")
-    assert problem_of(theirs).document(theirs)["errors"][0]["pointer"] == "#/password"
-    ours = ParameterValidationError("client_id", "is required")
-    assert "errors" not in problem_of(ours).document(ours)
+    nested = ParameterValidationError("auth_parameters['PASSWORD']", "is required")
+    assert problem_of(nested).document(nested)["errors"][0]["pointer"] == "#/auth_parameters/PASSWORD"
+    configuration = ParameterValidationError("client_id", "is required")
+    assert "errors" not in problem_of(configuration).document(configuration)
 
 
-def test_rows_can_be_replaced() -> None:
-    """A table of your own may have rows for an operation, and may show what the service says."""
+def test_custom_table_replaces_problems() -> None:
+    """A row may be for one operation, show the message of the service, or have additional members."""
     shown = evolve(PROBLEMS["UserLambdaValidationException"], detail=lambda error: error.message)
     gone = Problem(type="about:blank", title="Gone", status=410, extensions={"shop": "closed"})
-    mine = {**PROBLEMS, "UserLambdaValidationException": shown, "DeleteUser:UserNotFoundException": gone}
-    refused = UserLambdaValidationException("not on Sundays")
-    assert problem_of(refused, mine).document(refused)["detail"] == "not on Sundays"
+    table = {**PROBLEMS, "UserLambdaValidationException": shown, "DeleteUser:UserNotFoundException": gone}
+    refused = UserLambdaValidationException("closed on Sundays")
+    assert problem_of(refused, table).document(refused)["detail"] == "closed on Sundays"
     deleted = UserNotFoundException("x", operation="DeleteUser")
-    assert problem_of(deleted, mine).document(deleted) == {
+    assert problem_of(deleted, table).document(deleted) == {
         "type": "about:blank", "title": "Gone", "status": 410, "shop": "closed",
     }  # fmt: skip
-    assert problem_of(UserNotFoundException("x", operation="GetUser"), mine) is not gone
+    assert problem_of(UserNotFoundException("x", operation="GetUser"), table) is not gone
     assert problem_of(CodeMismatchException("x"), {}) is MISCONFIGURED
-    assert problem_of(ambiguous_timeout(), {**PROBLEMS, "ConfirmForgotPassword:AmbiguousOutcomeError": gone}) is gone
+    table = {**PROBLEMS, "ConfirmForgotPassword:AmbiguousOutcomeError": gone}
+    assert problem_of(ambiguous_timeout(), table) is gone
+    table = {**PROBLEMS, "SignUp:Fault.QUOTA": gone}
+    assert problem_of(LimitExceededException("x", operation="SignUp", fault=Fault.QUOTA), table) is gone
 
 
-def test_the_log_is_for_the_operator(caplog: pytest.LogCaptureFixture) -> None:
-    """A mistake of the site is logged with the service's words; what concerns a user is without them, or not at all."""
+def test_log_problem_writes_messages_of_operator_errors_only(caplog: pytest.LogCaptureFixture) -> None:
+    """Messages about users may contain usernames and are not logged."""
     caplog.set_level(logging.DEBUG)
-    report(UserNotFoundException(SAID))
-    report(CodeMismatchException(SAID))
+    log_problem(UserNotFoundException(MESSAGE))
+    log_problem(CodeMismatchException(MESSAGE))
     assert not caplog.records
-    report(
-        TooManyRequestsException(SAID, code="TooManyRequestsException", operation="ForgotPassword", request_id="r-9")
-    )
-    report(UserLambdaValidationException(SAID))
-    assert SAID not in caplog.text
-    assert "TooManyRequestsException (ForgotPassword, 0 attempts, request id r-9)" in caplog.text
-    report(ResourceNotFoundException("app client not found", operation="ForgotPassword"))
+    code = "TooManyRequestsException"
+    log_problem(TooManyRequestsException(MESSAGE, code=code, operation="ForgotPassword", request_id="r-9"))
+    log_problem(UserLambdaValidationException(MESSAGE))
+    assert MESSAGE not in caplog.text
+    for fact in (code, "ForgotPassword", "r-9"):
+        assert fact in caplog.text
+    log_problem(ResourceNotFoundException("app client not found", operation="ForgotPassword"))
+    log_problem(UnexpectedLambdaException("trigger failed", fault=Fault.TRIGGER))
+    log_problem(RuntimeError("a bug"))
     assert "app client not found" in caplog.text
-    report(RuntimeError("a bug"))
-    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO", "ERROR", "ERROR"]
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO", "ERROR", "ERROR", "ERROR"]

@@ -1,4 +1,4 @@
-"""Settings: where each comes from, and what is said when one is missing."""
+"""Settings from arguments and the environment."""
 
 from ipaddress import ip_network
 
@@ -6,21 +6,27 @@ import pytest
 from pydantic_settings import SettingsConfigDict
 
 from cognito_async.fastapi import CognitoSettings, SettingsError
-from cognito_async.fastapi.settings import prefix_of, read_settings
+from cognito_async.fastapi.settings import env_prefix, read_settings
 
 SECRET = "the-secret-of-the-app-client"
 
 
+class StaffSettings(CognitoSettings):
+    """Settings with their own prefix."""
+
+    model_config = SettingsConfigDict(env_prefix="STAFF_")
+
+
 @pytest.fixture(autouse=True)
 def environment(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """Begin with a complete environment."""
+    """Set the required variables."""
     monkeypatch.setenv("COGNITO_CLIENT_ID", "abc")
     monkeypatch.setenv("COGNITO_REGION", "eu-west-1")
     return monkeypatch
 
 
-def test_the_environment_is_read(environment: pytest.MonkeyPatch) -> None:
-    """Each field has a variable, and an empty variable is none."""
+def test_settings_are_read_from_the_environment(environment: pytest.MonkeyPatch) -> None:
+    """Each field has a variable; an empty variable is ignored; the secret is not in the repr."""
     environment.setenv("COGNITO_CLIENT_SECRET", SECRET)
     environment.setenv("COGNITO_USER_POOL_ID", "")
     environment.setenv("COGNITO_TRUSTED_PROXIES", "10.0.0.0/8, 2001:db8::/32 ,192.0.2.1")
@@ -32,72 +38,62 @@ def test_the_environment_is_read(environment: pytest.MonkeyPatch) -> None:
     assert SECRET not in repr(settings)
 
 
-def test_another_pool_has_other_variables(environment: pytest.MonkeyPatch) -> None:
-    """A named pool has its name in its variables."""
+def test_named_pool_has_its_name_in_the_variables(environment: pytest.MonkeyPatch) -> None:
+    """Hyphens in the name become underscores."""
     environment.setenv("COGNITO_BACK_OFFICE_CLIENT_ID", "xyz")
     environment.setenv("COGNITO_BACK_OFFICE_USER_POOL_ID", "eu-west-2_AbC")
-    assert prefix_of("back-office") == "COGNITO_BACK_OFFICE_"
+    assert env_prefix("back-office") == "COGNITO_BACK_OFFICE_"
     settings = read_settings("back-office", None)
     assert (settings.client_id, settings.user_pool_id, settings.region) == ("xyz", "eu-west-2_AbC", None)
 
 
-def test_a_program_can_read_them_too(environment: pytest.MonkeyPatch) -> None:
-    """What the application does when it starts, anybody can do, and a subclass keeps a prefix of its own."""
-
-    class Staff(CognitoSettings):
-        """Settings with a prefix of their own."""
-
-        model_config = SettingsConfigDict(env_prefix="STAFF_")
-
+def test_from_environment_uses_the_pool_name_or_the_subclass_prefix(environment: pytest.MonkeyPatch) -> None:
+    """A subclass with its own prefix keeps it for every pool name."""
     assert CognitoSettings.from_environment().client_id == "abc"
     environment.setenv("COGNITO_STAFF_CLIENT_ID", "xyz")
     environment.setenv("COGNITO_STAFF_REGION", "eu-west-2")
     assert CognitoSettings.from_environment("staff").client_id == "xyz"
     with pytest.raises(SettingsError, match="STAFF_CLIENT_ID: Field required"):
-        Staff.from_environment()
+        StaffSettings.from_environment()
     environment.setenv("STAFF_CLIENT_ID", "uvw")
     environment.setenv("STAFF_REGION", "eu-west-1")
-    told = Staff.from_environment("other")
-    assert isinstance(told, Staff)
-    assert told.client_id == "uvw"
+    settings = StaffSettings.from_environment("other")
+    assert isinstance(settings, StaffSettings)
+    assert settings.client_id == "uvw"
 
 
-def test_settings_can_be_given() -> None:
-    """Settings that are there already are taken as they are."""
-    given = CognitoSettings(client_id="given", user_pool_id="eu-west-1_AbC")
-    assert read_settings("default", given) is given
-    assert read_settings("default", lambda: given) is given
+def test_read_settings_accepts_an_object_or_a_function() -> None:
+    """An object is returned as it is; a function is called."""
+    settings = CognitoSettings(client_id="other", user_pool_id="eu-west-1_AbC")
+    assert read_settings("default", settings) is settings
+    assert read_settings("default", lambda: settings) is settings
 
 
-def test_a_subclass_has_its_own_prefix(environment: pytest.MonkeyPatch) -> None:
-    """A class is asked when the application starts, and its mistakes are told with its prefix."""
-
-    class Staff(CognitoSettings):
-        """Settings with a prefix of their own."""
-
-        model_config = SettingsConfigDict(env_prefix="STAFF_")
-
+def test_read_settings_with_a_subclass_uses_its_prefix(environment: pytest.MonkeyPatch) -> None:
+    """Errors name the variables of the subclass."""
     environment.setenv("STAFF_REGION", "eu-west-1")
-    with pytest.raises(SettingsError, match=r"pool 'staff'.*STAFF_CLIENT_ID: Field required"):
-        read_settings("staff", Staff)
+    with pytest.raises(SettingsError, match=r"'staff'.*STAFF_CLIENT_ID: Field required"):
+        read_settings("staff", StaffSettings)
     environment.setenv("STAFF_CLIENT_ID", "xyz")
-    assert read_settings("staff", Staff).client_id == "xyz"
+    assert read_settings("staff", StaffSettings).client_id == "xyz"
 
 
 @pytest.mark.parametrize(
-    ("name", "value", "said"),
+    ("name", "value", "message"),
     [
         ("COGNITO_CLIENT_ID", "", "COGNITO_CLIENT_ID: Field required"),
         ("COGNITO_CLIENT_ID", "x" * 129, "COGNITO_CLIENT_ID: "),
         ("COGNITO_CLIENT_SECRET", SECRET * 3, "COGNITO_CLIENT_SECRET: "),
         ("COGNITO_TRUSTED_PROXIES", "10.0.0.0/8,proxy", "COGNITO_TRUSTED_PROXIES: "),
-        ("COGNITO_REGION", "", "one of region, user_pool_id and AWS_REGION"),
+        ("COGNITO_REGION", "", "region"),
     ],
 )
-def test_a_mistake_is_named(environment: pytest.MonkeyPatch, name: str, value: str, said: str) -> None:
-    """The error names the variable and not its value, and has no cause that would."""
+def test_invalid_setting_is_named_without_its_value(
+    environment: pytest.MonkeyPatch, name: str, value: str, message: str
+) -> None:
+    """Neither the message nor a cause contains the value."""
     environment.setenv(name, value)
-    with pytest.raises(SettingsError, match=said) as caught:
+    with pytest.raises(SettingsError, match=message) as caught:
         read_settings("default", None)
     assert SECRET not in str(caught.value)
     assert caught.value.__cause__ is None
@@ -105,8 +101,8 @@ def test_a_mistake_is_named(environment: pytest.MonkeyPatch, name: str, value: s
 
 
 @pytest.mark.parametrize("name", ["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL"])
-def test_the_region_may_come_from_aws_variables(environment: pytest.MonkeyPatch, name: str) -> None:
-    """What tells the session where to go is enough."""
+def test_region_may_come_from_aws_variables(environment: pytest.MonkeyPatch, name: str) -> None:
+    """The session reads these variables itself."""
     environment.delenv("COGNITO_REGION")
     environment.setenv(name, "eu-west-1")
     assert read_settings("default", None).region is None

@@ -58,11 +58,21 @@ def with_cognito_async_router(url: str) -> FastAPI:
     Its minimum duration and its limit per address are turned off, since both would measure the clock. It still counts
     the attempts per address and user name.
     """
-    from cognito_async.fastapi import Cognito, CognitoSettings, MemoryRateLimit, password_reset_router
+    from cognito_async.fastapi import (
+        Cognito,
+        CognitoSettings,
+        MemoryRateLimit,
+        ResetConfirmation,
+        password_reset_router,
+    )
 
     settings = CognitoSettings(client_id=CLIENT, region=REGION, endpoint_url=url)
     app = FastAPI(lifespan=Cognito(settings=settings).lifespan)
-    app.include_router(password_reset_router(floor=0.0, address_limit=MemoryRateLimit(1_000_000, 1.0)))
+    app.include_router(
+        password_reset_router(
+            confirmation=ResetConfirmation(minimum_duration=0.0), address_limit=MemoryRateLimit(1_000_000, 1.0)
+        )
+    )
     return app
 
 

@@ -1,0 +1,50 @@
+"""The client IP behind trusted proxies."""
+
+import re
+from collections.abc import Iterable, Sequence
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import TypeAlias
+
+from cognito_async.fastapi.settings import Network
+
+Address: TypeAlias = IPv4Address | IPv6Address
+
+_WITH_PORT = re.compile(r"\[([^\[\]]+)\](?::\d{1,5})?|([0-9.]+):\d{1,5}")
+
+
+def parse_address(text: str) -> Address | None:
+    """Parse an address as proxies write it, optionally with a port, brackets or quotes; None if invalid."""
+    text = text.strip().strip('"')
+    match = _WITH_PORT.fullmatch(text)
+    try:
+        address = ip_address((match[1] or match[2]) if match else text)
+    except ValueError:
+        return None
+    if isinstance(address, IPv4Address):
+        return address
+    return address.ipv4_mapped or IPv6Address(int(address))  # without the zone, which only its own host understands
+
+
+def client_ip(peer: str | None, forwarded: Iterable[str], trusted: Sequence[Network]) -> Address | None:
+    """Return the rightmost address that is not a trusted proxy.
+
+    Args:
+        peer: The address of the connection; None if there is none, as on a Unix socket.
+        forwarded: The values of all ``X-Forwarded-For`` headers, in order.
+        trusted: The networks of the trusted proxies.
+
+    Returns:
+        The address; the last trusted one if the next entry is invalid. None if the peer has no address.
+    """
+    address = None if peer is None else parse_address(peer)
+    if address is None:
+        return None
+    hops = [hop for value in forwarded for hop in value.split(",")]
+    for hop in reversed(hops):
+        if not any(address in network for network in trusted):
+            break
+        previous = parse_address(hop)
+        if previous is None:
+            break
+        address = previous
+    return address

@@ -1,0 +1,362 @@
+"""Password resets: a router with both routes, and the confirmation for pages of your own."""
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator, Collection, Mapping
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import Annotated, Any, Final, TypeVar
+
+from attrs import field, frozen
+from fastapi import APIRouter, Depends, Request, Response, status
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.formparsers import MultiPartException
+from starlette.requests import ClientDisconnect
+
+from cognito_async.client import CognitoClient
+from cognito_async.errors import CognitoError, InvalidPasswordException, PasswordHistoryPolicyViolationException
+from cognito_async.fastapi import errors
+from cognito_async.fastapi.client_ip import Address
+from cognito_async.fastapi.dependencies import MAX_ENCODED_DATA, client_metadata, dependencies_of, with_encoded_data
+from cognito_async.fastapi.origin import JSON, check_origin, media_type
+from cognito_async.fastapi.password_policy import PasswordPolicy
+from cognito_async.fastapi.problems import PROBLEMS, Problems
+from cognito_async.fastapi.rate_limits import (
+    MemoryRateLimit,
+    RateLimit,
+    check_rate_limit,
+    check_username_limit,
+    rate_limit_key,
+)
+from cognito_async.fastapi.reset_queue import ResetRequests
+from cognito_async.fastapi.responses import problem_responses, problem_route
+from cognito_async.fastapi.settings import DEFAULT_POOL
+from cognito_async.operations import UserContextDataType
+from cognito_async.protocol.settings import number
+
+FORMS: Final = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
+MAX_BODY_BYTES: Final = 32 * 1024
+MAX_FORM_FIELDS: Final = 20
+SIGN_OUT_TIMEOUT: Final = 10.0
+
+_LOG = logging.getLogger("cognito_async.fastapi")
+_BODY_PROBLEMS: Final = (
+    *("MalformedBodyError", "UnsupportedBodyError", "BodyTooLargeError", "BadInputError", "CrossOriginError"),
+)
+_FORGOT_PROBLEMS: Final = (*_BODY_PROBLEMS, "RateLimitedError", "ResetQueueFullError")
+_RESET_PROBLEMS: Final = (
+    *(*_BODY_PROBLEMS, "RateLimitedError", "WeakPasswordError", "CodeMismatchException"),
+    *("TooManyFailedAttemptsException", "TooManyRequestsException", "ConnectError", "RequestTimeoutError"),
+    *("ConfirmForgotPassword:AmbiguousOutcomeError", "CognitoError"),
+)
+
+
+# --- confirmation -----------------------------------------------------------------------------------------------------
+
+
+@frozen(kw_only=True, eq=False)
+class ResetConfirmation:
+    """Sets new passwords with a code without revealing which users exist.
+
+    Create one instance per application: it counts the attempts.
+    """
+
+    password_policy: PasswordPolicy | None = field(factory=PasswordPolicy)
+    """The password policy of the pool, checked before Cognito is called so that the response reveals nothing.
+
+    A password that the pool refuses in spite of it is reported like a wrong code. None leaves the check to the pool.
+    """
+
+    username_limit: RateLimit = field(factory=partial(MemoryRateLimit, 5, 900.0))
+    """Limits the attempts per username, whether or not the user exists. Default: 5 in 15 minutes."""
+
+    sign_out_elsewhere: bool = False
+    """Whether to end all sessions of the user after the reset. This needs AWS credentials and the user pool ID."""
+
+    minimum_duration: float = field(default=0.5, validator=number(0))
+    """The minimum time to check a code, in seconds, so that response times reveal less about the user."""
+
+    async def confirm(
+        self,
+        client: CognitoClient,
+        *,
+        username: str,
+        code: str,
+        password: str,
+        user_context_data: UserContextDataType | None = None,
+        client_metadata: Mapping[str, str] | None = None,
+    ) -> bool | None:
+        """Set a new password with ConfirmForgotPassword.
+
+        Args:
+            client: A client bound to the app client, and to the user pool for ``sign_out_elsewhere``.
+            username: The username or alias as entered. The user need not exist.
+            code: The code that was sent to the user.
+            password: The new password.
+            user_context_data: The client IP and device data for threat protection; None for none.
+            client_metadata: Input for Lambda triggers; None for none.
+
+        Returns:
+            Whether the user's other sessions were ended; None without ``sign_out_elsewhere``.
+
+        Raises:
+            WeakPasswordError: The password breaks the policy. Cognito was not called.
+            RateLimitedError: Too many attempts for this username. Cognito was not called.
+            PasswordNotAcceptedError: The pool refused a password that meets the policy.
+            CognitoError: ConfirmForgotPassword failed.
+        """
+        policy = self.password_policy
+        broken_rules = policy.broken_rules(password) if policy is not None else ()
+        if broken_rules:
+            raise errors.WeakPasswordError("the password breaks the policy", field_errors={"password": broken_rules})
+        await check_username_limit(self.username_limit, username)
+        async with minimum_duration(self.minimum_duration):
+            try:
+                await client.confirm_forgot_password(
+                    username=username,
+                    confirmation_code=code,
+                    password=password,
+                    user_context_data=user_context_data,
+                    client_metadata=client_metadata,
+                )
+            except (InvalidPasswordException, PasswordHistoryPolicyViolationException):
+                if policy is None:
+                    raise
+                _LOG.info("the user pool refused a password that meets the policy; check that the policies are equal")
+                raise errors.PasswordNotAcceptedError("the user pool refused the password") from None
+        return await _sign_out(client, username) if self.sign_out_elsewhere else None
+
+
+@asynccontextmanager
+async def minimum_duration(seconds: float) -> AsyncGenerator[None]:
+    """Extend the block to a minimum duration, also if it raises an error.
+
+    Args:
+        seconds: The minimum duration in seconds.
+
+    Yields:
+        None.
+    """
+    clock = asyncio.get_running_loop().time
+    end = clock() + seconds
+    try:
+        yield
+    except Exception:
+        await asyncio.sleep(end - clock())
+        raise
+    await asyncio.sleep(end - clock())
+
+
+async def _sign_out(client: CognitoClient, username: str) -> bool:
+    """End all sessions of a user; log failures, which must not hide that the password was changed."""
+    try:
+        async with asyncio.timeout(SIGN_OUT_TIMEOUT):
+            await client.admin_user_global_sign_out(username=username)
+    except Exception as error:  # noqa: BLE001 - see above
+        name = (error.code if isinstance(error, CognitoError) else None) or type(error).__name__
+        _LOG.error("the password was changed, but the user's other sessions were not ended: %s", name)
+        return False
+    return True
+
+
+# --- request and response bodies --------------------------------------------------------------------------------------
+
+# U+FFFD stands for bytes that are not valid in the encoding of a form.
+_VISIBLE = "^[^\\p{Cc}\\p{Cf}\\p{Co}\\p{Z}\ufffd]*$"
+_TEXT = "^[^\\p{Cc}\ufffd]*$"
+
+
+class ForgotPasswordBody(BaseModel):
+    """A request to send a password reset code."""
+
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    username: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=128, pattern=_VISIBLE),
+        Field(description="The username, e-mail address or phone number."),
+    ]
+    encoded_data: Annotated[
+        Annotated[str, StringConstraints(max_length=MAX_ENCODED_DATA, pattern=_TEXT)] | None,
+        Field(description="Device data from AWS's threat protection script."),
+    ] = None
+
+
+class ResetPasswordBody(ForgotPasswordBody):
+    """A new password with the code that was sent."""
+
+    code: Annotated[
+        str,
+        StringConstraints(strip_whitespace=True, min_length=1, max_length=2048, pattern=_VISIBLE),
+        Field(description="The code that was sent.", repr=False),
+    ]
+    password: Annotated[
+        str,
+        StringConstraints(min_length=1, max_length=256, pattern=_TEXT),
+        Field(description="The new password.", repr=False, json_schema_extra={"format": "password"}),
+    ]
+
+
+class ResetRequested(BaseModel):
+    """The response to every request for a code."""
+
+    detail: str = "If the user exists, a code was sent."
+
+
+class PasswordChanged(BaseModel):
+    """The response to a successful reset."""
+
+    detail: str = "The password was changed."
+    signed_out_elsewhere: bool | None = Field(
+        default=None, description="Whether all other sessions were ended; null if this is not configured."
+    )
+
+
+Body = TypeVar("Body", bound=BaseModel)
+
+
+async def read_body(request: Request, model: type[Body]) -> Body:
+    """Parse a body, JSON or form, as a model.
+
+    Raises UnsupportedBodyError, BodyTooLargeError, MalformedBodyError or RequestValidationError; none contains values.
+    """
+    kind = media_type(request.headers)
+    if (kind != JSON and kind not in FORMS) or request.headers.get("content-encoding", "identity") != "identity":
+        raise errors.UnsupportedBodyError("the body is neither JSON nor a form")
+    body = await _read_bytes(request)
+    try:
+        if kind == JSON:
+            return model.model_validate_json(body)
+        return model.model_validate(await _read_form(request, body))
+    except ValidationError as error:
+        items = error.errors(include_url=False, include_input=False)
+    if not items[0]["loc"]:  # not a JSON object
+        raise errors.MalformedBodyError("the body is not a JSON object")
+    raise RequestValidationError([{**item, "loc": ("body", *item["loc"])} for item in items])
+
+
+async def _read_bytes(request: Request) -> bytes:
+    try:
+        declared = int(request.headers.get("content-length", "0"))
+    except ValueError:
+        raise errors.MalformedBodyError("Content-Length is not a number") from None
+    body = bytearray()
+    try:
+        if declared <= MAX_BODY_BYTES:
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_BODY_BYTES:
+                    break
+    except ClientDisconnect:
+        raise errors.MalformedBodyError("the client disconnected before the end of the body") from None
+    if max(declared, len(body)) > MAX_BODY_BYTES:
+        raise errors.BodyTooLargeError("the body exceeds the limit")
+    return bytes(body)
+
+
+async def _read_form(request: Request, body: bytes) -> dict[str, Any]:
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": body, "more_body": False}
+
+    try:
+        form = await Request(request.scope, receive).form(max_files=0, max_fields=MAX_FORM_FIELDS)
+    except (HTTPException, MultiPartException, ValueError, LookupError):
+        raise errors.MalformedBodyError("the body is not a form without files") from None
+    if len(form.multi_items()) > min(len(form), MAX_FORM_FIELDS):  # old releases of Starlette ignore max_fields
+        raise errors.MalformedBodyError("the form repeats a field or has too many")
+    return dict(form)
+
+
+def _request_body(model: type[BaseModel]) -> dict[str, Any]:
+    """Describe a body for OpenAPI."""
+    content = {kind: {"schema": model.model_json_schema()} for kind in (JSON, *sorted(FORMS))}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+# --- router -----------------------------------------------------------------------------------------------------------
+
+
+def password_reset_router(
+    pool: str = DEFAULT_POOL,
+    *,
+    confirmation: ResetConfirmation | None = None,
+    problems: Problems = PROBLEMS,
+    address_limit: RateLimit | None = None,
+    allowed_origins: Collection[str] = (),
+) -> APIRouter:
+    """Return a router with ``POST /forgot-password`` and ``POST /reset-password`` for JSON and forms.
+
+    Args:
+        pool: The name of the pool in this application.
+        confirmation: How new passwords are set; None for the defaults of ResetConfirmation.
+        problems: The table of problems.
+        address_limit: Limits the requests per client IP; None for 20 per minute.
+        allowed_origins: Other origins whose pages may submit forms, such as ``"https://www.example.com"``.
+
+    Returns:
+        The router. It handles its own errors and needs the lifespan of the pool.
+    """
+    confirm = (ResetConfirmation() if confirmation is None else confirmation).confirm
+    limit = MemoryRateLimit(20, 60.0) if address_limit is None else address_limit  # an empty limit is falsy
+    router = APIRouter(route_class=problem_route(problems), tags=["password reset"])
+    dependencies = dependencies_of(pool)
+
+    # Called by the routes, because FastAPI spends as much time on a dependency as on a small route.
+    async def accept(request: Request, client_ip: Address | None, model: type[Body]) -> Body:
+        check_origin(request, allowed_origins)
+        await check_rate_limit(limit, rate_limit_key(client_ip))
+        return await read_body(request, model)
+
+    @router.post(
+        "/forgot-password",
+        status_code=status.HTTP_202_ACCEPTED,
+        responses=problem_responses(*_FORGOT_PROBLEMS, problems=problems),
+        openapi_extra=_request_body(ForgotPasswordBody),
+    )
+    async def forgot_password(
+        request: Request,
+        response: Response,
+        resets: Annotated[ResetRequests, Depends(dependencies.reset_requests)],
+        client_ip: Annotated[Address | None, Depends(dependencies.client_ip)],
+        context: Annotated[UserContextDataType | None, Depends(dependencies.user_context)],
+        metadata: Annotated[Mapping[str, str], Depends(client_metadata)],
+    ) -> ResetRequested:
+        """Send a password reset code. The response does not depend on whether the user exists."""
+        body = await accept(request, client_ip, ForgotPasswordBody)
+        resets.submit(
+            body.username,
+            user_context_data=with_encoded_data(context, body.encoded_data),
+            client_metadata=metadata or None,
+        )
+        response.headers["Cache-Control"] = "no-store"
+        return ResetRequested()
+
+    @router.post(
+        "/reset-password",
+        responses=problem_responses(*_RESET_PROBLEMS, problems=problems),
+        openapi_extra=_request_body(ResetPasswordBody),
+    )
+    async def reset_password(
+        request: Request,
+        response: Response,
+        client: Annotated[CognitoClient, Depends(dependencies.client)],
+        client_ip: Annotated[Address | None, Depends(dependencies.client_ip)],
+        context: Annotated[UserContextDataType | None, Depends(dependencies.user_context)],
+        metadata: Annotated[Mapping[str, str], Depends(client_metadata)],
+    ) -> PasswordChanged:
+        """Set a new password with the code that was sent."""
+        body = await accept(request, client_ip, ResetPasswordBody)
+        signed_out = await confirm(
+            client,
+            username=body.username,
+            code=body.code,
+            password=body.password,
+            user_context_data=with_encoded_data(context, body.encoded_data),
+            client_metadata=metadata or None,
+        )
+        response.headers["Cache-Control"] = "no-store"
+        return PasswordChanged(signed_out_elsewhere=signed_out)
+
+    return router

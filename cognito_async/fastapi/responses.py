@@ -1,0 +1,236 @@
+"""Problem responses: exception handlers for applications and routers, and their description in OpenAPI."""
+
+import re
+from collections.abc import Callable, Coroutine, Iterable
+from contextlib import suppress
+from http.client import responses as REASONS  # noqa: N812 - a constant
+from typing import Any, Final, cast
+
+from fastapi import FastAPI, Request, Response, WebSocket, WebSocketDisconnect, status
+from fastapi.exception_handlers import http_exception_handler
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
+from starlette.types import ExceptionHandler
+from starlette.websockets import WebSocketState
+
+from cognito_async import errors as core_errors
+from cognito_async.errors import CognitoError, ServiceError
+from cognito_async.fastapi import errors
+from cognito_async.fastapi.errors import BadInputError
+from cognito_async.fastapi.problems import MISCONFIGURED, PROBLEMS, Problem, Problems, log_problem, problem_of
+
+PROBLEM_JSON: Final = "application/problem+json"
+
+_FIELD_NAME = re.compile(r"[A-Za-z_][\w-]{0,63}", re.ASCII)
+_LOCATION_DEPTH = 2  # "body" and the field; deeper keys may have been submitted
+_RULES = {
+    "missing": "is required",
+    "extra_forbidden": "is not a known field",
+    "json_invalid": "is not valid JSON",
+    "string_type": "must be a string",
+    "string_too_short": "is too short",
+    "string_too_long": "is too long",
+    "string_pattern_mismatch": "has an invalid format or contains an invalid character",
+    "string_unicode": "contains an invalid character",
+}
+_METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
+_VALIDATION_SCHEMA = "#/components/schemas/HTTPValidationError"
+_STRING, _INTEGER = {"type": "string"}, {"type": "integer"}
+_FIELD_ERROR_SCHEMA = {
+    "type": "object",
+    "required": ["pointer", "detail"],
+    "properties": {"pointer": _STRING, "detail": _STRING},
+}
+_PROBLEM_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "required": ["type", "title", "status"],
+    "properties": {
+        "type": {**_STRING, "format": "uri"},
+        "title": _STRING,
+        "status": _INTEGER,
+        "detail": _STRING,
+        "retry_after": {**_INTEGER, "description": "When to retry, in seconds."},
+        "errors": {"type": "array", "description": "The invalid fields.", "items": _FIELD_ERROR_SCHEMA},
+    },
+}
+
+
+def problem_response(error: CognitoError, problems: Problems = PROBLEMS) -> Response:
+    """Log an error and return its response.
+
+    Args:
+        error: The error.
+        problems: The table of problems.
+
+    Returns:
+        A response with the media type ``application/problem+json``.
+    """
+    log_problem(error, problems)
+    problem = problem_of(error, problems)
+    headers = {"Cache-Control": "no-store"}
+    retry_after = problem.retry_after_of(error)
+    if retry_after is not None:
+        headers["Retry-After"] = str(retry_after)
+    if problem.status == status.HTTP_401_UNAUTHORIZED:  # requires a scheme
+        headers["WWW-Authenticate"] = "Bearer"
+    return JSONResponse(problem.document(error), problem.status, headers, media_type=PROBLEM_JSON)
+
+
+def bad_input_error(error: RequestValidationError) -> BadInputError:
+    """Convert FastAPI's error, which contains the submitted values, to one with field names and rules only."""
+    rules: dict[str, dict[str, None]] = {}
+    for item in error.errors():
+        path = [str(part) for part in item["loc"][:_LOCATION_DEPTH]]
+        submitted = item["type"] == "extra_forbidden" or not all(map(_FIELD_NAME.fullmatch, path))
+        name = path[0] if submitted or len(path) < _LOCATION_DEPTH else path[1]
+        rules.setdefault(name, {})[_RULES.get(item["type"], "is invalid")] = None
+    return BadInputError("validation failed", field_errors={name: tuple(found) for name, found in rules.items()})
+
+
+def install_problems(app: FastAPI, problems: Problems = PROBLEMS) -> None:
+    """Handle every CognitoError, RequestValidationError and HTTPException of an application with problem details.
+
+    FastAPI's own response to a RequestValidationError repeats the submitted values, including passwords. An
+    HTTPException keeps its status, headers and ``detail``; if ``detail`` is not a string, FastAPI's own response is
+    sent. An existing handler for HTTPException is kept. A mounted application needs its own call.
+
+    The OpenAPI document describes the response to validation errors; for other errors of a route see
+    ``problem_responses``.
+
+    Args:
+        app: The application.
+        problems: The table of problems.
+    """
+
+    async def handle_cognito_error(connection: HTTPConnection, error: CognitoError) -> Response | None:
+        response = problem_response(error, problems)
+        if not isinstance(connection, WebSocket):
+            return response
+        await _close_websocket(connection, response)
+        return None
+
+    async def handle_validation_error(_: HTTPConnection, error: RequestValidationError) -> Response:
+        return problem_response(bad_input_error(error), problems)
+
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        return _document_validation_errors(generate(), problems)
+
+    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
+    app.add_exception_handler(CognitoError, cast("ExceptionHandler", handle_cognito_error))
+    app.add_exception_handler(RequestValidationError, cast("ExceptionHandler", handle_validation_error))
+    if app.exception_handlers.get(HTTPException, http_exception_handler) is http_exception_handler:
+        app.add_exception_handler(HTTPException, cast("ExceptionHandler", _handle_http_exception))
+
+
+async def _handle_http_exception(request: Request, error: HTTPException) -> Response:
+    """Return FastAPI's response to an HTTPException as problem details."""
+    response = await http_exception_handler(request, error)
+    code, detail = error.status_code, cast("object", error.detail)
+    if response.body and isinstance(detail, str):
+        document = {"type": "about:blank", "title": REASONS.get(code, "Error"), "status": code, "detail": detail}
+        return JSONResponse(document, code, error.headers, media_type=PROBLEM_JSON)
+    return response
+
+
+async def _close_websocket(socket: WebSocket, response: Response) -> None:
+    """Close a WebSocket; before it is accepted, send the response if the server supports it."""
+    state = socket.application_state
+    if state is WebSocketState.CONNECTING and "websocket.http.response" in socket.get("extensions", {}):
+        await socket.send_denial_response(response)
+    elif state is not WebSocketState.DISCONNECTED:
+        with suppress(WebSocketDisconnect, RuntimeError):  # the client has disconnected
+            await socket.close(status.WS_1008_POLICY_VIOLATION)
+
+
+def problem_route(problems: Problems = PROBLEMS) -> type[APIRoute]:
+    """Return a route class that handles CognitoError and RequestValidationError, in any application.
+
+    Args:
+        problems: The table of problems.
+
+    Returns:
+        The class, for ``APIRouter(route_class=...)``.
+    """
+
+    class ProblemRoute(APIRoute):
+        """A route that responds to errors with problem details."""
+
+        def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+            """Wrap the handler of the route."""
+            handler = super().get_route_handler()
+
+            async def handle(request: Request) -> Response:
+                try:
+                    return await handler(request)
+                except CognitoError as error:
+                    return problem_response(error, problems)
+                except RequestValidationError as error:
+                    return problem_response(bad_input_error(error), problems)
+
+            return handle
+
+    return ProblemRoute
+
+
+def problem_responses(*names: str, problems: Problems = PROBLEMS) -> dict[int | str, dict[str, Any]]:
+    """Describe the problems of a route for the OpenAPI document.
+
+    Args:
+        *names: The names of errors, as in the table.
+        problems: The table of problems.
+
+    Returns:
+        The value for the ``responses`` of a route.
+
+    Raises:
+        KeyError: Neither this table nor the default one has the name.
+    """
+    by_status: dict[int, dict[tuple[str, str], Problem]] = {}
+    for problem in (_find_problem(name, problems) for name in names):
+        by_status.setdefault(problem.status, {}).setdefault((problem.type, problem.title), problem)
+    return {code: _describe(found.values()) for code, found in sorted(by_status.items())}
+
+
+def _find_problem(name: str, problems: Problems) -> Problem:
+    """Look up a name, falling back to the error's base classes as ``problem_of`` does."""
+    if name not in problems and name not in PROBLEMS:
+        raise KeyError(name)
+    operation, _, short = name.rpartition(":")
+    kind: type[CognitoError] = getattr(core_errors, short, getattr(errors, short, ServiceError))
+    kinds = [short, *(base.__name__ for base in kind.__mro__ if issubclass(base, CognitoError))]
+    candidates = [*(f"{operation}:{known}" for known in kinds if operation), *kinds]
+    return next((problems[known] for known in candidates if known in problems), MISCONFIGURED)
+
+
+def _describe(problems: Iterable[Problem]) -> dict[str, Any]:
+    """Describe the problems with one status."""
+    examples: dict[str, dict[str, Any]] = {}
+    for problem in problems:
+        if not callable(problem.detail):
+            name = problem.title if problem.type in examples else problem.type
+            examples[name] = {"summary": problem.title, "value": problem.document(CognitoError())}
+    description: dict[str, Any] = {
+        "description": "; ".join(problem.title for problem in problems),
+        "content": {PROBLEM_JSON: {"schema": _PROBLEM_SCHEMA, "examples": examples}},
+    }
+    if any(problem.retry_after is not None for problem in problems):
+        description["headers"] = {"Retry-After": {"description": "In seconds.", "schema": _INTEGER}}
+    return description
+
+
+def _document_validation_errors(document: dict[str, Any], problems: Problems) -> dict[str, Any]:
+    """Replace FastAPI's description of its validation errors in an OpenAPI document."""
+    described = problem_responses(BadInputError.__name__, problems=problems)
+    paths: dict[str, dict[str, Any]] = document.get("paths", {})
+    for operation in [path[method] for path in paths.values() for method in _METHODS if method in path]:
+        responses: dict[str, Any] = operation.get("responses", {})
+        if _VALIDATION_SCHEMA in str(responses.get("422")):
+            del responses["422"]
+            for code, response in described.items():
+                responses.setdefault(str(code), response)
+    return document

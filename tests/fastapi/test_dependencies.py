@@ -1,0 +1,130 @@
+"""Dependencies for routes."""
+
+from ipaddress import ip_network
+from typing import Annotated
+
+import pytest
+from fastapi import FastAPI, Form, WebSocket
+
+from cognito_async import CognitoClient
+from cognito_async.fastapi import (
+    ClientMetadataDep,
+    Cognito,
+    CognitoDep,
+    CognitoSettings,
+    FormUserContextDep,
+    PoolNotOpenError,
+    ResetRequestsDep,
+    UserContextDep,
+)
+from cognito_async.fastapi.dependencies import preferred_language
+from tests.support.asgi import SETTINGS, asgi_client
+
+
+@pytest.mark.parametrize(
+    ("header", "language"),
+    [
+        ("", None),
+        ("de-CH, de;q=0.9, en;q=0.8", "de-CH"),
+        ("en;q=0.2, fr ; q=0.7", "fr"),
+        ("en;q=0, fr;q=0.001", "fr"),
+        ("en;q=0", None),
+        ("*", None),
+        ("en-US,en", "en-US"),
+        ("zh-Hant-TW", "zh-Hant-TW"),
+        ("not_a_tag, x, it", "it"),
+        ("en\x00, <script>", None),
+        ("en;q=2, de;q=nan", None),
+        ("de," * 400, None),
+    ],
+)
+def test_preferred_language(header: str, language: str | None) -> None:
+    """The highest weight wins, then the order; invalid tags and long headers are ignored."""
+    assert preferred_language(header) == language
+
+
+async def test_user_context_and_client_metadata_come_from_headers() -> None:
+    """Routes receive the client IP, the form field and the language; invalid headers are ignored."""
+    settings = CognitoSettings(client_id="abc", region="eu-west-1", trusted_proxies=(ip_network("192.0.2.0/24"),))
+    app = FastAPI(lifespan=Cognito(settings=settings).lifespan)
+
+    @app.get("/")
+    async def read(context: UserContextDep, metadata: ClientMetadataDep) -> tuple[str | None, dict[str, str]]:
+        return context.ip_address if context else None, dict(metadata)
+
+    @app.post("/")
+    async def read_form(context: FormUserContextDep, name: Annotated[str, Form()]) -> list[str | None]:
+        return [name, context.ip_address if context else None, context.encoded_data if context else None]
+
+    form = {"name": "ada", "encoded_data": "eyJ9"}
+    async with asgi_client(app) as http:
+        headers = {"X-Forwarded-For": "6.6.6.6, 203.0.113.7", "Accept-Language": "de-CH"}
+        assert (await http.get("/", headers=headers)).json() == ["203.0.113.7", {"locale": "de-CH"}]
+        garbage = {b"X-Forwarded-For": b"\xff\xfe, \x01", b"Accept-Language": b"\xff"}
+        assert (await http.get("/", headers=garbage)).json() == ["192.0.2.1", {}]
+        assert (await http.post("/", data=form)).json() == ["ada", "192.0.2.1", "eyJ9"]
+        assert (await http.post("/", data={"name": "ada"})).json() == ["ada", "192.0.2.1", None]
+    async with asgi_client(app, client=("", 0)) as http:  # as on a Unix socket
+        assert (await http.post("/", data=form)).json() == ["ada", None, "eyJ9"]
+        assert (await http.post("/", data={"name": "ada"})).json() == ["ada", None, None]
+
+
+async def test_dependency_override_replaces_the_client() -> None:
+    """Any Cognito object with the same name has the key; background requests use the replacement too."""
+    app = FastAPI(lifespan=Cognito(settings=SETTINGS).lifespan)
+    requested: list[str] = []
+
+    class Fake:
+        """Records the usernames."""
+
+        async def forgot_password(self, *, username: str, **_: object) -> None:
+            """Record the username."""
+            requested.append(username)
+
+    @app.get("/")
+    async def read(client: CognitoDep, resets: ResetRequestsDep) -> str:
+        resets.submit("ada")
+        return type(client).__name__
+
+    async def fake() -> Fake:  # a plain function would run in a thread
+        return Fake()
+
+    app.dependency_overrides[Cognito().dependencies.client] = fake
+    async with asgi_client(app) as http:
+        assert (await http.get("/")).json() == "Fake"
+    assert requested == ["ada"]
+
+
+async def test_dependency_without_lifespan_raises_pool_not_open_error() -> None:
+    """The message says how to open the pool, in applications and in tests."""
+    app = FastAPI()
+
+    @app.get("/")
+    async def read(client: CognitoDep) -> str:
+        return repr(client)
+
+    async with asgi_client(app) as http:
+        with pytest.raises(PoolNotOpenError, match=r"'default'.*lifespan=Cognito\(\)\.lifespan.*with TestClient"):
+            await http.get("/")
+
+
+async def test_websocket_route_receives_the_client() -> None:
+    """The dependencies work in WebSocket routes."""
+    app = FastAPI(lifespan=Cognito(settings=SETTINGS).lifespan)
+    clients: list[object] = []
+
+    @app.websocket("/")
+    async def talk(socket: WebSocket, client: CognitoDep) -> None:
+        clients.append(client)
+        await socket.close()
+
+    async def receive() -> dict[str, str]:
+        return {"type": "websocket.connect"}
+
+    async def send(_: object) -> None:
+        pass
+
+    async with app.router.lifespan_context(app) as state:
+        scope = {"type": "websocket", "path": "/", "headers": [], "query_string": b"", "subprotocols": []}
+        await app({**scope, "client": None, "server": None, "scheme": "ws", "state": dict(state or {})}, receive, send)
+    assert isinstance(clients[0], CognitoClient)
