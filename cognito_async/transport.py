@@ -133,14 +133,14 @@ class _Connection(ResponseHandler):
             self._on_surplus()
         self.abort()
 
-    def feed_data(self, data: tuple[RawResponseMessage, aiohttp.StreamReader], *args: Any) -> None:  # noqa: ANN401
+    def feed_data(self, data: tuple[RawResponseMessage, aiohttp.StreamReader], size: int = 0) -> None:
         request_id = data[0].headers.get("x-amzn-RequestId")
         if request_id is not None and request_id == self._request_id and len(request_id) == UUID_LENGTH:
             self._on_surplus()  # the same response again; the one that is waited for may follow
             self.force_close()
             return
         self._request_id = request_id
-        super().feed_data(data, *args)
+        super().feed_data(data, size)
 
     def take(self) -> bool:
         """Take the connection from the pool; return False if it must not be used again."""
