@@ -52,7 +52,7 @@ class InstantTransport:
     def __init__(self) -> None:
         self.requests = 0
 
-    async def send(self, request: HttpRequest) -> HttpResponse:
+    async def send(self, _: HttpRequest) -> HttpResponse:
         """Respond with success."""
         self.requests += 1
         return HttpResponse(200, {}, b"{}")
