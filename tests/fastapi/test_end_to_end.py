@@ -20,12 +20,13 @@ from fastapi import Depends, FastAPI
 from cognito_async import CognitoClient
 from cognito_async.fastapi import Cognito, CognitoSettings, ResetConfirmation, password_reset_router
 from cognito_async.testing import LocalPool
-from tests.fastapi.test_documentation import FILES
+from tests.support.docs import python_blocks
 from tests.support.processes import ROOT, running, until
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and process groups are POSIX")
 
 OLD, NEW = "Analytical-1843", "Differential-1822"
+QUICK_START = python_blocks("docs/fastapi.md")[0].text
 
 
 @pytest.fixture(scope="module")
@@ -145,8 +146,8 @@ def settings(pool: LocalPool) -> dict[str, Any]:
 
 async def test_quick_start_with_two_workers_resets_a_password(pool: LocalPool, email: str, tmp_path: Path) -> None:
     """The first file of docs/fastapi.md is short and works in several processes; logs contain no values."""
-    assert len([line for line in FILES[0].splitlines() if line.strip()]) <= 20
-    with two_workers(FILES[0], pool, tmp_path) as log:
+    assert len([line for line in QUICK_START.splitlines() if line.strip()]) <= 20
+    with two_workers(QUICK_START, pool, tmp_path) as log:
         await until(lambda: log.read_text().count("Application startup complete") == 2)
         port = int(re.findall(r"http://127\.0\.0\.1:(\d+)", log.read_text())[0])
         url = f"http://127.0.0.1:{port}"

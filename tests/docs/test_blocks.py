@@ -1,0 +1,257 @@
+"""All code blocks of the documentation, run as a reader runs them.
+
+``EXAMPLES`` has a check for each Python block of each page. A new page or block without one fails the tests.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import runpy
+import signal
+import sys
+from asyncio.subprocess import PIPE
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from unittest import TestCase
+
+import pytest
+from attrs import frozen
+
+from cognito_async import AsyncCognitoSession, CognitoError, RetryDetails, RetryKind, RetryPolicy
+from cognito_async.testing import LocalPool
+from tests.support.docs import PAGES, Block, blocks, python_blocks
+from tests.support.processes import ROOT, running
+from tests.support.scripted_server import ScriptedServer, answer, cut
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and process groups are POSIX")
+
+ADA, OLD, NEW = "ada@example.com", "An old passw0rd!", "A new passw0rd!"
+TIMEOUT = 60.0
+FASTAPI = {"COGNITO_CLIENT_ID": "abc", "COGNITO_STAFF_CLIENT_ID": "xyz", "AWS_REGION": "eu-west-1"}
+
+
+@frozen
+class Reader:
+    """Somebody with a user pool and an empty folder, in which a block is saved and run."""
+
+    pool: LocalPool
+    folder: Path
+
+    def save(self, block: Block) -> Path:
+        """Save a block with the IDs of the pool."""
+        path = self.folder / (block.file_name or f"block_{block.line}.py")
+        text = block.text.replace("3n4b5urk1ft4fl3mg5e62d9ado", self.pool.client_id)
+        path.write_text(text.replace("eu-west-1_AbC123", self.pool.user_pool_id))
+        return path
+
+    def names(self, block: Block) -> dict[str, Any]:
+        """Return what a block defines."""
+        return runpy.run_path(str(self.save(block)), run_name=self.save(block).stem)
+
+    @asynccontextmanager
+    async def started(self, *arguments: str) -> Any:
+        """Start Python in the folder with the settings of the pool."""
+        aws = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true"}
+        environment = {**os.environ, **aws, "AWS_ENDPOINT_URL": self.pool.endpoint_url, "PYTHONPATH": str(ROOT)}
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, *arguments), cwd=self.folder, env=environment, stdout=PIPE, stderr=PIPE
+        )
+        try:
+            yield process
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.communicate()
+
+    async def run(self, *arguments: str) -> str:
+        """Run Python in the folder and return the output; it must succeed."""
+        async with asyncio.timeout(TIMEOUT), self.started(*arguments) as process:
+            output, errors = await process.communicate()
+        assert (process.returncode, errors.decode()) == (0, ""), output.decode()
+        return str(output.decode())
+
+
+Check = Callable[[Block, Reader], Awaitable[None]]
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[LocalPool]:
+    """Start a pool with one user."""
+    with running(LocalPool(users={ADA: OLD})) as started:
+        yield started
+
+
+# --- checks -----------------------------------------------------------------------------------------------------------
+
+
+async def program(block: Block, reader: Reader) -> None:
+    """A complete program; a user list is beside it."""
+    (reader.folder / "users.csv").write_text(f"username\n{ADA}\n")
+    await reader.run("-W", "error", str(reader.save(block)))
+
+
+async def sends_a_code(block: Block, reader: Reader) -> None:
+    """A complete program that sends a code."""
+    before = len(await reader.pool.messages_for(ADA))
+    await program(block, reader)
+    assert len(await reader.pool.messages_for(ADA)) == before + 1
+
+
+async def resets_all_users(block: Block, reader: Reader) -> None:
+    """A complete program that runs a bulk job."""
+    await sends_a_code(block, reader)
+    assert (reader.folder / "users.journal").exists()
+
+
+async def writes_reports(block: Block, reader: Reader) -> None:
+    """A complete program that reads the journal of the page's first block."""
+    await resets_all_users(python_blocks(block.page)[0], reader)
+    await program(block, reader)
+    assert {path.name for path in reader.folder.iterdir()} >= {"report.html", "rows.csv", "report.json"}
+
+
+async def serves_a_pool(block: Block, reader: Reader) -> None:
+    """A program that prints the options for its pool and runs until Ctrl-C."""
+    async with asyncio.timeout(TIMEOUT), reader.started("-W", "error", str(reader.save(block))) as process:
+        line = (await process.stdout.readline()).decode()
+        process.send_signal(signal.SIGINT)
+        _, errors = await process.communicate()
+    assert line.startswith("--endpoint-url http://127.0.0.1:")
+    assert (process.returncode, errors) == (0, b"")
+
+
+async def is_a_test(block: Block, reader: Reader) -> None:
+    """A file for pytest; the page's first block is beside it."""
+    reader.save(python_blocks(block.page)[0])
+    options = ("-o", "asyncio_default_fixture_loop_scope=function")  # pytest-asyncio warns without it
+    assert "1 passed" in await reader.run("-m", "pytest", "-q", *options, str(reader.save(block)))
+
+
+async def is_an_application(block: Block, reader: Reader) -> None:
+    """A FastAPI application that starts and describes its routes."""
+    app = reader.names(block)["app"]
+    async with app.router.lifespan_context(app):
+        assert app.openapi()["openapi"]
+
+
+async def signs_in(block: Block, reader: Reader) -> None:
+    """A function that returns the access token."""
+    async with reader.pool.session() as session:
+        await reader.pool.create_user("grace@example.com", OLD)
+        client = session.client(reader.pool.client_id)
+        assert await reader.names(block)["sign_in"](client, "grace@example.com", OLD)
+
+
+async def explains_a_reset(block: Block, reader: Reader) -> None:
+    """A function that returns a message for each outcome."""
+    reset_password = reader.names(block)["reset_password"]
+    async with reader.pool.session() as session:
+        client = session.client(reader.pool.client_id)
+        await client.forgot_password(username=ADA)
+        assert "expired" in await reset_password(client, ADA, "000000", NEW)
+        assert "changed" in await reset_password(client, ADA, await reader.pool.code_for(ADA), NEW)
+        assert "Fault.APP_CLIENT" in await reset_password(session.client("unknown"), ADA, "000000", NEW)
+    async with ScriptedServer(otherwise=cut()) as server, session_of(server) as session:
+        assert await reset_password(session.client("abc"), ADA, "123456", NEW) == "Sign in with the new password."
+
+
+async def verifies_a_reset(block: Block, reader: Reader) -> None:
+    """A function that signs in after an ambiguous outcome."""
+    reset_password = reader.names(block)["reset_password"]
+    rejected = answer({"__type": "NotAuthorizedException", "message": "no"}, 400)
+    for sign_in, changed in ((answer(), True), (rejected, False)):
+        async with ScriptedServer(cut(), otherwise=sign_in) as server, session_of(server) as session:
+            assert await reset_password(session.client("abc"), ADA, "123456", NEW) is changed
+
+
+def session_of(server: ScriptedServer) -> AsyncCognitoSession:
+    """Open a session without retries."""
+    return AsyncCognitoSession("eu-west-1", endpoint_url=server.url, retry=RetryPolicy(max_attempts=1))
+
+
+async def logs_faults(block: Block, reader: Reader) -> None:
+    """A function that logs faults of the operator and raises all errors."""
+    send_code = reader.names(block)["send_code"]
+    with TestCase().assertLogs(level=logging.ERROR):
+        async with reader.pool.session() as session:
+            with pytest.raises(CognitoError):
+                await send_code(session.client("unknown"), ADA)
+
+
+async def counts_events(block: Block, reader: Reader) -> None:
+    """A hook that counts retries."""
+    names = reader.names(block)
+    kind, error = RetryKind.TRANSIENT, CognitoError("no")
+    details = RetryDetails(
+        operation="SignUp", attempt=1, max_attempts=3, kind=kind, error=error, delay=0.0, elapsed=0.0
+    )
+    names["count"](details)
+    assert names["metrics"] == {"SignUp retried: transient": 1}
+    await names["session"].close()
+
+
+async def lists_usernames(block: Block, reader: Reader) -> None:
+    """A function that iterates over the users."""
+    async with reader.pool.session() as session:
+        assert await reader.names(block)["usernames"](session.client(user_pool_id=reader.pool.user_pool_id))
+
+
+async def is_available(block: Block, reader: Reader) -> None:
+    """A function that requests the user pool."""
+    async with reader.pool.session() as session:
+        assert await reader.names(block)["is_available"](session.client(user_pool_id=reader.pool.user_pool_id))
+
+
+EXAMPLES: Mapping[str, Sequence[Check]] = {
+    "CHANGELOG.md": [],
+    "CONTRIBUTING.md": [],
+    "README.md": [sends_a_code, signs_in, explains_a_reset, resets_all_users, is_an_application],
+    "docs/benchmarks.md": [],
+    "docs/bulk.md": [resets_all_users, writes_reports],
+    "docs/client.md": [lists_usernames, is_available, is_a_test],
+    "docs/command-line.md": [],
+    "docs/fastapi.md": [*[is_an_application] * 3, is_a_test, *[is_an_application] * 3],
+    "docs/retries.md": [logs_faults, counts_events],
+    "docs/run-book.md": [serves_a_pool],
+    "docs/unclear-outcomes.md": [verifies_a_reset],
+    "examples/fastapi_app/README.md": [],
+}
+CASES = [
+    pytest.param(block, check, id=f"{page}:{block.line}")
+    for page, checks in EXAMPLES.items()
+    for block, check in zip(python_blocks(page), checks, strict=False)
+]
+
+
+# --- tests ------------------------------------------------------------------------------------------------------------
+
+
+def test_every_page_and_python_block_has_a_check() -> None:
+    """A new page or block is added to ``EXAMPLES``."""
+    assert {page: len(python_blocks(page)) for page in PAGES} == {page: len(c) for page, c in EXAMPLES.items()}
+
+
+def test_every_block_has_a_known_language() -> None:
+    """Python, shell and JSON blocks are checked; indented blocks are commands or text."""
+    assert {block.language for page in PAGES for block in blocks(page)} <= {"", "json", "python", "sh"}
+
+
+@pytest.mark.parametrize(("block", "check"), CASES)
+async def test_python_block_runs(
+    block: Block, check: Check, pool: LocalPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each block is a complete program, or a module whose functions are called."""
+    for name, value in {**FASTAPI, "AWS_EC2_METADATA_DISABLED": "true"}.items():
+        monkeypatch.setenv(name, value)
+    await check(block, Reader(pool, tmp_path))
+
+
+def test_json_blocks_are_json() -> None:
+    """They can be parsed."""
+    for page in PAGES:
+        for block in blocks(page):
+            if block.language == "json":
+                json.loads(block.text)
