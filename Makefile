@@ -1,6 +1,6 @@
-# Every target makes the environment that it needs; nothing but Python 3.11 or newer and make has to be there.
+# Each target creates the virtualenv that it needs. Requirements: Python 3.11 or newer, and make.
 
-# The first of these that runs and is new enough (a version manager's stub may be there and refuse to run).
+# The first interpreter that runs and is new enough; stubs of version managers may exist and fail.
 PYTHON ?= $(shell for candidate in python3.13 python3.12 python3.11 python3.14 python3 python; do \
 	$$candidate -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && { echo $$candidate; break; }; done)
 
@@ -16,19 +16,19 @@ PIP_FLAGS := --disable-pip-version-check --quiet
 
 help:
 	@echo "make demo      reset a forgotten password against a local user pool"
-	@echo "make demo-bulk reset 300 passwords behind a quota, killed halfway and resumed, with a report"
-	@echo "make demo-web  a web site with sign-up, sign-in and password reset, on a local user pool"
+	@echo "make demo-bulk reset 300 passwords in a bulk job that is killed and resumed, with a report"
+	@echo "make demo-web  run a web site with sign-up, sign-in and password reset on a local user pool"
 	@echo "make test      run the tests"
-	@echo "make check     lint, types, and whether the generated code is as generated"
-	@echo "make fmt       format the code and mend what the linter can"
-	@echo "make generate  write the generated code anew from the pinned service model"
-	@echo "make bench     measure against plain aiohttp, aiobotocore, boto3 and capo"
-	@echo "make clean     remove the environments"
+	@echo "make check     run the linters and type checkers, and compare the generated code"
+	@echo "make fmt       format the code and apply the linter's fixes"
+	@echo "make generate  generate code from the pinned service model"
+	@echo "make bench     run the benchmarks against plain aiohttp, aiobotocore, boto3 and capo"
+	@echo "make clean     remove the virtualenvs"
 
 # $(call environment,FOLDER,PIP ARGUMENTS)
 define environment
-@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed, and none was found; name one: make PYTHON=/path/to/python3"; exit 1; }
-@echo "making $(1) with $(PYTHON) (once)"
+@test -n "$(PYTHON)" || { echo "Python 3.11 or newer was not found; pass one: make PYTHON=/path/to/python3"; exit 1; }
+@echo "creating $(1) with $(PYTHON)"
 @$(PYTHON) -m venv --clear $(1)
 @$(1)/bin/python -m pip install $(PIP_FLAGS) $(2)
 @touch $@
@@ -62,13 +62,15 @@ test: $(DEV)/.ready test-oldest
 	@$(DEV)/bin/python -m cognito_async.testing prepare
 	@$(DEV)/bin/python -m pytest -n 2 --dist loadfile
 
-# What touches aiohttp, attrs and cattrs, with the oldest releases of them that the package admits.
+# Tests that depend on aiohttp, attrs and cattrs, with their oldest supported releases.
 test-oldest: $(OLDEST)/.ready
 	@$(OLDEST)/bin/python -m pytest tests/operations/test_contract.py tests/core/test_transport.py tests/protocol/test_wire.py
 
 check: $(DEV)/.ready
 	@$(DEV)/bin/ruff check .
 	@$(DEV)/bin/ruff format --check .
+	@git ls-files -z | xargs -0 $(DEV)/bin/codespell
+	@$(DEV)/bin/python -m tools.check_language
 	@$(DEV)/bin/mypy
 	@$(DEV)/bin/basedpyright
 	@$(DEV)/bin/python -m tools.generate --check
