@@ -1,4 +1,4 @@
-"""Bound values: one row per operation tells what a client fills in, and nothing else is ever filled."""
+"""Bound values: a table of the members that a client fills for each operation."""
 
 import json
 from base64 import b64decode, b64encode
@@ -21,7 +21,7 @@ from tests.support.strategies import by_wire_names, changed, request_types, serv
 CLIENT, SECRET, POOL = "bound-client", "bound-client-secret-0123456789", "eu-west-1_Bound"
 BOUND = Bound(client_id=CLIENT, client_secret=SECRET, user_pool_id=POOL)
 
-# What the names of the members don't tell, from the service's documentation.
+# From the service's documentation; the members' names do not show it.
 OWN_SECRET = {
     "GetClientToken": "Secret",
     "GetDerivedToken": "ClientSecret",
@@ -39,12 +39,12 @@ HASH_MEMBER = {"ConfirmForgotPassword", "ConfirmSignUp", "ForgotPassword", "Rese
 
 
 def expected_hash(username: str, client_id: str = CLIENT) -> str:
-    """Compute the secret hash by its definition."""
+    """Return the secret hash by its definition."""
     return b64encode(HMAC(SECRET.encode(), (username + client_id).encode(), sha256).digest()).decode()
 
 
 def table() -> list[tuple[str, dict[str, str]]]:
-    """Tell for each operation which members a client fills, by AWS's names: a row for each of the 141."""
+    """Return the members that a client fills, by operation and with AWS's names."""
     rows = []
     for name in service_model().operation_names:
         wire_names = set(service_model().operation_model(name).input_shape.members)
@@ -63,12 +63,12 @@ NAMES = [name for name, _ in ROWS]
 
 
 def python_names(kind: type[Request[Any]]) -> Mapping[str, str]:
-    """Map AWS's names of a request's members to ours."""
+    """Return our names of a request's members by AWS's names."""
     return {about.wire_name: name for name, about in members(kind)}
 
 
 def bare(name: str) -> Request[Any]:
-    """Make a request that leaves out all that a client fills in, with the user ada."""
+    """Return a request for the user ada without the members that a client fills."""
     request = smallest(request_types()[name])
     ours = python_names(type(request))
     changes: dict[str, Any] = {ours[wire_name]: None for wire_name in dict(ROWS)[name]}
@@ -81,20 +81,20 @@ def bare(name: str) -> Request[Any]:
 
 
 def filled(request: Request[Any], bound: Bound = BOUND) -> dict[str, Any]:
-    """Give what a client fills in, by AWS's names."""
+    """Return the members that a client fills, by AWS's names."""
     wire_names = {name: about.wire_name for name, about in members(type(request))}
     return {wire_names[name]: value for name, value in missing(request, bound).items()}
 
 
 def resolved_row(name: str, row: Mapping[str, str]) -> dict[str, Any]:
-    """Put the hash where the table says so."""
+    """Return the row with the hash in its place."""
     in_map = {"USERNAME": "ada", "PASSWORD": "p", "SECRET_HASH": expected_hash("ada")}
     special = {"the hash": expected_hash("ada"), "the hash in the map": in_map}
     return {wire_name: special.get(value, value) for wire_name, value in row.items()}
 
 
-def test_the_table_is_whole() -> None:
-    """There are 141 rows; the exceptions name operations and members that exist, and no other member could be meant."""
+def test_binding_table_covers_all_operations() -> None:
+    """There are 141 rows, and the exceptions name operations and members that exist."""
     assert len(ROWS) == 141
     shapes = {name: service_model().operation_model(name).input_shape.members for name in NAMES}
     for name, wire_name in [*OWN_SECRET.items(), *NEW_SECRET.items(), *HASH_IN_MAP.items()]:
@@ -109,14 +109,14 @@ def test_the_table_is_whole() -> None:
 
 
 @pytest.mark.parametrize(("name", "row"), ROWS, ids=NAMES)
-def test_what_is_left_out_is_filled_in(name: str, row: dict[str, str]) -> None:
-    """Exactly the members of the row are filled, with the bound value or what is computed from it."""
+def test_bound_values_fill_exactly_the_members_of_the_row(name: str, row: dict[str, str]) -> None:
+    """With the bound value, or with the hash computed from it."""
     assert filled(bare(name)) == resolved_row(name, row)
 
 
 @pytest.mark.parametrize(("name", "row"), ROWS, ids=NAMES)
-def test_what_the_call_gives_wins(name: str, row: dict[str, str]) -> None:
-    """A member that the call gives is left as it is, whatever the client is bound to."""
+def test_values_of_the_call_take_precedence(name: str, row: dict[str, str]) -> None:
+    """A member that is passed to the call is not changed."""
     request = bare(name)
     ours = python_names(type(request))
     given: dict[str, Any] = {ours[wire_name]: f"given {wire_name}" for wire_name in row}
@@ -126,8 +126,8 @@ def test_what_the_call_gives_wins(name: str, row: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(("name", "row"), ROWS, ids=NAMES)
-def test_each_value_alone_wins(name: str, row: dict[str, str]) -> None:
-    """One member that the call gives does not keep the others from being filled, unless it names another client."""
+def test_one_value_of_the_call_keeps_the_others_bound(name: str, row: dict[str, str]) -> None:
+    """The other members are filled, unless the call names another app client."""
     expected = resolved_row(name, row)
     for wire_name in row.keys() - {"ClientId"} - set(HASH_IN_MAP.values()):
         request = bare(name)
@@ -136,8 +136,8 @@ def test_each_value_alone_wins(name: str, row: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(("name", "row"), ROWS, ids=NAMES)
-def test_another_client_gets_no_secret(name: str, row: dict[str, str]) -> None:
-    """The secret, and each hash made of it, belongs to the bound client; a call for another one goes without."""
+def test_secret_is_not_used_for_another_app_client(name: str, row: dict[str, str]) -> None:
+    """The secret and the hashes belong to the bound app client."""
     if "ClientId" not in row:
         return
     request = changed(bare(name), client_id="another-client")
@@ -147,21 +147,21 @@ def test_another_client_gets_no_secret(name: str, row: dict[str, str]) -> None:
 
 
 @pytest.mark.parametrize(("name", "row"), ROWS, ids=NAMES)
-def test_nothing_bound_fills_nothing(name: str, row: dict[str, str]) -> None:
-    """A client that is bound to nothing sends what it is given."""
+def test_client_without_bound_values_fills_nothing(name: str, row: dict[str, str]) -> None:
+    """The request is sent as it is."""
     assert filled(bare(name), Bound()) == {}
 
 
 @pytest.mark.parametrize(("name", "row"), ROWS, ids=NAMES)
-def test_a_client_without_a_secret_sends_no_hash(name: str, row: dict[str, str]) -> None:
-    """The two ids are filled in, and nothing that would need a secret."""
+def test_client_without_secret_sends_no_hash(name: str, row: dict[str, str]) -> None:
+    """The IDs are filled, and nothing that needs a secret."""
     plain = {key: value for key, value in row.items() if key in {"UserPoolId", "ClientId"}}
     assert filled(bare(name), Bound(client_id=CLIENT, user_pool_id=POOL)) == plain
 
 
 @pytest.mark.parametrize(("name", "wire_name"), NEW_SECRET.items())
-def test_the_bound_secret_is_no_new_secret(name: str, wire_name: str) -> None:
-    """Where ClientSecret is the one to be made, the bound one stays out of the whole request."""
+def test_bound_secret_is_not_sent_as_new_client_secret(name: str, wire_name: str) -> None:
+    """Operations whose ClientSecret is a new one do not get the bound one."""
     assert wire_name not in filled(bare(name))
     assert SECRET not in str(filled(bare(name)))
 
@@ -181,16 +181,16 @@ def test_the_bound_secret_is_no_new_secret(name: str, wire_name: str) -> None:
     ],
     ids=repr,
 )
-def test_maps_without_a_user_are_left_alone(name: str, given: Any) -> None:
-    """No user in the map, a hash already there, or no map at all: nothing is computed, and nothing fails."""
+def test_parameter_maps_without_username_get_no_hash(name: str, given: Any) -> None:
+    """Nor do maps that have a hash, or requests without a map."""
     request = bare(name)
     wire_name = HASH_IN_MAP[name]
     assert wire_name not in filled(changed(request, **{python_names(type(request))[wire_name]: given}))
 
 
 @pytest.mark.parametrize("name", sorted(HASH_IN_MAP))
-def test_the_callers_map_is_not_changed(name: str) -> None:
-    """The hash goes into a copy: the caller may use the same map for the next call."""
+def test_parameter_map_of_the_caller_is_not_changed(name: str) -> None:
+    """The hash goes into a copy."""
     given = {"USERNAME": "ada"}
     request = bare(name)
     wire_name = HASH_IN_MAP[name]
@@ -201,25 +201,25 @@ def test_the_callers_map_is_not_changed(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(HASH_MEMBER))
 @pytest.mark.parametrize("username", [None, 7, b"ada", ["ada"]], ids=repr)
-def test_a_user_name_that_is_none_is_left_to_validation(name: str, username: Any) -> None:
-    """A missing or mistyped user name gets no hash and no crash; the check that follows names it."""
+def test_invalid_username_gets_no_hash(name: str, username: Any) -> None:
+    """Validation reports it afterwards."""
     assert "SecretHash" not in filled(changed(bare(name), username=username))
 
 
-def test_a_known_hash() -> None:
-    """The second test case of RFC 4231, cut in two where the user name ends and the client id starts."""
+def test_secret_hash_equals_rfc_4231_vector() -> None:
+    """The second test case of RFC 4231, split into username and client ID."""
     expected = bytes.fromhex("5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843")
     assert b64decode(secret_hash("Jefe", "what do ya want ", "for nothing?")) == expected
 
 
-def test_the_hash_of_unusual_names() -> None:
-    """The hash covers the user name's UTF-8; half of a surrogate pair is left for validation to refuse."""
+def test_secret_hash_covers_utf8_of_username() -> None:
+    """Lone surrogates are left to validation."""
     assert secret_hash(SECRET, "ада 😀", CLIENT) == expected_hash("ада 😀")
     assert len(secret_hash(SECRET, "\ud800", CLIENT)) == 44
 
 
-def test_bound_secrets_are_not_shown() -> None:
-    """A client's repr, which ends up in logs, shows neither its secret nor its id."""
+def test_repr_of_client_hides_secret_and_id() -> None:
+    """Reprs end up in logs."""
     shown = f"{BOUND!r} {AsyncCognitoSession('eu-west-1').client(CLIENT, SECRET, POOL)!r}"
     assert SECRET not in shown
     assert CLIENT not in shown
@@ -227,7 +227,7 @@ def test_bound_secrets_are_not_shown() -> None:
 
 
 class Echo:
-    """A transport that keeps the last request and answers with nothing."""
+    """A transport that keeps the last request and responds without a body."""
 
     def __init__(self) -> None:
         self.body: dict[str, Any] = {}
@@ -238,12 +238,12 @@ class Echo:
         return HttpResponse(200, CIMultiDict(), b"{}")
 
     async def close(self) -> None:
-        """Have nothing to close."""
+        """Do nothing."""
 
 
 @pytest.mark.parametrize(("name", "row"), ROWS, ids=NAMES)
-async def test_clients_send_what_they_fill_in(name: str, row: dict[str, str]) -> None:
-    """Through a client it reaches the wire, and the caller's request is as it was."""
+async def test_client_sends_filled_members(name: str, row: dict[str, str]) -> None:
+    """They are on the wire, and the caller's request is unchanged."""
     echo = Echo()
     keys = Credentials(access_key_id="AKID", secret_access_key="secret")
     request = bare(name)
@@ -257,8 +257,8 @@ async def test_clients_send_what_they_fill_in(name: str, row: dict[str, str]) ->
 
 
 @pytest.mark.parametrize(("name", "row"), ROWS, ids=NAMES)
-async def test_what_nobody_gives_is_required(name: str, row: dict[str, str]) -> None:
-    """Without a bound value a member that the service requires is asked for by its name, before anything is sent."""
+async def test_required_member_without_bound_value_is_refused(name: str, row: dict[str, str]) -> None:
+    """The error names the member, and nothing is sent."""
     needed = set(service_model().operation_model(name).input_shape.required_members) & row.keys()
     if not needed:
         return

@@ -1,4 +1,4 @@
-"""Regions to URLs: against a recorded table, and against the rule set that botocore resolves endpoints with."""
+"""Endpoints of regions, compared with a recorded table and with botocore's endpoint rules."""
 
 import csv
 from collections.abc import Callable
@@ -22,7 +22,7 @@ VARIANTS = tuple(product((False, True), repeat=2))
 
 
 def recorded() -> list[tuple[str, bool, bool, str]]:
-    """Read the recorded endpoints."""
+    """Return the recorded endpoints."""
     with RECORDED.open(newline="", encoding="utf-8") as file:
         rows = csv.DictReader(file)
         return [(row["region"], row["fips"] == "True", row["dualstack"] == "True", row["url"]) for row in rows]
@@ -30,20 +30,20 @@ def recorded() -> list[tuple[str, bool, bool, str]]:
 
 @cache
 def provider() -> Any:
-    """Load botocore's rule set for the service."""
+    """Return botocore's rule set for the service."""
     loader = Loader()
     rules = loader.load_service_model("cognito-idp", "endpoint-rule-set-1")
     return EndpointProvider(rules, loader.load_data("partitions"))
 
 
 def partitions() -> list[dict[str, Any]]:
-    """Read botocore's partitions."""
+    """Return botocore's partitions."""
     found: list[dict[str, Any]] = Loader().load_data("partitions")["partitions"]
     return found
 
 
 def resolved(region: str, *, fips: bool, dualstack: bool) -> str:
-    """Resolve an endpoint with botocore."""
+    """Return the endpoint that botocore resolves."""
     return str(provider().resolve_endpoint(Region=region, UseFIPS=fips, UseDualStack=dualstack).url)
 
 
@@ -51,13 +51,13 @@ REGIONS = sorted({region for partition in partitions() for region in partition["
 
 
 @pytest.mark.parametrize(("region", "fips", "dualstack", "url"), recorded())
-def test_recorded_endpoints(region: str, *, fips: bool, dualstack: bool, url: str) -> None:
-    """Each row of the recorded table holds."""
+def test_service_url_equals_recorded_endpoint(region: str, *, fips: bool, dualstack: bool, url: str) -> None:
+    """For each row of the table."""
     assert service_url(region, use_fips=fips, use_dualstack=dualstack) == url
 
 
-def test_the_record_is_whole() -> None:
-    """The table has each combination of its regions once, from every partition."""
+def test_recorded_endpoints_cover_all_partitions() -> None:
+    """The table has each combination of its regions once."""
     rows = recorded()
     assert len(rows) == len({row[:3] for row in rows}) == 4 * len({row[0] for row in rows}) == 224
     named = {row[0] for row in rows}
@@ -66,8 +66,8 @@ def test_the_record_is_whole() -> None:
 
 
 @pytest.mark.parametrize("region", REGIONS)
-def test_every_region_is_resolved_as_by_the_rule_set(region: str) -> None:
-    """In each region that botocore knows, all four variants are those of its rule set."""
+def test_service_url_equals_botocore_for_known_regions(region: str) -> None:
+    """In all four variants."""
     for fips, dualstack in VARIANTS:
         expected = resolved(region, fips=fips, dualstack=dualstack)
         assert service_url(region, use_fips=fips, use_dualstack=dualstack) == expected
@@ -101,8 +101,8 @@ NEW_REGIONS = st.builds(
 @example(region="eusc-de-west-2", fips=False, dualstack=True)
 @example(region="aws-global", fips=True, dualstack=False)
 @example(region="r" * 63, fips=False, dualstack=False)
-def test_regions_of_tomorrow_are_resolved_as_by_the_rule_set(region: str, *, fips: bool, dualstack: bool) -> None:
-    """A region that opens later lands in the partition that its name says, as in the rule set."""
+def test_service_url_equals_botocore_for_future_regions(region: str, *, fips: bool, dualstack: bool) -> None:
+    """The partition follows from the region's name."""
     assert service_url(region, use_fips=fips, use_dualstack=dualstack) == resolved(
         region, fips=fips, dualstack=dualstack
     )
@@ -149,8 +149,8 @@ BAD_REGIONS: tuple[Any, ...] = (
 
 @pytest.mark.parametrize("check", [check_region, service_url], ids=["check_region", "service_url"])
 @pytest.mark.parametrize("region", BAD_REGIONS, ids=lambda region: repr(region)[:20])
-def test_what_is_no_region_is_refused(check: Callable[[Any], str], region: Any) -> None:
-    """What could lead a request, and its signature, to another host is refused before it becomes part of a name."""
+def test_invalid_region_is_refused(check: Callable[[Any], str], region: Any) -> None:
+    """It could lead a request, with its signature, to another host."""
     with pytest.raises(ParameterValidationError) as caught:
         check(region)
     assert caught.value.parameter == "region"
@@ -161,15 +161,15 @@ def test_what_is_no_region_is_refused(check: Callable[[Any], str], region: Any) 
 @pytest.mark.parametrize(
     "region", [region for region in BAD_REGIONS if region is not None], ids=lambda region: repr(region)[:20]
 )
-def test_a_session_refuses_what_is_no_region(region: Any) -> None:
-    """The session refuses it where it is given, before there is a call."""
+def test_session_with_invalid_region_is_refused(region: Any) -> None:
+    """The constructor raises the error."""
     with pytest.raises(ParameterValidationError):
         AsyncCognitoSession(region)
 
 
 @pytest.mark.parametrize("name", ["AWS_REGION", "AWS_DEFAULT_REGION"])
-async def test_a_bad_region_of_the_environment_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A region that comes from the environment is checked like one that is given."""
+async def test_invalid_region_in_environment_is_refused(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is checked like an argument."""
     monkeypatch.delenv("AWS_ENDPOINT_URL", raising=False)
     monkeypatch.setenv(name, "x.evil.com/")
     async with AsyncCognitoSession() as session:
@@ -180,7 +180,7 @@ async def test_a_bad_region_of_the_environment_is_refused(name: str, monkeypatch
 @settings(max_examples=300, deadline=None)
 @given(region=st.text(max_size=70))
 def test_any_text_is_a_region_or_refused(region: str) -> None:
-    """Whatever the text, the URL is one whose host is the service's in that region, or there is none."""
+    """The host of the URL is always the service's."""
     try:
         url = service_url(region)
     except CognitoError:
@@ -292,8 +292,8 @@ def test_at_sign_in_a_path_is_allowed() -> None:
 
 
 @pytest.mark.parametrize(("fips", "dualstack"), [variant for variant in VARIANTS if any(variant)])
-def test_an_endpoint_contradicts_the_variants(*, fips: bool, dualstack: bool) -> None:
-    """FIPS and dual-stack choose the endpoint, so they can't be combined with one; botocore's rules refuse it too."""
+def test_endpoint_with_fips_or_dualstack_is_refused(*, fips: bool, dualstack: bool) -> None:
+    """FIPS and dual-stack select the endpoint; botocore's rules refuse the combination, too."""
     url = "https://host.example"
     with pytest.raises(ParameterValidationError, match="use_fips or use_dualstack"):
         check_endpoint_url(url, use_fips=fips, use_dualstack=dualstack)
@@ -306,7 +306,7 @@ def test_an_endpoint_contradicts_the_variants(*, fips: bool, dualstack: bool) ->
 @settings(max_examples=300, deadline=None)
 @given(endpoint_url=st.text(max_size=30) | st.text(max_size=30).map("http://{}".format))
 def test_any_text_is_an_endpoint_or_refused(endpoint_url: str) -> None:
-    """Whatever the text, only the refusal comes out."""
+    """No other error is raised."""
     try:
         url = check_endpoint_url(endpoint_url)
     except CognitoError:
@@ -333,6 +333,6 @@ POOLS: tuple[tuple[Any, str | None], ...] = (
 
 
 @pytest.mark.parametrize(("user_pool_id", "region"), POOLS)
-def test_the_region_of_a_pool(user_pool_id: Any, region: str | None) -> None:
-    """A pool's id starts with its region; what is no region is not taken for one."""
+def test_region_of_user_pool_id(user_pool_id: Any, region: str | None) -> None:
+    """The ID starts with the region."""
     assert region_of_pool(user_pool_id) == region

@@ -1,4 +1,4 @@
-"""Idempotency safety: a row for each operation, and what follows from it after a failed attempt."""
+"""Idempotency of each operation, and the decisions after a failed attempt."""
 
 import tomllib
 from collections import Counter
@@ -53,8 +53,8 @@ FAILED = ServiceError("failed", code="InternalErrorException", status=500)
 # --- the table --------------------------------------------------------------------------------------------------------
 
 
-def test_every_operation_has_a_row() -> None:
-    """All 141, each of one of the four kinds, the same in the table and in what is generated from it."""
+def test_idempotency_table_covers_all_operations() -> None:
+    """The generated table equals tools/tables, and has no other kinds."""
     operations = {
         getattr(ops, name).OPERATION.name
         for name in dir(ops)
@@ -69,8 +69,8 @@ def test_every_operation_has_a_row() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(ROWS))
-def test_a_row_that_is_not_plain_has_a_reason(name: str) -> None:
-    """What is not idempotent says why and how to find out; "gone" is for deletes, "applied" for what is used up."""
+def test_rows_of_other_kinds_have_a_reason(name: str) -> None:
+    """Only deletes have "gone" codes, and only one-time operations "applied" codes."""
     row, idempotency = ROWS[name], IDEMPOTENCY[name]
     if idempotency.kind == "idempotent":
         assert not idempotency.applied
@@ -88,16 +88,16 @@ def test_a_row_that_is_not_plain_has_a_reason(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(name for name, row in IDEMPOTENCY.items() if row.applied or row.gone))
-def test_the_codes_are_those_that_the_operation_declares(name: str) -> None:
-    """An applied or gone code that the service never gives for the operation would be a slip."""
+def test_applied_and_gone_codes_are_declared(name: str) -> None:
+    """The service model declares them for the operation."""
     declared = {error for operation, error in DECLARED if operation == name}
     assert declared
     assert {*IDEMPOTENCY[name].applied, *IDEMPOTENCY[name].gone} <= declared
 
 
 @pytest.mark.parametrize("name", sorted(name for name in ROWS if name.startswith(("Get", "Describe", "List"))))
-def test_reads_are_repeatable(name: str) -> None:
-    """But those three whose names only sound like reads."""
+def test_reads_are_idempotent(name: str) -> None:
+    """Except for three whose names sound like reads."""
     kind = {
         "GetUserAttributeVerificationCode": "sends_message",
         "GetTokensFromRefreshToken": "unsafe",
@@ -123,19 +123,19 @@ def test_reads_are_repeatable(name: str) -> None:
         ("AdminDeleteUser", "idempotent"),
     ],
 )
-def test_the_rows_that_matter_most(name: str, kind: str) -> None:
-    """Those of which the issue speaks by name, and their like."""
+def test_kinds_of_important_operations(name: str, kind: str) -> None:
+    """Password resets, sign-up, sign-in and tokens."""
     assert IDEMPOTENCY[name].kind == kind
 
 
-def test_most_operations_are_repeatable() -> None:
-    """One alone is unsafe."""
+def test_most_operations_are_idempotent() -> None:
+    """Only one is unsafe."""
     kinds = Counter(idempotency.kind for idempotency in IDEMPOTENCY.values())
     assert kinds["unsafe"] == 1
     assert kinds["idempotent"] > 80
 
 
-# --- ambiguous outcomes ---------------------------------------------------------------------------------------------
+# --- ambiguous outcomes -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -176,8 +176,8 @@ def test_most_operations_are_repeatable() -> None:
         (SessionClosedError("closed"), False),
     ],
 )
-def test_what_is_unclear(error: CognitoError, *, ambiguous: bool) -> None:
-    """Lost, late or failed when it may have left; throttling and refusals are answers, what never left is clear."""
+def test_ambiguous_errors(error: CognitoError, *, ambiguous: bool) -> None:
+    """Lost connections, timeouts and server errors, unless nothing was sent."""
     assert is_ambiguous(error) is ambiguous
 
 
@@ -211,8 +211,10 @@ TABLE: list[tuple[Idempotency, CognitoError, tuple[Verdict, Verdict, Verdict, Ve
     TABLE,
     ids=[f"{idempotency.kind}-{type(error).__name__}-{getattr(error, 'sent', '')}" for idempotency, error, _ in TABLE],
 )
-def test_the_verdict(idempotency: Idempotency, error: CognitoError, verdicts: tuple[Verdict, ...]) -> None:
-    """Each class, each kind of failure, with and without an ambiguous attempt before and the right to another."""
+def test_verdict_for_each_kind_and_failure(
+    idempotency: Idempotency, error: CognitoError, verdicts: tuple[Verdict, ...]
+) -> None:
+    """With and without an earlier ambiguous attempt and a remaining retry."""
     cases = [(ambiguous_before, may_retry) for ambiguous_before in (False, True) for may_retry in (False, True)]
     given = tuple(judge(error, idempotency, ambiguous_before=before, may_retry=may) for before, may in cases)
     assert given == verdicts
@@ -221,8 +223,8 @@ def test_the_verdict(idempotency: Idempotency, error: CognitoError, verdicts: tu
 @pytest.mark.parametrize("kind", sorted(KINDS))
 @pytest.mark.parametrize("ambiguous_before", [False, True])
 @pytest.mark.parametrize("may_retry", [False, True])
-def test_a_plain_error_never_hides_a_change(kind: str, *, ambiguous_before: bool, may_retry: bool) -> None:
-    """What is not idempotent never ends in a plain error after an attempt that may have been applied."""
+def test_plain_error_never_follows_an_applied_attempt(kind: str, *, ambiguous_before: bool, may_retry: bool) -> None:
+    """Unless the operation is idempotent."""
     idempotency = Idempotency(kind, applied=("ExpiredCodeException",))
     for error in (LOST, UNKNOWN, FAILED, THROTTLED, NEVER_SENT, EXPIRED):
         verdict = judge(error, idempotency, ambiguous_before=ambiguous_before, may_retry=may_retry)
@@ -234,11 +236,11 @@ def test_a_plain_error_never_hides_a_change(kind: str, *, ambiguous_before: bool
 
 
 @pytest.mark.parametrize(
-    "last", [NEVER_SENT, RateLimitTimeoutError("late", sent=False)], ids=["refused", "turn too late"]
+    "last", [NEVER_SENT, RateLimitTimeoutError("late", sent=False)], ids=["connection refused", "rate limit timeout"]
 )
 @pytest.mark.virtual_clock
-async def test_a_call_of_which_something_was_sent_never_says_that_nothing_was(last: CognitoError) -> None:
-    """``sent`` is False where the service can't have seen the request: not after an earlier attempt that left."""
+async def test_sent_is_not_false_after_an_ambiguous_attempt(last: CognitoError) -> None:
+    """An earlier attempt of the call may have been sent."""
     transport = ScriptedTransport(TransportError("lost", sent=True), last)
     policy = RetryPolicy(max_attempts=2)
     keys = Credentials(access_key_id="AKIDEXAMPLE", secret_access_key="a secret of many characters")
@@ -248,6 +250,6 @@ async def test_a_call_of_which_something_was_sent_never_says_that_nothing_was(la
     assert caught.value.sent is not False
 
 
-def test_the_error_is_one_of_ours() -> None:
+def test_ambiguous_outcome_is_a_cognito_error() -> None:
     """``except CognitoError`` catches it."""
     assert issubclass(AmbiguousOutcomeError, CognitoError)

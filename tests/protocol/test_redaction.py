@@ -49,7 +49,7 @@ def answer(**responses: str) -> Request[Any]:
     ],
 )
 def test_attributes_and_metadata_are_kept(value: str, message: str) -> None:
-    """Values that do not let anybody in are not masked."""
+    """They give no access."""
     attributes = [ops.AttributeType(name="custom:plan", value=value)]
     for request in (
         sign_up(user_attributes=attributes, validation_data=attributes, client_metadata={"key": value}),
@@ -74,7 +74,7 @@ def test_names_and_addresses_are_kept() -> None:
 
 
 def test_new_attributes_and_choices_are_kept() -> None:
-    """The attributes of NEW_PASSWORD_REQUIRED and the choice of SELECT_CHALLENGE are no secrets, the password is."""
+    """Attributes of NEW_PASSWORD_REQUIRED and the choice of SELECT_CHALLENGE are kept, the password is masked."""
     request = answer(USERNAME="ada", NEW_PASSWORD="hunter22", **{"userAttributes.given_name": "password"})
     assert redact("password hunter22 ada", request) == "password *** ada"
     assert redact("PASSWORD_SRP is not available", answer(ANSWER="PASSWORD_SRP")) == "PASSWORD_SRP is not available"

@@ -1,4 +1,4 @@
-"""Retries: when, how often, after which pause, and how much of it a session may do.
+"""Retries: conditions, number, backoff and retry budget.
 
 The scenarios in ``data/retry_vectors.json`` were recorded from botocore's standard mode.
 """
@@ -74,7 +74,7 @@ NEVER_RETRIED = [
 
 
 def step(response: dict[str, Any]) -> Step:
-    """Turn a scenario's response into a step of a scripted transport."""
+    """Return a response of a scenario as a step of a scripted transport."""
     match response:
         case {"raise": "read_timeout"}:
             return RequestTimeoutError("no answer", sent=True)
@@ -90,7 +90,7 @@ def step(response: dict[str, Any]) -> Step:
 
 
 def outcome(response: Step) -> CognitoError | None:
-    """Give the error that an attempt ends with; None if it succeeds."""
+    """Return the error of an attempt; None for success."""
     if isinstance(response, HttpResponse):
         try:
             return decode(response, REQUEST)
@@ -101,7 +101,7 @@ def outcome(response: Step) -> CognitoError | None:
 
 
 def name_of(error: CognitoError | None) -> str:
-    """Name a result as the scenarios do."""
+    """Return the name of a result in the scenarios."""
     match error:
         case None:
             return "success"
@@ -115,18 +115,18 @@ def name_of(error: CognitoError | None) -> str:
 
 @pytest.fixture(params=SCENARIOS, ids=[scenario["name"] for scenario in SCENARIOS])
 def scenario(request: pytest.FixtureRequest) -> dict[str, Any]:
-    """Give each scenario."""
+    """Return each scenario."""
     chosen: dict[str, Any] = request.param
     return chosen
 
 
-def test_all_scenarios_are_here() -> None:
-    """None of the 27 got lost on the way."""
+def test_number_of_scenarios() -> None:
+    """There are 27."""
     assert len(SCENARIOS) == 27
 
 
-def test_scenario_through_the_policy(scenario: dict[str, Any]) -> None:
-    """Policy and quota alone give each scenario's attempts, pauses, result and quota."""
+def test_policy_follows_scenario(scenario: dict[str, Any]) -> None:
+    """Attempts, backoff, result and budget."""
     policy = RetryPolicy(max_attempts=scenario["max_attempts"], limit_exceeded_retries=99)
     quota = RetryQuota()
     quota.available = scenario["initial_tokens"]
@@ -152,8 +152,8 @@ def test_scenario_through_the_policy(scenario: dict[str, Any]) -> None:
 
 
 @pytest.mark.virtual_clock
-async def test_scenario_through_the_session(scenario: dict[str, Any]) -> None:
-    """A session makes each scenario's attempts after its pauses, with its headers, and keeps its quota."""
+async def test_session_follows_scenario(scenario: dict[str, Any]) -> None:
+    """Attempts, backoff, headers and budget."""
     policy = RetryPolicy(max_attempts=scenario["max_attempts"], limit_exceeded_retries=99)
     transport = ScriptedTransport()
     async with scripted_session(transport, retry=policy, timeouts=UNLIMITED) as session:
@@ -174,14 +174,14 @@ async def test_scenario_through_the_session(scenario: dict[str, Any]) -> None:
             assert session._retry_quota.available == call["quota_after"]
 
 
-# --- what is tried again ----------------------------------------------------------------------------------------------
+# --- conditions -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [400, 429, 500, 503])
 @pytest.mark.parametrize("code", NEVER_RETRIED)
 @pytest.mark.virtual_clock
-async def test_what_repeating_cannot_change_is_never_retried(code: str, status: int) -> None:
-    """The code decides, whatever the status; and the quota stays whole."""
+async def test_client_errors_are_not_retried(code: str, status: int) -> None:
+    """The code decides, whatever the status, and the budget is unchanged."""
     transport = ScriptedTransport(refuse(code, status=status))
     async with scripted_session(transport) as session:
         with pytest.raises(ServiceError) as caught:
@@ -213,8 +213,8 @@ async def test_what_repeating_cannot_change_is_never_retried(code: str, status: 
         (TransportError("lost", sent=True), RetryKind.TRANSIENT),
     ],
 )
-def test_kinds_of_failure(answer: Step, kind: RetryKind | None) -> None:
-    """Each failure is of the kind that its code says, or its status where there is no code."""
+def test_classify_by_code_and_status(answer: Step, kind: RetryKind | None) -> None:
+    """The status decides if there is no code."""
     error = outcome(answer)
     assert error is not None
     assert classify(error) is kind
@@ -222,8 +222,8 @@ def test_kinds_of_failure(answer: Step, kind: RetryKind | None) -> None:
 
 @pytest.mark.parametrize("error_class", [TooManyRequestsException, LimitExceededException])
 @pytest.mark.virtual_clock
-async def test_throttling_is_retried(error_class: type[ServiceError]) -> None:
-    """TooManyRequestsException and LimitExceededException are both tried again, after the long pause."""
+async def test_throttling_is_retried_with_long_backoff(error_class: type[ServiceError]) -> None:
+    """So is LimitExceededException."""
     transport = ScriptedTransport(refuse(error_class.__name__), respond())
     async with scripted_session(transport) as session:
         await reset(session.client("abc"))
@@ -232,8 +232,8 @@ async def test_throttling_is_retried(error_class: type[ServiceError]) -> None:
 
 @pytest.mark.parametrize(("retries", "attempts"), [(None, 2), (0, 1), (1, 2), (2, 3), (3, 3)])
 @pytest.mark.virtual_clock
-async def test_limit_exceeded_has_a_cap_of_its_own(retries: int | None, attempts: int) -> None:
-    """It is an hourly allowance: one retry unless told otherwise, and never more attempts than others have."""
+async def test_limit_exceeded_is_retried_once_by_default(retries: int | None, attempts: int) -> None:
+    """The limit is within ``max_attempts``."""
     policy = RetryPolicy() if retries is None else RetryPolicy(limit_exceeded_retries=retries)
     transport = ScriptedTransport(*[refuse("LimitExceededException")] * attempts)
     async with scripted_session(transport, retry=policy) as session:
@@ -244,8 +244,8 @@ async def test_limit_exceeded_has_a_cap_of_its_own(retries: int | None, attempts
 
 
 @pytest.mark.virtual_clock
-async def test_the_cap_counts_only_limit_exceeded() -> None:
-    """Other failures before do not use up the one retry, nor does it use up theirs."""
+async def test_limit_exceeded_retries_exclude_other_failures() -> None:
+    """Nor do they count towards other failures."""
     limit_exceeded = refuse("LimitExceededException")
     transport = ScriptedTransport(THROTTLED, limit_exceeded, THROTTLED, limit_exceeded)
     async with scripted_session(transport, retry=RetryPolicy(max_attempts=9)) as session:
@@ -255,8 +255,8 @@ async def test_the_cap_counts_only_limit_exceeded() -> None:
 
 
 @pytest.mark.virtual_clock
-async def test_three_attempts_unless_told_otherwise() -> None:
-    """The default policy makes three attempts in all."""
+async def test_default_policy_makes_three_attempts() -> None:
+    """The first attempt included."""
     transport = ScriptedTransport(TRANSIENT, TRANSIENT, TRANSIENT)
     async with AsyncCognitoSession("eu-west-1", transport=transport) as session:
         with pytest.raises(InvalidResponseError) as caught:
@@ -265,8 +265,8 @@ async def test_three_attempts_unless_told_otherwise() -> None:
 
 
 @pytest.mark.virtual_clock
-async def test_the_last_error_is_raised() -> None:
-    """After different failures the caller sees that of the last attempt."""
+async def test_error_of_the_last_attempt_is_raised() -> None:
+    """After different failures."""
     transport = ScriptedTransport(THROTTLED, refuse("CodeMismatchException", "wrong code"))
     async with scripted_session(transport) as session:
         with pytest.raises(CodeMismatchException, match="wrong code") as caught:
@@ -275,7 +275,7 @@ async def test_the_last_error_is_raised() -> None:
     assert caught.value.operation == "ConfirmForgotPassword"
 
 
-# --- pauses -----------------------------------------------------------------------------------------------------------
+# --- backoff ----------------------------------------------------------------------------------------------------------
 
 KINDS = st.sampled_from(RetryKind)
 SECONDS = st.floats(0, 100)
@@ -285,8 +285,8 @@ POLICIES = st.builds(RetryPolicy, throttled_base=SECONDS, transient_base=SECONDS
 
 
 @given(policy=POLICIES, kind=KINDS, attempt=st.integers(1, 10_000), chance=st.floats(0, 1))
-def test_a_pause_is_within_its_bounds(policy: RetryPolicy, kind: RetryKind, attempt: int, chance: float) -> None:
-    """Any pause is the chance's share of min(base x 2^(n-1), longest)."""
+def test_backoff_is_a_share_of_the_bound(policy: RetryPolicy, kind: RetryKind, attempt: int, chance: float) -> None:
+    """``random`` x min(base × 2^(n-1), maximum)."""
     base = policy.transient_base if kind is RetryKind.TRANSIENT else policy.throttled_base
     ceiling = min(base * 2.0 ** min(attempt - 1, 900), policy.max_delay)
     pause = policy.delay(kind, attempt, chance)
@@ -295,10 +295,8 @@ def test_a_pause_is_within_its_bounds(policy: RetryPolicy, kind: RetryKind, atte
 
 
 @given(kind=KINDS, attempt=st.integers(1, 20), chance=st.floats(0, 1), wish=st.floats(0, 10**7))
-def test_what_the_service_asks_for_is_honoured_within_five_seconds(
-    kind: RetryKind, attempt: int, chance: float, wish: float
-) -> None:
-    """``x-amz-retry-after`` can make a pause up to 5 s longer and never shorter."""
+def test_retry_after_extends_backoff_by_up_to_5_s(kind: RetryKind, attempt: int, chance: float, wish: float) -> None:
+    """``x-amz-retry-after`` never shortens it."""
     policy = RetryPolicy()
     plain = policy.delay(kind, attempt, chance)
     pause = policy.delay(kind, attempt, chance, wish)
@@ -309,7 +307,7 @@ def test_what_the_service_asks_for_is_honoured_within_five_seconds(
 
 @pytest.mark.virtual_clock
 async def test_jitter_is_uniform() -> None:
-    """Pauses are spread evenly from 0 to the ceiling, so that those that failed together do not come back together."""
+    """Calls that failed together do not retry together."""
     seeded = Random(20)
     transport = ScriptedTransport()
     pauses = []
@@ -327,8 +325,8 @@ async def test_jitter_is_uniform() -> None:
 
 
 @pytest.mark.virtual_clock
-async def test_without_a_word_about_chance_there_is_jitter() -> None:
-    """A session of its own accord does not pause for the full time, nor twice for the same."""
+async def test_jitter_is_random_by_default() -> None:
+    """Two backoffs differ."""
     transport = ScriptedTransport(TRANSIENT, TRANSIENT, TRANSIENT, TRANSIENT, respond())
     policy = RetryPolicy(max_attempts=9, transient_base=1)
     async with AsyncCognitoSession("eu-west-1", transport=transport, retry=policy) as session:
@@ -342,8 +340,8 @@ async def test_without_a_word_about_chance_there_is_jitter() -> None:
 
 
 @pytest.mark.virtual_clock
-async def test_the_default_limits() -> None:
-    """30 s in all, 10 s for an attempt, 3 s to connect: a service that never answers is tried until 30 s are over."""
+async def test_default_timeouts() -> None:
+    """30 s for the call, 10 s for an attempt, 3 s to connect."""
     transport = ScriptedTransport(hang(), hang(), hang())
     async with scripted_session(transport) as session:
         with pytest.raises(RequestTimeoutError) as caught:
@@ -357,8 +355,8 @@ async def test_the_default_limits() -> None:
 
 @pytest.mark.parametrize("sent", [True, False, None])
 @pytest.mark.virtual_clock
-async def test_a_call_ends_exactly_at_its_total_limit(*, sent: bool | None) -> None:
-    """Without a limit on attempts the call's ends a hanging one; the error knows whether the request had left."""
+async def test_total_timeout_ends_a_hanging_attempt(*, sent: bool | None) -> None:
+    """The error says whether the request was sent."""
     transport = ScriptedTransport(hang(sent=sent))
     async with scripted_session(transport, timeouts=Timeouts(total=7.25, attempt=None)) as session:
         with pytest.raises(RequestTimeoutError) as caught:
@@ -370,8 +368,8 @@ async def test_a_call_ends_exactly_at_its_total_limit(*, sent: bool | None) -> N
 
 
 @pytest.mark.virtual_clock
-async def test_no_pause_crosses_the_total_limit() -> None:
-    """If the limit lies within the pause the error comes at once, not at the limit."""
+async def test_backoff_beyond_total_timeout_raises_immediately() -> None:
+    """The error is not delayed until the timeout."""
     transport = ScriptedTransport(take(29.5, THROTTLED))
     async with scripted_session(transport, timeouts=Timeouts(total=30, attempt=None)) as session:
         with pytest.raises(TooManyRequestsException):
@@ -381,8 +379,8 @@ async def test_no_pause_crosses_the_total_limit() -> None:
 
 
 @pytest.mark.virtual_clock
-async def test_the_attempt_limit_is_for_each_attempt() -> None:
-    """An attempt that takes too long is tried again, with its whole time."""
+async def test_attempt_timeout_applies_to_each_attempt() -> None:
+    """A timed-out attempt is retried."""
     transport = ScriptedTransport(hang(), take(3.9, TRANSIENT), take(3.9, respond()))
     async with scripted_session(transport, timeouts=Timeouts(attempt=4)) as session:
         await reset(session.client("abc"))
@@ -391,8 +389,8 @@ async def test_the_attempt_limit_is_for_each_attempt() -> None:
 
 @pytest.mark.parametrize(("status", "succeeds"), [(200, True), (204, True), (400, False), (500, False), (None, False)])
 @pytest.mark.virtual_clock
-async def test_a_body_that_never_ends_is_a_cut_off_one(status: int | None, *, succeeds: bool) -> None:
-    """The head of a success says that the password was changed, though the time ran out in its body."""
+async def test_timeout_in_body_of_response_without_members_is_success(status: int | None, *, succeeds: bool) -> None:
+    """The head says that the password was changed."""
     transport = ScriptedTransport(hang(status=status))
     async with scripted_session(transport, retry=RetryPolicy(max_attempts=1)) as session:
         if succeeds:
@@ -404,8 +402,8 @@ async def test_a_body_that_never_ends_is_a_cut_off_one(status: int | None, *, su
 
 
 @pytest.mark.virtual_clock
-async def test_the_connect_limit_is_handed_to_the_transport() -> None:
-    """Each attempt tells the transport its limit; None is none."""
+async def test_connect_timeout_is_passed_to_the_transport() -> None:
+    """None means no limit."""
     transport = ScriptedTransport(respond(), respond())
     async with scripted_session(transport) as session:
         await reset(session.client("abc").with_options(timeouts=Timeouts(connect=0.5)))
@@ -414,8 +412,8 @@ async def test_the_connect_limit_is_handed_to_the_transport() -> None:
 
 
 @pytest.mark.virtual_clock
-async def test_a_transport_that_gives_up_by_itself_needs_no_limit() -> None:
-    """A bare TimeoutError of a transport is a RequestTimeoutError too, also where no limit was set."""
+async def test_timeout_error_of_transport_becomes_request_timeout_error() -> None:
+    """Also without a time limit."""
     transport = ScriptedTransport(TimeoutError())
     policy = RetryPolicy(max_attempts=1)
     async with scripted_session(transport, retry=policy, timeouts=UNLIMITED) as session:
@@ -439,10 +437,10 @@ LIMITS = st.floats(0.01, 60)
     attempt=st.none() | LIMITS,
     chance=st.floats(0, 1, exclude_max=True),
 )
-def test_no_call_outlives_its_total_limit(
+def test_total_timeout_holds_for_any_service(
     script: list[Step], total: float, attempt: float | None, chance: float
 ) -> None:
-    """Whatever the service does and when, the call is over in time, and no attempt begins after it."""
+    """No attempt starts after it."""
     transport = ScriptedTransport(*script)
 
     async def call() -> float:
@@ -461,18 +459,18 @@ def test_no_call_outlives_its_total_limit(
 
 @pytest.mark.parametrize("name", ["total", "attempt", "connect"])
 @pytest.mark.parametrize("value", [0, -1, float("nan")])
-def test_a_limit_must_be_positive(name: str, value: float) -> None:
-    """Zero is refused by name: None is how to say "no limit"."""
+def test_timeout_of_zero_is_refused(name: str, value: float) -> None:
+    """None means no limit."""
     with pytest.raises(ValueError, match=name):
         Timeouts(**{name: value})
 
 
-# --- the hook ---------------------------------------------------------------------------------------------------------
+# --- on_retry ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.virtual_clock
-async def test_the_hook_is_told_everything_before_each_pause() -> None:
-    """The details say what failed, why it is tried again, and when."""
+async def test_on_retry_gets_details_before_each_backoff() -> None:
+    """The error, the kind and the delay."""
     seen: list[tuple[float, RetryDetails]] = []
     policy = RetryPolicy(on_retry=lambda details: seen.append((now(), details)))
     transport = ScriptedTransport(take(2, THROTTLED), take(1, TRANSIENT), respond())
@@ -493,8 +491,8 @@ async def test_the_hook_is_told_everything_before_each_pause() -> None:
 
 
 @pytest.mark.virtual_clock
-async def test_the_hook_is_not_told_of_the_last_failure() -> None:
-    """Where no pause follows there is nothing to tell."""
+async def test_on_retry_is_not_called_after_the_last_attempt() -> None:
+    """No backoff follows."""
     seen: list[RetryDetails] = []
     transport = ScriptedTransport(TRANSIENT, TRANSIENT)
     async with scripted_session(transport, retry=RetryPolicy(max_attempts=2, on_retry=seen.append)) as session:
@@ -505,8 +503,8 @@ async def test_the_hook_is_not_told_of_the_last_failure() -> None:
 
 @pytest.mark.parametrize("error", [KeyError("mine"), KeyboardInterrupt()])
 @pytest.mark.virtual_clock
-async def test_a_hook_that_raises_ends_the_call(error: BaseException) -> None:
-    """Its error comes out as it is, nothing more is sent, and the tokens are given back."""
+async def test_on_retry_that_raises_ends_the_call(error: BaseException) -> None:
+    """Its error is raised, nothing is sent, and the tokens are returned."""
 
     def hook(_: RetryDetails) -> None:
         raise error
@@ -521,8 +519,8 @@ async def test_a_hook_that_raises_ends_the_call(error: BaseException) -> None:
 
 
 @pytest.mark.virtual_clock
-async def test_a_retry_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """One line at INFO tells the operation, the attempt, the code and the pause, and carries the details."""
+async def test_retry_is_logged_at_info(caplog: pytest.LogCaptureFixture) -> None:
+    """With operation, attempt, code and delay; the record carries the details."""
     caplog.set_level(logging.INFO, "cognito_async")
     transport = ScriptedTransport(THROTTLED, respond())
     async with scripted_session(transport) as session:
@@ -534,12 +532,12 @@ async def test_a_retry_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert any(isinstance(value, RetryDetails) for value in vars(record).values())
 
 
-# --- the quota --------------------------------------------------------------------------------------------------------
+# --- retry budget -----------------------------------------------------------------------------------------------------
 
 
 @given(st.lists(KINDS | st.integers(0, 20), max_size=300), st.integers(0, 500))
-def test_the_quota_stays_within_its_bounds(moves: list[RetryKind | int], available: int) -> None:
-    """Whatever is taken and given back, it is never below zero nor above its capacity."""
+def test_retry_budget_stays_within_bounds(moves: list[RetryKind | int], available: int) -> None:
+    """Between zero and its capacity."""
     quota = RetryQuota()
     quota.available = available
     for move in moves:
@@ -552,8 +550,8 @@ def test_the_quota_stays_within_its_bounds(moves: list[RetryKind | int], availab
 
 
 @pytest.mark.virtual_clock
-async def test_calls_at_once_share_the_quota() -> None:
-    """An outage is answered with as many retries as the quota pays for, however many calls there are."""
+async def test_concurrent_calls_share_the_retry_budget() -> None:
+    """The budget limits the retries during an outage."""
     transport = ScriptedTransport(*[take(n % 7 / 10, TRANSIENT) for n in range(200 + 500 // 14)])
     lowest = []
 
@@ -571,8 +569,8 @@ async def test_calls_at_once_share_the_quota() -> None:
 
 @pytest.mark.parametrize("seed", range(5))
 @pytest.mark.virtual_clock
-async def test_the_quota_is_whole_again_once_all_have_succeeded(seed: int) -> None:
-    """Calls that fail, are retried and succeed in any order leave no token behind, and never overdraw."""
+async def test_retry_budget_is_full_after_all_calls_succeeded(seed: int) -> None:
+    """In any order of failures and retries."""
     seeded = Random(seed)
 
     class Flaky(ScriptedTransport):
@@ -587,10 +585,10 @@ async def test_the_quota_is_whole_again_once_all_have_succeeded(seed: int) -> No
         assert session._retry_quota.available == 500
 
 
-@pytest.mark.parametrize("seconds", [0.5, 1.5], ids=["in the pause", "in the attempt after it"])
+@pytest.mark.parametrize("seconds", [0.5, 1.5], ids=["backoff", "second attempt"])
 @pytest.mark.virtual_clock
-async def test_a_cancelled_call_gives_its_tokens_back(seconds: float) -> None:
-    """A retry that a cancellation forestalls costs nothing."""
+async def test_cancelled_retry_returns_its_tokens(seconds: float) -> None:
+    """The retry is not sent."""
     transport = ScriptedTransport(THROTTLED, hang())
     async with scripted_session(transport) as session:
         call = asyncio.ensure_future(reset(session.client("abc")))
@@ -603,8 +601,8 @@ async def test_a_cancelled_call_gives_its_tokens_back(seconds: float) -> None:
 
 
 @pytest.mark.virtual_clock
-async def test_a_call_cancelled_in_its_first_attempt_costs_nothing() -> None:
-    """Neither taken nor given."""
+async def test_call_cancelled_in_first_attempt_takes_no_tokens() -> None:
+    """The budget is unchanged."""
     async with scripted_session(ScriptedTransport(hang())) as session:
         session._retry_quota.available = 100
         call = asyncio.ensure_future(reset(session.client("abc")))
@@ -616,8 +614,8 @@ async def test_a_call_cancelled_in_its_first_attempt_costs_nothing() -> None:
 
 
 @pytest.mark.virtual_clock
-async def test_a_limit_around_the_call_is_the_callers_own() -> None:
-    """A shorter ``asyncio.timeout`` around a call ends it, in a pause too, with the caller's TimeoutError."""
+async def test_asyncio_timeout_around_a_call_raises_its_own_error() -> None:
+    """Also during backoff."""
     transport = ScriptedTransport(THROTTLED, respond())
     async with scripted_session(transport) as session:
         with pytest.raises(TimeoutError) as caught:

@@ -1,4 +1,4 @@
-"""Signature Version 4, against botocore's signer with its clock stopped."""
+"""Signature Version 4, compared with botocore."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ HEADERS = {
     "Content-Type": "application/x-amz-json-1.1",
     "X-Amz-Target": "AWSCognitoIdentityProviderService.ListUsers",
 }
-# botocore's list of what proxies and tracers change on the way.
+# botocore's list of headers that proxies and tracers change.
 UNSIGNED = (
     "baggage", "Connection", "Expect", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "TE", "traceparent",
     "tracestate", "Trailer", "Transfer-Encoding", "Upgrade", "User-Agent", "X-Amzn-Trace-Id",
@@ -30,7 +30,7 @@ UNSIGNED = (
 def signed_by_botocore(  # noqa: PLR0917 - the signature of sign
     url: str, headers: Mapping[str, str], body: bytes, credentials: Credentials, region: str, now: datetime
 ) -> dict[str, str]:
-    """Sign with botocore at a given time."""
+    """Return the headers that botocore signs at a given time."""
     keys = BotocoreCredentials(credentials.access_key_id, credentials.secret_access_key, credentials.session_token)
     request = AWSRequest(method="POST", url=url, data=body, headers=dict(headers))
     with patch.object(auth, "get_current_datetime", lambda: now.replace(tzinfo=None)):
@@ -50,7 +50,7 @@ URLS = st.builds(
     "{}://{}{}{}".format, st.sampled_from(["http", "https"]), HOSTS, PORTS, st.sampled_from(["", "/", "/base/path/"])
 )
 TOKEN_CHARACTERS = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789!#$%&'*+-.^_`|~"
-# Those that the library writes itself, or leaves to the HTTP library, are not arbitrary.
+# Headers that the library or the HTTP library sets are not arbitrary.
 OURS = frozenset({"authorization", "content-length", "date", "host", "x-amz-date", "x-amz-security-token"})
 NAMES = (st.text(TOKEN_CHARACTERS, min_size=1, max_size=12) | st.sampled_from(UNSIGNED)).filter(
     lambda name: name.lower() not in OURS and name.lower() != "x-amz-content-sha256"
@@ -73,17 +73,17 @@ TIMES = st.datetimes(datetime(1970, 1, 1), datetime(9999, 12, 31), timezones=st.
 @example(url=URL, headers=HEADERS, body=b"", credentials=KEYS, region="eu-west-1", now=NOON)
 @example(url=URL, headers=HEADERS, body=bytes(100_000), credentials=KEYS, region="eu-west-1", now=NOON)
 @example(url="http://[::1]:4566", headers={"a": "  b \t  c  "}, body=b"{}", credentials=KEYS, region="x", now=NOON)
-def test_signatures_are_those_of_botocore(  # noqa: PLR0917 - the signature of sign
+def test_signed_headers_equal_botocore(  # noqa: PLR0917 - the signature of sign
     url: str, headers: dict[str, str], body: bytes, credentials: Credentials, region: str, now: datetime
 ) -> None:
-    """Any body, headers, credentials, region, host, port and time give the same headers, the signature among them."""
+    """For any body, headers, credentials, region, host, port and time."""
     ours = sign(url, headers, body, credentials, region, now)
     assert ours == signed_by_botocore(url, headers, body, credentials, region, now)
 
 
 @pytest.mark.parametrize("name", UNSIGNED)
-def test_what_changes_on_the_way_is_not_signed(name: str) -> None:
-    """Each header that botocore leaves out of the signature, because a proxy or tracer changes it, is left out."""
+def test_headers_that_proxies_change_are_not_signed(name: str) -> None:
+    """The same headers as in botocore."""
     ours = sign(URL, {**HEADERS, name: "before"}, b"{}", KEYS, "eu-west-1", NOON)
     changed = sign(URL, {**HEADERS, name: "after"}, b"{}", KEYS, "eu-west-1", NOON)
     assert ours["Authorization"] == changed["Authorization"]
@@ -93,45 +93,45 @@ def test_what_changes_on_the_way_is_not_signed(name: str) -> None:
 
 @settings(deadline=None)
 @given(segments=st.lists(st.sampled_from(["", ".", "..", "a", "b c", "d%20e", "é", "~_-.!$&'()*+,;=:@"]), max_size=5))
-def test_paths_are_signed_as_botocore_signs_them(segments: list[str]) -> None:
-    """An endpoint of one's own may have a path; it is normalized and quoted as botocore does it."""
+def test_signed_paths_equal_botocore(segments: list[str]) -> None:
+    """Paths are normalized and quoted."""
     url = "/".join(["https://proxy.example", *segments, ""])
     ours = sign(url, HEADERS, b"{}", KEYS, "eu-west-1", NOON)
     assert ours == signed_by_botocore(url, HEADERS, b"{}", KEYS, "eu-west-1", NOON)
 
 
 def test_trailing_dot_of_a_host_is_not_signed() -> None:
-    """The transport sends the Host header without it, although the name is looked up with it."""
+    """The transport sends the Host header without it."""
     plain, dotted = (
         sign(url, HEADERS, b"{}", KEYS, "eu-west-1", NOON) for url in ("http://host:1/", "http://host.:1/")
     )
     assert plain == dotted
 
 
-def test_an_empty_session_token_is_none() -> None:
-    """Environment variables that are set to nothing arrive as empty text; such a token is not sent or signed."""
+def test_empty_session_token_is_not_sent() -> None:
+    """Nor is it signed."""
     keys = Credentials(access_key_id="AKID", secret_access_key="secret", session_token="")
     assert sign(URL, HEADERS, b"{}", keys, "eu-west-1", NOON) == signed_by_botocore(
         URL, HEADERS, b"{}", keys, "eu-west-1", NOON
     )
 
 
-def test_signing_anew_replaces_the_signature() -> None:
-    """What was signed for an earlier attempt is signed as if it had not been: no old date or signature goes in."""
+def test_signing_again_replaces_the_signature() -> None:
+    """The old date and signature are not signed."""
     earlier = sign(URL, HEADERS, b"{}", KEYS, "eu-west-1", NOON.replace(hour=11))
     assert sign(URL, earlier, b"{}", KEYS, "eu-west-1", NOON) == sign(URL, HEADERS, b"{}", KEYS, "eu-west-1", NOON)
 
 
-def test_the_given_headers_are_left_alone() -> None:
-    """Signing is pure: it gives new headers and changes none."""
+def test_sign_does_not_change_its_arguments() -> None:
+    """It returns new headers."""
     headers = dict(HEADERS)
     signed = sign(URL, headers, b"{}", KEYS, "eu-west-1", NOON)
     assert headers == HEADERS
     assert set(signed) - set(headers) == {"X-Amz-Date", "Authorization"}
 
 
-def test_a_known_signature() -> None:
-    """A signature recorded from botocore 1.44.5, so that both can't go wrong together."""
+def test_signature_equals_recorded_signature() -> None:
+    """Recorded from botocore 1.44.5."""
     signed = sign(URL, HEADERS, b'{"UserPoolId": "eu-west-1_AbC"}', KEYS, "eu-west-1", NOON)
     assert signed["X-Amz-Date"] == "20261101T120000Z"
     assert signed["Authorization"] == (
@@ -141,8 +141,8 @@ def test_a_known_signature() -> None:
     )
 
 
-def test_credentials_do_not_show_their_secrets() -> None:
-    """The key's id is shown; the secret and the token are not, in no form."""
+def test_repr_of_credentials_shows_only_the_access_key_id() -> None:
+    """Not the secret or the token."""
     credentials = Credentials(access_key_id="AKID", secret_access_key="hush-secret", session_token="hush-token")
     shown = f"{credentials!r} {credentials}"
     assert "AKID" in shown

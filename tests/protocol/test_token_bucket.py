@@ -1,4 +1,4 @@
-"""The budget of one quota category: pure, so that ten minutes take none."""
+"""The adaptive token bucket, in simulated time."""
 
 import heapq
 from collections import deque
@@ -26,52 +26,52 @@ from cognito_async.protocol.token_bucket import (
 TEN_MINUTES = 600.0
 
 
-def demand(bucket: AdaptiveTokenBucket, gaps: Callable[[], float], seconds: float, at_once: int = 1) -> list[float]:
-    """Ask for ``at_once`` rights after each gap; give the times at which one was given."""
-    now, given_at = 0.0, []
+def demand(bucket: AdaptiveTokenBucket, gaps: Callable[[], float], seconds: float, number: int = 1) -> list[float]:
+    """Try to take ``number`` permits after each gap; return the times of the permits."""
+    now, granted_at = 0.0, []
     while now < seconds:
-        given_at += [now for _ in range(at_once) if bucket.try_acquire(now)]
+        granted_at += [now for _ in range(number) if bucket.try_acquire(now)]
         now += gaps()
-    return given_at
+    return granted_at
 
 
 def limited(start: float = 30.0, now: float = 0.0) -> AdaptiveTokenBucket:
-    """Make a bucket that throttling has just ended the freedom of."""
+    """Return a bucket that has just become limited."""
     bucket = AdaptiveTokenBucket(start)
     while bucket.rate is None:
         bucket.record_throttle(now)
     return bucket
 
 
-# --- a told rate ------------------------------------------------------------------------------------------------------
+# --- configured rate --------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("rate", [0.5, 1, 15, 30, 99.9, 150, 1000])
-def test_a_told_rate_hands_out_what_it_allows(rate: float) -> None:
-    """Over ten minutes of waiting demand it is the rate's worth, neither more than the burst above nor less."""
+def test_configured_rate_is_used_fully(rate: float) -> None:
+    """Over ten minutes of demand, up to the burst."""
     bucket = AdaptiveTokenBucket(rate, rate)
-    now, handed_out = 0.0, 0
+    now, granted = 0.0, 0
     while now <= TEN_MINUTES:
         if bucket.try_acquire(now):
-            handed_out += 1
+            granted += 1
         else:
             now += max(bucket.wait_time(now), 1e-3)
-    assert rate * TEN_MINUTES - 3 <= handed_out <= rate * TEN_MINUTES + 1 + rate * BURST + 1e-6
+    assert rate * TEN_MINUTES - 3 <= granted <= rate * TEN_MINUTES + 1 + rate * BURST + 1e-6
 
 
 @settings(max_examples=40)
 @given(
     rate=st.floats(0.1, 200),
     gaps=st.lists(st.floats(0, 20) | st.floats(0, 0.01), min_size=1, max_size=20).filter(lambda gaps: sum(gaps) > 0.05),
-    at_once=st.integers(1, 50),
+    number=st.integers(1, 50),
     unused=st.integers(0, 3),
 )
-def test_a_told_rate_is_never_exceeded(rate: float, gaps: list[float], at_once: int, unused: int) -> None:
-    """Whatever the demand, and with rights given back, no span of time sees more used than rate x span + burst."""
+def test_configured_rate_is_never_exceeded(rate: float, gaps: list[float], number: int, unused: int) -> None:
+    """No time span sees more permits than rate x span + burst, also with released permits."""
     bucket = AdaptiveTokenBucket(rate, rate)
     now, turn, used = 0.0, 0, []
     while now < TEN_MINUTES and turn < 2_000:
-        for n in range(at_once):
+        for n in range(number):
             if bucket.try_acquire(now):
                 if n < unused:
                     bucket.release()
@@ -89,15 +89,15 @@ def test_a_told_rate_is_never_exceeded(rate: float, gaps: list[float], at_once: 
 
 
 @given(rate=st.floats(1, 1000), idle=st.floats(0, 10**6))
-def test_idle_time_is_not_saved_up(rate: float, idle: float) -> None:
-    """After any pause only the burst may go at once."""
+def test_idle_time_allows_only_the_burst(rate: float, idle: float) -> None:
+    """After any pause."""
     bucket = AdaptiveTokenBucket(rate, rate)
     assert bucket.try_acquire(0.0)
     assert sum(bucket.try_acquire(idle) for _ in range(2_000)) <= 1 + rate * BURST + 1e-6
 
 
-def test_the_wait_is_exact() -> None:
-    """For whoever has others before it, it is their turns and its own; afterwards there is a right, and not before."""
+def test_wait_time_is_exact() -> None:
+    """Behind other waiters, too."""
     bucket = AdaptiveTokenBucket(10.0, 10.0)
     assert bucket.try_acquire(0.0)
     assert bucket.wait_time(0.0) == pytest.approx(0.1)
@@ -106,8 +106,8 @@ def test_the_wait_is_exact() -> None:
     assert bucket.try_acquire(0.1001)
 
 
-def test_a_right_given_back_is_there_for_the_next() -> None:
-    """At once, and once."""
+def test_released_permit_is_available_immediately() -> None:
+    """And only once."""
     bucket = AdaptiveTokenBucket(1.0, 1.0)
     assert bucket.try_acquire(0.0)
     assert not bucket.try_acquire(0.0)
@@ -117,8 +117,8 @@ def test_a_right_given_back_is_there_for_the_next() -> None:
     assert not bucket.try_acquire(0.0)
 
 
-def test_a_clock_that_goes_back_gives_nothing() -> None:
-    """Time that comes twice is counted once."""
+def test_clock_that_goes_back_grants_nothing() -> None:
+    """The same time is counted once."""
     bucket = AdaptiveTokenBucket(1.0, 1.0)
     assert bucket.try_acquire(10.0)
     assert not bucket.try_acquire(5.0)
@@ -126,19 +126,19 @@ def test_a_clock_that_goes_back_gives_nothing() -> None:
     assert bucket.try_acquire(11.0)
 
 
-# --- free until throttling in earnest ---------------------------------------------------------------------------------
+# --- unlimited until throttled ----------------------------------------------------------------------------------------
 
 
-def test_a_pace_without_a_rate_is_free() -> None:
-    """Nothing is limited and nothing waits, at any speed."""
+def test_bucket_without_rate_is_unlimited() -> None:
+    """Nothing waits."""
     bucket = AdaptiveTokenBucket(30.0)
     assert all(bucket.try_acquire(0.0) for _ in range(10_000))
     assert bucket.wait_time(0.0, ahead=100) == 0.0
     assert bucket.rate is None
 
 
-def test_a_few_refusals_leave_it_free() -> None:
-    """FEW refusals in a row are left to the retries; the next one is in earnest."""
+def test_few_throttled_requests_leave_bucket_unlimited() -> None:
+    """Up to FEW; the next one limits it."""
     bucket = AdaptiveTokenBucket(30.0)
     for _ in range(FEW):
         bucket.record_throttle(0.0)
@@ -147,16 +147,16 @@ def test_a_few_refusals_leave_it_free() -> None:
     assert bucket.rate == 30.0
 
 
-def test_a_small_part_of_refusals_leaves_it_free() -> None:
-    """One request in ten throttled over an hour, as by chance, is no limit."""
+def test_small_share_of_throttled_requests_leaves_bucket_unlimited() -> None:
+    """One in ten over an hour."""
     bucket = AdaptiveTokenBucket(30.0)
     for n in range(10_000):
         (bucket.record_throttle if n % 10 == 0 else bucket.record_success)(n / 3)
     assert bucket.rate is None
 
 
-def test_a_large_part_of_refusals_limits() -> None:
-    """More than MANY of the last outcomes is a limit; as much as MANY is not yet."""
+def test_large_share_of_throttled_requests_limits_bucket() -> None:
+    """More than MANY, not as much as MANY."""
     bucket = AdaptiveTokenBucket(30.0)
     for _ in range(SAMPLE):
         bucket.record_success(0.0)
@@ -168,21 +168,21 @@ def test_a_large_part_of_refusals_limits() -> None:
 
 
 @given(st.lists(st.booleans(), max_size=200))
-def test_freedom_ends_by_the_rule_alone(outcomes: list[bool]) -> None:
-    """At any outcomes: refusals above FEW and above MANY of the last SAMPLE, and only when one is refused."""
+def test_bucket_becomes_limited_only_by_the_rule(outcomes: list[bool]) -> None:
+    """For any outcomes: more than FEW and MANY of the last SAMPLE."""
     bucket, seen = AdaptiveTokenBucket(30.0), deque[bool](maxlen=SAMPLE)
-    for answered in outcomes:
-        seen.append(answered)
-        (bucket.record_success if answered else bucket.record_throttle)(0.0)
-        refused = seen.count(False)
-        expected = not answered and refused > FEW and refused > MANY * len(seen)
+    for accepted in outcomes:
+        seen.append(accepted)
+        (bucket.record_success if accepted else bucket.record_throttle)(0.0)
+        throttled = seen.count(False)
+        expected = not accepted and throttled > FEW and throttled > MANY * len(seen)
         assert (bucket.rate is not None) is expected
         if expected:
             return
 
 
-def test_it_starts_at_the_published_rate_with_an_empty_bucket() -> None:
-    """Then it hands out that rate, and nothing for what was refused."""
+def test_limited_bucket_starts_empty_at_published_rate() -> None:
+    """Then it grants that rate."""
     bucket = limited(50.0, now=7.0)
     assert bucket.rate == 50.0
     assert not bucket.try_acquire(7.0)
@@ -192,8 +192,8 @@ def test_it_starts_at_the_published_rate_with_an_empty_bucket() -> None:
 # --- growth and cuts --------------------------------------------------------------------------------------------------
 
 
-def test_it_grows_fast_while_nothing_is_too_much() -> None:
-    """Where the account's rate is far above the published one it is found within seconds."""
+def test_rate_grows_fast_until_throttled() -> None:
+    """A rate far above the published one is found within seconds."""
     bucket = limited(30.0)
     now = 0.0
     while now < 3.0:
@@ -204,8 +204,8 @@ def test_it_grows_fast_while_nothing_is_too_much() -> None:
     assert bucket.rate > 300.0
 
 
-def test_it_grows_slowly_past_what_was_refused() -> None:
-    """After a cut it returns to what the service bore lately, then takes seconds for a few per cent."""
+def test_rate_grows_slowly_beyond_throttled_rate() -> None:
+    """After a cut it returns to the recently accepted rate first."""
     bucket = limited(100.0)
     now = 0.0
     while now < 10.0:
@@ -216,8 +216,8 @@ def test_it_grows_slowly_past_what_was_refused() -> None:
     assert 150 < bucket.rate < 215
 
 
-def test_the_answers_to_one_flood_are_one_cut() -> None:
-    """Refusals that arrive together speak of one mistake."""
+def test_throttled_responses_together_cut_once() -> None:
+    """They were sent before the cut."""
     bucket = AdaptiveTokenBucket(100.0, 100.0)
     for n in range(50):
         bucket.record_success(n / 200)
@@ -227,8 +227,8 @@ def test_the_answers_to_one_flood_are_one_cut() -> None:
     assert bucket.rate >= 50.0
 
 
-def test_one_cut_takes_at_most_half() -> None:
-    """Also where there were no answers to measure by."""
+def test_cut_is_at_most_half() -> None:
+    """Also without accepted requests."""
     bucket = AdaptiveTokenBucket(100.0, 100.0)
     bucket.record_throttle(10.0)
     assert bucket.rate == 50.0
@@ -245,20 +245,20 @@ MOVES = st.lists(
 )
 
 
-@given(moves=MOVES, told=st.floats(0.01, 500))
-def test_a_told_rate_bounds_the_rate(moves: list[tuple[str, float]], told: float) -> None:
-    """Whatever happens, the rate is above zero and never above the one that was told, however small that is."""
-    bucket, now = AdaptiveTokenBucket(told, told), 0.0
+@given(moves=MOVES, configured=st.floats(0.01, 500))
+def test_rate_stays_between_zero_and_configured_rate(moves: list[tuple[str, float]], configured: float) -> None:
+    """However small the configured rate is."""
+    bucket, now = AdaptiveTokenBucket(configured, configured), 0.0
     for move, gap in moves:
         now += gap
         bucket.release() if move == "release" else getattr(bucket, move)(now)
         assert bucket.rate is not None
-        assert min(LOWEST_RATE, told) <= bucket.rate <= told
+        assert min(LOWEST_RATE, configured) <= bucket.rate <= configured
 
 
 @given(moves=MOVES)
-def test_a_found_rate_never_falls_below_the_lowest(moves: list[tuple[str, float]]) -> None:
-    """However often the service throttles, something goes on, and the wait stays a number."""
+def test_estimated_rate_never_falls_below_minimum(moves: list[tuple[str, float]]) -> None:
+    """The wait stays finite."""
     bucket, now = limited(1.0), 0.0
     for move, gap in moves:
         now += gap
@@ -269,18 +269,18 @@ def test_a_found_rate_never_falls_below_the_lowest(moves: list[tuple[str, float]
 
 
 @pytest.mark.parametrize("quiet", [60, 600, 3_600])
-def test_quiet_times_do_not_make_it_forget(quiet: int) -> None:
-    """A request a second proves nothing of a thousand a second: the next flood is brought under control at once."""
+def test_light_use_does_not_raise_the_rate(quiet: int) -> None:
+    """The next burst is limited immediately."""
     bucket = limited(30.0)
     for second in range(1, quiet + 1):
         assert bucket.try_acquire(float(second))
         bucket.record_success(float(second))
     assert bucket.rate is not None
-    assert bucket.rate < 10_000, "grew on a demand of one a second"
+    assert bucket.rate < 10_000, "the rate grew although it was not used"
 
 
-def test_a_rate_is_always_a_number() -> None:
-    """Two days of light use leave a finite rate and a finite wait, and a cut still cuts."""
+def test_rate_stays_finite() -> None:
+    """After two days of light use; a cut still has an effect."""
     bucket = limited(30.0)
     for second in range(1, 2 * 86_400):
         bucket.try_acquire(float(second))
@@ -293,8 +293,8 @@ def test_a_rate_is_always_a_number() -> None:
     assert bucket.rate < before
 
 
-def test_memory_is_bounded() -> None:
-    """A day of answers keeps no more than a window's worth of them."""
+def test_bucket_keeps_only_recent_requests() -> None:
+    """A day of responses uses no more memory than a window."""
     bucket = AdaptiveTokenBucket(20.0, 20.0)
     for n in range(20 * 3_600):
         bucket.try_acquire(n / 20)
@@ -305,18 +305,18 @@ def test_memory_is_bounded() -> None:
     assert sizes[2] <= MEMORY
 
 
-# --- against a server that allows so many a second --------------------------------------------------------------------
+# --- against a server with a rate limit -------------------------------------------------------------------------------
 
 
 @frozen(kw_only=True)
 class Result:
-    """What a simulation came to.
+    """The result of a simulation.
 
     Attributes:
         time: The time it took, as a multiple of calls / rate.
         throttled: The part of the requests that were throttled.
         lost: The calls that failed.
-        rates: The bucket's rate at each answer, with its time.
+        rates: The bucket's rate at each response, with its time.
     """
 
     time: float
@@ -326,13 +326,13 @@ class Result:
 
 
 class Simulation:
-    """Tasks that call a server with a token bucket through one bucket, first come, first served."""
+    """Tasks that call a server through one bucket, in FIFO order."""
 
     def __init__(
         self,
         seed: int,
         *,
-        told: float | None = None,
+        configured: float | None = None,
         calls: int = 1_500,
         tasks: int = 64,
         limit: Callable[[float], float] = lambda _: 100.0,
@@ -340,8 +340,8 @@ class Simulation:
         latency: float = 0.004,
         attempts: int = 3,
     ) -> None:
-        self.chance = Random(seed)
-        self.bucket = AdaptiveTokenBucket(30.0, told)
+        self.random = Random(seed)
+        self.bucket = AdaptiveTokenBucket(30.0, configured)
         self.limit, self.burst, self.latency, self.max_attempts = limit, burst, latency, attempts
         self.calls, self.left, self.tasks = calls, calls, tasks
         self.events: list[tuple[float, int, Callable[..., None], tuple[Any, ...]]] = []
@@ -354,9 +354,9 @@ class Simulation:
         self.rates: list[tuple[float, float | None]] = []
 
     def run(self) -> Result:
-        """Let all calls end."""
+        """Run until all calls have ended."""
         for _ in range(self.tasks):
-            self.at(0.0, self.begin)
+            self.at(0.0, self.start_call)
         while self.events:
             now, _, act, arguments = heapq.heappop(self.events)
             act(now, *arguments)
@@ -366,32 +366,32 @@ class Simulation:
         )
 
     def at(self, time: float, act: Callable[..., None], *arguments: Any) -> None:
-        """Plan something."""
+        """Schedule a function."""
         heapq.heappush(self.events, (time, next(self.order), act, arguments))
 
-    def begin(self, now: float) -> None:
-        """Begin a task's next call, if any is left."""
+    def start_call(self, now: float) -> None:
+        """Start a task's next call, if any is left."""
         if self.left:
             self.left -= 1
             self.enter(now, 1)
 
     def enter(self, now: float, attempt: int) -> None:
-        """Ask for a turn."""
+        """Wait for a permit."""
         self.queue.append(attempt)
         if len(self.queue) == 1 or not self.timer:
             self.serve(now)
 
     def serve(self, now: float) -> None:
-        """Let those go whose turn it is."""
+        """Send the requests that have a permit."""
         while self.queue and self.bucket.try_acquire(now):
             self.requests += 1
-            self.at(now + self.latency * self.chance.uniform(0.3, 0.7), self.arrive, self.queue.popleft())
+            self.at(now + self.latency * self.random.uniform(0.3, 0.7), self.arrive, self.queue.popleft())
         if self.queue and not self.timer:
             self.timer = True
-            self.at(now + max(self.bucket.wait_time(now), 1e-3), self.ring)
+            self.at(now + max(self.bucket.wait_time(now), 1e-3), self.on_timer)
 
-    def ring(self, now: float) -> None:
-        """Serve when the time has come."""
+    def on_timer(self, now: float) -> None:
+        """Serve when a permit is due."""
         self.timer = False
         self.serve(now)
 
@@ -401,28 +401,28 @@ class Simulation:
         self.filled_at = now
         allowed = self.tokens >= 1.0
         self.tokens -= allowed
-        self.at(now + self.latency * self.chance.uniform(0.3, 0.7), self.reply, attempt, allowed)
+        self.at(now + self.latency * self.random.uniform(0.3, 0.7), self.reply, attempt, allowed)
 
     def reply(self, now: float, attempt: int, allowed: bool) -> None:  # noqa: FBT001 - an event's argument
-        """Take the answer."""
+        """Process the response."""
         if allowed:
             self.bucket.record_success(now)
             self.ended = now
             self.rates.append((now, self.bucket.rate))
-            self.begin(now)
+            self.start_call(now)
             return
         self.throttled += 1
         self.bucket.record_throttle(now)
         if attempt < self.max_attempts:
-            self.at(now + self.chance.random() * min(2.0 ** (attempt - 1), 20.0), self.enter, attempt + 1)
+            self.at(now + self.random.random() * min(2.0 ** (attempt - 1), 20.0), self.enter, attempt + 1)
         else:
             self.lost += 1
-            self.begin(now)
+            self.start_call(now)
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_an_unknown_limit_is_found(seed: int) -> None:
-    """1,500 calls by 64 tasks at 100 a second: none lost, within 1.10 x the ideal time, at most 5 % throttled."""
+def test_unknown_limit_is_found(seed: int) -> None:
+    """1,500 calls of 64 tasks at 100 per second: none lost, ≤ 1.10 x the ideal time, ≤ 5 % throttled."""
     result = Simulation(seed).run()
     assert result.lost == 0
     assert result.time <= 1.10
@@ -430,9 +430,9 @@ def test_an_unknown_limit_is_found(seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(8))
-def test_a_known_limit_is_kept(seed: int) -> None:
-    """With the rate told: none lost, within 1.03 x the ideal time, at most 1 % throttled."""
-    result = Simulation(seed, told=100.0).run()
+def test_configured_limit_is_kept(seed: int) -> None:
+    """None lost, ≤ 1.03 x the ideal time, ≤ 1 % throttled."""
+    result = Simulation(seed, configured=100.0).run()
     assert result.lost == 0
     assert result.time <= 1.03
     assert result.throttled <= 0.01
@@ -440,8 +440,8 @@ def test_a_known_limit_is_kept(seed: int) -> None:
 
 @pytest.mark.parametrize("seed", range(4))
 @pytest.mark.parametrize("limit", [30.0, 100.0, 500.0])
-def test_it_settles_just_under_the_limit(limit: float, seed: int) -> None:
-    """Once it has settled, its mean rate is within 85 and 103 % of what the server allows."""
+def test_rate_settles_below_the_limit(limit: float, seed: int) -> None:
+    """Its mean is between 85 and 103 % of the server's rate."""
     result = Simulation(seed, calls=int(limit * 40), limit=lambda _: limit).run()
     settled = [rate for at, rate in result.rates if at > 10 and rate is not None]
     assert 0.85 * limit <= sum(settled) / len(settled) <= 1.03 * limit
@@ -449,18 +449,18 @@ def test_it_settles_just_under_the_limit(limit: float, seed: int) -> None:
 
 
 @pytest.mark.parametrize("options", [{"latency": 0.1}, {"tasks": 200}, {"burst": 1.0}, {"burst": 100.0}])
-def test_other_servers_lose_nothing_either(options: dict[str, Any]) -> None:
-    """Slow answers, more tasks, no burst or a large one: all calls succeed, if not at the full rate."""
+def test_other_servers_lose_no_calls(options: dict[str, Any]) -> None:
+    """Slow responses, more tasks, no burst or a large one."""
     result = Simulation(1, **options).run()
     assert result.lost == 0
     assert result.time <= 1.5
 
 
-@pytest.mark.parametrize("told", [None, 100.0])
+@pytest.mark.parametrize("configured", [None, 100.0])
 @pytest.mark.parametrize("seed", range(4))
-def test_a_halved_limit_is_found_again(told: float | None, seed: int) -> None:
-    """When another program takes half of the quota, the rate follows within seconds and keeps to the rest."""
-    result = Simulation(seed, told=told, calls=3_000, limit=lambda now: 100.0 if now < 10 else 50.0).run()
+def test_halved_limit_is_found(configured: float | None, seed: int) -> None:
+    """When another program uses half of the quota."""
+    result = Simulation(seed, configured=configured, calls=3_000, limit=lambda now: 100.0 if now < 10 else 50.0).run()
     before = [rate for at, rate in result.rates if 6 < at < 10 and rate is not None]
     after = [rate for at, rate in result.rates if at > 16 and rate is not None]
     assert sum(before) / len(before) >= 85
@@ -469,9 +469,9 @@ def test_a_halved_limit_is_found_again(told: float | None, seed: int) -> None:
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_limit_that_comes_back_is_used_again(seed: int) -> None:
-    """A told rate that the service did not bear for a while is reached again, and not exceeded."""
-    simulation = Simulation(seed, told=100.0, calls=6_000, limit=lambda now: 50.0 if now < 5 else 200.0)
+def test_restored_limit_is_used(seed: int) -> None:
+    """The configured rate is reached again after throttling, and not exceeded."""
+    simulation = Simulation(seed, configured=100.0, calls=6_000, limit=lambda now: 50.0 if now < 5 else 200.0)
     result = simulation.run()
     assert result.rates[-1][1] == 100.0
     assert max(rate for _, rate in result.rates if rate is not None) <= 100.0

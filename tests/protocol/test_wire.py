@@ -1,4 +1,4 @@
-"""Requests to JSON and answers to types, and whatever else may come back: a value or a CognitoError, never a secret."""
+"""Encoding of requests and decoding of any response: a value or a CognitoError, never a secret."""
 
 import gzip
 import json
@@ -34,17 +34,17 @@ POOL = "eu-west-1_AbC"
 
 
 def response(body: bytes | str = b"", status: int = 200, headers: dict[str, str] | None = None) -> HttpResponse:
-    """Make an answer as the transport gives it."""
+    """Return a response of the transport."""
     return HttpResponse(status, CIMultiDict(headers or {}), body.encode() if isinstance(body, str) else body)
 
 
 def read(name: str, answer: Any) -> Any:
-    """Decode an answer of an operation, given as what JSON says."""
+    """Decode the JSON response of an operation."""
     return decode(response(json.dumps(answer)), smallest(request_types()[name]))
 
 
 def outcome(answer: HttpResponse, request: Request[Any]) -> Any:
-    """Decode an answer, and give the error if one of ours comes out."""
+    """Decode a response, and return the error if there is one."""
     try:
         return decode(answer, request)
     except CognitoError as error:
@@ -52,7 +52,7 @@ def outcome(answer: HttpResponse, request: Request[Any]) -> Any:
 
 
 def chain(error: BaseException) -> Iterator[BaseException]:
-    """Walk through an error and all that it was raised from or while handling, shown or not."""
+    """Yield an error with its causes and contexts."""
     seen: list[BaseException] = []
     ends: list[BaseException | None] = [error]
     while ends:
@@ -63,16 +63,16 @@ def chain(error: BaseException) -> Iterator[BaseException]:
             ends += [end.__cause__, end.__context__]
 
 
-def said_by(error: BaseException) -> str:
-    """Collect all that an error and those behind it say or hold."""
+def texts_of(error: BaseException) -> str:
+    """Return the texts and attributes of an error and its causes."""
     return " ".join(f"{each} {each!r} {each.args!r} {vars(each)!r}" for each in chain(error))
 
 
 # --- requests ---
 
 
-def test_what_a_request_looks_like() -> None:
-    """The body of the main job: AWS's names, no member that is None, nothing but ASCII."""
+def test_encoded_request() -> None:
+    """AWS's names, no None, ASCII only."""
     request = ops.ConfirmForgotPasswordRequest(
         client_id="c",
         username="åda",
@@ -100,8 +100,8 @@ def test_what_a_request_looks_like() -> None:
     }
 
 
-def test_what_is_false_is_not_absent() -> None:
-    """Zero, False and empty texts, lists and maps are sent; only None is left out."""
+def test_falsy_values_are_sent() -> None:
+    """Zero, False, and empty texts, lists and maps; only None is omitted."""
     request = ops.CreateGroupRequest(user_pool_id=POOL, group_name="g", description="", precedence=0, role_arn=None)
     assert json.loads(encode(request)) == {"UserPoolId": POOL, "GroupName": "g", "Description": "", "Precedence": 0}
     create = ops.AdminCreateUserRequest(
@@ -117,8 +117,8 @@ def test_what_is_false_is_not_absent() -> None:
 
 
 @given(content=st.binary(max_size=200))
-def test_blobs_go_and_come(content: bytes) -> None:
-    """Bytes are base64 on the wire, both ways, at the top and inside a list."""
+def test_blobs_are_base64(content: bytes) -> None:
+    """In both directions, also inside lists."""
     sent = json.loads(encode(ops.SetUICustomizationRequest(user_pool_id=POOL, image_file=content)))
     assert sent["ImageFile"] == b64encode(content).decode()
     asset = ops.AssetType(category="FORM_LOGO", color_mode="LIGHT", extension="PNG", bytes_=content)
@@ -130,8 +130,8 @@ def test_blobs_go_and_come(content: bytes) -> None:
 
 @settings(suppress_health_check=[HealthCheck.too_slow])
 @given(document=DOCUMENTS)
-def test_documents_go_and_come(document: Any) -> None:
-    """Free-form JSON arrives as it was, whatever looks like a member or a null in it."""
+def test_documents_are_unchanged(document: Any) -> None:
+    """Whatever looks like a member or a null in them."""
     request = ops.UpdateManagedLoginBrandingRequest(settings=document)
     validate(request)
     sent = json.loads(encode(request))
@@ -141,15 +141,15 @@ def test_documents_go_and_come(document: Any) -> None:
     assert json.dumps(answer.managed_login_branding.settings) == json.dumps(document)
 
 
-def test_tuples_and_other_mappings_inside_documents() -> None:
-    """A document of tuples is one of lists on the wire, at any depth."""
+def test_tuples_in_documents_are_lists() -> None:
+    """At any depth, as are other mappings."""
     request = ops.UpdateManagedLoginBrandingRequest(settings={"a": ({"b": (1, None)},)})
     assert json.loads(encode(request))["Settings"] == {"a": [{"b": [1, None]}]}
 
 
 @pytest.mark.parametrize("number", [0, -1, 2**31, 2**53 + 1, 2**63 - 1, -(2**63)])
-def test_integers_of_64_bits(number: int) -> None:
-    """Integers keep every digit, both ways; no float is in between."""
+def test_64_bit_integers_are_exact(number: int) -> None:
+    """In both directions."""
     assert (
         json.loads(encode(ops.UpdateGroupRequest(user_pool_id=POOL, group_name="g", precedence=number)))["Precedence"]
         == number
@@ -159,7 +159,7 @@ def test_integers_of_64_bits(number: int) -> None:
     assert type(answer.user_import_job.imported_users) is int
 
 
-# --- answers ---
+# --- responses ---
 
 
 @pytest.mark.parametrize(
@@ -217,8 +217,8 @@ def test_timestamps_keep_milliseconds(milliseconds: int) -> None:
     assert user.user_create_date == datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=milliseconds)
 
 
-def test_lists_and_maps_of_structures() -> None:
-    """Structures are typed wherever they stand: alone, in lists, in maps."""
+def test_structures_are_typed_at_any_depth() -> None:
+    """Alone, in lists, in maps."""
     answer = read(
         "InitiateAuth",
         {
@@ -242,16 +242,16 @@ def test_lists_and_maps_of_structures() -> None:
     assert pool.user_pool_client.analytics_configuration == ops.AnalyticsConfigurationType()
 
 
-def test_what_is_new_is_ignored_or_kept() -> None:
-    """Members of next year's service are ignored, values of next year's enumerations kept."""
+def test_unknown_members_are_ignored_and_unknown_values_kept() -> None:
+    """Of a newer service."""
     answer = read(
         "ListUsers", {"Users": [{"Username": "a", "UserStatus": "ASCENDED", "Shoe": {"Size": 43}}], "New": [1]}
     )
     assert answer == ops.ListUsersResponse(users=[ops.UserType(username="a", user_status="ASCENDED")])
 
 
-def test_nulls_are_absent() -> None:
-    """A null is as good as nothing, for a member, an element and an entry."""
+def test_nulls_are_none() -> None:
+    """For a member, an element and an entry."""
     answer = read("ListUsers", {"Users": [None, {"Username": None, "Attributes": [None]}], "PaginationToken": None})
     assert by_wire_names(answer) == {"Users": [None, {"Attributes": [None]}]}
     assert read("InitiateAuth", {"ChallengeParameters": {"a": None}}).challenge_parameters == {"a": None}
@@ -369,28 +369,28 @@ def test_status_of_a_request_that_was_not_forwarded_is_clear(status: int) -> Non
 
 @pytest.mark.parametrize("status", [400, 403, 404, 429])
 def test_error_with_request_id_is_clear(status: int) -> None:
-    """The request ID is the service's word: the request was refused."""
+    """The service rejected the request."""
     with pytest.raises(InvalidResponseError) as caught:
         decode(HttpResponse(status, CIMultiDict({"x-amzn-RequestId": "r-1"}), b""), smallest(ops.ForgotPasswordRequest))
     assert not is_ambiguous(caught.value)
 
 
-def test_missing_members_inside_lose_no_call() -> None:
-    """The same inside nested structures."""
+def test_missing_nested_members_are_none() -> None:
+    """Also if the model requires them."""
     answer = read("AdminGetUser", {"UserAttributes": [{"Value": "v"}, {}]})
     assert [(attribute.name, attribute.value) for attribute in answer.user_attributes] == [(None, "v"), (None, None)]
     assert answer.username is None
 
 
 @pytest.mark.parametrize("name", ANSWERING)
-def test_answers_compare_and_show_themselves(name: str) -> None:
-    """Answers compare, and show themselves without their secrets."""
+def test_responses_compare_and_hide_secrets(name: str) -> None:
+    """In their reprs."""
     answer = decode(response(b"{}"), smallest(request_types()[name]))
     assert answer == decode(response(b"{}"), smallest(request_types()[name]))
     assert repr(answer).startswith(f"{type(answer).__name__}(")
 
 
-# --- answers without members ---
+# --- responses without members ---
 
 
 @pytest.mark.parametrize("name", SILENT)
@@ -399,8 +399,8 @@ def test_answers_compare_and_show_themselves(name: str) -> None:
     [b"{}", b"", b" \r\n", b"{", b'{"a": "cut of', b" {}", b'{"New": 1}', b"{}" * 1000],
     ids=lambda body: repr(body)[:16],
 )
-def test_no_members_need_no_body(name: str, body: bytes) -> None:
-    """Empty, whole or cut off: the status alone is the success."""
+def test_response_without_members_needs_no_body(name: str, body: bytes) -> None:
+    """Empty, complete or incomplete."""
     request = smallest(request_types()[name])
     assert decode(response(body), request) is None
     cut = response(body)
@@ -412,24 +412,24 @@ def test_no_members_need_no_body(name: str, body: bytes) -> None:
 @pytest.mark.parametrize(
     "body", ["<html>Log in to the hotel's network</html>", " <!DOCTYPE html>", "OK", "[]", "null", "\ufeff{}"]
 )
-def test_a_proxys_page_is_no_success(name: str, body: str) -> None:
-    """Where a proxy answers 200 with a page of its own, nothing was done."""
+def test_page_of_a_proxy_with_status_200_is_refused(name: str, body: str) -> None:
+    """The request was not applied."""
     with pytest.raises(InvalidResponseError, match="not JSON") as caught:
         decode(response(body, headers={"Content-Type": "text/html"}), smallest(request_types()[name]))
     assert (caught.value.operation, caught.value.status) == (name, 200)
     assert "text/html" in str(caught.value)
-    assert "hotel" not in said_by(caught.value)
+    assert "hotel" not in texts_of(caught.value)
 
 
-def test_which_answers_need_no_body() -> None:
-    """Only the success of an operation whose answer has no members."""
+def test_needs_no_body() -> None:
+    """A success of an operation whose response has no members."""
     silent, answering = (smallest(request_types()[name]).OPERATION for name in ("ConfirmForgotPassword", "ListUsers"))
     assert [needs_no_body(silent, status) for status in (200, 204, 299, 300, 400, 500)] == [True] * 3 + [False] * 3
     assert not any(needs_no_body(answering, status) for status in (200, 400))
 
 
-def test_a_cut_off_answer_is_a_lost_one() -> None:
-    """Where the answer matters, half of one is none; that the request was sent is known."""
+def test_incomplete_response_is_a_transport_error() -> None:
+    """The request was sent."""
     cut = response(b'{"Users": [')
     cut.complete = False
     with pytest.raises(TransportError, match="lost") as caught:
@@ -438,7 +438,7 @@ def test_a_cut_off_answer_is_a_lost_one() -> None:
     assert caught.value.operation == "ListUsers"
 
 
-# --- answers of the wrong shape ---
+# --- responses of the wrong type ---
 
 MISSHAPEN: tuple[tuple[str, Any, str], ...] = (
     ("ListUsers", [], "not a JSON object"),
@@ -462,18 +462,18 @@ MISSHAPEN: tuple[tuple[str, Any, str], ...] = (
 
 
 @pytest.mark.parametrize(("name", "answer", "wanted"), MISSHAPEN, ids=lambda value: str(value)[:50])
-def test_answers_of_the_wrong_shape(name: str, answer: Any, wanted: str) -> None:
-    """What can't be read says what was wanted and in which operation, and repeats nothing of what came."""
+def test_response_of_wrong_type_names_operation(name: str, answer: Any, wanted: str) -> None:
+    """It quotes nothing of the body."""
     with pytest.raises(InvalidResponseError, match=wanted) as caught:
         read(name, answer)
     error = caught.value
     assert (error.operation, error.status, error.code) == (name, 200, None)
     assert isinstance(error, CognitoError)
-    assert CANARY not in said_by(error)
+    assert CANARY not in texts_of(error)
 
 
 def containers(name: str) -> Iterator[tuple[str, str]]:
-    """Name the members of an operation's answer that are lists, maps or structures."""
+    """Return the members of an operation's response that are lists, maps or structures."""
     shape = service_model().operation_model(name).output_shape
     for wire_name, member in shape.members.items():
         if member.type_name in {"list", "map", "structure"} and not getattr(member, "is_document_type", False):
@@ -481,17 +481,17 @@ def containers(name: str) -> Iterator[tuple[str, str]]:
 
 
 @pytest.mark.parametrize("name", ANSWERING)
-def test_containers_of_the_wrong_shape(name: str) -> None:
-    """In no operation does a scalar, or a container of the other kind, pass for a list, map or structure."""
+def test_wrong_container_is_refused(name: str) -> None:
+    """In each operation, for scalars and for other containers."""
     for wire_name, kind in containers(name):
         for wrong in ({CANARY: CANARY} if kind == "list" else [CANARY], CANARY, 7, True):
             with pytest.raises(InvalidResponseError) as caught:
                 read(name, {wire_name: wrong})
             assert caught.value.operation == name
-            assert CANARY not in said_by(caught.value)
+            assert CANARY not in texts_of(caught.value)
 
 
-# --- anything at all ---
+# --- any response ---
 
 SOME = [
     "ConfirmForgotPassword",
@@ -543,8 +543,10 @@ DEEP = b"[" * 100_000
 @example(
     body=b'{"__type": {}, "message": [], "code": 7}', status=400, headers={"x-amzn-ErrorType": "::"}, complete=True
 )
-def test_whatever_comes_back(name: str, body: bytes, status: int, headers: dict[str, str], *, complete: bool) -> None:
-    """Any bytes with any status and headers give a value or a CognitoError that knows its operation; nothing else."""
+def test_any_response_gives_a_value_or_a_cognito_error(
+    name: str, body: bytes, status: int, headers: dict[str, str], *, complete: bool
+) -> None:
+    """For any bytes, status and headers."""
     request = smallest(request_types()[name])
     answer = HttpResponse(status, CIMultiDict(headers), body, complete=complete)
     value = outcome(answer, request)
@@ -560,8 +562,8 @@ def test_whatever_comes_back(name: str, body: bytes, status: int, headers: dict[
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
-def test_nearly_right_answers(data: st.DataObject) -> None:
-    """An answer in which one member has the shape of another is read, or refused as such."""
+def test_response_with_one_wrong_member_is_read_or_refused(data: st.DataObject) -> None:
+    """No other error is raised."""
     name = data.draw(st.sampled_from(ANSWERING))
     shapes = service_model().operation_model(name).output_shape.members
     other = service_model().shape_for(
@@ -578,7 +580,7 @@ def test_nearly_right_answers(data: st.DataObject) -> None:
         assert value.operation == name
 
 
-# --- what errors keep to themselves ---
+# --- secrets ---
 
 TOKENS = json.dumps({"AuthenticationResult": {"AccessToken": CANARY}}).encode()
 UNREADABLE = (
@@ -597,20 +599,20 @@ UNREADABLE = (
 
 @pytest.mark.parametrize("status", [200, 400, 502])
 @pytest.mark.parametrize("body", UNREADABLE, ids=lambda body: repr(body)[:20])
-def test_unreadable_answers_keep_their_secrets(body: bytes, status: int) -> None:
-    """A body that can't be read may hold tokens: no error holds it, neither the one raised nor those behind it."""
+def test_unreadable_response_is_not_quoted(body: bytes, status: int) -> None:
+    """It may hold tokens; neither the error nor its causes hold it."""
     with pytest.raises(CognitoError) as caught:
         decode(
             response(body, status, {"Content-Type": "application/x-amz-json-1.1"}), smallest(ops.InitiateAuthRequest)
         )
-    assert CANARY not in said_by(caught.value)
+    assert CANARY not in texts_of(caught.value)
     assert isinstance(caught.value, InvalidResponseError)
     assert f"{len(body)} bytes" in str(caught.value)
 
 
 @pytest.mark.parametrize("form", ["{}", "Value '{}' at 'password' failed to satisfy constraint", "{}{}", "a,{}.b"])
-def test_messages_that_repeat_a_secret(form: str) -> None:
-    """The service's message may repeat what was sent; the secrets of the request are masked in it."""
+def test_secrets_in_messages_are_masked(form: str) -> None:
+    """The service may quote the request."""
     request = ops.ConfirmForgotPasswordRequest(
         client_id="c", username="ada", confirmation_code=CANARY, password=f"{CANARY}-2"
     )
@@ -618,12 +620,12 @@ def test_messages_that_repeat_a_secret(form: str) -> None:
         body = json.dumps({"__type": "InvalidParameterException", "message": form.replace("{}", secret)})
         with pytest.raises(ServiceError) as caught:
             decode(response(body, 400), request)
-        assert CANARY not in said_by(caught.value)
+        assert CANARY not in texts_of(caught.value)
         assert caught.value.message == form.replace("{}", "***").replace("******", "***" * 2)
 
 
-def test_long_messages_are_cut() -> None:
-    """A message of megabytes does not end up in a log."""
+def test_long_message_is_shortened() -> None:
+    """Megabytes do not end up in a log."""
     body = json.dumps({"__type": "InvalidParameterException", "message": "m" * 1_000_000})
     with pytest.raises(ServiceError) as caught:
         decode(response(body, 400), smallest(ops.ListUsersRequest))
@@ -632,8 +634,8 @@ def test_long_messages_are_cut() -> None:
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(data=st.data())
-def test_decoding_is_the_inverse_of_encoding(data: st.DataObject) -> None:
-    """What both sides share, such as a pool's settings, reads back as what it was written from."""
+def test_decode_inverts_encode(data: st.DataObject) -> None:
+    """For structures that requests and responses share."""
     request: Request[Any] = data.draw(
         st.sampled_from(["CreateUserPool", "UpdateUserPool", "CreateUserPoolClient"]).flatmap(requests)
     )
