@@ -1,4 +1,4 @@
-"""Cancelled at any await, by any means: nothing leaks, what was taken is given back, and the session goes on."""
+"""Cancellation at any await: connections, permits and tokens are released, and the session still works."""
 
 # ruff: noqa: SIM117 - a session within its server
 # ruff: noqa: PT012 - a block under a time limit is more than one statement
@@ -52,7 +52,7 @@ async def by_cancel(call: Call, ready: Ready) -> None:
 
 
 async def by_timeout(call: Call, ready: Ready) -> None:
-    """Let ``asyncio.timeout`` run out."""
+    """Let ``asyncio.timeout`` expire."""
     loop = asyncio.get_running_loop()
 
     async def expire() -> None:
@@ -82,7 +82,7 @@ async def by_task_group(call: Call, ready: Ready) -> None:
 
 
 async def by_move_on(call: Call, ready: Ready) -> None:
-    """Let anyio's time limit run out."""
+    """Let anyio's timeout expire."""
 
     async def expire() -> None:
         await ready()
@@ -113,13 +113,13 @@ Way = Callable[[Call, Ready], Awaitable[None]]
 
 @pytest.fixture(params=WAYS, ids=[way.__name__ for way in WAYS])
 def way(request: pytest.FixtureRequest) -> Way:
-    """Give each way to cancel."""
+    """Return each way to cancel."""
     chosen: Way = request.param
     return chosen
 
 
 def until(condition: Callable[[], object]) -> Ready:
-    """Make a wait until something holds."""
+    """Return a coroutine function that waits for a condition."""
 
     async def ready() -> None:
         while not condition():
@@ -129,7 +129,7 @@ def until(condition: Callable[[], object]) -> Ready:
 
 
 def nothing_is_held(session: AsyncCognitoSession) -> bool:
-    """Tell whether a session holds no connection for a call, no tokens and no turn."""
+    """Return whether a session holds no connection, tokens or permit for a call."""
     http = getattr(session._transport, "_http", None)
     taken = http is not None and http.connector._acquired
     return not taken and session._retry_quota.available == 500 and set(session.stats.waiting.values()) <= {0}
@@ -139,8 +139,8 @@ def nothing_is_held(session: AsyncCognitoSession) -> bool:
 
 
 @pytest.mark.virtual_clock
-async def test_cancelled_while_it_waits_for_its_turn(way: Way) -> None:
-    """It leaves the queue, and the turn is there for the next."""
+async def test_cancel_during_rate_limit_wait_leaves_the_queue(way: Way) -> None:
+    """The permit is available for the next call."""
     transport = ScriptedTransport(respond(), respond())
     quotas = Quotas(user_account_recovery=0.1)
     async with scripted_session(transport, timeouts=PATIENT, quotas=quotas) as session:
@@ -156,8 +156,8 @@ async def test_cancelled_while_it_waits_for_its_turn(way: Way) -> None:
 
 
 @pytest.mark.virtual_clock
-async def test_cancelled_in_the_turn_of_a_retry(way: Way) -> None:
-    """The retry's tokens come back too."""
+async def test_cancel_during_rate_limit_wait_of_a_retry_returns_tokens(way: Way) -> None:
+    """The next call uses the permit."""
     transport = ScriptedTransport(THROTTLED, respond())
     quotas = Quotas(user_account_recovery=0.1)
     async with scripted_session(transport, timeouts=PATIENT, quotas=quotas) as session:
@@ -169,8 +169,8 @@ async def test_cancelled_in_the_turn_of_a_retry(way: Way) -> None:
 
 
 @pytest.mark.virtual_clock
-async def test_cancelled_in_its_pause(way: Way) -> None:
-    """The tokens come back, and nothing more is sent."""
+async def test_cancel_during_backoff_returns_tokens(way: Way) -> None:
+    """Nothing more is sent."""
     transport = ScriptedTransport(THROTTLED, respond())
     async with scripted_session(transport, timeouts=PATIENT) as session:
         client = session.client("abc")
@@ -183,8 +183,8 @@ async def test_cancelled_in_its_pause(way: Way) -> None:
 
 
 @pytest.mark.virtual_clock
-async def test_many_calls_cancelled_together_while_paced(way: Way) -> None:
-    """64 calls under one cancellation, some waiting for their turn, some sent, some not yet: all end, none hangs."""
+async def test_cancel_of_many_rate_limited_calls(way: Way) -> None:
+    """64 calls, of which some wait and some are sent: all end."""
     transport = ScriptedTransport(*[hang(sent=n % 2 == 0) for n in range(64)])
     async with scripted_session(transport, timeouts=PATIENT, quotas=Quotas(user_account_recovery=5.0)) as session:
         client = session.client("abc")
@@ -206,13 +206,13 @@ async def test_many_calls_cancelled_together_while_paced(way: Way) -> None:
 
 
 @pytest.mark.parametrize(
-    "silence",
+    "response",
     [never(), never(b"HTTP/1.1 200"), never(head(200, {"Content-Length": "100"}) + b"{")],
-    ids=["waiting for the answer", "reading its head", "reading its body"],
+    ids=["no response", "incomplete head", "incomplete body"],
 )
-async def test_cancelled_while_the_service_is_silent(silence: Any, way: Way) -> None:
-    """The connection is closed, not kept, no task is left, and the next call succeeds."""
-    async with ScriptedServer(silence) as server:
+async def test_cancel_while_waiting_for_response_closes_the_connection(response: Any, way: Way) -> None:
+    """No task is left, and the next call succeeds."""
+    async with ScriptedServer(response) as server:
         async with AsyncCognitoSession("eu-west-1", endpoint_url=server.url, timeouts=PATIENT) as session:
             tasks = asyncio.all_tasks()
             await way(reset(session.client("abc")), until(lambda: server.requests))
@@ -223,8 +223,8 @@ async def test_cancelled_while_the_service_is_silent(silence: Any, way: Way) -> 
             assert server.connections == 2
 
 
-async def test_cancelled_in_a_real_pause(way: Way) -> None:
-    """The connection is idle in the pool, and used by the next call."""
+async def test_cancel_during_backoff_keeps_the_connection(way: Way) -> None:
+    """It is idle in the pool, and the next call uses it."""
     policy = RetryPolicy(transient_base=500, max_delay=500)
     async with ScriptedServer(answer(b"", 500)) as server:
         async with AsyncCognitoSession(
@@ -236,8 +236,8 @@ async def test_cancelled_in_a_real_pause(way: Way) -> None:
             assert server.connections == 1
 
 
-async def test_cancelled_while_it_connects(way: Way) -> None:
-    """In the TLS handshake with a server that says nothing: its connection is closed and no task is left."""
+async def test_cancel_during_tls_handshake_closes_the_connection(way: Way) -> None:
+    """No task is left."""
     async with ScriptedServer(on_connect=never()) as server:
         url = server.url.replace("http:", "https:")
         quotas = Quotas(user_account_recovery=0.01)
@@ -247,15 +247,15 @@ async def test_cancelled_while_it_connects(way: Way) -> None:
             def connected(number: int) -> bool:
                 return server.connections == number
 
-            for n in (1, 2):  # the second needs the turn that the first gave back
+            for n in (1, 2):  # the second call needs the permit of the first
                 await way(reset(session.client("abc")), until(partial(connected, n)))
                 await server.until(lambda: server.open == 0)
                 assert asyncio.all_tasks() == tasks
                 assert nothing_is_held(session)
 
 
-async def test_cancelled_while_it_looks_up_the_host(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The session goes on once the resolver answers; the right that was not used is given back."""
+async def test_cancel_during_dns_lookup_returns_the_permit(way: Way, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The session works once the resolver responds."""
     asked, answers = asyncio.Event(), asyncio.Event()
 
     async def resolve(_: Any, host: str, port: int = 0, family: Any = None) -> list[dict[str, Any]]:
@@ -275,8 +275,8 @@ async def test_cancelled_while_it_looks_up_the_host(way: Way, monkeypatch: pytes
                 await reset(session.client("abc"))
 
 
-async def test_a_hundred_calls_cancelled_at_any_time() -> None:
-    """Wave after wave is cancelled at a random point; in the end nothing is held and every task is gone."""
+async def test_cancel_of_calls_at_random_times() -> None:
+    """Nothing is held in the end, and every task is done."""
 
     async def slow(connection: Any) -> None:
         await asyncio.sleep(0.005)
@@ -297,7 +297,7 @@ async def test_a_hundred_calls_cancelled_at_any_time() -> None:
         await server.until(lambda: server.open == 0)
 
 
-# --- time limits ------------------------------------------------------------------------------------------------------
+# --- timeouts ---------------------------------------------------------------------------------------------------------
 
 
 @settings(max_examples=60)
@@ -308,10 +308,10 @@ async def test_a_hundred_calls_cancelled_at_any_time() -> None:
     number=st.integers(1, 12),
     chance=st.floats(0, 0.99),
 )
-def test_the_total_limit_holds_with_waits(
+def test_total_timeout_includes_rate_limit_waits(
     rate: float, total: float, attempt: float | None, number: int, chance: float
 ) -> None:
-    """However many calls share a rate, each is over within its limit and 50 ms, waits, pauses and attempts included."""
+    """Calls that share a rate end within their timeout and 50 ms."""
 
     class Service(ScriptedTransport):
         async def send(self, request: Any) -> Any:
@@ -338,8 +338,8 @@ def test_the_total_limit_holds_with_waits(
 
 
 @pytest.mark.virtual_clock
-async def test_the_wait_for_a_turn_counts_towards_the_total_limit() -> None:
-    """After 4 s of waiting a call of 6 s has 2 left for a service that never answers."""
+async def test_rate_limit_wait_counts_towards_total_timeout() -> None:
+    """After 4 s of waiting a call of 6 s has 2 s left."""
     transport = ScriptedTransport(respond(), hang())
     limits = Timeouts(total=6, attempt=None)
     async with scripted_session(transport, timeouts=limits, quotas=Quotas(user_account_recovery=0.25)) as session:
@@ -353,8 +353,8 @@ async def test_the_wait_for_a_turn_counts_towards_the_total_limit() -> None:
 
 
 @pytest.mark.virtual_clock
-async def test_limits_of_session_client_and_call() -> None:
-    """That of the call wins over the client's copy, which wins over the session's; the others are not touched."""
+async def test_timeouts_of_call_client_and_session_in_order() -> None:
+    """The call's timeout takes precedence over the client's, and that over the session's."""
     transport = ScriptedTransport(*[hang()] * 5)
     policy = RetryPolicy(max_attempts=1)
     async with scripted_session(transport, retry=policy, timeouts=Timeouts(total=4)) as session:
@@ -375,8 +375,8 @@ async def test_limits_of_session_client_and_call() -> None:
 
 
 @pytest.mark.virtual_clock
-async def test_a_callers_limit_within_a_wait_is_the_callers_own() -> None:
-    """``asyncio.timeout`` and ``anyio.fail_after`` raise their own TimeoutError out of a wait for a turn."""
+async def test_timeout_of_the_caller_during_rate_limit_wait() -> None:
+    """``asyncio.timeout`` and ``anyio.fail_after`` raise their own TimeoutError."""
     transport = ScriptedTransport(respond())
     async with scripted_session(transport, timeouts=PATIENT, quotas=Quotas(user_account_recovery=0.1)) as session:
         client = session.client("abc")

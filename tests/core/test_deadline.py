@@ -1,4 +1,4 @@
-"""Deadline is held against what it replaces: whatever ``asyncio.timeout`` does, it does too."""
+"""Deadline behaves like ``asyncio.timeout``; each test runs with both."""
 
 # ruff: noqa: PT012 - a time limit is a block within a block
 
@@ -19,27 +19,27 @@ Limit = Callable[[float | None], AbstractAsyncContextManager[object]]
 
 @asynccontextmanager
 async def ours(seconds: float | None) -> AsyncIterator[None]:
-    """Give Deadline the form of ``asyncio.timeout``."""
+    """Return a Deadline as an async context manager."""
     with Deadline(seconds):
         yield
 
 
 @pytest.fixture(params=[ours, asyncio.timeout], ids=["Deadline", "asyncio.timeout"])
 def limit(request: pytest.FixtureRequest) -> Limit:
-    """Give each of the two."""
+    """Return each of the two."""
     chosen: Limit = request.param
     return chosen
 
 
 def cancelling() -> int:
-    """Give how often the current task has been asked to stop."""
+    """Return how often the current task was cancelled."""
     task = asyncio.current_task()
     assert task is not None
     return task.cancelling()
 
 
-async def test_waiting_ends_exactly_when_the_seconds_are_over(limit: Limit) -> None:
-    """It raises TimeoutError at the limit, and the task counts as never cancelled."""
+async def test_wait_ends_at_the_deadline(limit: Limit) -> None:
+    """With TimeoutError, and the task does not count as cancelled."""
     with pytest.raises(TimeoutError):
         async with limit(2.5):
             await asyncio.sleep(60)
@@ -47,31 +47,31 @@ async def test_waiting_ends_exactly_when_the_seconds_are_over(limit: Limit) -> N
     assert cancelling() == 0
 
 
-async def test_the_cause_is_the_cancellation(limit: Limit) -> None:
-    """The CancelledError that ended the waiting is kept as the cause."""
+async def test_timeout_error_has_the_cancellation_as_cause(limit: Limit) -> None:
+    """The CancelledError that ended the wait."""
     with pytest.raises(TimeoutError) as caught:
         async with limit(1):
             await asyncio.sleep(60)
     assert isinstance(caught.value.__cause__, asyncio.CancelledError)
 
 
-async def test_work_within_the_limit_is_left_alone(limit: Limit) -> None:
-    """Nothing happens at the limit once the block is over."""
+async def test_block_within_the_deadline_is_not_interrupted(limit: Limit) -> None:
+    """Nothing happens after the block."""
     async with limit(1):
         await asyncio.sleep(0.5)
     await asyncio.sleep(60)
     assert cancelling() == 0
 
 
-async def test_none_is_no_limit(limit: Limit) -> None:
-    """None lets a block take any time."""
+async def test_none_means_no_limit(limit: Limit) -> None:
+    """A block may take any time."""
     async with limit(None):
         await asyncio.sleep(1_000_000)
     assert now() == pytest.approx(1_000_000)
 
 
-async def test_zero_ends_the_first_waiting(limit: Limit) -> None:
-    """With no seconds left a block that waits is ended at once."""
+async def test_zero_ends_the_first_wait(limit: Limit) -> None:
+    """Immediately."""
     with pytest.raises(TimeoutError):
         async with limit(0):
             await asyncio.sleep(60)
@@ -79,23 +79,23 @@ async def test_zero_ends_the_first_waiting(limit: Limit) -> None:
     assert cancelling() == 0
 
 
-async def test_zero_lets_pass_what_does_not_wait(limit: Limit) -> None:
-    """A block that never waits is never ended."""
+async def test_zero_does_not_end_a_block_without_a_wait(limit: Limit) -> None:
+    """The block completes."""
     async with limit(0):
         pass
     await asyncio.sleep(1)
 
 
-async def test_an_error_of_the_block_is_the_blocks_own(limit: Limit) -> None:
-    """Another error passes as it is."""
+async def test_error_in_the_block_is_raised_unchanged(limit: Limit) -> None:
+    """Not as TimeoutError."""
     with pytest.raises(KeyError):
         async with limit(1):
             raise KeyError
     assert cancelling() == 0
 
 
-async def test_an_error_while_being_ended_wins(limit: Limit) -> None:
-    """An error raised while the block cleans up after the limit is not hidden."""
+async def test_error_during_cleanup_is_raised(limit: Limit) -> None:
+    """It replaces the TimeoutError."""
 
     async def stubborn() -> None:
         try:
@@ -109,8 +109,8 @@ async def test_an_error_while_being_ended_wins(limit: Limit) -> None:
     assert cancelling() == 0
 
 
-async def test_a_block_that_swallows_its_end_goes_on(limit: Limit) -> None:
-    """A block may survive the limit; the task then counts as never cancelled."""
+async def test_block_that_suppresses_the_cancellation_continues(limit: Limit) -> None:
+    """The task does not count as cancelled."""
     async with limit(1):
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.sleep(60)
@@ -120,10 +120,10 @@ async def test_a_block_that_swallows_its_end_goes_on(limit: Limit) -> None:
 
 
 @pytest.mark.parametrize(("outer", "inner", "ended"), [(1.0, 2.0, "outer"), (2.0, 1.0, "inner")])
-async def test_of_two_nested_limits_the_shorter_ends_its_own_block(
+async def test_shorter_of_two_nested_deadlines_ends_its_block(
     limit: Limit, outer: float, inner: float, ended: str
 ) -> None:
-    """The inner block's TimeoutError comes out of the inner block only if it was its own limit."""
+    """The TimeoutError is raised by the block whose deadline passed."""
     seen = []
     try:
         async with limit(outer):
@@ -139,8 +139,8 @@ async def test_of_two_nested_limits_the_shorter_ends_its_own_block(
     assert cancelling() == 0
 
 
-async def test_two_nested_limits_at_the_same_time_end_the_outer_block(limit: Limit) -> None:
-    """When both expire in one turn of the loop the outer block's error is the one to see."""
+async def test_nested_deadlines_at_the_same_time_end_the_outer_block(limit: Limit) -> None:
+    """Its TimeoutError is raised."""
     with pytest.raises(TimeoutError):
         async with limit(1):
             async with limit(1):
@@ -150,8 +150,8 @@ async def test_two_nested_limits_at_the_same_time_end_the_outer_block(limit: Lim
 
 
 @pytest.mark.parametrize("first", ["limit", "cancel"])
-async def test_a_cancellation_at_the_same_time_has_the_last_word(limit: Limit, first: str) -> None:
-    """Who cancels the task in the very turn of the loop in which the limit expires gets a cancelled task."""
+async def test_cancellation_at_the_deadline_takes_precedence(limit: Limit, first: str) -> None:
+    """The task is cancelled."""
 
     async def work() -> None:
         loop = asyncio.get_running_loop()
@@ -170,8 +170,8 @@ async def test_a_cancellation_at_the_same_time_has_the_last_word(limit: Limit, f
     assert task.cancelled()
 
 
-async def test_a_cancellation_from_outside_goes_through(limit: Limit) -> None:
-    """Cancelling the task is no time-out."""
+async def test_cancellation_from_outside_is_raised(limit: Limit) -> None:
+    """It is not a timeout."""
 
     async def work() -> None:
         async with limit(30):
@@ -186,8 +186,8 @@ async def test_a_cancellation_from_outside_goes_through(limit: Limit) -> None:
     assert now() == pytest.approx(1)
 
 
-async def test_an_earlier_cancellation_that_was_swallowed_does_not_count(limit: Limit) -> None:
-    """A task that survived a cancellation without uncancel() still gets its TimeoutError."""
+async def test_suppressed_earlier_cancellation_does_not_count(limit: Limit) -> None:
+    """The task did not call uncancel(), and gets its TimeoutError."""
 
     async def work() -> int:
         with contextlib.suppress(asyncio.CancelledError):
@@ -203,8 +203,8 @@ async def test_an_earlier_cancellation_that_was_swallowed_does_not_count(limit: 
     assert await task == 1
 
 
-async def test_inside_asyncio_timeout(limit: Limit) -> None:
-    """A shorter ``asyncio.timeout`` around it ends as its own."""
+async def test_deadline_inside_shorter_asyncio_timeout(limit: Limit) -> None:
+    """The outer timeout expires."""
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(1) as around:
             async with limit(2):
@@ -213,8 +213,8 @@ async def test_inside_asyncio_timeout(limit: Limit) -> None:
     assert cancelling() == 0
 
 
-async def test_around_asyncio_timeout(limit: Limit) -> None:
-    """A longer ``asyncio.timeout`` within it is ended by it, and does not count as expired."""
+async def test_deadline_around_longer_asyncio_timeout(limit: Limit) -> None:
+    """The inner timeout does not count as expired."""
     with pytest.raises(TimeoutError):
         async with limit(1):
             async with asyncio.timeout(2) as within:
@@ -223,8 +223,8 @@ async def test_around_asyncio_timeout(limit: Limit) -> None:
     assert cancelling() == 0
 
 
-async def test_around_a_task_group(limit: Limit) -> None:
-    """The group's tasks are cancelled and the limit's TimeoutError comes out bare, in no group."""
+async def test_deadline_around_a_task_group(limit: Limit) -> None:
+    """The tasks are cancelled, and the TimeoutError is not in a group."""
     ended = []
 
     async def work() -> None:
@@ -241,8 +241,8 @@ async def test_around_a_task_group(limit: Limit) -> None:
     assert cancelling() == 0
 
 
-async def test_within_a_task_group(limit: Limit) -> None:
-    """In a group's task the TimeoutError ends the group, as any error does."""
+async def test_deadline_within_a_task_group(limit: Limit) -> None:
+    """The TimeoutError ends the group, like any error."""
     others = []
 
     async def slow() -> None:
@@ -264,8 +264,8 @@ async def test_within_a_task_group(limit: Limit) -> None:
     assert others == [pytest.approx(1)]
 
 
-async def test_the_last_error_of_a_task_group_within_wins(limit: Limit) -> None:
-    """A group's own errors are not turned into a TimeoutError, though the limit had expired."""
+async def test_errors_of_a_task_group_within_a_deadline_are_raised(limit: Limit) -> None:
+    """They are not replaced by the TimeoutError."""
 
     async def stubborn() -> None:
         try:
@@ -280,13 +280,13 @@ async def test_the_last_error_of_a_task_group_within_wins(limit: Limit) -> None:
     assert cancelling() == 0
 
 
-def test_a_limit_needs_a_task() -> None:
-    """Outside a task there is nothing to end, and it says so."""
+def test_deadline_outside_a_task_is_an_error() -> None:
+    """There is nothing to cancel."""
     with pytest.raises(RuntimeError), Deadline(1):
         pytest.fail("there is no task")
 
 
-def test_no_limit_needs_no_task() -> None:
-    """None asks nothing of the loop."""
+def test_no_limit_outside_a_task_is_allowed() -> None:
+    """None needs no task."""
     with Deadline(None):
         pass

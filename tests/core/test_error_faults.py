@@ -232,7 +232,7 @@ def test_status_decides_for_unknown_codes(status: int, fault: Fault) -> None:
     assert ServiceError("no", code="NextYearsException", status=status).fault is fault
 
 
-# --- errors that are constructed by hand, copied, or part of others ---
+# --- errors that are constructed by hand, copied, or part of others ---------------------------------------------------
 
 
 def test_errors_made_by_hand_have_the_fault_of_decoded_ones() -> None:

@@ -1,4 +1,4 @@
-"""What can be seen: a log record and a call of the hook for each event, and the session's counts."""
+"""Events (a log record and a call of the hook each) and the session's statistics."""
 
 import asyncio
 import logging
@@ -31,53 +31,53 @@ pytestmark = pytest.mark.virtual_clock
 THROTTLED, TRANSIENT = refuse("TooManyRequestsException"), respond(500, b"")
 LOST = TransportError("lost", sent=True)
 KEYS = Credentials(access_key_id="AKIDEXAMPLE", secret_access_key="a secret of many characters")
-ONE_A_SECOND = Quotas(user_account_recovery=1.0)
+ONE_PER_SECOND = Quotas(user_account_recovery=1.0)
 LEVELS = {RetryDetails: logging.INFO, RateLimitDetails: logging.DEBUG, AmbiguousDetails: logging.WARNING}
-CANARY = "yranac"[::-1]  # never written as such: a traceback shows the lines of this file
+CANARY = "yranac"[::-1]  # not a literal, because tracebacks quote the lines of this file
 
 
 def records(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
-    """Give our log records."""
+    """Return our log records."""
     return [record for record in caplog.records if record.name == "cognito_async"]
 
 
 def event_of(record: logging.LogRecord) -> Any:
-    """Give the event that a record carries."""
+    """Return the event of a record."""
     return vars(record)["cognito_event"]
 
 
 @pytest.fixture(autouse=True)
 def _all_levels(caplog: pytest.LogCaptureFixture) -> None:
-    """Record everything."""
+    """Capture all levels."""
     caplog.set_level(logging.DEBUG, "cognito_async")
 
 
 # --- events -----------------------------------------------------------------------------------------------------------
 
 
-async def test_a_call_that_succeeds_at_once_is_no_event(caplog: pytest.LogCaptureFixture) -> None:
-    """Nothing is logged and the hook is not called."""
-    told: list[Any] = []
-    async with scripted_session(ScriptedTransport(respond()), on_event=told.append) as session:
+async def test_successful_call_is_not_an_event(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing is logged, and the hook is not called."""
+    events: list[Any] = []
+    async with scripted_session(ScriptedTransport(respond()), on_event=events.append) as session:
         await reset(session.client("abc"))
-    assert not told
+    assert not events
     assert not records(caplog)
 
 
-async def test_each_event_is_a_record_and_a_call_of_the_hook(caplog: pytest.LogCaptureFixture) -> None:
-    """A wait, a retry and an ambiguous outcome: the same object in both, in order, at the level of its kind."""
-    told: list[Any] = []
+async def test_each_event_is_logged_and_passed_to_the_hook(caplog: pytest.LogCaptureFixture) -> None:
+    """The same object, in order, at the level of its kind."""
+    events: list[Any] = []
     transport = ScriptedTransport(respond(), LOST, refuse("ExpiredCodeException"))
-    async with scripted_session(transport, on_event=told.append, quotas=ONE_A_SECOND) as session:
+    async with scripted_session(transport, on_event=events.append, quotas=ONE_PER_SECOND) as session:
         await reset(session.client("abc"))
         with pytest.raises(AmbiguousOutcomeError) as caught:
             await reset(session.client("abc"))
-    assert [type(event) for event in told] == [RateLimitDetails, RetryDetails, RateLimitDetails, AmbiguousDetails]
+    assert [type(event) for event in events] == [RateLimitDetails, RetryDetails, RateLimitDetails, AmbiguousDetails]
     ours = records(caplog)
-    assert all(event_of(record) is event for record, event in zip(ours, told, strict=True))
-    assert [record.levelno for record in ours] == [LEVELS[type(event)] for event in told]
+    assert all(event_of(record) is event for record, event in zip(ours, events, strict=True))
+    assert [record.levelno for record in ours] == [LEVELS[type(event)] for event in events]
     assert all("ConfirmForgotPassword" in record.getMessage() for record in ours)
-    wait, retry, _, ambiguous = told
+    wait, retry, _, ambiguous = events
     assert (wait.operation, wait.category, wait.rate) == ("ConfirmForgotPassword", "UserAccountRecovery", 1.0)
     assert wait.wait == pytest.approx(1.0)
     assert (retry.kind, retry.attempt, retry.max_attempts) == (RetryKind.TRANSIENT, 1, 3)
@@ -86,21 +86,21 @@ async def test_each_event_is_a_record_and_a_call_of_the_hook(caplog: pytest.LogC
     assert ambiguous.operation == "ConfirmForgotPassword"
 
 
-async def test_an_event_of_a_lane_without_a_category_names_the_operation() -> None:
-    """There is no other name for it."""
-    told: list[Any] = []
+async def test_rate_of_operation_without_category_is_listed_by_operation() -> None:
+    """It has no other name."""
+    events: list[Any] = []
     transport = ScriptedTransport(*[refuse("TooManyRequestsException")] * 4, respond(body=b'{"Terms": []}'))
     policy = RetryPolicy(max_attempts=9)
-    async with scripted_session(transport, retry=policy, on_event=told.append, credentials=KEYS) as session:
+    async with scripted_session(transport, retry=policy, on_event=events.append, credentials=KEYS) as session:
         client = session.client(user_pool_id="eu-west-1_AbC")
         await asyncio.gather(*[client.list_terms() for _ in range(1)])
         assert set(session.stats.rates) == {"ListTerms"}
-    assert [event.kind for event in told if isinstance(event, RetryDetails)] == [RetryKind.THROTTLED] * 4
+    assert [event.kind for event in events if isinstance(event, RetryDetails)] == [RetryKind.THROTTLED] * 4
 
 
-async def test_no_secret_is_in_any_of_it(caplog: pytest.LogCaptureFixture) -> None:
-    """Neither in a record with all that it carries, nor in an event, nor in its errors, though the answers echo."""
-    told: list[Any] = []
+async def test_events_and_records_contain_no_secrets(caplog: pytest.LogCaptureFixture) -> None:
+    """Although the responses quote the request."""
+    events: list[Any] = []
     echo = f"not {CANARY}-password nor {CANARY}-code"
     transport = ScriptedTransport(
         refuse("TooManyRequestsException", echo),
@@ -108,13 +108,13 @@ async def test_no_secret_is_in_any_of_it(caplog: pytest.LogCaptureFixture) -> No
         refuse("ExpiredCodeException", echo),
     )
     async with scripted_session(
-        transport, on_event=told.append, quotas=ONE_A_SECOND, timeouts=Timeouts(total=60)
+        transport, on_event=events.append, quotas=ONE_PER_SECOND, timeouts=Timeouts(total=60)
     ) as session:
         client = session.client("abc", f"{CANARY}-client-secret")
         with pytest.raises(AmbiguousOutcomeError) as caught:
             await reset(client, password=f"{CANARY}-password", confirmation_code=f"{CANARY}-code")
-    assert {type(event) for event in told} >= {RetryDetails, AmbiguousDetails}
-    seen = [repr(told), *[repr(event.error) + str(event.error) for event in told if hasattr(event, "error")]]
+    assert {type(event) for event in events} >= {RetryDetails, AmbiguousDetails}
+    seen = [repr(events), *[repr(event.error) + str(event.error) for event in events if hasattr(event, "error")]]
     seen += [repr(error) + str(error) + repr(vars(error)) for error in caught.value.history]
     for record in records(caplog):
         seen += [record.getMessage(), repr(vars(record)), logging.Formatter().format(record)]
@@ -125,19 +125,19 @@ async def test_no_secret_is_in_any_of_it(caplog: pytest.LogCaptureFixture) -> No
 # --- hooks that raise -------------------------------------------------------------------------------------------------
 
 HOOKED: list[tuple[str, type, list[Step], int]] = [
-    ("the pause", RetryDetails, [TRANSIENT], 1),
-    ("the pause after throttling", RetryDetails, [THROTTLED], 1),
-    ("the first wait", RateLimitDetails, [], 0),
-    ("the outcome", AmbiguousDetails, [LOST], 1),
+    ("backoff", RetryDetails, [TRANSIENT], 1),
+    ("backoff after throttling", RetryDetails, [THROTTLED], 1),
+    ("rate limit wait", RateLimitDetails, [], 0),
+    ("ambiguous outcome", AmbiguousDetails, [LOST], 1),
 ]
 
 
 @pytest.mark.parametrize(("_", "kind", "script", "sent"), HOOKED, ids=[row[0] for row in HOOKED])
 @pytest.mark.parametrize("error", [KeyError("mine"), KeyboardInterrupt()])
-async def test_a_hook_that_raises_ends_the_call(
+async def test_hook_that_raises_ends_the_call(
     _: str, kind: type, script: list[Step], sent: int, error: BaseException
 ) -> None:
-    """Its error comes out as it is, nothing more is sent, no tokens are lost, and the session goes on."""
+    """Its error is raised, nothing more is sent, and no tokens are lost."""
 
     def hook(event: Any) -> None:
         if isinstance(event, kind) and armed:
@@ -162,8 +162,8 @@ async def test_a_hook_that_raises_ends_the_call(
         assert (session.stats.calls, session.stats.succeeded, session.stats.failed) == (3, 2, 1)
 
 
-async def test_a_hook_that_raises_in_the_wait_of_a_retry_leaks_no_tokens() -> None:
-    """The retry was paid for and is not sent: its tokens are given back."""
+async def test_hook_that_raises_before_a_retry_returns_tokens() -> None:
+    """The retry is not sent."""
 
     def hook(event: Any) -> None:
         if isinstance(event, RateLimitDetails):
@@ -178,8 +178,8 @@ async def test_a_hook_that_raises_in_the_wait_of_a_retry_leaks_no_tokens() -> No
         assert session._retry_quota.available == 500
 
 
-async def test_a_retry_whose_turn_comes_too_late_costs_no_tokens() -> None:
-    """It is never sent, so its tokens are there for others."""
+async def test_retry_beyond_the_rate_limit_timeout_returns_tokens() -> None:
+    """It is not sent."""
     transport = ScriptedTransport(THROTTLED)
     quotas = Quotas(user_account_recovery=0.5)
     async with scripted_session(transport, quotas=quotas, timeouts=Timeouts(total=1.5)) as session:
@@ -189,8 +189,8 @@ async def test_a_retry_whose_turn_comes_too_late_costs_no_tokens() -> None:
         assert session._retry_quota.available == 500
 
 
-async def test_a_delete_found_done_gives_its_tokens_back() -> None:
-    """A repeated delete that finds nothing is a success like any other."""
+async def test_repeated_delete_that_finds_nothing_returns_tokens() -> None:
+    """It is a success."""
     transport = ScriptedTransport(TRANSIENT, refuse("UserNotFoundException"))
     async with scripted_session(transport, credentials=KEYS) as session:
         await session.client(user_pool_id="eu-west-1_AbC").admin_delete_user(username="ada")
@@ -201,8 +201,8 @@ async def test_a_delete_found_done_gives_its_tokens_back() -> None:
 # --- stats ------------------------------------------------------------------------------------------------------------
 
 
-async def test_a_new_session_has_done_nothing() -> None:
-    """All counts are zero, and nothing is limited."""
+async def test_stats_of_a_new_session_are_zero() -> None:
+    """No category is limited."""
     async with scripted_session(ScriptedTransport()) as session:
         stats = session.stats
     counts = (stats.calls, stats.attempts, stats.succeeded, stats.failed, stats.ambiguous, stats.retries)
@@ -211,20 +211,20 @@ async def test_a_new_session_has_done_nothing() -> None:
 
 
 @pytest.mark.parametrize("seed", range(10))
-async def test_the_counts_add_up(seed: int) -> None:
-    """Over any run: calls = succeeded + failed + cancelled, and attempts = first ones + retries."""
-    seeded, told = Random(seed), list[Any]()
+async def test_stats_add_up(seed: int) -> None:
+    """Calls = succeeded + failed + cancelled, and attempts = first attempts + retries."""
+    seeded, events = Random(seed), list[Any]()
     transport = ScriptedTransport()
     results: list[object] = []
     throttled = cancelled = unsent = 0
     never_sent, refused = ConnectError("refused", sent=False), refuse("ExpiredCodeException")
-    answers: list[Step] = [respond(), respond(), THROTTLED, TRANSIENT, LOST, never_sent, refused]
+    responses: list[Step] = [respond(), respond(), THROTTLED, TRANSIENT, LOST, never_sent, refused]
     policy = RetryPolicy(max_attempts=3)
-    async with scripted_session(transport, on_event=told.append, retry=policy, credentials=KEYS) as session:
+    async with scripted_session(transport, on_event=events.append, retry=policy, credentials=KEYS) as session:
         client = session.client("abc", user_pool_id="eu-west-1_AbC")
         for _ in range(200):
             session._retry_quota.available = 500
-            steps = [seeded.choice(answers) for _ in range(3)]
+            steps = [seeded.choice(responses) for _ in range(3)]
             if seeded.random() < 0.1:
                 steps[0] = hang()
             transport.script = list(steps)
@@ -247,16 +247,16 @@ async def test_the_counts_add_up(seed: int) -> None:
     assert stats.failed == len(failed)
     assert stats.calls == stats.succeeded + stats.failed + cancelled
     assert stats.ambiguous == sum(isinstance(result, AmbiguousOutcomeError) for result in failed)
-    assert stats.ambiguous == sum(isinstance(event, AmbiguousDetails) for event in told)
+    assert stats.ambiguous == sum(isinstance(event, AmbiguousDetails) for event in events)
     assert stats.attempts == len(transport.attempts)
     assert stats.attempts == stats.calls - unsent + stats.retries
-    assert stats.retries == sum(isinstance(event, RetryDetails) for event in told)
+    assert stats.retries == sum(isinstance(event, RetryDetails) for event in events)
     assert stats.throttled == throttled
-    assert stats.rate_limited == sum(isinstance(event, RateLimitDetails) for event in told)
+    assert stats.rate_limited == sum(isinstance(event, RateLimitDetails) for event in events)
 
 
-async def test_a_retry_that_never_came_is_not_counted() -> None:
-    """``retries`` are attempts after the first: a call cancelled in its pause made none."""
+async def test_retry_cancelled_during_backoff_is_not_counted() -> None:
+    """It was not sent."""
     async with scripted_session(ScriptedTransport(THROTTLED)) as session:
         call = asyncio.ensure_future(reset(session.client("abc")))
         await asyncio.sleep(0.5)
@@ -266,8 +266,8 @@ async def test_a_retry_that_never_came_is_not_counted() -> None:
         assert session.stats.retries == 0
 
 
-async def test_rates_and_waiting_are_those_of_now() -> None:
-    """The stats show who waits and at which rate, and nobody once all have gone; old stats stay as they were."""
+async def test_stats_show_current_rates_and_waiters() -> None:
+    """Earlier stats do not change."""
     transport = ScriptedTransport(*[respond()] * 5)
     async with scripted_session(transport, quotas=Quotas(user_account_recovery=2.0, user_read=9.0)) as session:
         calls = [asyncio.ensure_future(reset(session.client("abc"))) for _ in range(5)]
@@ -282,8 +282,8 @@ async def test_rates_and_waiting_are_those_of_now() -> None:
     assert now() == pytest.approx(2.0, abs=0.01)
 
 
-async def test_throttling_in_earnest_shows_in_the_rates() -> None:
-    """Unpaced at first; from the fourth refusal in a row on at the published rate."""
+async def test_sustained_throttling_limits_to_the_published_rate() -> None:
+    """From the fourth throttled request on."""
     transport = ScriptedTransport(*[THROTTLED] * 4)
     async with scripted_session(transport, retry=RetryPolicy(max_attempts=1)) as session:
         for _ in range(4):
@@ -294,8 +294,8 @@ async def test_throttling_in_earnest_shows_in_the_rates() -> None:
         assert session.stats.throttled == 4
 
 
-async def test_a_failed_attempt_that_is_not_retried_is_no_retry() -> None:
-    """It is a failed call with one attempt."""
+async def test_failed_attempt_without_retry_is_not_counted_as_retry() -> None:
+    """One attempt, one failed call."""
     async with scripted_session(ScriptedTransport(TRANSIENT), retry=RetryPolicy(max_attempts=1)) as session:
         with pytest.raises((InvalidResponseError, AmbiguousOutcomeError)):
             await reset(session.client("abc"))

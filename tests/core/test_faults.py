@@ -1,12 +1,12 @@
-"""The fault matrix: each class of replay safety, each way in which a first attempt fails, over real sockets.
+"""The fault matrix: each kind of idempotency and each fault of the first attempt, over real sockets.
 
-What is expected stands in a table of classes and groups of faults. It follows from the rules, not from the code:
+The expected outcomes are in a table of kinds and groups of faults, which follows from the rules, not from the code:
 
-- what never left is sent again for every operation;
-- throttling is an answer, nothing was applied: every operation is sent again;
-- another refusal is an answer too: it is the call's error;
-- after an ambiguous attempt (cut or out of time after sending, the server's failure, an answer that can't be read) what
-  is idempotent or uses up a code is sent again, and the rest ends in AmbiguousOutcomeError at once.
+- a request that was not sent is retried for every operation;
+- throttling means that nothing was applied: it is retried for every operation;
+- any other rejection is the call's error;
+- after an ambiguous attempt (connection lost or timed out after sending, server error, unreadable response) idempotent
+  and one-time operations are retried, and all others raise AmbiguousOutcomeError.
 """
 
 import asyncio
@@ -68,19 +68,19 @@ POLICY = RetryPolicy(max_attempts=3, transient_base=0, throttled_base=0)
 KEYS = Credentials(access_key_id="AKIDEXAMPLE", secret_access_key="a secret")
 
 
-# --- the classes ------------------------------------------------------------------------------------------------------
+# --- kinds ------------------------------------------------------------------------------------------------------------
 
 
 @frozen(kw_only=True)
 class Kind:
-    """A class of replay safety, by one of its operations.
+    """A kind of idempotency, with one of its operations.
 
     Attributes:
         call: Calls the operation.
         rules: Its row in the table.
-        trace: What the service says to a repetition if the first attempt was applied, else any other refusal.
-        reads_body: Whether the answer has members. Where it has none, a status of 200 before an object says all.
-        how_to_verify: How to find out what an ambiguous attempt did; None where nobody needs to be told.
+        trace: The error of a repetition if the first attempt was applied, else any other error.
+        reads_body: Whether the response has members. Without members, status 200 and the start of an object are enough.
+        how_to_verify: How to find out whether an ambiguous attempt was applied; None if that is not needed.
     """
 
     call: Callable[[CognitoClient], Awaitable[Any]]
@@ -109,9 +109,9 @@ KINDS: Mapping[str, Kind] = {
         trace=UserNotFoundException,
         reads_body=False,
     ),
-    "self-consuming": Kind(
+    "one-time": Kind(
         call=reset,
-        rules="self-consuming",
+        rules="one-time",
         trace=ExpiredCodeException,
         reads_body=False,
         how_to_verify=IDEMPOTENCY["ConfirmForgotPassword"].how_to_verify,
@@ -132,19 +132,19 @@ KINDS: Mapping[str, Kind] = {
     ),
 }
 
-# --- the faults -------------------------------------------------------------------------------------------------------
+# --- faults -----------------------------------------------------------------------------------------------------------
 
 
 @frozen(kw_only=True)
 class Fault:
-    """A way in which an attempt fails.
+    """A fault of an attempt.
 
     Attributes:
-        group: What it leaves behind.
-        error: What the attempt ends with.
-        action: What the server does with the request; None where it never gets that far.
-        before: What the server does as soon as there is a connection; such a request is not seen whole.
-        arranged: What is done about the connection on the client's side: ``"refused"`` or ``"dead"``.
+        group: Its group in the table.
+        error: The class of the attempt's error.
+        action: The server's action for the request; None if the request is not received.
+        before: The server's action for the connection; the request is not received completely.
+        arranged: A fault of the connection: ``"refused"`` or ``"dead"``.
     """
 
     group: str
@@ -155,28 +155,28 @@ class Fault:
 
     @property
     def seen(self) -> bool:
-        """Whether the server sees the request."""
+        """Whether the server receives the whole request."""
         return self.action is not None
 
 
 def refusal(kind: type[CognitoError], status: int = 400) -> Action:
-    """Answer with one of the service's errors."""
+    """Respond with an error of the service."""
     return answer({"__type": kind.__name__, "message": "no"}, status)
 
 
 def page(status: int) -> Action:
-    """Answer with a proxy's HTML."""
+    """Respond with a proxy's HTML page."""
     return answer(b"<html><h1>Proxy</h1></html>", status, Content_Type="text/html")
 
 
 async def settle() -> None:
-    """Let the other side take in what was written: the turns of the loop that this takes at most, and more."""
+    """Let the other side read what was written."""
     for _ in range(20):
         await asyncio.sleep(0)
 
 
 def stall(data: bytes = b"") -> Action:
-    """Send some bytes, then let the attempt's time go by."""
+    """Send some bytes, then let the attempt time out."""
 
     async def act(connection: Connection) -> None:
         await connection.write(data)
@@ -188,7 +188,7 @@ def stall(data: bytes = b"") -> Action:
 
 
 def slow(data: bytes, start: bytes) -> Action:
-    """Send the start, then a byte a second, until the client has gone."""
+    """Send the start, then a byte per second until the client is gone."""
 
     async def act(connection: Connection) -> None:
         await connection.write(start)
@@ -204,7 +204,7 @@ def slow(data: bytes, start: bytes) -> Action:
 
 
 async def reset_in_the_request(connection: Connection) -> None:
-    """Reset the connection when the first byte of the request has come."""
+    """Reset the connection after the first byte of the request."""
     await connection.reader.read(1)
     connection.abort()
 
@@ -214,21 +214,21 @@ WHOLE = head(200, {**JSON_HEADERS, "Content-Length": str(len(BODY))})
 
 FAULTS: Mapping[str, Fault] = {
     "connection refused": Fault(group="not sent", error=ConnectError, arranged="refused"),
-    "connection found dead": Fault(group="not sent", error=TransportError, arranged="dead"),
+    "pooled connection closed": Fault(group="not sent", error=TransportError, arranged="dead"),
     "reset in the request": Fault(group="ambiguous", error=TransportError, before=reset_in_the_request),
     "closed after the request": Fault(group="ambiguous", error=TransportError, action=cut()),
     "reset after the request": Fault(group="ambiguous", error=TransportError, action=reset_connection()),
     "cut in the head": Fault(group="ambiguous", error=TransportError, action=cut(WHOLE[:40])),
-    "cut in the body": Fault(group="begun", error=TransportError, action=cut(WHOLE + BODY[:9])),
-    "truncated JSON": Fault(group="begun", error=InvalidResponseError, action=answer(BODY[:-3])),
+    "cut in the body": Fault(group="incomplete", error=TransportError, action=cut(WHOLE + BODY[:9])),
+    "truncated JSON": Fault(group="incomplete", error=InvalidResponseError, action=answer(BODY[:-3])),
     "500": Fault(group="ambiguous", error=InternalErrorException, action=refusal(InternalErrorException, 500)),
     "503 empty": Fault(group="ambiguous", error=InvalidResponseError, action=answer(b"", 503)),
     "502 HTML": Fault(group="ambiguous", error=InvalidResponseError, action=page(502)),
     "504 HTML": Fault(group="ambiguous", error=InvalidResponseError, action=page(504)),
     "200 HTML": Fault(group="ambiguous", error=InvalidResponseError, action=page(200)),
-    "no answer": Fault(group="ambiguous", error=RequestTimeoutError, action=stall()),
+    "no response": Fault(group="ambiguous", error=RequestTimeoutError, action=stall()),
     "half a head": Fault(group="ambiguous", error=RequestTimeoutError, action=stall(WHOLE[:40])),
-    "dripping body": Fault(group="begun", error=RequestTimeoutError, action=slow(BODY, WHOLE)),
+    "slow body": Fault(group="incomplete", error=RequestTimeoutError, action=slow(BODY, WHOLE)),
     "not HTTP": Fault(group="ambiguous", error=InvalidResponseError, action=send(b"SSH-2.0-OpenSSH_9.9\r\n")),
     "larger than its Content-Length": Fault(
         group="ambiguous", error=InvalidResponseError, action=send(head(200, {"Content-Length": "2"}) + b"{}{}{}")
@@ -236,48 +236,48 @@ FAULTS: Mapping[str, Fault] = {
     "throttled": Fault(group="throttled", error=TooManyRequestsException, action=refusal(TooManyRequestsException)),
     "429 empty": Fault(group="throttled", error=InvalidResponseError, action=answer(b"", 429)),
     "limit exceeded": Fault(group="limited", error=LimitExceededException, action=refusal(LimitExceededException)),
-    "redirect": Fault(group="answered", error=InvalidResponseError, action=answer(b"", 307, Location="/elsewhere")),
-    "refused": Fault(group="answered", error=NotAuthorizedException, action=refusal(NotAuthorizedException)),
+    "redirect": Fault(group="rejected", error=InvalidResponseError, action=answer(b"", 307, Location="/elsewhere")),
+    "refused": Fault(group="rejected", error=NotAuthorizedException, action=refusal(NotAuthorizedException)),
 }
 
-# --- what is expected -------------------------------------------------------------------------------------------------
+# --- expected outcomes ------------------------------------------------------------------------------------------------
 
 SUCCESS = "success"
 FAULT = "the fault's error"
 TRACE = "the trace's error"
 UNKNOWN = "AmbiguousOutcomeError that is also the fault's error"
-REFUSED = "AmbiguousOutcomeError that is no other error"
+REFUSED = "AmbiguousOutcomeError only"
 
-# The columns: what follows the first attempt is a success, a refusal (the trace, if there is one), or the fault each
-# time. Each cell: the number of attempts, and how the call ends.
+# Columns: all attempts after the first succeed, are rejected (with the trace, if there is one), or have the same fault.
+# Each cell: the number of attempts, and the outcome.
 Cell = tuple[int, str]
-ANSWERED: tuple[Cell, Cell, Cell] = ((1, FAULT), (1, FAULT), (1, FAULT))
-AGAIN: tuple[Cell, Cell, Cell] = ((2, SUCCESS), (2, TRACE), (3, FAULT))
-AGAIN_ONCE: tuple[Cell, Cell, Cell] = ((2, SUCCESS), (2, TRACE), (2, FAULT))
-EVERY: Mapping[str, tuple[Cell, Cell, Cell]] = {
-    "not sent": AGAIN,
-    "throttled": AGAIN,
-    "limited": AGAIN_ONCE,  # an allowance per user and hour: repeated once by default
-    "answered": ANSWERED,
+REJECTED: tuple[Cell, Cell, Cell] = ((1, FAULT), (1, FAULT), (1, FAULT))
+RETRIED: tuple[Cell, Cell, Cell] = ((2, SUCCESS), (2, TRACE), (3, FAULT))
+RETRIED_ONCE: tuple[Cell, Cell, Cell] = ((2, SUCCESS), (2, TRACE), (2, FAULT))
+COMMON: Mapping[str, tuple[Cell, Cell, Cell]] = {
+    "not sent": RETRIED,
+    "throttled": RETRIED,
+    "limited": RETRIED_ONCE,  # a limit per user and hour: retried once by default
+    "rejected": REJECTED,
 }
 THEN = ("success", "trace", "fault")
 RULES: Mapping[str, Mapping[str, tuple[Cell, Cell, Cell]]] = {
-    "idempotent": {**EVERY, "ambiguous": AGAIN},
-    "delete": {**EVERY, "ambiguous": ((2, SUCCESS), (2, SUCCESS), (3, FAULT))},
-    "self-consuming": {**EVERY, "ambiguous": ((2, SUCCESS), (2, REFUSED), (3, UNKNOWN))},
-    "once": {**EVERY, "ambiguous": ((1, UNKNOWN), (1, UNKNOWN), (1, UNKNOWN))},
+    "idempotent": {**COMMON, "ambiguous": RETRIED},
+    "delete": {**COMMON, "ambiguous": ((2, SUCCESS), (2, SUCCESS), (3, FAULT))},
+    "one-time": {**COMMON, "ambiguous": ((2, SUCCESS), (2, REFUSED), (3, UNKNOWN))},
+    "once": {**COMMON, "ambiguous": ((1, UNKNOWN), (1, UNKNOWN), (1, UNKNOWN))},
 }
 
 
 def expected(kind: Kind, fault: Fault, then: str) -> Cell:
-    """Look up how many attempts there are, and how the call ends."""
-    if fault.group == "begun" and not kind.reads_body:
-        return 1, SUCCESS  # a 200 and the start of an object: nothing that is missing would be read
-    group = "ambiguous" if fault.group == "begun" else fault.group
+    """Return the number of attempts and the outcome of the call."""
+    if fault.group == "incomplete" and not kind.reads_body:
+        return 1, SUCCESS  # the rest of the body is not needed
+    group = "ambiguous" if fault.group == "incomplete" else fault.group
     return RULES[kind.rules][group][THEN.index(then)]
 
 
-# --- the arrangement --------------------------------------------------------------------------------------------------
+# --- servers and sessions ---------------------------------------------------------------------------------------------
 
 
 class LateServer(ScriptedServer):
@@ -295,13 +295,13 @@ class LateServer(ScriptedServer):
         return self
 
     def arrive(self) -> None:
-        """Listen from now on."""
+        """Start listening."""
         self._socket.listen(8)
         self._start = asyncio.ensure_future(self._server.start_serving())
 
 
 def dying_connections(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
-    """Let connections die between the pool and the first byte."""
+    """Close connections between the pool and the first byte."""
     connect = aiohttp.TCPConnector.connect
     left = times
 
@@ -317,7 +317,7 @@ def dying_connections(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
 
 
 def first(times: int, action: Action) -> Action:
-    """Do something for the first few connections only."""
+    """Apply an action to the first connections only."""
     done = Counter[str]()
 
     async def act(connection: Connection) -> None:
@@ -336,7 +336,7 @@ def session_of(server: ScriptedServer, **options: Any) -> AbstractAsyncContextMa
 
 
 async def outcome_of(call: Awaitable[Any]) -> CognitoError | None:
-    """Give the error that a call ends with, None for success."""
+    """Return the error of a call; None for success."""
     try:
         await call
     except CognitoError as error:
@@ -345,7 +345,7 @@ async def outcome_of(call: Awaitable[Any]) -> CognitoError | None:
 
 
 def check_ambiguous(error: CognitoError | None, kind: Kind, attempts: int, cause: type[CognitoError]) -> None:
-    """Check what every AmbiguousOutcomeError says."""
+    """Check the attributes of an AmbiguousOutcomeError."""
     assert isinstance(error, AmbiguousOutcomeError)
     assert error.how_to_verify == kind.how_to_verify
     assert kind.how_to_verify is not None
@@ -355,14 +355,16 @@ def check_ambiguous(error: CognitoError | None, kind: Kind, attempts: int, cause
     assert type(error.__cause__) is cause
 
 
-# --- the matrix -------------------------------------------------------------------------------------------------------
+# --- matrix -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("then", THEN)
 @pytest.mark.parametrize("fault_name", FAULTS)
 @pytest.mark.parametrize("kind_name", KINDS)
-async def test_fault(kind_name: str, fault_name: str, then: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The number of requests that the server saw, and the outcome, are exactly those of the table."""
+async def test_fault_leads_to_attempts_and_outcome_of_the_table(
+    kind_name: str, fault_name: str, then: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The number of requests at the server, and the outcome."""
     kind, fault = KINDS[kind_name], FAULTS[fault_name]
     attempts, outcome = expected(kind, fault, then)
     faults = 3 if then == "fault" else 1
@@ -404,22 +406,22 @@ async def test_fault(kind_name: str, fault_name: str, then: str, monkeypatch: py
         assert error.code is None
 
 
-def test_the_matrix_is_whole() -> None:
-    """All classes, at least 14 faults, every group of faults in every row of the rules."""
+def test_fault_matrix_is_complete() -> None:
+    """All kinds, at least 14 faults, and every group in every row."""
     assert len(FAULTS) >= 14
-    groups = {fault.group for fault in FAULTS.values()} - {"begun"}
+    groups = {fault.group for fault in FAULTS.values()} - {"incomplete"}
     assert all(set(row) == groups for row in RULES.values())
     assert {kind.rules for kind in KINDS.values()} == set(RULES)
 
 
-# --- longer stories ---------------------------------------------------------------------------------------------------
+# --- several faults in one call ---------------------------------------------------------------------------------------
 
 LOST = cut()
 THROTTLE = refusal(TooManyRequestsException)
 
 
-async def story(*script: Action, call: Callable[[CognitoClient], Awaitable[Any]] = reset) -> CognitoError | None:
-    """Play a script to its last step, and give the call's error."""
+async def run_script(*script: Action, call: Callable[[CognitoClient], Awaitable[Any]] = reset) -> CognitoError | None:
+    """Respond with a script and return the call's error."""
     async with ScriptedServer(*script, otherwise=refusal(InvalidParameterException)) as server:
         async with session_of(server) as session:
             error = await outcome_of(call(session.client("abc", user_pool_id="eu-west-1_AbC")))
@@ -437,31 +439,31 @@ async def story(*script: Action, call: Callable[[CognitoClient], Awaitable[Any]]
         "TooManyFailedAttemptsException",
     ],
 )
-async def test_each_trace_of_an_applied_reset(code: str) -> None:
-    """Every refusal that a password changed by the lost attempt may cause leaves the outcome open."""
-    error = await story(LOST, answer({"__type": code, "message": "no"}, 400))
+async def test_reset_lost_then_rejected_is_ambiguous(code: str) -> None:
+    """For each rejection that the applied first attempt may cause."""
+    error = await run_script(LOST, answer({"__type": code, "message": "no"}, 400))
     assert type(error) is AmbiguousOutcomeError
     assert [past.code for past in error.history] == [None, code]
 
 
-async def test_a_limit_reached_after_a_lost_attempt() -> None:
-    """A used-up allowance may be the trace of the lost attempt as well, and is repeated once."""
+async def test_reset_lost_then_limit_exceeded_is_ambiguous() -> None:
+    """The lost attempt may have used up the limit; it is retried once."""
     limited = refusal(LimitExceededException)
-    error = await story(LOST, limited, limited)
+    error = await run_script(LOST, limited, limited)
     assert type(error) is AmbiguousOutcomeError
     assert len(error.history) == 3
 
 
-async def test_a_refusal_that_rules_the_lost_attempt_out() -> None:
-    """A password against the policy can't have been set by the attempt before: the bare error, which is certain."""
-    assert type(await story(LOST, refusal(InvalidPasswordException))) is InvalidPasswordException
+async def test_reset_lost_then_invalid_password_is_certain() -> None:
+    """The first attempt cannot have set this password."""
+    assert type(await run_script(LOST, refusal(InvalidPasswordException))) is InvalidPasswordException
 
 
-async def test_throttling_does_not_make_a_lost_attempt_clear() -> None:
-    """The last answer says that the last attempt was not applied; it says nothing of the first."""
-    error = await story(LOST, THROTTLE, THROTTLE)
+async def test_reset_lost_then_throttled_is_ambiguous() -> None:
+    """The throttled attempt was not applied, but the first one may have been."""
+    error = await run_script(LOST, THROTTLE, THROTTLE)
     assert isinstance(error, AmbiguousOutcomeError)
-    assert isinstance(error, TooManyRequestsException)  # the pace is what to change before one asks again
+    assert isinstance(error, TooManyRequestsException)
     assert [type(past) for past in error.history] == [
         TransportError,
         TooManyRequestsException,
@@ -469,44 +471,44 @@ async def test_throttling_does_not_make_a_lost_attempt_clear() -> None:
     ]
 
 
-async def test_a_trace_after_throttling_between() -> None:
-    """What was lost two attempts ago still explains the refusal."""
-    error = await story(LOST, THROTTLE, refusal(ExpiredCodeException))
+async def test_reset_lost_then_throttled_then_expired_is_ambiguous() -> None:
+    """The first attempt explains the expired code."""
+    error = await run_script(LOST, THROTTLE, refusal(ExpiredCodeException))
     assert type(error) is AmbiguousOutcomeError
     assert len(error.history) == 3
 
 
-async def test_throttled_then_refused() -> None:
-    """No attempt was ambiguous: an expired code is an expired code."""
-    assert type(await story(THROTTLE, THROTTLE, refusal(ExpiredCodeException))) is ExpiredCodeException
+async def test_reset_throttled_then_expired_is_certain() -> None:
+    """No attempt was ambiguous."""
+    assert type(await run_script(THROTTLE, THROTTLE, refusal(ExpiredCodeException))) is ExpiredCodeException
 
 
-async def test_throttled_then_lost_then_refused() -> None:
+async def test_reset_throttled_then_lost_then_expired_is_ambiguous() -> None:
     """The order does not matter."""
-    assert type(await story(THROTTLE, LOST, refusal(ExpiredCodeException))) is AmbiguousOutcomeError
+    assert type(await run_script(THROTTLE, LOST, refusal(ExpiredCodeException))) is AmbiguousOutcomeError
 
 
 @pytest.mark.parametrize("script", [(LOST, THROTTLE), (THROTTLE, LOST), (LOST, LOST)])
-async def test_a_delete_found_done_at_the_third_attempt(script: tuple[Action, ...]) -> None:
-    """Gone after any lost attempt is a success."""
+async def test_delete_not_found_in_third_attempt_is_success(script: tuple[Action, ...]) -> None:
+    """After any lost attempt."""
     gone = refusal(UserNotFoundException)
-    assert await story(*script, gone, call=KINDS["delete"].call) is None
+    assert await run_script(*script, gone, call=KINDS["delete"].call) is None
 
 
-async def test_a_delete_throttled_then_gone() -> None:
-    """Nothing was lost: the user was never there, or someone else deleted it."""
-    error = await story(THROTTLE, refusal(UserNotFoundException), call=KINDS["delete"].call)
+async def test_delete_throttled_then_not_found_is_an_error() -> None:
+    """No attempt was lost, so the user did not exist."""
+    error = await run_script(THROTTLE, refusal(UserNotFoundException), call=KINDS["delete"].call)
     assert type(error) is UserNotFoundException
 
 
-async def test_a_message_throttled_then_lost() -> None:
-    """Throttled requests are repeated, the lost one is not."""
-    error = await story(THROTTLE, LOST, call=KINDS["sends a message"].call)
+async def test_message_throttled_then_lost_is_not_retried() -> None:
+    """Only the throttled attempt is retried."""
+    error = await run_script(THROTTLE, LOST, call=KINDS["sends a message"].call)
     check_ambiguous(error, KINDS["sends a message"], 2, TransportError)
 
 
-async def test_a_message_stuck_on_its_way_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A part of the request may have left, so nobody can tell that it did not arrive."""
+async def test_message_partly_sent_is_ambiguous(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A part of the request may have been received."""
     loop = asyncio.get_running_loop()
     connect = loop.sock_connect
     stuck = asyncio.Event()

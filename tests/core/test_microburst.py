@@ -1,6 +1,6 @@
-"""A smoke run of the whole: a hundred resets of passwords, through the fault proxy microburst, against MiniStack.
+"""A smoke test: a hundred password resets through the fault proxy microburst, against MiniStack.
 
-microburst keeps no account of what was applied, but the user pool does: afterwards each user signs in.
+microburst does not record what was applied, but the user pool does: afterwards each user signs in.
 """
 
 import asyncio
@@ -30,8 +30,8 @@ app = pytest.importorskip("microburst.app")
 USERS = 100
 OPERATION = "ConfirmForgotPassword"
 OLD, NEW = "Analytical-1843", "Difference-1822"
-# microburst's own statuses are not all Cognito's, so each is set. What comes before the request is forwarded leaves
-# nothing applied; what is done to the answer, everything.
+# The statuses are Cognito's. With faults before the request is forwarded, nothing is applied; with faults of the
+# response, the reset is.
 FAULTS: dict[str, dict[str, Any]] = {
     "throttled": {"error": {"code": "TooManyRequestsException", "status": 400, "message": "Rate exceeded"}},
     "limit exceeded": {"error": {"code": "LimitExceededException", "status": 400, "message": "Attempt limit exceeded"}},
@@ -39,34 +39,34 @@ FAULTS: dict[str, dict[str, Any]] = {
     "reset before": {"reset": True},
     "504 before": {"timeout_ms": 10},
     "slow": {"latency": 20},
-    "cut answer": {"response": {"abort_bytes": 0}},
-    "truncated answer": {"response": {"truncate_bytes": 1}},
-    "corrupted answer": {"response": {"corrupt_bytes": 1}},
+    "cut response": {"response": {"abort_bytes": 0}},
+    "truncated response": {"response": {"truncate_bytes": 1}},
+    "corrupted response": {"response": {"corrupt_bytes": 1}},
 }
 NAMES = tuple(FAULTS)
-REPEATED = ("throttled", "limit exceeded", "500", "reset before", "504 before")
+RETRIED = ("throttled", "limit exceeded", "500", "reset before", "504 before")
 
 
 def address(number: int) -> str:
-    """Name a user."""
+    """Return the address of a user."""
     return f"user-{number}@example.com"
 
 
 def fault_of(number: int) -> str | None:
-    """Give the fault that a user's first attempt meets: two users in five meet one."""
+    """Return the fault of a user's first attempt; two users in five have one."""
     return NAMES[(number // 5 * 2 + number % 5) % len(NAMES)] if number % 5 < 2 else None
 
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[LocalPool]:
-    """Give a pool with all the users."""
+    """Start a pool with all users."""
     with running(LocalPool(users={address(number): OLD for number in range(USERS)})) as made:
         yield made
 
 
 @asynccontextmanager
-async def proxy_before(pool: LocalPool) -> AsyncIterator[tuple[str, Any]]:
-    """Run microburst before the pool on a free port, and give its URL and itself."""
+async def proxy_for(pool: LocalPool) -> AsyncIterator[tuple[str, Any]]:
+    """Run microburst in front of the pool; yield its URL and the proxy."""
     rules = [
         {
             "service": "*",
@@ -90,7 +90,7 @@ async def proxy_before(pool: LocalPool) -> AsyncIterator[tuple[str, Any]]:
 
 
 async def signs_in(client: CognitoClient, user: str, password: str) -> bool:
-    """Say whether a password is the user's."""
+    """Return whether the user can sign in with a password."""
     parameters = {"USERNAME": user, "PASSWORD": password}
     try:
         await client.initiate_auth(auth_flow="USER_PASSWORD_AUTH", auth_parameters=parameters)
@@ -99,15 +99,15 @@ async def signs_in(client: CognitoClient, user: str, password: str) -> bool:
     return True
 
 
-async def test_a_hundred_resets(pool: LocalPool) -> None:
-    """Every reset is accounted for: a success was applied, a plain failure was not, and the rest is called unknown."""
+async def test_resets_through_a_fault_proxy_are_reported_correctly(pool: LocalPool) -> None:
+    """A success was applied, a plain failure was not, and all others are ambiguous."""
     users = [address(number) for number in range(USERS)]
     outcomes: dict[str, CognitoError | None] = {}
     policy = RetryPolicy(transient_base=0.001, throttled_base=0.001)
-    async with pool.session() as direct, proxy_before(pool) as (url, proxy):
+    async with pool.session() as direct, proxy_for(pool) as (url, proxy):
         client = direct.client(pool.client_id)
         await asyncio.gather(*(client.forgot_password(username=user) for user in users))
-        code = await pool.code_for(users[0])  # the emulator's codes are all the same
+        code = await pool.code_for(users[0])  # all codes of the emulator are equal
         async with AsyncCognitoSession(pool.region, endpoint_url=url, retry=policy) as session:
             through = session.client(pool.client_id)
 
@@ -130,10 +130,10 @@ async def test_a_hundred_resets(pool: LocalPool) -> None:
     for number, user in enumerate(users):
         error, fault = outcomes[user], fault_of(number)
         assert applied[user] == (error is None) or isinstance(error, AmbiguousOutcomeError), (user, fault, error)
-        if fault == "corrupted answer":  # which byte is spoilt is up to chance, and only the first one matters
+        if fault == "corrupted response":  # a random byte; only the first one matters
             assert error is None or type(error) is AmbiguousOutcomeError
         else:
             assert error is None, (user, fault)
     kinds = Counter(met)
     assert set(kinds) == set(FAULTS)
-    assert stats.retries >= sum(kinds[fault] for fault in REPEATED)
+    assert stats.retries >= sum(kinds[fault] for fault in RETRIED)

@@ -1,4 +1,4 @@
-"""Lists that come in pages: all 18, whatever the pages are like, in flat memory, and never for ever."""
+"""Pagination: all 18 listings, unusual pages, repeated tokens, flat memory, and leaving early."""
 
 import asyncio
 import gc
@@ -28,7 +28,7 @@ Page = dict[str, Any]
 
 
 class PagingTransport:
-    """Answers each request with the next page; keeps no request unless it is told to."""
+    """Responds to each request with the next page; keeps the requests only if ``keep`` is set."""
 
     def __init__(self, pages: Iterable[Page | bytes | HttpResponse], *, keep: bool = True) -> None:
         self.pages = iter(pages)
@@ -36,7 +36,7 @@ class PagingTransport:
         self.bodies: list[dict[str, Any]] = []
 
     async def send(self, request: HttpRequest) -> HttpResponse:
-        """Give the next page, after letting the loop run as a socket would."""
+        """Return the next page, after a turn of the event loop."""
         await asyncio.sleep(0)
         if self.keep:
             self.bodies.append(json.loads(request.body))
@@ -48,7 +48,7 @@ class PagingTransport:
         return HttpResponse(200, CIMultiDict(), body)
 
     async def close(self) -> None:
-        """Have nothing to close."""
+        """Do nothing."""
 
 
 def session_on(transport: PagingTransport) -> AsyncCognitoSession:
@@ -57,27 +57,27 @@ def session_on(transport: PagingTransport) -> AsyncCognitoSession:
 
 
 def users(*names: str, token: str | None = None) -> Page:
-    """Make a page of ListUsers."""
+    """Return a page of ListUsers."""
     page: Page = {"Users": [{"Username": name} for name in names]}
     return page if token is None else {**page, "PaginationToken": token}
 
 
 def users_of(client: CognitoClient) -> Paginator[operations.ListUsersResponse, operations.UserType]:
-    """Go through the users of a pool."""
+    """Return a paginator for the users of a pool."""
     return client.iter_list_users(user_pool_id="eu-west-1_AbC")
 
 
-async def note(paginator: AsyncIterable[operations.UserType], seen: list[str | None]) -> None:
-    """Note the names of all users, for as long as it goes."""
+async def collect_names(paginator: AsyncIterable[operations.UserType], seen: list[str | None]) -> None:
+    """Collect the names of all users."""
     async for user in paginator:
         seen.append(user.username)  # noqa: PERF401 - what was seen before an error counts
 
 
-# --- which ones page ---
+# --- paginated operations ---
 
 
 def paging() -> dict[str, tuple[str, str]]:
-    """Find the operations that page in the model: a token on both sides; with the token's and the list's names."""
+    """Return the operations of the model with a page token on both sides, with the names of token and list."""
     found = {}
     for name in service_model().operation_names:
         model = service_model().operation_model(name)
@@ -95,21 +95,21 @@ PAGING = paging()
 
 
 def iterator_of(name: str) -> str:
-    """Name the method that goes through an operation's pages: ListUsers, iter_list_users."""
+    """Return the name of an operation's iterating method."""
     operation = "".join(f"_{letter.lower()}" if letter.isupper() else letter for letter in name)
     return f"iter{operation}"
 
 
-def test_every_operation_that_pages_has_its_iterator() -> None:
-    """The 18 operations with a token on both sides, and no others, have an ``iter_`` method."""
+def test_each_paginated_operation_has_an_iterator() -> None:
+    """The 18 operations with a token on both sides, and no others."""
     methods = {name for name in dir(CognitoClient) if name.startswith("iter_")}
     assert methods == {iterator_of(name) for name in PAGING}
     assert len(PAGING) == 18
 
 
 @pytest.mark.parametrize("name", PAGING)
-def test_the_signature_is_the_operations_without_its_token(name: str) -> None:
-    """An iterator takes what the operation takes, but for the token, which is its own affair."""
+def test_iterator_takes_all_parameters_but_the_token(name: str) -> None:
+    """With the same types."""
     plain = inspect.signature(getattr(CognitoClient, iterator_of(name).removeprefix("iter_"))).parameters
     iterating = inspect.signature(getattr(CognitoClient, iterator_of(name))).parameters
     token = {"NextToken": "next_token", "PaginationToken": "pagination_token"}[PAGING[name][0]]
@@ -119,15 +119,15 @@ def test_the_signature_is_the_operations_without_its_token(name: str) -> None:
 
 
 def arguments(name: str) -> dict[str, Any]:
-    """Give the smallest valid arguments of an operation."""
+    """Return the smallest valid arguments of an operation."""
     request = smallest(request_types()[name])
     given = {python: getattr(request, python) for python, _ in members(type(request))}
     return {python: value for python, value in given.items() if value is not None}
 
 
 @pytest.mark.parametrize("name", PAGING)
-async def test_each_goes_through_its_pages(name: str) -> None:
-    """Items come typed and in order over all pages; each request but the first carries the token of the page before."""
+async def test_iterator_yields_typed_items_of_all_pages(name: str) -> None:
+    """In order; each request after the first has the token of the previous page."""
     token, items = PAGING[name]
     element = service_model().operation_model(name).output_shape.members[items].member
     wire_item: Any = {} if element.type_name == "structure" else "item"
@@ -149,7 +149,7 @@ async def test_each_goes_through_its_pages(name: str) -> None:
     assert all({key: value for key, value in body.items() if key != token} == first for body in transport.bodies)
 
 
-# --- what pages are like ---
+# --- pages ---
 
 
 @pytest.mark.parametrize(
@@ -179,8 +179,8 @@ async def test_each_goes_through_its_pages(name: str) -> None:
         "new",
     ],
 )
-async def test_only_a_missing_token_ends(pages: list[Page | bytes], names: str) -> None:
-    """Short and empty pages, and pages without the list, go on while there is a token; null or blank is none."""
+async def test_listing_ends_only_without_a_token(pages: list[Page | bytes], names: str) -> None:
+    """Short and empty pages, and pages without a list, do not end it."""
     transport = PagingTransport(pages)
     async with session_on(transport) as session:
         found = [user.username async for user in users_of(session.client())]
@@ -188,8 +188,8 @@ async def test_only_a_missing_token_ends(pages: list[Page | bytes], names: str) 
     assert len(transport.bodies) == len(pages)
 
 
-async def test_nothing_is_asked_for_before_it_is_wanted() -> None:
-    """Making the iterator sends nothing, and the next page is asked for once the last item of this one is used up."""
+async def test_pages_are_requested_when_needed() -> None:
+    """The next page is requested after the last item of the previous one."""
     transport = PagingTransport([users("a", "b", token="1"), users("c")])
     async with session_on(transport) as session:
         paginator = users_of(session.client())
@@ -198,8 +198,8 @@ async def test_nothing_is_asked_for_before_it_is_wanted() -> None:
     assert seen == [("a", 1), ("b", 1), ("c", 2)]
 
 
-async def test_each_loop_starts_from_the_first_page() -> None:
-    """One paginator serves several loops, also at the same time."""
+async def test_each_loop_starts_with_the_first_page() -> None:
+    """A paginator can be used by several loops, also concurrently."""
     pages = [users("a", token="1"), users("b")]
     async with session_on(PagingTransport(pages * 2)) as session:
         paginator = users_of(session.client())
@@ -216,8 +216,8 @@ async def test_each_loop_starts_from_the_first_page() -> None:
             await anext(other)
 
 
-async def test_bound_values_fill_every_page() -> None:
-    """A client that is bound to a pool asks for each page in that pool."""
+async def test_bound_values_fill_each_request() -> None:
+    """Each page is requested with the bound pool."""
     transport = PagingTransport([users("a", token="1"), users("b")])
     async with session_on(transport) as session:
         client = session.client(user_pool_id="eu-west-1_Bound")
@@ -228,20 +228,20 @@ async def test_bound_values_fill_every_page() -> None:
     ]
 
 
-async def test_errors_come_out_of_the_loop() -> None:
-    """What a page's call raises, the loop raises; what came before it has been given."""
+async def test_error_of_a_page_ends_the_loop() -> None:
+    """The items before it are yielded."""
     refusal = HttpResponse(400, CIMultiDict({"x-amzn-ErrorType": "NotAuthorizedException:"}), b"")
     async with session_on(PagingTransport([users("a", token="1"), refusal])) as session:
         seen: list[str | None] = []
         with pytest.raises(NotAuthorizedException):
-            await note(users_of(session.client()), seen)
+            await collect_names(users_of(session.client()), seen)
         assert seen == ["a"]
         with pytest.raises(ParameterValidationError, match="limit"):
             await anext(aiter(session.client().iter_list_users(user_pool_id="eu-west-1_AbC", limit=61)))
 
 
-async def test_paginators_need_no_client() -> None:
-    """Anything that can send requests will do."""
+async def test_paginator_accepts_any_caller() -> None:
+    """Any object with ``send``."""
 
     class Caller:
         async def send(self, request: Request[Any]) -> Any:
@@ -253,15 +253,15 @@ async def test_paginators_need_no_client() -> None:
     assert [user.username async for user in paginator] == ["mine"]
 
 
-# --- for ever ---
+# --- repeated tokens ---
 
 PATIENCE = 200
 
 
 @pytest.mark.parametrize("start", [0, 1, 5], ids="after {} pages".format)
 @pytest.mark.parametrize("length", [1, 2, 3, 7, 16], ids="cycle of {}".format)
-async def test_a_token_that_comes_back_ends_in_an_error(length: int, start: int) -> None:
-    """Tokens that go round in a circle, of whatever length, end in an error soon, instead of never."""
+async def test_repeated_token_is_an_error(length: int, start: int) -> None:
+    """Cycles of any length are detected."""
 
     def pages() -> Iterable[Page]:
         yield from (users("a", token=f"start {number}") for number in range(start))
@@ -271,31 +271,31 @@ async def test_a_token_that_comes_back_ends_in_an_error(length: int, start: int)
     transport = PagingTransport(pages())
     async with session_on(transport) as session:
         with pytest.raises(PaginationError) as caught:
-            await note(users_of(session.client()), [])
+            await collect_names(users_of(session.client()), [])
     assert caught.value.operation == "ListUsers"
     assert isinstance(caught.value, CognitoError)
     assert "round" not in str(caught.value)
     assert len(transport.bodies) <= 4 * (start + length) + 2
 
 
-async def test_the_items_of_the_page_that_repeats_the_token_are_given() -> None:
-    """The error comes when a page would be asked for again: nothing that was received is lost."""
+async def test_items_of_the_page_with_a_repeated_token_are_yielded() -> None:
+    """No received item is lost."""
     transport = PagingTransport([users("a", token="1"), users("b", token="1")])
     async with session_on(transport) as session:
         seen: list[str | None] = []
         with pytest.raises(PaginationError):
-            await note(users_of(session.client()), seen)
+            await collect_names(users_of(session.client()), seen)
     assert seen == ["a", "b"]
 
 
-async def test_a_token_like_the_callers_own_is_noticed() -> None:
-    """A request that starts with a token of the caller's own, and gets it back, would go on for ever too."""
+async def test_token_equal_to_the_first_request_is_an_error() -> None:
+    """The listing would not end."""
     request = operations.ListUsersRequest(user_pool_id="eu-west-1_AbC", pagination_token="t")
     transport = PagingTransport([users("a", token="t")] * 5)
     async with session_on(transport) as session:
         paginator: Paginator[Any, Any] = Paginator(session.client(), request, cursor="pagination_token", items="users")
         with pytest.raises(PaginationError):
-            await note(paginator, [])
+            await collect_names(paginator, [])
     assert len(transport.bodies) <= 2
 
 
@@ -303,16 +303,16 @@ async def test_a_token_like_the_callers_own_is_noticed() -> None:
 
 
 def many_users() -> Iterable[bytes]:
-    """Make pages of 20 users without end, each with a token of its own of some length."""
+    """Yield pages of 20 users without end, with long tokens."""
     for number in count():
         names = (f"user-{number}-{index}" for index in range(20))
         yield json.dumps(users(*names, token=f"{number:0200}")).encode()
 
 
 async def growth(things: AsyncIterator[Any], early: int, late: int) -> int:
-    """Take things, and give by how many bytes the memory in use grew between the early and the late of them."""
+    """Consume items, and return the growth of memory in bytes between two of them."""
     in_use = []
-    # A cast: what the paginator gives are generators, which the async with closes.
+    # The iterators of a paginator are generators, which aclosing closes.
     async with aclosing(cast("AsyncGenerator[Any, None]", things)) as generator:
         await anext(generator)
         tracemalloc.start()
@@ -332,14 +332,14 @@ FEW_PAGES = 5 * 20 * 500
 to keep only the tokens of all pages, let alone the pages."""
 
 
-async def test_memory_stays_flat() -> None:
-    """After two thousand pages, 40,000 users, as much memory is in use as after a hundred."""
+async def test_memory_of_pages_is_flat() -> None:
+    """After 2,000 pages as after 100."""
     async with session_on(PagingTransport(many_users(), keep=False)) as session:
         assert await growth(users_of(session.client()).pages(), 100, 2_000) < FEW_PAGES
 
 
-async def test_memory_stays_flat_over_items() -> None:
-    """Going through the items keeps no page either."""
+async def test_memory_of_items_is_flat() -> None:
+    """No page is kept."""
     async with session_on(PagingTransport(many_users(), keep=False)) as session:
         assert await growth(aiter(users_of(session.client())), 20 * 100, 20 * 500) < FEW_PAGES
 
@@ -360,7 +360,7 @@ async def leave_pages(client: CognitoClient) -> None:
 
 
 async def fail(client: CognitoClient) -> None:
-    """Leave the loop by an error of one's own."""
+    """Leave the loop with an error."""
 
     async def go() -> None:
         async for _ in users_of(client):
@@ -371,13 +371,13 @@ async def fail(client: CognitoClient) -> None:
 
 
 def generators() -> list[Any]:
-    """Find the asynchronous generators that have not ended; fixtures of a whole session are such, too."""
+    """Return all running async generators, including those of session fixtures."""
     return [thing for thing in gc.get_objects() if inspect.isasyncgen(thing) and thing.ag_frame is not None]
 
 
 @pytest.mark.parametrize("leaving", [leave, leave_pages, fail])
-async def test_leaving_early_leaves_nothing(leaving: Callable[[CognitoClient], Any]) -> None:
-    """After a break or an error no page is asked for any more, and no task or generator is left."""
+async def test_leaving_a_loop_early_requests_no_further_page(leaving: Callable[[CognitoClient], Any]) -> None:
+    """No task or generator is left."""
     transport = PagingTransport([users("a", "b", token="1"), users("c")])
     before = generators()
     async with session_on(transport) as session:
@@ -390,8 +390,8 @@ async def test_leaving_early_leaves_nothing(leaving: Callable[[CognitoClient], A
         assert not [thing for thing in generators() if not any(thing is one for one in before)]
 
 
-async def test_cancelling_the_loop() -> None:
-    """A task that is cancelled while it waits for a page ends with the cancellation."""
+async def test_cancel_during_a_page_ends_the_loop() -> None:
+    """The task is cancelled."""
     waiting = asyncio.Event()
 
     class Hanging(PagingTransport):
@@ -402,7 +402,7 @@ async def test_cancelling_the_loop() -> None:
             return await super().send(request)
 
     async with session_on(Hanging([users("a", token="1")])) as session:
-        task = asyncio.create_task(note(users_of(session.client()), []))
+        task = asyncio.create_task(collect_names(users_of(session.client()), []))
         task.add_done_callback(lambda _: waiting.set())
         await waiting.wait()
         task.cancel()
@@ -423,8 +423,8 @@ asyncio.run(main())
 """
 
 
-def test_a_program_that_leaves_early_ends_in_silence() -> None:
-    """The same at the end of a program, in development mode: not a word about generators or tasks left behind."""
+def test_program_that_leaves_a_loop_early_prints_no_warning() -> None:
+    """In development mode."""
     paths = "import sys; sys.path[:0] = " + repr([path for path in sys.path if path])
     command = [sys.executable, "-X", "dev", "-W", "error", "-c", f"{paths}\n{PROGRAM}"]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)

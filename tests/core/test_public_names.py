@@ -1,4 +1,4 @@
-"""The public names: all there, each imported on first use, and nothing loaded before that."""
+"""The public names: complete, and imported on first use."""
 
 import ast
 import importlib
@@ -23,7 +23,7 @@ LOADED = f"found = [name for name in {HEAVY!r} if name in sys.modules]; import j
 
 
 def run(code: str) -> Any:
-    """Run code in an interpreter of its own and give what it prints as JSON."""
+    """Run code in a new interpreter and return what it prints as JSON."""
     command = [sys.executable, "-c", code]
     done = subprocess.run(command, cwd=ROOT.parent, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr[-2000:]
@@ -31,7 +31,7 @@ def run(code: str) -> Any:
 
 
 def names_for_checkers() -> set[str]:
-    """Give the names that type checkers see in the package, read from its source."""
+    """Return the names that type checkers see, from the package's source."""
     tree = ast.parse((ROOT / "__init__.py").read_text())
     names: set[str] = set()
     for node in ast.walk(tree):
@@ -52,20 +52,20 @@ def names_for_checkers() -> set[str]:
 # --- the package ------------------------------------------------------------------------------------------------------
 
 
-def test_importing_the_package_loads_nothing_heavy() -> None:
-    """``import cognito_async`` alone loads no HTTP library, no attrs, no cattrs, not even asyncio."""
+def test_import_of_the_package_loads_no_dependency() -> None:
+    """Not even asyncio."""
     code = f"import sys, cognito_async; {LOADED}"
     assert run(code) == []
 
 
-def test_the_errors_load_nothing_heavy() -> None:
-    """Who only catches errors pays for errors alone."""
+def test_import_of_errors_loads_no_dependency() -> None:
+    """Only the errors."""
     code = f"import sys, cognito_async as c; c.CodeMismatchException; c.errors.CognitoError; {LOADED}"
     assert run(code) == []
 
 
-def test_a_session_does_not_load_what_it_does_not_use() -> None:
-    """Using a session loads neither botocore nor the families of operations that nobody called."""
+def test_session_loads_only_used_modules() -> None:
+    """Neither botocore nor unused groups of operations."""
     code = (
         "import sys, json; from cognito_async import AsyncCognitoSession; "
         "AsyncCognitoSession('eu-west-1').client('abc'); "
@@ -78,21 +78,21 @@ def test_a_session_does_not_load_what_it_does_not_use() -> None:
 
 
 @pytest.mark.parametrize("name", sorted(names_for_checkers()))
-def test_every_name_that_checkers_see_is_there_at_run_time(name: str) -> None:
-    """Each can be imported, and is the same thing each time."""
+def test_names_for_type_checkers_exist_at_run_time(name: str) -> None:
+    """Each is the same object each time."""
     value = getattr(cognito_async, name)
     assert value is not None
     assert getattr(cognito_async, name) is value
     assert name in dir(cognito_async)
 
 
-def test_every_name_at_run_time_is_seen_by_checkers() -> None:
-    """``dir()`` names nothing that a type checker would call unknown."""
+def test_names_at_run_time_are_known_to_type_checkers() -> None:
+    """All that ``dir()`` returns."""
     assert set(dir(cognito_async)) - {"__version__"} == names_for_checkers()
 
 
-def test_names_that_users_need() -> None:
-    """The names of the README and of design.md are among them."""
+def test_names_of_the_documentation_are_public() -> None:
+    """Those of the README."""
     expected = {
         *("AsyncCognitoSession", "CognitoClient", "Credentials", "PoolLimits", "RetryDetails", "RetryKind"),
         *("RetryPolicy", "Timeouts", "Transport", "UserContextDataType", "AnalyticsMetadataType", "Paginator"),
@@ -101,36 +101,36 @@ def test_names_that_users_need() -> None:
     assert expected <= names_for_checkers()
 
 
-def test_all_errors_are_names_of_the_package() -> None:
-    """Each error of ``cognito_async.errors`` can be caught by its name in the package."""
+def test_errors_are_names_of_the_package() -> None:
+    """Each error of ``cognito_async.errors``."""
     assert len(dir(errors)) == len(set(dir(errors))) >= 59 + 11
     for name in dir(errors):
         assert getattr(cognito_async, name) is getattr(errors, name)
         assert name == "Fault" or issubclass(getattr(errors, name), errors.CognitoError)
 
 
-def test_59_modelled_errors() -> None:
-    """All that the service declares are there."""
+def test_number_of_modelled_errors() -> None:
+    """All 59 that the service declares."""
     modelled = [name for name in dir(errors) if issubclass(getattr(errors, name), errors.ServiceError)]
     assert len(modelled) == 59 + 1
 
 
 @pytest.mark.parametrize("name", ["Nothing", "NothingError", "NothingException", "asyncCognitoSession", "_private", ""])
-def test_an_unknown_name_is_an_attribute_error(name: str) -> None:
-    """The error names package and attribute, as Python's own does, and ``hasattr`` says no."""
+def test_unknown_name_is_an_attribute_error(name: str) -> None:
+    """With Python's message; ``hasattr`` returns False."""
     with pytest.raises(AttributeError, match=f"'cognito_async' has no attribute '{name}'"):
         getattr(cognito_async, name)
     assert not hasattr(cognito_async, name)
 
 
-def test_an_unknown_name_cannot_be_imported() -> None:
-    """``from cognito_async import`` of such a name is an ImportError."""
+def test_import_of_unknown_name_is_an_import_error() -> None:
+    """``from cognito_async import``."""
     with pytest.raises(ImportError):
         exec("from cognito_async import NothingError", {})
 
 
-def test_star_import() -> None:
-    """``from cognito_async import *`` gives all public names, and nothing that the package imports for itself."""
+def test_star_import_has_all_public_names() -> None:
+    """And no others."""
     code = (
         "from cognito_async import *\n"
         "names = sorted(n for n in globals() if not n.startswith('__'))\n"
@@ -139,23 +139,23 @@ def test_star_import() -> None:
     assert set(run(code)) == names_for_checkers()
 
 
-def test_star_import_of_the_errors() -> None:
-    """``from cognito_async.errors import *`` gives the errors alone."""
+def test_star_import_of_errors_has_only_errors() -> None:
+    """``from cognito_async.errors import *``."""
     namespace: dict[str, Any] = {}
     exec("from cognito_async.errors import *", namespace)
     assert namespace.keys() - {"__builtins__"} == set(dir(errors))
 
 
 @pytest.mark.parametrize("name", sorted(names_for_checkers() - {"errors", "operations"}))
-def test_each_name_can_be_the_first_import(name: str) -> None:
-    """No name depends on another's having been imported before it: each home module is found by itself."""
+def test_name_is_found_in_its_module(name: str) -> None:
+    """No name depends on an earlier import."""
     home = getattr(cognito_async, name).__module__
     assert home.startswith("cognito_async.")
     assert getattr(sys.modules[home], name) is getattr(cognito_async, name)
 
 
-def test_first_imports_in_an_interpreter_of_their_own() -> None:
-    """One name of each home module, each as the very first thing that a program imports."""
+def test_name_of_each_module_can_be_imported_first() -> None:
+    """In a new interpreter."""
     homes = {getattr(getattr(cognito_async, name), "__module__", ""): name for name in names_for_checkers()}
     code = (
         "import json, sys\n"
@@ -171,8 +171,8 @@ def test_first_imports_in_an_interpreter_of_their_own() -> None:
     assert run(code) == sorted(homes.values())
 
 
-def test_the_version() -> None:
-    """It is a version, and the package says so itself."""
+def test_version_is_public() -> None:
+    """Three numbers."""
     assert cognito_async.__version__.count(".") == 2
     assert "__version__" in dir(cognito_async)
 
@@ -180,8 +180,8 @@ def test_the_version() -> None:
 # --- operations -------------------------------------------------------------------------------------------------------
 
 
-def test_operations_by_their_aws_names() -> None:
-    """All 141 inputs are there, and each name that ``dir()`` gives leads to something; a class bears it."""
+def test_operations_have_all_requests_by_aws_names() -> None:
+    """All 141; ``dir()`` lists only existing names."""
     names = dir(operations)
     assert len([name for name in names if name.endswith("Request")]) == 141
     for name in names:
@@ -190,8 +190,8 @@ def test_operations_by_their_aws_names() -> None:
             assert value.__name__ == name
 
 
-def test_an_unknown_operation_is_an_attribute_error() -> None:
-    """As with the package."""
+def test_unknown_operation_is_an_attribute_error() -> None:
+    """As for the package."""
     with pytest.raises(AttributeError, match="NothingRequest"):
         _ = operations.NothingRequest  # type: ignore[attr-defined]
 
@@ -200,7 +200,7 @@ def test_an_unknown_operation_is_an_attribute_error() -> None:
 
 
 def modules() -> Iterator[ModuleType]:
-    """Import every module of the package, but for those that are programs."""
+    """Import every module of the package except programs."""
     yield cognito_async
     for found in pkgutil.walk_packages([str(ROOT)], "cognito_async."):
         if not found.name.endswith("__main__"):
@@ -208,7 +208,7 @@ def modules() -> Iterator[ModuleType]:
 
 
 def public_things() -> Iterator[tuple[str, object]]:
-    """Give all public modules, classes, functions and methods with their full names."""
+    """Yield all public modules, classes, functions and methods with their full names."""
     for module in modules():
         yield module.__name__, module
         for name, value in vars(module).items():
@@ -224,8 +224,8 @@ def public_things() -> Iterator[tuple[str, object]]:
                         yield f"{module.__name__}.{name}.{inner}", function
 
 
-def test_everything_public_has_a_docstring() -> None:
-    """Whoever hovers over a name reads a sentence about it."""
+def test_public_names_have_docstrings() -> None:
+    """Editors show them."""
     found = dict(public_things())
     assert len(found) > 700
     assert [name for name, thing in found.items() if not (getattr(thing, "__doc__", None) or "").strip()] == []

@@ -1,4 +1,4 @@
-"""The request rates by quota category: what can be said, what is published, and what the account was given."""
+"""Quotas: configured, published, and those of the account."""
 
 import asyncio
 import json
@@ -21,20 +21,20 @@ NAMES = [attribute.name for attribute in fields(Quotas)]
 
 
 def provisioned(value: Any) -> Any:
-    """Make an answer of GetProvisionedLimit."""
+    """Return a response of GetProvisionedLimit."""
     return respond(body=json.dumps({"Limit": {"ProvisionedLimitValue": value, "FreeLimitValue": 1}}).encode())
 
 
-def test_the_published_rates_are_those_of_the_table() -> None:
-    """18 categories with their rates, of which AWS raises 6 on request."""
+def test_published_rates_equal_the_table() -> None:
+    """18 categories, of which 6 are adjustable."""
     assert {category: row["rate"] for category, row in TABLE.items()} == PUBLISHED
     assert {category for category, row in TABLE.items() if row["adjustable"]} == ADJUSTABLE
     assert len(PUBLISHED) == 18
     assert len(ADJUSTABLE) == 6
 
 
-def test_there_is_a_keyword_for_each_category() -> None:
-    """All 18, in snake case, each of which comes out under AWS's name."""
+def test_each_category_has_a_keyword() -> None:
+    """In snake case."""
     assert len(NAMES) == 18
     quotas = Quotas(**{name: float(n) for n, name in enumerate(NAMES, 1)})
     rates = quotas.by_category()
@@ -42,8 +42,8 @@ def test_there_is_a_keyword_for_each_category() -> None:
     assert list(rates.values()) == [float(n) for n in range(1, 19)]
 
 
-def test_what_is_not_said_is_not_set() -> None:
-    """Only the named rates are kept to; the others are found out."""
+def test_rates_that_are_not_passed_are_not_set() -> None:
+    """They adapt to throttling."""
     assert Quotas().by_category() == {}
     assert Quotas(user_account_recovery=30, user_read=0.5).by_category() == {
         "UserAccountRecovery": 30.0,
@@ -53,22 +53,22 @@ def test_what_is_not_said_is_not_set() -> None:
 
 @pytest.mark.parametrize("rate", [0, -1, 0.0, float("nan"), float("inf"), "30", b"30", True, [30], 1j])
 @pytest.mark.parametrize("name", ["user_account_recovery", "limit_management"])
-def test_a_rate_must_be_a_positive_number(name: str, rate: Any) -> None:
-    """Anything else is refused by name."""
+def test_rate_must_be_a_positive_number(name: str, rate: Any) -> None:
+    """The error names the parameter."""
     with pytest.raises(ParameterValidationError) as caught:
         Quotas(**{name: rate})
     assert caught.value.parameter == name
 
 
-def test_an_unknown_category_is_refused() -> None:
-    """A misspelt keyword is an error, not a rate that nobody keeps to."""
+def test_unknown_category_is_refused() -> None:
+    """A typo is an error."""
     with pytest.raises(TypeError):
         Quotas(user_acount_recovery=30)  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize("share", [1, 0.5, 0.001])
-def test_a_share_of_the_published_rates(share: float) -> None:
-    """Each of the 18."""
+def test_published_share_applies_to_each_rate(share: float) -> None:
+    """Of all 18."""
     assert Quotas.published(share).by_category() == pytest.approx(
         {category: rate * share for category, rate in PUBLISHED.items()}
     )
@@ -76,8 +76,8 @@ def test_a_share_of_the_published_rates(share: float) -> None:
 
 
 @pytest.mark.parametrize("share", [0, -0.5, 1.01, 2, float("nan"), float("inf")])
-async def test_a_share_must_be_a_part(share: float) -> None:
-    """Greater than 0 and at most 1; ``from_account`` asks nothing before it has seen that."""
+async def test_share_out_of_range_is_refused(share: float) -> None:
+    """``from_account`` sends nothing."""
     with pytest.raises(ParameterValidationError, match="share"):
         Quotas.published(share)
     transport = ScriptedTransport()
@@ -87,14 +87,14 @@ async def test_a_share_must_be_a_part(share: float) -> None:
 
 
 @pytest.mark.parametrize("share", ["0.5", None])
-def test_a_share_of_the_wrong_kind_is_refused(share: Any) -> None:
-    """In the same words as any other that can't be."""
+def test_share_of_wrong_type_is_refused(share: Any) -> None:
+    """With the same error."""
     with pytest.raises(ParameterValidationError, match="share"):
         Quotas.published(share)
 
 
-async def test_the_account_is_asked_for_the_adjustable_ones() -> None:
-    """Six signed requests, one for each; the answers count, the other twelve are as published."""
+async def test_from_account_requests_adjustable_rates() -> None:
+    """Six signed requests; the other rates are the published ones."""
     transport = ScriptedTransport(*[provisioned(200 + n) for n in range(6)])
     async with scripted_session(transport, credentials=KEYS) as session:
         quotas = await Quotas.from_account(session, 0.5)
@@ -113,16 +113,16 @@ async def test_the_account_is_asked_for_the_adjustable_ones() -> None:
 @pytest.mark.parametrize(
     "body", [b"{}", b'{"Limit": null}', b'{"Limit": {}}', b'{"Limit": {"ProvisionedLimitValue": 0}}']
 )
-async def test_what_the_service_does_not_tell_is_as_published(body: bytes) -> None:
-    """An answer without a value falls back."""
+async def test_from_account_without_value_uses_published_rate(body: bytes) -> None:
+    """For each form of a missing value."""
     transport = ScriptedTransport(*[respond(body=body) for _ in range(6)])
     async with scripted_session(transport, credentials=KEYS) as session:
         quotas = await Quotas.from_account(session)
     assert quotas.by_category() == PUBLISHED
 
 
-async def test_a_refusal_comes_out() -> None:
-    """Without the permission the caller learns it, rather than keep to a guess."""
+async def test_from_account_raises_service_errors() -> None:
+    """Such as a missing permission."""
     transport = ScriptedTransport(refuse("NotAuthorizedException"))
     async with scripted_session(transport, credentials=KEYS) as session:
         with pytest.raises(ServiceError, match="NotAuthorized"):
@@ -132,8 +132,8 @@ async def test_a_refusal_comes_out() -> None:
 
 @pytest.mark.virtual_clock
 @pytest.mark.parametrize("seed", range(20))
-async def test_asking_is_not_throttled_to_death(seed: int) -> None:
-    """The service takes one such request a second (category LimitManagement): asking for all six succeeds anyway."""
+async def test_from_account_succeeds_at_one_request_per_second(seed: int) -> None:
+    """The limit of the category LimitManagement."""
     loop, seeded = asyncio.get_running_loop(), Random(seed)
 
     class Service(ScriptedTransport):

@@ -250,7 +250,7 @@ async def test_no_limit_waits_as_long_as_it_takes() -> None:
     assert transport.pauses == pytest.approx([3600])
 
 
-# --- categories -----------------------------------------------------------------------------------------------------
+# --- categories -------------------------------------------------------------------------------------------------------
 
 
 async def test_a_throttled_category_slows_no_other() -> None:

@@ -643,7 +643,7 @@ async def test_an_error_of_the_transport_is_completed() -> None:
     assert caught.value.sent is False
 
 
-# --- what happens right before an attempt ----------------------------------------------------------------------------
+# --- what happens right before an attempt -----------------------------------------------------------------------------
 
 
 @pytest.mark.virtual_clock

@@ -286,7 +286,7 @@ POLICIES = st.builds(RetryPolicy, throttled_base=SECONDS, transient_base=SECONDS
 
 @given(policy=POLICIES, kind=KINDS, attempt=st.integers(1, 10_000), chance=st.floats(0, 1))
 def test_backoff_is_a_share_of_the_bound(policy: RetryPolicy, kind: RetryKind, attempt: int, chance: float) -> None:
-    """``random`` x min(base × 2^(n-1), maximum)."""
+    """``random`` x min(base * 2^(n-1), maximum)."""
     base = policy.transient_base if kind is RetryKind.TRANSIENT else policy.throttled_base
     ceiling = min(base * 2.0 ** min(attempt - 1, 900), policy.max_delay)
     pause = policy.delay(kind, attempt, chance)
