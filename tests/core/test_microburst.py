@@ -19,6 +19,7 @@ from cognito_async import (
     CognitoError,
     NotAuthorizedException,
     RetryPolicy,
+    Timeouts,
 )
 from cognito_async.testing import LocalPool
 from tests.support.processes import running
@@ -29,6 +30,7 @@ app = pytest.importorskip("microburst.app")
 
 USERS = 100
 OPERATION = "ConfirmForgotPassword"
+TIMEOUTS = Timeouts(total=90.0, attempt=60.0)  # a busy machine must not add faults
 OLD, NEW = "Analytical-1843", "Difference-1822"
 # The statuses are Cognito's. With faults before the request is forwarded, nothing is applied; with faults of the
 # response, the reset is.
@@ -108,7 +110,7 @@ async def test_resets_through_a_fault_proxy_are_reported_correctly(pool: LocalPo
         client = direct.client(pool.client_id)
         await asyncio.gather(*(client.forgot_password(username=user) for user in users))
         code = await pool.code_for(users[0])  # all codes of the emulator are equal
-        async with AsyncCognitoSession(pool.region, endpoint_url=url, retry=policy) as session:
+        async with AsyncCognitoSession(pool.region, endpoint_url=url, retry=policy, timeouts=TIMEOUTS) as session:
             through = session.client(pool.client_id)
 
             async def confirm(user: str) -> None:

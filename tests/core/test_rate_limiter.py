@@ -1,4 +1,4 @@
-"""Waiting for a turn: first come, first served, cancellable, and one limiter for each quota category."""
+"""The rate limiter: FIFO order, cancellation, timeouts, and one limiter per quota category."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -33,65 +33,65 @@ FOREVER = float("inf")
 THROTTLED = refuse("TooManyRequestsException")
 
 
-def nobody(_: float) -> None:
-    """Hear of a wait, and do nothing about it."""
+def ignore(_: float) -> None:
+    """Ignore a wait."""
 
 
-def lane_of(rate: float) -> LocalCategoryLimiter:
-    """Make a limiter with a told rate."""
+def limiter_of(rate: float) -> LocalCategoryLimiter:
+    """Return a limiter with a configured rate."""
     return LocalRateLimiter({"UserAccountRecovery": rate}).limiter(RESET)
 
 
 async def queue(
     limiter: LocalCategoryLimiter, number: int, time_left: float = FOREVER
 ) -> tuple[list[asyncio.Task[None]], list[tuple[int, float]]]:
-    """Start waiters one after the other; give their tasks, and the list of who went when."""
-    went: list[tuple[int, float]] = []
+    """Start waiters in order; return their tasks, and a list that gets the number and time of each permit."""
+    granted: list[tuple[int, float]] = []
 
     async def one(n: int) -> None:
-        await limiter.acquire(time_left, nobody)
-        went.append((n, now()))
+        await limiter.acquire(time_left, ignore)
+        granted.append((n, now()))
 
     tasks = [asyncio.ensure_future(one(n)) for n in range(number)]
     await asyncio.sleep(0)
-    return tasks, went
+    return tasks, granted
 
 
-# --- the order --------------------------------------------------------------------------------------------------------
+# --- order ------------------------------------------------------------------------------------------------------------
 
 
-async def test_first_come_first_served() -> None:
-    """200 waiters go in the order in which they came, one at each turn, at the rate."""
-    limiter = lane_of(10.0)
-    tasks, went = await queue(limiter, 200)
+async def test_waiters_get_permits_in_fifo_order() -> None:
+    """200 waiters, at the rate."""
+    limiter = limiter_of(10.0)
+    tasks, granted = await queue(limiter, 200)
     assert limiter.waiting == 199
     await asyncio.gather(*tasks)
-    assert [n for n, _ in went] == list(range(200))
-    assert went[-1][1] == pytest.approx(19.9, abs=0.05)
-    assert all(later - earlier >= 0.05 for (_, earlier), (_, later) in pairwise(went[1:]))
+    assert [n for n, _ in granted] == list(range(200))
+    assert granted[-1][1] == pytest.approx(19.9, abs=0.05)
+    assert all(later - earlier >= 0.05 for (_, earlier), (_, later) in pairwise(granted[1:]))
     assert limiter.waiting == 0
 
 
-async def test_a_newcomer_does_not_overtake() -> None:
-    """Who comes while others wait goes after them, even at the moment when a turn has come."""
-    limiter = lane_of(10.0)
-    tasks, went = await queue(limiter, 3)
+async def test_new_waiter_is_last() -> None:
+    """Also at the moment when a permit is due."""
+    limiter = limiter_of(10.0)
+    tasks, granted = await queue(limiter, 3)
     await asyncio.sleep(0.1)
-    late = asyncio.ensure_future(limiter.acquire(FOREVER, nobody))
+    late = asyncio.ensure_future(limiter.acquire(FOREVER, ignore))
     await asyncio.gather(*tasks)
     assert not late.done()
     await late
     assert now() == pytest.approx(0.3, abs=0.01)
-    assert [n for n, _ in went] == [0, 1, 2]
+    assert [n for n, _ in granted] == [0, 1, 2]
 
 
-async def test_each_of_200_tasks_has_an_equal_share() -> None:
-    """Over ten minutes at 50 a second each task's count is within 20 % of the mean."""
-    limiter, seeded, served = lane_of(50.0), Random(5), [0] * 200
+async def test_tasks_share_the_rate_equally() -> None:
+    """Over ten minutes at 50 per second, the count of each of 200 tasks is within 20 % of the mean."""
+    limiter, seeded, served = limiter_of(50.0), Random(5), [0] * 200
 
     async def work(n: int) -> None:
         while True:
-            await limiter.acquire(FOREVER, nobody)
+            await limiter.acquire(FOREVER, ignore)
             served[n] += 1
             await asyncio.sleep(seeded.random() * 0.1)
 
@@ -109,70 +109,70 @@ async def test_each_of_200_tasks_has_an_equal_share() -> None:
 
 
 @pytest.mark.parametrize("position", [1, 5, 9], ids=["head", "middle", "tail"])
-async def test_a_cancelled_waiter_leaves_the_queue(position: int) -> None:
-    """The others move up: no turn is lost and none is given twice."""
-    limiter = lane_of(10.0)
-    tasks, went = await queue(limiter, 10)
+async def test_cancelled_waiter_leaves_the_queue(position: int) -> None:
+    """No permit is lost or granted twice."""
+    limiter = limiter_of(10.0)
+    tasks, granted = await queue(limiter, 10)
     tasks[position].cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert isinstance(results[position], asyncio.CancelledError)
-    assert [n for n, _ in went] == [n for n in range(10) if n != position]
-    assert went[-1][1] == pytest.approx(0.8, abs=0.02)
+    assert [n for n, _ in granted] == [n for n in range(10) if n != position]
+    assert granted[-1][1] == pytest.approx(0.8, abs=0.02)
     assert limiter.waiting == 0
 
 
-async def test_cancelled_when_its_turn_has_just_come() -> None:
-    """The right that it got in the same moment goes to the next."""
-    limiter = lane_of(10.0)
-    tasks, went = await queue(limiter, 3)
-    limiter.release()  # the next one's turn, which it has not seen yet
+async def test_permit_of_a_waiter_cancelled_at_the_same_time_goes_to_the_next() -> None:
+    """It has not seen the permit yet."""
+    limiter = limiter_of(10.0)
+    tasks, granted = await queue(limiter, 3)
+    limiter.release()  # for the next waiter, which has not run yet
     tasks[1].cancel()
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert isinstance(results[1], asyncio.CancelledError)
-    assert went == [(0, 0.0), (2, 0.0)]
+    assert granted == [(0, 0.0), (2, 0.0)]
 
 
-async def test_cancelled_just_before_a_right_is_given_back() -> None:
-    """A turn that comes before the cancelled task has run goes past it, to the next, and nothing breaks."""
-    limiter = lane_of(1.0)
-    tasks, went = await queue(limiter, 3)
+async def test_permit_released_after_a_cancellation_goes_to_the_next() -> None:
+    """Before the cancelled task has run."""
+    limiter = limiter_of(1.0)
+    tasks, granted = await queue(limiter, 3)
     tasks[1].cancel()
     limiter.release()
     results = await asyncio.gather(*tasks, return_exceptions=True)
     assert isinstance(results[1], asyncio.CancelledError)
-    assert [n for n, _ in went] == [0, 2]
-    assert went[-1][1] == pytest.approx(0.0, abs=0.01)
+    assert [n for n, _ in granted] == [0, 2]
+    assert granted[-1][1] == pytest.approx(0.0, abs=0.01)
 
 
-async def test_cancelled_in_the_moment_of_its_turn() -> None:
-    """A cancellation at the very time at which the turn comes loses no turn for those behind."""
-    limiter = lane_of(10.0)
+async def test_cancellation_when_the_timer_fires_loses_no_permit() -> None:
+    """The next waiter gets it."""
+    limiter = limiter_of(10.0)
     errors: list[Mapping[str, Any]] = []
     loop = asyncio.get_running_loop()
     loop.set_exception_handler(lambda _, context: errors.append(context))
-    tasks, went = await queue(limiter, 3)
+    tasks, granted = await queue(limiter, 3)
 
-    def cancel_and_ring() -> None:
+    def cancel_and_fire() -> None:
         tasks[1].cancel()
         limiter._on_timer()
 
     assert limiter._timer is not None
-    limiter._timer.cancel()  # its ring comes in one round of the loop with the cancellation
-    loop.call_later(0.1001, cancel_and_ring)
+    limiter._timer.cancel()  # it fires in the same iteration of the loop as the cancellation
+    loop.call_later(0.1001, cancel_and_fire)
     async with asyncio.timeout(5):
         await asyncio.gather(*tasks, return_exceptions=True)
     assert not errors
-    assert [n for n, _ in went][-1] == 2
+    assert [n for n, _ in granted][-1] == 2
 
 
 @pytest.mark.parametrize("seed", range(20))
-async def test_turns_under_any_interleaving(seed: int) -> None:
-    """With random cancellations, time limits and rights given back, no turn is lost, doubled or handed out of order."""
-    seeded, limiter, went = Random(seed), lane_of(20.0), list[int]()
+async def test_permits_with_random_cancellations_and_timeouts(seed: int) -> None:
+    """No permit is lost, granted twice or out of order."""
+    seeded, limiter, granted = Random(seed), limiter_of(20.0), list[int]()
 
     async def one(n: int) -> None:
-        await limiter.acquire(seeded.choice([0.5, 3.0, FOREVER]), nobody)
-        went.append(n)
+        await limiter.acquire(seeded.choice([0.5, 3.0, FOREVER]), ignore)
+        granted.append(n)
         if seeded.random() < 0.2:
             limiter.release()
 
@@ -186,22 +186,22 @@ async def test_turns_under_any_interleaving(seed: int) -> None:
         results = await asyncio.gather(*tasks, return_exceptions=True)
     kinds = {type(result) for result in results}
     assert kinds <= {type(None), asyncio.CancelledError, RateLimitTimeoutError}
-    assert went == sorted(went)
-    assert len(went) == sum(result is None for result in results)
+    assert granted == sorted(granted)
+    assert len(granted) == sum(result is None for result in results)
     assert limiter.waiting == 0
     await asyncio.sleep(1)
     assert limiter.waiting == 0
 
 
-# --- time limits ------------------------------------------------------------------------------------------------------
+# --- timeouts ---------------------------------------------------------------------------------------------------------
 
 
-async def test_a_turn_that_cannot_come_in_time_is_refused_at_once() -> None:
-    """Nobody waits for what is known to be too late."""
-    limiter = lane_of(1.0)
+async def test_permit_after_the_timeout_is_refused_immediately() -> None:
+    """There is no wait."""
+    limiter = limiter_of(1.0)
     tasks, _ = await queue(limiter, 5)
     with pytest.raises(RateLimitTimeoutError, match="UserAccountRecovery") as caught:
-        await limiter.acquire(4.0, nobody)
+        await limiter.acquire(4.0, ignore)
     assert now() == 0.0
     assert isinstance(caught.value, RequestTimeoutError)
     assert isinstance(caught.value, TimeoutError)
@@ -210,8 +210,8 @@ async def test_a_turn_that_cannot_come_in_time_is_refused_at_once() -> None:
     await asyncio.gather(*tasks)
 
 
-async def test_a_call_whose_turn_cannot_come_in_time_sends_nothing() -> None:
-    """Through a session: the error tells operation and attempts, and nothing is sent."""
+async def test_call_with_permit_after_the_timeout_sends_nothing() -> None:
+    """The error has the operation and the number of attempts."""
     transport = ScriptedTransport(respond())
     quotas = Quotas(user_account_recovery=0.1)
     async with scripted_session(transport, quotas=quotas, timeouts=Timeouts(total=5)) as session:
@@ -224,10 +224,10 @@ async def test_a_call_whose_turn_cannot_come_in_time_sends_nothing() -> None:
     assert len(transport.attempts) == 1
 
 
-async def test_a_rate_that_drops_while_waiting_ends_at_the_limit() -> None:
-    """What looked possible at first ends at the call's limit, with the same error, and leaves the queue."""
-    limiter = lane_of(10.0)
-    tasks, went = await queue(limiter, 11, time_left=1.5)
+async def test_waiters_time_out_if_the_rate_drops() -> None:
+    """With the same error; they leave the queue."""
+    limiter = limiter_of(10.0)
+    tasks, granted = await queue(limiter, 11, time_left=1.5)
     for _ in range(4):
         limiter.record_throttle()
         await asyncio.sleep(0.3)
@@ -236,12 +236,12 @@ async def test_a_rate_that_drops_while_waiting_ends_at_the_limit() -> None:
     assert late
     assert all(isinstance(result, RateLimitTimeoutError) and result.sent is False for result in late)
     assert now() == pytest.approx(1.5, abs=1e-6)
-    assert len(went) + len(late) == 11
+    assert len(granted) + len(late) == 11
     assert limiter.waiting == 0
 
 
-async def test_no_limit_waits_as_long_as_it_takes() -> None:
-    """With ``total=None`` a turn an hour away is waited for."""
+async def test_wait_without_timeout_is_unlimited() -> None:
+    """``total=None`` waits an hour."""
     transport = ScriptedTransport(respond(), respond())
     quotas = Quotas(user_account_recovery=1 / 3600)
     async with scripted_session(transport, quotas=quotas, timeouts=Timeouts(total=None)) as session:
@@ -253,8 +253,8 @@ async def test_no_limit_waits_as_long_as_it_takes() -> None:
 # --- categories -------------------------------------------------------------------------------------------------------
 
 
-async def test_a_throttled_category_slows_no_other() -> None:
-    """While password resets are throttled in earnest, sign-ups go as fast as ever."""
+async def test_throttled_category_does_not_limit_others() -> None:
+    """Sign-ups are not delayed by throttled resets."""
 
     class Service(ScriptedTransport):
         async def send(self, request: Any) -> Any:
@@ -275,7 +275,7 @@ async def test_a_throttled_category_slows_no_other() -> None:
 
 
 async def test_operations_of_one_category_share_a_limiter() -> None:
-    """ForgotPassword and ConfirmForgotPassword count against one rate."""
+    """ForgotPassword and ConfirmForgotPassword have one rate."""
     rate_limiter = LocalRateLimiter({"UserAccountRecovery": 1.0})
     assert rate_limiter.limiter(RESET) is rate_limiter.limiter(ops.ForgotPasswordRequest.OPERATION)
     assert rate_limiter.limiter(RESET) is not rate_limiter.limiter(ops.SignUpRequest.OPERATION)
@@ -284,8 +284,8 @@ async def test_operations_of_one_category_share_a_limiter() -> None:
     assert set(rate_limiter.limiters()) == {"UserAccountRecovery", "UserCreation"}
 
 
-async def test_an_operation_without_a_category_has_a_lane_of_its_own() -> None:
-    """Its throttling limits it alone, from a rate that is a guess."""
+async def test_operation_without_category_has_a_separate_limiter() -> None:
+    """Its rate after throttling is a guess."""
     rate_limiter = LocalRateLimiter({})
     terms, describe = ops.ListTermsRequest.OPERATION, ops.DescribeTermsRequest.OPERATION
     assert terms.category is describe.category is None
@@ -296,8 +296,8 @@ async def test_an_operation_without_a_category_has_a_lane_of_its_own() -> None:
     assert set(rate_limiter.limiters()) == {"ListTerms", "DescribeTerms"}
 
 
-async def test_regions_of_one_session_share_the_waiting_but_not_the_answers() -> None:
-    """A session that serves pools in two regions keeps one limiter a category."""
+async def test_regions_of_a_session_share_limiters() -> None:
+    """A session for user pools in two regions has one limiter per category."""
     transport = ScriptedTransport(respond(body=b'{"Username": "a"}'), respond(body=b'{"Username": "b"}'))
     async with scripted_session(transport, region=None, credentials=KEYS, quotas=Quotas(user_read=1.0)) as session:
         for pool in ("eu-west-1_A", "us-east-1_B"):
@@ -366,11 +366,11 @@ async def test_custom_rate_limiter_sees_every_attempt() -> None:
     assert [event.wait for event in events if isinstance(event, RateLimitDetails)] == [0.5, 0.5, 0.5]
 
 
-# --- rights are given back --------------------------------------------------------------------------------------------
+# --- returned permits -------------------------------------------------------------------------------------------------
 
 
-async def test_a_call_cancelled_while_it_waits_gives_its_turn_back() -> None:
-    """The next call goes when the cancelled one would have gone."""
+async def test_call_cancelled_during_the_wait_returns_its_permit() -> None:
+    """The next call gets it."""
     transport = ScriptedTransport(respond(), respond())
     async with scripted_session(transport, quotas=Quotas(user_account_recovery=1.0)) as session:
         client = session.client("abc")
@@ -385,8 +385,8 @@ async def test_a_call_cancelled_while_it_waits_gives_its_turn_back() -> None:
     assert transport.pauses == pytest.approx([1.0], abs=2e-3)
 
 
-async def test_a_request_that_never_left_gives_its_right_back() -> None:
-    """A refused connection costs nothing of the rate: the retry needs no further turn."""
+async def test_request_that_was_not_sent_returns_its_permit() -> None:
+    """The retry does not wait."""
     transport = ScriptedTransport(ConnectError("refused", sent=False), respond(), respond())
     policy = RetryPolicy(transient_base=0.05)
     async with scripted_session(transport, retry=policy, quotas=Quotas(user_account_recovery=0.5)) as session:
@@ -396,8 +396,8 @@ async def test_a_request_that_never_left_gives_its_right_back() -> None:
     assert transport.pauses == pytest.approx([0.05, 2.0], abs=0.06)
 
 
-async def test_a_call_cancelled_before_it_left_gives_its_right_back() -> None:
-    """As one that still waited for a connection."""
+async def test_call_cancelled_before_sending_returns_its_permit() -> None:
+    """While it waits for a connection."""
     transport = ScriptedTransport(hang(sent=False), respond())
     async with scripted_session(transport, quotas=Quotas(user_account_recovery=0.01)) as session:
         call = asyncio.ensure_future(reset(session.client("abc")))
@@ -409,7 +409,7 @@ async def test_a_call_cancelled_before_it_left_gives_its_right_back() -> None:
 
 
 @pytest.mark.parametrize("sent", [True, None])
-async def test_a_request_that_may_have_left_keeps_its_right(*, sent: bool | None) -> None:
+async def test_request_that_may_have_been_sent_keeps_its_permit(*, sent: bool | None) -> None:
     """The service may have counted it."""
     transport = ScriptedTransport(hang(sent=sent), respond())
     async with scripted_session(transport, quotas=Quotas(user_account_recovery=0.1)) as session:
@@ -421,8 +421,8 @@ async def test_a_request_that_may_have_left_keeps_its_right(*, sent: bool | None
         assert now() == pytest.approx(10.0, abs=0.01)
 
 
-async def test_all_calls_of_a_cancelled_group_let_go() -> None:
-    """64 calls, of which one connects and the others wait, are cancelled together: each ends, none waits on."""
+async def test_cancelled_group_returns_all_permits() -> None:
+    """64 calls, of which one connects and the others wait."""
     transport = ScriptedTransport(hang(sent=False), respond())
     async with scripted_session(transport, quotas=Quotas(user_account_recovery=0.5)) as session:
         client = session.client("abc").with_options(timeouts=Timeouts(total=None, attempt=None))
@@ -437,8 +437,8 @@ async def test_all_calls_of_a_cancelled_group_let_go() -> None:
             await reset(client)
 
 
-async def test_pace_under_a_slow_service_counts_requests_not_answers() -> None:
-    """The rate is that of the requests sent, however long the answers take."""
+async def test_rate_counts_requests_not_responses() -> None:
+    """However long the responses take."""
     transport = ScriptedTransport(*[take(5, respond()) for _ in range(21)])
     async with scripted_session(transport, quotas=Quotas(user_account_recovery=10.0)) as session:
         await asyncio.gather(*[reset(session.client("abc")) for _ in range(21)])

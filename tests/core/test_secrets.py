@@ -1,4 +1,4 @@
-"""Secrets stay secret: a canary in every secret field, and a look at everything that anybody could print."""
+"""Secrets: no canary in a secret field appears in a repr, error or log."""
 
 import asyncio
 import copy
@@ -48,41 +48,41 @@ from cognito_async.protocol.wire import decode, encode
 from tests.support.scripted_server import Action, Connection, ScriptedServer, answer, cut, reset_connection
 from tests.support.scripted_transport import ScriptedTransport, refuse, reset, respond, scripted_session
 
-CANARY = "yranac"[::-1]  # never written as such: a traceback shows the lines of this file
-PERSONAL = "lanosrep"[::-1]  # personal data: in no repr and no log, but messages of the service may quote it
+CANARY = "yranac"[::-1]  # not a literal, because tracebacks quote the lines of this file
+PERSONAL = "lanosrep"[::-1]  # personal data: never in a repr or log, but in messages of the service
 REQUEST_NAMES = sorted(name for name in dir(operations) if name.endswith("Request"))
 NO_WAIT = RetryPolicy(transient_base=0, throttled_base=0)
 
 
-# --- building values with canaries ------------------------------------------------------------------------------------
+# --- canaries ---------------------------------------------------------------------------------------------------------
 
 
-class Cage:
-    """Makes canaries, each with a number of its own, and looks for them."""
+class Canaries:
+    """Creates unique canaries and keeps them."""
 
     def __init__(self) -> None:
         self._numbers = count()
-        self.birds: list[str] = []
+        self.created: list[str] = []
 
-    def bird(self) -> str:
-        """Make one."""
+    def secret(self) -> str:
+        """Return a new canary."""
         return self._numbered(CANARY)
 
     def personal(self) -> str:
-        """Return a value that is personal but lets nobody in."""
+        """Return a new marker of personal data, which gives no access."""
         return self._numbered(PERSONAL)
 
     def _numbered(self, marker: str) -> str:
-        bird = f"{marker}{next(self._numbers)}x{'y' * 24}"
-        self.birds.append(bird)
-        return bird
+        secret = f"{marker}{next(self._numbers)}x{'y' * 24}"
+        self.created.append(secret)
+        return secret
 
     def fill(self, kind: type[Structure], *, secret: bool = False) -> Any:
-        """Make an instance with every member set, and a canary in every secret one, at any depth."""
+        """Return an instance with every member set, and a canary in every secret one, at any depth."""
         return kind(**{name: self.value(about.shape, secret or about.secret) for name, about in members(kind)})
 
     def value(self, shape: Shape, secret: bool) -> Any:  # noqa: FBT001, PLR0911 - one return for each shape
-        """Make a value of a shape."""
+        """Return a value of a shape."""
         match shape:
             case Struct():
                 return self.fill(shape.type, secret=secret)
@@ -91,16 +91,22 @@ class Cage:
             case MapOf():
                 return {"key": self.value(shape.value, secret)}
             case Text():
-                return self.bird() if secret else "plain"
+                return self.secret() if secret else "plain"
             case Blob():
-                return self.bird().encode() if secret else b"plain"
+                return self.secret().encode() if secret else b"plain"
             case Document():
-                return {"key": [self.bird()]} if secret else {"key": ["plain"]}
+                return {"key": [self.secret()]} if secret else {"key": ["plain"]}
         return None
 
 
+def credentials_of(canaries: Canaries) -> Credentials:
+    """Return credentials whose secrets are canaries."""
+    secret, token = canaries.secret(), canaries.secret()
+    return Credentials(access_key_id="AKIDEXAMPLE", secret_access_key=secret, session_token=token)
+
+
 def shown(thing: object, seen: set[int] | None = None) -> Iterator[str]:
-    """Give all the texts that an object shows: repr, str, args, attributes, causes, notes, traceback."""
+    """Yield all texts that an object shows: repr, str, args, attributes, causes, notes, traceback."""
     seen = set() if seen is None else seen
     if id(thing) in seen:
         return
@@ -120,15 +126,15 @@ def shown(thing: object, seen: set[int] | None = None) -> Iterator[str]:
 
 
 def leaks(thing: object, *texts: str) -> list[str]:
-    """Give the texts of an object that hold a canary, or one of the given texts."""
+    """Return the texts of an object that contain a canary, or one of the given texts."""
     wanted = texts or (CANARY,)
     return [text for text in shown(thing) if any(one in text for one in wanted)]
 
 
 @pytest.fixture
-def cage() -> Cage:
-    """Give a cage."""
-    return Cage()
+def canaries() -> Canaries:
+    """Return a new set of canaries."""
+    return Canaries()
 
 
 class Log(logging.Handler):
@@ -147,7 +153,7 @@ class Log(logging.Handler):
 
 @pytest.fixture
 def log() -> Iterator[Log]:
-    """Log everything at DEBUG: the root's logger, this library's, aiohttp's and asyncio's."""
+    """Log everything at DEBUG: root, this library, aiohttp and asyncio."""
     handler = Log()
     loggers = [logging.getLogger(name) for name in (None, "cognito_async", "aiohttp", "aiohttp.client", "asyncio")]
     levels = [logger.level for logger in loggers]
@@ -160,8 +166,8 @@ def log() -> Iterator[Log]:
         logger.setLevel(level)
 
 
-def talkative_loop() -> None:
-    """Let asyncio log every step that it takes."""
+def debug_loop() -> None:
+    """Let asyncio log every step."""
     loop = asyncio.get_running_loop()
     loop.set_debug(True)
     loop.slow_callback_duration = 0
@@ -171,26 +177,26 @@ def talkative_loop() -> None:
 
 
 @pytest.mark.parametrize("name", REQUEST_NAMES)
-def test_the_repr_of_a_request_hides_its_secrets(name: str, cage: Cage) -> None:
-    """Every secret of every operation's input, at any depth, is on the wire but in no repr."""
-    request = cage.fill(getattr(operations, name))
+def test_repr_of_request_hides_secrets(name: str, canaries: Canaries) -> None:
+    """For every operation, at any depth; the secrets are on the wire."""
+    request = canaries.fill(getattr(operations, name))
     assert not leaks(request)
     wire = encode(request).decode()
-    for bird in cage.birds:
-        assert bird in wire or b64encode(bird.encode()).decode() in wire
+    for secret in canaries.created:
+        assert secret in wire or b64encode(secret.encode()).decode() in wire
 
 
-def test_the_repr_of_an_answer_hides_its_secrets(cage: Cage) -> None:
-    """Every secret of every class of answers and nested types likewise."""
+def test_repr_of_response_hides_secrets(canaries: Canaries) -> None:
+    """For every class of responses and nested types."""
     kinds = [getattr(operations, name) for name in dir(operations)]
     structures = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, Structure)]
     assert len(structures) > 300
     for kind in structures:
-        assert not leaks(cage.fill(kind)), kind
+        assert not leaks(canaries.fill(kind)), kind
 
 
-def test_secrets_that_the_model_does_not_mark() -> None:
-    """Codes, challenge parameters, provider details, pre-signed URLs and the like are secret too."""
+def test_unmarked_secrets_are_secret() -> None:
+    """Codes, challenge parameters, provider details, pre-signed URLs and the like."""
     unmarked = {
         ("ConfirmForgotPasswordRequest", "confirmation_code"),
         ("ConfirmSignUpRequest", "confirmation_code"),
@@ -210,11 +216,11 @@ def test_secrets_that_the_model_does_not_mark() -> None:
         assert about.secret or inner["pre_signed_url"].secret, (kind, name)
 
 
-async def test_the_reprs_of_session_client_and_credentials(cage: Cage) -> None:
-    """What a debugger or a log line may show of them holds no secret."""
-    keys = Credentials(access_key_id="AKIDEXAMPLE", secret_access_key=cage.bird(), session_token=cage.bird())
+async def test_reprs_of_session_client_and_credentials_hide_secrets(canaries: Canaries) -> None:
+    """As shown by debuggers and logs."""
+    keys = credentials_of(canaries)
     session = AsyncCognitoSession("eu-west-1", credentials=keys)
-    client = session.client(cage.bird(), cage.bird(), "eu-west-1_AbC")
+    client = session.client(canaries.secret(), canaries.secret(), "eu-west-1_AbC")
     assert not leaks([keys, session, client, client.with_options(), client._bound, session._signer, vars(client)])
     assert "AKIDEXAMPLE" in repr(keys)
     assert "eu-west-1_AbC" in repr(client)
@@ -224,73 +230,73 @@ async def test_the_reprs_of_session_client_and_credentials(cage: Cage) -> None:
 # --- calls that fail --------------------------------------------------------------------------------------------------
 
 
-def reset_arguments(cage: Cage) -> dict[str, Any]:
+def reset_arguments(canaries: Canaries) -> dict[str, Any]:
     """Return all arguments of confirm_forgot_password, with a marker in each."""
     return {
-        "username": cage.personal(),
-        "confirmation_code": cage.bird(),
-        "password": cage.bird(),
-        "client_id": cage.personal(),
-        "client_metadata": {"a key": cage.personal()},
-        "secret_hash": cage.bird(),
-        "user_context_data": UserContextDataType(ip_address=cage.personal(), encoded_data=cage.bird()),
-        "analytics_metadata": cognito_async.AnalyticsMetadataType(analytics_endpoint_id=cage.personal()),
+        "username": canaries.personal(),
+        "confirmation_code": canaries.secret(),
+        "password": canaries.secret(),
+        "client_id": canaries.personal(),
+        "client_metadata": {"a key": canaries.personal()},
+        "secret_hash": canaries.secret(),
+        "user_context_data": UserContextDataType(ip_address=canaries.personal(), encoded_data=canaries.secret()),
+        "analytics_metadata": cognito_async.AnalyticsMetadataType(analytics_endpoint_id=canaries.personal()),
     }
 
 
-async def repeat_all(connection: Connection) -> None:
-    """Refuse, repeating the whole request in the message."""
+async def quote_all(connection: Connection) -> None:
+    """Reject the request, and quote it in the message."""
     request = connection.request
     assert request is not None
     message = f"1 validation error detected: {request.body.decode()} {dict(request.headers)}"
     await answer({"__type": "InvalidParameterException", "message": message, "reasonCode": message}, 400)(connection)
 
 
-async def repeat_each(connection: Connection) -> None:
-    """Refuse, repeating each value in the words of the service."""
+async def quote_each(connection: Connection) -> None:
+    """Reject the request, and quote each value as the service does."""
     assert connection.request is not None
     values = [value for value in flat(connection.request.json) if isinstance(value, str)]
     message = "; ".join(f"Value '{value}' at 'member' failed to satisfy constraint" for value in values)
     await answer({"__type": "InvalidParameterException", "message": message}, 400)(connection)
 
 
-async def repeat_in_html(connection: Connection) -> None:
-    """Answer with a page that shows the request."""
+async def quote_in_html(connection: Connection) -> None:
+    """Respond with a page that shows the request."""
     assert connection.request is not None
     page = b"<html>" + connection.request.raw + connection.request.body
     await answer(page, 502, Content_Type="text/html")(connection)
 
 
-async def repeat_as_garbage(connection: Connection) -> None:
-    """Answer with the request's body where a status line should be."""
+async def quote_as_status_line(connection: Connection) -> None:
+    """Respond with the request's body instead of a status line."""
     assert connection.request is not None
     await connection.write(connection.request.body + b"\r\n\r\n")
     connection.close()
 
 
-async def repeat_in_a_bad_header(connection: Connection) -> None:
-    """Answer with the request's body where a header should be."""
+async def quote_in_invalid_header(connection: Connection) -> None:
+    """Respond with the request's body instead of a header."""
     assert connection.request is not None
     await connection.write(b"HTTP/1.1 200 OK\r\n" + connection.request.body.replace(b":", b"") + b"\r\n\r\n")
     connection.close()
 
 
-async def repeat_in_a_cut_head(connection: Connection) -> None:
-    """Answer with half a head that holds the request's body, and hang up."""
+async def quote_in_incomplete_head(connection: Connection) -> None:
+    """Respond with an incomplete head that quotes the request's body."""
     assert connection.request is not None
     await connection.write(b"HTTP/1.1 200 OK\r\nX-Seen: " + connection.request.body + b"\r\nX-More: ")
     connection.close()
 
 
-async def repeat_in_a_bad_chunk(connection: Connection) -> None:
-    """Answer with the request's body where the size of a chunk should be."""
+async def quote_as_chunk_size(connection: Connection) -> None:
+    """Respond with the request's body instead of the size of a chunk."""
     assert connection.request is not None
     await connection.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + connection.request.body + b"\r\n")
     connection.close()
 
 
 def flat(value: Any) -> Iterable[Any]:
-    """Give the leaves of a JSON value."""
+    """Yield the leaves of a JSON value."""
     if isinstance(value, dict | list):
         for part in value.values() if isinstance(value, dict) else value:
             yield from flat(part)
@@ -299,41 +305,41 @@ def flat(value: Any) -> Iterable[Any]:
 
 
 FAULTS: dict[str, Action] = {
-    "the service repeats all": repeat_all,
-    "the service repeats each value": repeat_each,
-    "a proxy's page repeats all": repeat_in_html,
-    "garbage repeats all": repeat_as_garbage,
-    "a bad header repeats all": repeat_in_a_bad_header,
-    "a cut head repeats all": repeat_in_a_cut_head,
-    "a bad chunk repeats all": repeat_in_a_bad_chunk,
-    "the connection is cut": cut(),
-    "the connection is reset": reset_connection(),
+    "message quotes the request": quote_all,
+    "message quotes each value": quote_each,
+    "proxy's page quotes the request": quote_in_html,
+    "status line quotes the request": quote_as_status_line,
+    "header quotes the request": quote_in_invalid_header,
+    "incomplete head quotes the request": quote_in_incomplete_head,
+    "chunk size quotes the request": quote_as_chunk_size,
+    "connection closed": cut(),
+    "connection reset": reset_connection(),
     "throttled": answer({"__type": "TooManyRequestsException", "message": "slowly"}, 400),
-    "no JSON": answer(b"no", 400),
+    "not JSON": answer(b"no", 400),
     "success": answer(),
 }
-QUOTING = (repeat_all, repeat_each)
+QUOTING = (quote_all, quote_each)
 """Messages of the service that quote the request; they keep personal data."""
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
-async def test_a_call_shows_no_secret_however_it_ends(fault: Action, cage: Cage, log: Log) -> None:
-    """Not in the error, its cause or its traceback, nor in what hooks are told, nor in any log at DEBUG."""
-    talkative_loop()
-    told: list[RetryDetails] = []
-    policy = RetryPolicy(transient_base=0, throttled_base=0, on_retry=told.append)
+async def test_call_shows_no_secret(fault: Action, canaries: Canaries, log: Log) -> None:
+    """In errors, their causes and tracebacks, events, and logs at DEBUG."""
+    debug_loop()
+    events: list[RetryDetails] = []
+    policy = RetryPolicy(transient_base=0, throttled_base=0, on_retry=events.append)
     failure = None
     async with ScriptedServer(otherwise=fault) as server:
         async with AsyncCognitoSession("eu-west-1", endpoint_url=server.url, retry=policy) as session:
-            client = session.client(cage.bird(), cage.bird())
+            client = session.client(canaries.secret(), canaries.secret())
             try:
-                await client.confirm_forgot_password(**reset_arguments(cage))
+                await client.confirm_forgot_password(**reset_arguments(canaries))
             except CognitoError as error:
                 failure = error
-        assert all(bird in str(server.requests[0].body) for bird in cage.birds[2:])
+        assert all(secret in str(server.requests[0].body) for secret in canaries.created[2:])
     assert (failure is None) == (fault is FAULTS["success"])
     assert not leaks(failure)
-    assert not leaks(told)
+    assert not leaks(events)
     assert not leaks([pickle.loads(pickle.dumps(failure)), copy.copy(failure), copy.deepcopy(failure)])
     assert log.records
     assert CANARY not in log.text.getvalue()
@@ -342,11 +348,11 @@ async def test_a_call_shows_no_secret_however_it_ends(fault: Action, cage: Cage,
 
 
 @pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS.keys())
-async def test_a_signed_call_shows_neither_keys_nor_attributes(fault: Action, cage: Cage, log: Log) -> None:
-    """The session token travels in a header and attributes deep in the body; neither shows anywhere."""
-    talkative_loop()
+async def test_signed_call_shows_no_credentials(fault: Action, canaries: Canaries, log: Log) -> None:
+    """The session token is in a header; personal data only in quoted messages."""
+    debug_loop()
     failure = None
-    keys = Credentials(access_key_id="AKIDEXAMPLE", secret_access_key=cage.bird(), session_token=cage.bird())
+    keys = credentials_of(canaries)
     async with ScriptedServer(otherwise=fault) as server:
         async with AsyncCognitoSession(
             "eu-west-1", endpoint_url=server.url, retry=NO_WAIT, credentials=keys
@@ -354,11 +360,11 @@ async def test_a_signed_call_shows_neither_keys_nor_attributes(fault: Action, ca
             client = session.client(user_pool_id="eu-west-1_AbC")
             try:
                 await client.admin_create_user(
-                    username=cage.personal(),
-                    temporary_password=cage.bird(),
-                    user_attributes=[AttributeType(name="email", value=cage.personal())],
-                    validation_data=[AttributeType(name="email", value=cage.personal())],
-                    client_metadata={"a key": cage.personal()},
+                    username=canaries.personal(),
+                    temporary_password=canaries.secret(),
+                    user_attributes=[AttributeType(name="email", value=canaries.personal())],
+                    validation_data=[AttributeType(name="email", value=canaries.personal())],
+                    client_metadata={"a key": canaries.personal()},
                 )
             except CognitoError as error:
                 failure = error
@@ -369,30 +375,30 @@ async def test_a_signed_call_shows_neither_keys_nor_attributes(fault: Action, ca
     assert CANARY not in log.text.getvalue()
 
 
-async def test_a_connection_that_fails_shows_no_secret(cage: Cage, log: Log) -> None:
-    """Nor does a call that never gets as far as a connection."""
-    talkative_loop()
+async def test_connection_error_shows_no_secret(canaries: Canaries, log: Log) -> None:
+    """The request was not sent."""
+    debug_loop()
     async with AsyncCognitoSession("eu-west-1", endpoint_url="http://127.0.0.1:1", retry=NO_WAIT) as session:
         with pytest.raises(ConnectError) as caught:
-            await session.client("abc").confirm_forgot_password(**reset_arguments(cage))
+            await session.client("abc").confirm_forgot_password(**reset_arguments(canaries))
     assert not leaks(caught.value)
     assert CANARY not in log.text.getvalue()
 
 
 @pytest.mark.manual_clock
-async def test_a_call_that_is_cancelled_or_timed_out_shows_no_secret(cage: Cage, log: Log) -> None:
-    """What the loop's debug mode says about slow and cancelled tasks holds no argument."""
-    talkative_loop()
+async def test_timed_out_call_shows_no_secret(canaries: Canaries, log: Log) -> None:
+    """Also in the loop's debug mode."""
+    debug_loop()
     transport = ScriptedTransport(RequestTimeoutError("no answer", sent=True))
     async with scripted_session(transport, retry=RetryPolicy(max_attempts=1)) as session:
-        task = asyncio.ensure_future(session.client("abc").confirm_forgot_password(**reset_arguments(cage)))
+        task = asyncio.ensure_future(session.client("abc").confirm_forgot_password(**reset_arguments(canaries)))
         with pytest.raises(RequestTimeoutError) as caught:
             await task
     assert not leaks([caught.value, task])
     assert CANARY not in log.text.getvalue()
 
 
-# --- what the service repeats -----------------------------------------------------------------------------------------
+# --- masking ----------------------------------------------------------------------------------------------------------
 
 PHRASES: list[Callable[[str], str]] = [
     lambda secret: f"Value '{secret}' at 'confirmationCode' failed to satisfy constraint",
@@ -404,7 +410,7 @@ PHRASES: list[Callable[[str], str]] = [
 
 
 def words(text: str) -> set[str]:
-    """Give the words of a text."""
+    """Return the words of a text."""
     for mark in "'\";:,()":
         text = text.replace(mark, " ")
     return set(text.split())
@@ -412,8 +418,8 @@ def words(text: str) -> set[str]:
 
 @pytest.mark.parametrize("phrase", PHRASES)
 @pytest.mark.parametrize("secret", ["7", "42", "x", "aZ9", "123456", "p.a+s*s(w[o]r$d", "日本語", "\\d+", "a b", "&&&"])
-async def test_a_secret_that_the_service_repeats_is_masked(secret: str, phrase: Callable[[str], str]) -> None:
-    """Whatever its length and characters, it appears neither in the message nor anywhere else."""
+async def test_secret_quoted_by_the_service_is_masked(secret: str, phrase: Callable[[str], str]) -> None:
+    """Of any length and characters."""
     transport = ScriptedTransport(refuse("CodeMismatchException", phrase(secret)))
     async with scripted_session(transport) as session:
         with pytest.raises(CodeMismatchException) as caught:
@@ -427,8 +433,8 @@ async def test_a_secret_that_the_service_repeats_is_masked(secret: str, phrase: 
 
 @pytest.mark.parametrize("secret", ['with "quotes"', "with\ttab", "back\\slash", "pässwörd", "snow☃man"])
 @pytest.mark.parametrize("ensure_ascii", [True, False])
-async def test_a_secret_in_a_request_that_the_service_repeats_is_masked(secret: str, *, ensure_ascii: bool) -> None:
-    """A service, or a proxy, that quotes the request's JSON writes a secret with escapes."""
+async def test_secret_quoted_as_json_is_masked(secret: str, *, ensure_ascii: bool) -> None:
+    """With JSON escapes."""
     quoted = json.dumps({"Password": secret}, ensure_ascii=ensure_ascii)
     async with scripted_session(ScriptedTransport(refuse("InvalidParameterException", f"bad: {quoted}"))) as session:
         with pytest.raises(InvalidParameterException) as caught:
@@ -436,8 +442,8 @@ async def test_a_secret_in_a_request_that_the_service_repeats_is_masked(secret: 
     assert str(caught.value).startswith('bad: {"Password": "***"}')
 
 
-async def test_a_secret_in_a_code_is_masked() -> None:
-    """A code that nobody knows may be anything; one that decides about retries is left alone."""
+async def test_secret_in_an_unknown_code_is_masked() -> None:
+    """Known codes are kept."""
     transport = ScriptedTransport(refuse("OddCorrectHorse"), refuse("Throttling"))
     async with scripted_session(transport, retry=RetryPolicy(max_attempts=1)) as session:
         with pytest.raises(ServiceError) as caught:
@@ -448,8 +454,8 @@ async def test_a_secret_in_a_code_is_masked() -> None:
         assert caught.value.code == "Throttling"
 
 
-async def test_masking_leaves_the_rest_of_a_message() -> None:
-    """A short secret does not eat the words that happen to hold its letters."""
+async def test_masking_keeps_the_rest_of_the_message() -> None:
+    """A short secret is masked as a whole word only."""
     message = "Invalid code provided, please request a code again: 'a'"
     transport = ScriptedTransport(refuse("CodeMismatchException", message))
     async with scripted_session(transport) as session:
@@ -458,8 +464,8 @@ async def test_masking_leaves_the_rest_of_a_message() -> None:
     assert caught.value.message == "Invalid *** provided, please request a *** again: 'a'"
 
 
-async def test_a_secret_within_a_secret() -> None:
-    """The longer one is masked first, so that no rest of it remains."""
+async def test_secret_within_a_secret_is_masked() -> None:
+    """The longer one is masked first."""
     transport = ScriptedTransport(refuse("CodeMismatchException", "no 'hunter2 is mine' and no 'hunter2'"))
     async with scripted_session(transport) as session:
         with pytest.raises(CodeMismatchException) as caught:
@@ -467,8 +473,8 @@ async def test_a_secret_within_a_secret() -> None:
     assert caught.value.message == "no '***' and no '***'"
 
 
-async def test_the_reason_code_is_masked_too() -> None:
-    """Every text of the answer that an error keeps is looked through."""
+async def test_reason_code_is_masked() -> None:
+    """Like every text of the response."""
     body = {"__type": "InvalidParameterException", "message": "no", "reasonCode": "bad value hunter2hunter2"}
     transport = ScriptedTransport(respond(400, json.dumps(body).encode()))
     async with scripted_session(transport) as session:
@@ -477,8 +483,8 @@ async def test_the_reason_code_is_masked_too() -> None:
     assert caught.value.reason_code == "bad value ***"
 
 
-async def test_the_computed_secret_hash_is_masked() -> None:
-    """The hash that the client computed is as secret as one that was given."""
+async def test_computed_secret_hash_is_masked() -> None:
+    """Like one that was passed."""
 
     class Repeating(ScriptedTransport):
         async def send(self, request: Any) -> Any:
@@ -511,100 +517,104 @@ async def test_the_computed_secret_hash_is_masked() -> None:
     ids=lambda request: request.OPERATION.name,
 )
 def test_secrets_in_maps_and_lists_are_masked(request_: Request[Any]) -> None:
-    """Masking reaches the values of maps and the members of lists."""
+    """At any depth of the request."""
     response = refuse("InvalidParameterException", f"Value {CANARY} is not valid")
     with pytest.raises(InvalidParameterException, match=r"Value \*\*\* is not valid") as caught:
         decode(response, request_)
     assert not leaks(caught.value)
 
 
-# --- values that are refused here -------------------------------------------------------------------------------------
+# --- invalid values ---------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
     ("name", "make"),
     [
-        ("username", lambda bird: bird * 10),
-        ("confirmation_code", lambda bird: bird * 100),
-        ("password", lambda bird: bird * 10),
-        ("client_id", lambda bird: bird * 10),
-        ("secret_hash", lambda bird: bird * 10),
-        ("password", lambda bird: [bird]),
-        ("password", lambda bird: bird.encode()),
-        ("password", lambda bird: bird + "\ud800"),
-        ("username", lambda bird: {bird: bird}),
-        ("client_metadata", lambda bird: {"key": {bird: bird}}),
-        ("client_metadata", lambda bird: {"key": [bird]}),
-        ("client_metadata", lambda bird: {f"not a name {bird}": 1}),
-        ("client_metadata", lambda bird: bird),
-        ("user_context_data", lambda bird: {"IpAddress": bird}),
+        ("username", lambda secret: secret * 10),
+        ("confirmation_code", lambda secret: secret * 100),
+        ("password", lambda secret: secret * 10),
+        ("client_id", lambda secret: secret * 10),
+        ("secret_hash", lambda secret: secret * 10),
+        ("password", lambda secret: [secret]),
+        ("password", lambda secret: secret.encode()),
+        ("password", lambda secret: secret + "\ud800"),
+        ("username", lambda secret: {secret: secret}),
+        ("client_metadata", lambda secret: {"key": {secret: secret}}),
+        ("client_metadata", lambda secret: {"key": [secret]}),
+        ("client_metadata", lambda secret: {f"not a name {secret}": 1}),
+        ("client_metadata", lambda secret: secret),
+        ("user_context_data", lambda secret: {"IpAddress": secret}),
     ],
 )
-async def test_a_refused_value_is_never_shown(name: str, make: Callable[[str], Any], cage: Cage, log: Log) -> None:
-    """A ParameterValidationError names operation, parameter and rule; the value is in no part of it."""
+async def test_validation_error_does_not_show_the_value(
+    name: str, make: Callable[[str], Any], canaries: Canaries, log: Log
+) -> None:
+    """Only operation, parameter and rule."""
     async with scripted_session(ScriptedTransport()) as session:
         with pytest.raises(ParameterValidationError) as caught:
-            await reset(session.client("abc"), **{name: make(cage.bird())})
+            await reset(session.client("abc"), **{name: make(canaries.secret())})
     assert caught.value.parameter.startswith(name)
     assert not leaks(caught.value)
     assert not leaks(pickle.loads(pickle.dumps(caught.value)))
     assert CANARY not in log.text.getvalue()
 
 
-async def test_a_refused_client_is_never_shown(cage: Cage) -> None:
-    """Nor is a client's secret that is too long, or an endpoint's password."""
+async def test_error_of_invalid_client_does_not_show_the_value(canaries: Canaries) -> None:
+    """Nor does the error of an endpoint with a password."""
     session = scripted_session(ScriptedTransport())
     with pytest.raises(ParameterValidationError) as caught:
-        session.client("abc", cage.bird() * 10)
+        session.client("abc", canaries.secret() * 10)
     assert not leaks(caught.value)
     with pytest.raises(ParameterValidationError) as caught:
-        AsyncCognitoSession("eu-west-1", endpoint_url=f"http://ada:{cage.bird()}@127.0.0.1")
+        AsyncCognitoSession("eu-west-1", endpoint_url=f"http://ada:{canaries.secret()}@127.0.0.1")
     assert not leaks(caught.value)
     await session.close()
 
 
-async def test_credentials_that_cannot_be_found_show_nothing(monkeypatch: pytest.MonkeyPatch, cage: Cage) -> None:
-    """Half a pair in the environment is named by its variable, not by its value."""
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", cage.bird())
-    monkeypatch.setenv("AWS_SESSION_TOKEN", cage.bird())
+async def test_error_of_incomplete_credentials_does_not_show_the_value(
+    monkeypatch: pytest.MonkeyPatch, canaries: Canaries
+) -> None:
+    """It names the variable."""
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", canaries.secret())
+    monkeypatch.setenv("AWS_SESSION_TOKEN", canaries.secret())
     async with scripted_session(ScriptedTransport()) as session:
         with pytest.raises(CredentialsError) as caught:
-            await session.client(user_pool_id="eu-west-1_AbC").admin_get_user(username=cage.bird())
+            await session.client(user_pool_id="eu-west-1_AbC").admin_get_user(username=canaries.secret())
     assert not leaks(caught.value)
 
 
-def test_an_answer_of_another_form_shows_nothing(cage: Cage) -> None:
-    """An answer that holds tokens but can't be read keeps them to itself."""
+def test_error_of_unreadable_response_does_not_quote_it(canaries: Canaries) -> None:
+    """It may contain tokens."""
     request = InitiateAuthRequest(client_id="abc", auth_flow="USER_PASSWORD_AUTH")
     for body in (
-        {"AuthenticationResult": [cage.bird()]},
-        {"ChallengeParameters": cage.bird()},
-        {"AuthenticationResult": {"NewDeviceMetadata": cage.bird()}},
+        {"AuthenticationResult": [canaries.secret()]},
+        {"ChallengeParameters": canaries.secret()},
+        {"AuthenticationResult": {"NewDeviceMetadata": canaries.secret()}},
     ):
         with pytest.raises(InvalidResponseError) as caught:
             decode(respond(200, json.dumps(body).encode()), request)
         assert not leaks(caught.value)
     with pytest.raises(InvalidResponseError) as caught:
-        decode(respond(200, b'{"Session": "' + cage.bird().encode()), request)
+        decode(respond(200, b'{"Session": "' + canaries.secret().encode()), request)
     assert not leaks(caught.value)
 
 
-def test_tokens_in_an_answer_are_not_shown(cage: Cage) -> None:
-    """Who prints the answer of a sign-in does not print its tokens."""
-    body = {"AuthenticationResult": {name: cage.bird() for name in ("AccessToken", "IdToken", "RefreshToken")}}
+def test_repr_of_sign_in_response_hides_tokens(canaries: Canaries) -> None:
+    """And the session."""
+    body = {"AuthenticationResult": {name: canaries.secret() for name in ("AccessToken", "IdToken", "RefreshToken")}}
     request = InitiateAuthRequest(client_id="abc", auth_flow="USER_PASSWORD_AUTH")
-    result = decode(respond(200, json.dumps(body | {"Session": cage.bird()}).encode()), request)
+    result = decode(respond(200, json.dumps(body | {"Session": canaries.secret()}).encode()), request)
     assert isinstance(result, InitiateAuthResponse)
     assert result.authentication_result is not None
-    assert result.authentication_result.access_token == cage.birds[0]
+    assert result.authentication_result.access_token == canaries.created[0]
     assert not leaks(result)
 
 
-# --- errors travel ----------------------------------------------------------------------------------------------------
+# --- copies -----------------------------------------------------------------------------------------------------------
 
 
 def every_error() -> list[CognitoError]:
-    """Make one error of each class, with every attribute set."""
+    """Return an error of each class, with all attributes."""
     made: list[CognitoError] = []
     for name in dir(errors):
         kind = getattr(errors, name)
@@ -626,8 +636,8 @@ def every_error() -> list[CognitoError]:
 @pytest.mark.parametrize(
     "travel", [copy.copy, copy.deepcopy, *[lambda e, n=n: pickle.loads(pickle.dumps(e, n)) for n in range(6)]]
 )
-def test_errors_survive_pickle_and_copy(error: CognitoError, travel: Callable[[CognitoError], CognitoError]) -> None:
-    """Between processes and threads an error keeps its class, text, arguments and attributes."""
+def test_errors_can_be_pickled_and_copied(error: CognitoError, travel: Callable[[CognitoError], CognitoError]) -> None:
+    """Class, message, arguments and attributes are kept."""
     there = travel(error)
     assert there is not error
     assert type(there) is type(error)
@@ -637,8 +647,8 @@ def test_errors_survive_pickle_and_copy(error: CognitoError, travel: Callable[[C
         raise there
 
 
-def test_a_request_can_be_copied() -> None:
-    """Requests and answers can be copied and pickled; what they hold stays hidden."""
+def test_requests_can_be_pickled_and_copied() -> None:
+    """The copies hide secrets, too."""
     request = ConfirmForgotPasswordRequest(
         client_id="abc", username="ada", confirmation_code=CANARY, password=CANARY, client_metadata={"a": CANARY}
     )

@@ -1,4 +1,4 @@
-"""The session: its life, its settings and where they come from, and what its calls share."""
+"""The session: opening and closing, concurrency, clients, regions and endpoints, the clock, and transports."""
 
 # ruff: noqa: SIM117 - a session within its server
 
@@ -45,11 +45,11 @@ POOL = "eu-west-1_AbC"
 CLOSED_PORT = "http://127.0.0.1:1"
 
 
-# --- its life ---------------------------------------------------------------------------------------------------------
+# --- opening and closing ----------------------------------------------------------------------------------------------
 
 
-async def test_closing_twice_is_safe() -> None:
-    """A second close does nothing, also where the first is still under way."""
+async def test_close_twice_is_allowed() -> None:
+    """Also concurrently."""
     async with ScriptedServer() as server:
         session = AsyncCognitoSession("eu-west-1", endpoint_url=server.url)
         await reset(session.client("abc"))
@@ -58,16 +58,16 @@ async def test_closing_twice_is_safe() -> None:
         await server.until(lambda: server.open == 0)
 
 
-async def test_close_within_async_with() -> None:
-    """The block's own end comes after it and is just as safe."""
+async def test_close_within_the_block_is_allowed() -> None:
+    """The end of the block closes it again."""
     transport = ScriptedTransport()
     async with scripted_session(transport) as session:
         await session.close()
     assert transport.closed >= 1
 
 
-async def test_an_error_in_the_block_comes_out() -> None:
-    """The session is closed and the error is not hidden."""
+async def test_error_in_the_block_closes_the_session() -> None:
+    """The error is raised."""
     transport = ScriptedTransport()
     with pytest.raises(KeyError):
         async with scripted_session(transport):
@@ -75,8 +75,8 @@ async def test_an_error_in_the_block_comes_out() -> None:
     assert transport.closed == 1
 
 
-async def test_use_after_close_is_a_clear_error() -> None:
-    """Each way to use a closed session raises SessionClosedError, also a RuntimeError, and sends nothing."""
+async def test_use_after_close_is_a_session_closed_error() -> None:
+    """It is also a RuntimeError; nothing is sent."""
     transport = ScriptedTransport()
     session = scripted_session(transport)
     client = session.client("abc")
@@ -94,8 +94,8 @@ async def test_use_after_close_is_a_clear_error() -> None:
     assert not transport.attempts
 
 
-async def test_closing_a_session_that_was_never_used() -> None:
-    """There is nothing to close, and nothing complains."""
+async def test_close_without_use_is_allowed() -> None:
+    """Without a warning."""
     async with AsyncCognitoSession("eu-west-1"):
         pass
     session = AsyncCognitoSession("eu-west-1")
@@ -103,8 +103,8 @@ async def test_closing_a_session_that_was_never_used() -> None:
     await session.close()
 
 
-def test_a_session_can_be_made_and_dropped_outside_a_loop() -> None:
-    """The constructor needs no event loop and leaves nothing to clean up."""
+def test_session_can_be_created_outside_a_loop() -> None:
+    """It need not be closed if it was not used."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         session = AsyncCognitoSession("eu-west-1")
@@ -114,8 +114,8 @@ def test_a_session_can_be_made_and_dropped_outside_a_loop() -> None:
     assert not caught
 
 
-async def test_a_call_in_flight_while_the_session_closes_ends_in_a_cognito_error() -> None:
-    """Its connection is closed under it, which it says in an error of ours, and never in aiohttp's."""
+async def test_close_during_a_request_raises_a_cognito_error() -> None:
+    """Never an error of aiohttp."""
     async with ScriptedServer(otherwise=never()) as server:
         session = AsyncCognitoSession("eu-west-1", endpoint_url=server.url)
         call = asyncio.ensure_future(reset(session.client("abc")))
@@ -125,8 +125,8 @@ async def test_a_call_in_flight_while_the_session_closes_ends_in_a_cognito_error
             await call
 
 
-async def test_a_call_in_its_pause_while_the_session_closes_ends_in_a_session_closed_error() -> None:
-    """It is not sent again."""
+async def test_close_during_backoff_raises_session_closed_error() -> None:
+    """There is no further attempt."""
     paused = asyncio.Event()
     policy = RetryPolicy(on_retry=lambda _: paused.set(), transient_base=0.001)
     async with ScriptedServer(otherwise=answer(b"", 500)) as server:
@@ -139,8 +139,8 @@ async def test_a_call_in_its_pause_while_the_session_closes_ends_in_a_session_cl
         assert len(server.requests) == 1
 
 
-def test_use_in_a_second_event_loop_is_a_clear_error() -> None:
-    """Its connections belong to the loop that first used it; the error says so, and closing is still possible."""
+def test_use_in_another_loop_is_a_session_closed_error() -> None:
+    """The session can be closed in the other loop."""
 
     async def first() -> AsyncCognitoSession:
         async with ScriptedServer(otherwise=answer(Connection="close")) as server:
@@ -157,8 +157,8 @@ def test_use_in_a_second_event_loop_is_a_clear_error() -> None:
         runner.run(session.close())
 
 
-def test_a_session_may_be_made_in_one_loop_and_used_in_another() -> None:
-    """Only the first use ties it to a loop."""
+def test_session_belongs_to_the_loop_of_its_first_use() -> None:
+    """Not to the one in which it was created."""
 
     async def make() -> AsyncCognitoSession:
         return AsyncCognitoSession("eu-west-1", endpoint_url=CLOSED_PORT, retry=RetryPolicy(max_attempts=1))
@@ -174,11 +174,11 @@ def test_a_session_may_be_made_in_one_loop_and_used_in_another() -> None:
         runner.run(use(session))
 
 
-# --- many tasks -------------------------------------------------------------------------------------------------------
+# --- concurrency ------------------------------------------------------------------------------------------------------
 
 
-async def test_200_tasks_at_once() -> None:
-    """One session serves them all, over no more connections than its pool has, and mixes nothing up."""
+async def test_200_concurrent_calls_share_the_pool() -> None:
+    """Each request is correct."""
     async with ScriptedServer() as server, AsyncCognitoSession("eu-west-1", endpoint_url=server.url) as session:
         client = session.client("abc", "a secret")
         await asyncio.gather(*[reset(client, username=f"user {n}") for n in range(200)])
@@ -190,8 +190,8 @@ async def test_200_tasks_at_once() -> None:
         assert server.connections <= 100
 
 
-async def test_answers_go_to_their_own_callers() -> None:
-    """With 200 calls at once, whose answers differ, each gets its own."""
+async def test_200_concurrent_calls_get_their_own_responses() -> None:
+    """The responses differ."""
 
     async def mirror(connection: Any) -> None:
         username = connection.request.json["Username"]
@@ -206,8 +206,8 @@ async def test_answers_go_to_their_own_callers() -> None:
 
 
 @pytest.mark.parametrize("number", [1, 30])
-async def test_cancelled_in_the_middle(number: int) -> None:
-    """No connection stays taken, none stays open, and the session goes on working."""
+async def test_cancelled_requests_close_their_connections(number: int) -> None:
+    """The session still works."""
     async with ScriptedServer(*[never()] * number) as server:
         async with AsyncCognitoSession("eu-west-1", endpoint_url=server.url) as session:
             calls = [asyncio.ensure_future(reset(session.client("abc"))) for _ in range(number)]
@@ -223,8 +223,8 @@ async def test_cancelled_in_the_middle(number: int) -> None:
             await reset(session.client("abc"))
 
 
-async def test_nothing_is_left_for_the_garbage_collector() -> None:
-    """After answers, errors and cancellations a closed session leaves no socket and no warning."""
+async def test_closed_session_leaves_no_warning() -> None:
+    """After responses, errors and cancellations."""
 
     async def use() -> None:
         async with ScriptedServer(answer(), answer(b"", 400), never()) as server:
@@ -249,8 +249,8 @@ async def test_nothing_is_left_for_the_garbage_collector() -> None:
 
 
 @pytest.mark.virtual_clock
-async def test_a_copy_with_other_options() -> None:
-    """``with_options`` changes the copy alone, keeps what is not named, and shares session and bound values."""
+async def test_with_options_changes_only_the_copy() -> None:
+    """Other options, session and bound values are shared."""
     transport = ScriptedTransport(*[hang()] * 9)
     async with scripted_session(transport, retry=RetryPolicy(max_attempts=1)) as session:
         client = session.client("abc")
@@ -268,8 +268,8 @@ async def test_a_copy_with_other_options() -> None:
 
 
 @pytest.mark.virtual_clock
-async def test_a_call_of_the_session_may_have_its_own_options() -> None:
-    """``send`` takes limits and a policy for one call."""
+async def test_session_send_takes_options() -> None:
+    """Timeouts and retry policy of one call."""
     transport = ScriptedTransport(respond(500, b""), hang())
     async with scripted_session(transport) as session:
         with pytest.raises(InvalidResponseError):
@@ -279,8 +279,8 @@ async def test_a_call_of_the_session_may_have_its_own_options() -> None:
         assert now() == pytest.approx(0.5)
 
 
-async def test_sending_a_request_is_what_the_method_does() -> None:
-    """``session.send``, ``client.send`` and the method put the same on the wire, but for the invocation's id."""
+async def test_send_equals_the_method() -> None:
+    """``session.send``, ``client.send`` and the method send the same, except for the invocation ID."""
     transport = ScriptedTransport(respond(), respond(), respond())
     async with scripted_session(transport) as session:
         client = session.client("abc")
@@ -294,8 +294,8 @@ async def test_sending_a_request_is_what_the_method_does() -> None:
     assert len({attempt.headers["amz-sdk-invocation-id"] for attempt in transport.attempts}) == 3
 
 
-async def test_a_request_is_never_changed() -> None:
-    """What a client fills in goes into a copy: the caller's request can be sent again, by another client too."""
+async def test_client_does_not_change_the_request() -> None:
+    """Bound values are filled into a copy."""
     transport = ScriptedTransport(respond(), respond())
     request = ConfirmForgotPasswordRequest(username="ada", confirmation_code="123456", password="correct horse")
     before = repr(request)
@@ -309,8 +309,8 @@ async def test_a_request_is_never_changed() -> None:
     assert "SecretHash" not in transport.attempts[1].json
 
 
-async def test_bound_values_are_not_filled_in_by_the_session() -> None:
-    """A request sent by the session itself must be whole."""
+async def test_session_send_fills_no_bound_values() -> None:
+    """The request must be complete."""
     async with scripted_session(ScriptedTransport()) as session:
         with pytest.raises(ParameterValidationError, match="client_id is required"):
             await session.send(
@@ -332,8 +332,8 @@ async def test_bound_values_are_not_filled_in_by_the_session() -> None:
         ({"user_pool_id": "x" * 56}, "user_pool_id"),
     ],
 )
-async def test_a_client_of_the_wrong_kind_is_refused(arguments: dict[str, Any], parameter: str) -> None:
-    """What can't be an app client or a pool is refused when the client is made, by name."""
+async def test_invalid_client_parameter_is_refused(arguments: dict[str, Any], parameter: str) -> None:
+    """When the client is created."""
     session = scripted_session(ScriptedTransport())
     with pytest.raises(ParameterValidationError) as caught:
         session.client(**arguments)
@@ -342,7 +342,7 @@ async def test_a_client_of_the_wrong_kind_is_refused(arguments: dict[str, Any], 
     await session.close()
 
 
-# --- where calls go ---------------------------------------------------------------------------------------------------
+# --- regions and endpoints --------------------------------------------------------------------------------------------
 
 REGION_SOURCES: list[tuple[str | None, str | None, Mapping[str, str], str]] = [
     ("us-east-1", "eu-west-1_AbC", {"AWS_REGION": "us-west-2", "AWS_DEFAULT_REGION": "us-west-1"}, "us-east-1"),
@@ -355,14 +355,14 @@ REGION_SOURCES: list[tuple[str | None, str | None, Mapping[str, str], str]] = [
 
 
 @pytest.mark.parametrize(("region", "pool", "environment", "chosen"), REGION_SOURCES)
-async def test_the_regions_sources_in_their_order(
+async def test_region_sources_in_order(
     region: str | None,
     pool: str | None,
     environment: Mapping[str, str],
     chosen: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The argument, else the pool's prefix, else AWS_REGION, else AWS_DEFAULT_REGION."""
+    """The argument, the user pool ID, AWS_REGION, AWS_DEFAULT_REGION."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     transport = ScriptedTransport(respond())
@@ -371,8 +371,8 @@ async def test_the_regions_sources_in_their_order(
     assert transport.attempts[0].url == f"https://cognito-idp.{chosen}.amazonaws.com/"
 
 
-async def test_a_pool_in_the_call_tells_the_region_too() -> None:
-    """A pool named in the call comes before the client's own; and a session serves pools in many regions."""
+async def test_region_of_user_pool_id_in_the_call() -> None:
+    """It precedes the client's; a session can use several regions."""
     transport = ScriptedTransport(*[respond()] * 3)
     async with scripted_session(transport, region=None, credentials=KEYS) as session:
         client = session.client("abc", user_pool_id="eu-west-1_AbC")
@@ -387,8 +387,8 @@ async def test_a_pool_in_the_call_tells_the_region_too() -> None:
         assert f"/{region}/cognito-idp/" in attempt.headers["Authorization"]
 
 
-async def test_without_a_region_the_error_says_where_it_looked() -> None:
-    """Nothing is sent, and the error names the three ways to give one."""
+async def test_missing_region_is_a_validation_error() -> None:
+    """It names the three ways to set one; nothing is sent."""
     transport = ScriptedTransport()
     async with scripted_session(transport, region=None) as session:
         with pytest.raises(ParameterValidationError, match=r"region.*AsyncCognitoSession.*user_pool_id.*AWS_REGION"):
@@ -396,14 +396,14 @@ async def test_without_a_region_the_error_says_where_it_looked() -> None:
 
 
 @pytest.mark.parametrize("region", ["", "EU-WEST-1", "eu west 1", "eu-west-1.evil.example", "eu-west-1/", 5, b"eu"])
-def test_an_unusable_region_is_refused(region: Any) -> None:
-    """What can't be one label of a host name never becomes part of one."""
+def test_invalid_region_is_refused(region: Any) -> None:
+    """It must be a label of a host name."""
     with pytest.raises(ParameterValidationError, match="region"):
         AsyncCognitoSession(region)
 
 
-async def test_an_unusable_region_in_the_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """That of a variable too, once it is used."""
+async def test_invalid_region_in_environment_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When it is used."""
     monkeypatch.setenv("AWS_REGION", "evil.example/")
     async with scripted_session(ScriptedTransport(), region=None) as session:
         with pytest.raises(ParameterValidationError, match="region"):
@@ -432,10 +432,10 @@ ENDPOINT_SOURCES: list[tuple[str | None, Mapping[str, str], str]] = [
 
 
 @pytest.mark.parametrize(("endpoint", "environment", "url"), ENDPOINT_SOURCES)
-async def test_the_endpoints_sources_in_their_order(
+async def test_endpoint_sources_in_order(
     endpoint: str | None, environment: Mapping[str, str], url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The argument, else the service's variable, else the common one, else the region's own."""
+    """The argument, the service's variable, the common variable, the region."""
     for name, value in environment.items():
         monkeypatch.setenv(name, value)
     transport = ScriptedTransport(respond())
@@ -444,8 +444,8 @@ async def test_the_endpoints_sources_in_their_order(
     assert transport.attempts[0].url == url
 
 
-async def test_an_endpoint_needs_no_region() -> None:
-    """An unsigned call to an endpoint of one's own works without one; a signed call says what it lacks."""
+async def test_custom_endpoint_needs_no_region() -> None:
+    """Except for signed calls."""
     transport = ScriptedTransport(respond())
     async with scripted_session(
         transport, region=None, endpoint_url="http://127.0.0.1:4566", credentials=KEYS
@@ -475,8 +475,8 @@ async def test_an_endpoint_needs_no_region() -> None:
         5,
     ],
 )
-def test_an_unusable_endpoint_is_refused(endpoint: Any) -> None:
-    """It is refused when the session is made, not at the first call, and without repeating a password in it."""
+def test_invalid_endpoint_is_refused(endpoint: Any) -> None:
+    """When the session is created; a password in it is not quoted."""
     with pytest.raises(ParameterValidationError, match="endpoint_url") as caught:
         AsyncCognitoSession("eu-west-1", endpoint_url=endpoint)
     assert "word" not in str(caught.value).replace("password", "")
@@ -490,8 +490,8 @@ def test_an_unusable_endpoint_is_refused(endpoint: Any) -> None:
         ({}, "cognito-idp.us-east-1.amazonaws.com"),
     ],
 )
-async def test_fips_and_dual_stack(options: dict[str, Any], host: str) -> None:
-    """The switches choose the host."""
+async def test_fips_and_dualstack_choose_the_host(options: dict[str, Any], host: str) -> None:
+    """For each combination."""
     transport = ScriptedTransport(respond())
     async with scripted_session(transport, region="us-east-1", **options) as session:
         await reset(session.client("abc"))
@@ -504,20 +504,20 @@ SKEW_CODES = ["InvalidSignatureException", "SignatureDoesNotMatch", "RequestExpi
 
 
 def dated(code: str, ahead: timedelta) -> HttpResponse:
-    """Make a refusal by a service whose clock is ahead of ours."""
+    """Return an error of a service whose clock is ahead of ours."""
     return refuse(code, Date=format_datetime(datetime.now(UTC) + ahead, usegmt=True))
 
 
 def ahead_of_now(headers: Mapping[str, str]) -> timedelta:
-    """Give how far ahead of our clock a request was signed."""
+    """Return how far ahead of our clock a request was signed."""
     return datetime.strptime(headers["X-Amz-Date"], "%Y%m%dT%H%M%S%z") - datetime.now(UTC)
 
 
 @pytest.mark.parametrize("code", SKEW_CODES)
 @pytest.mark.parametrize("minutes", [-90, 10])
 @pytest.mark.virtual_clock
-async def test_a_wrong_clock_is_put_right_once(code: str, minutes: int) -> None:
-    """A signature refused for its time is made again by the service's clock, and later calls keep to that."""
+async def test_wrong_clock_is_corrected(code: str, minutes: int) -> None:
+    """The request is signed again with the service's time, as are later ones."""
     ahead = timedelta(minutes=minutes)
     transport = ScriptedTransport(dated(code, ahead), respond(), respond())
     async with scripted_session(transport, credentials=KEYS) as session:
@@ -538,8 +538,8 @@ async def test_a_wrong_clock_is_put_right_once(code: str, minutes: int) -> None:
 
 
 @pytest.mark.virtual_clock
-async def test_a_clock_that_jumps_about_is_put_right_only_once_a_call() -> None:
-    """A second refusal is the caller's to see."""
+async def test_wrong_clock_is_corrected_once_per_call() -> None:
+    """A second rejection is raised."""
     transport = ScriptedTransport(
         dated("InvalidSignatureException", timedelta(hours=1)), dated("InvalidSignatureException", timedelta(hours=2))
     )
@@ -561,8 +561,8 @@ async def test_a_clock_that_jumps_about_is_put_right_only_once_a_call() -> None:
     ],
 )
 @pytest.mark.virtual_clock
-async def test_a_refusal_that_no_clock_explains_is_final(refusal: HttpResponse) -> None:
-    """With the clocks together, without a date that can be read, or with another code, nothing is sent again."""
+async def test_rejection_without_clock_skew_is_raised(refusal: HttpResponse) -> None:
+    """Clocks that agree, no readable date, or another code."""
     transport = ScriptedTransport(refusal)
     async with scripted_session(transport, credentials=KEYS) as session:
         with pytest.raises(ServiceError):
@@ -571,8 +571,8 @@ async def test_a_refusal_that_no_clock_explains_is_final(refusal: HttpResponse) 
 
 
 @pytest.mark.virtual_clock
-async def test_a_wrong_clock_is_put_right_for_all_calls_under_way() -> None:
-    """Calls at once, all signed by the wrong clock, are all made again, not just the one that learns of it first."""
+async def test_wrong_clock_is_corrected_for_concurrent_calls() -> None:
+    """Each of them is signed again."""
     refusals = [take(n / 10, dated("InvalidSignatureException", timedelta(hours=1))) for n in range(1, 4)]
     transport = ScriptedTransport(*refusals, respond(), respond(), respond())
     async with scripted_session(transport, credentials=KEYS) as session:
@@ -582,8 +582,8 @@ async def test_a_wrong_clock_is_put_right_for_all_calls_under_way() -> None:
 
 
 @pytest.mark.virtual_clock
-async def test_an_unsigned_call_has_no_clock_to_put_right() -> None:
-    """The same refusal of an unsigned operation is final: another try would be the same request."""
+async def test_unsigned_call_is_not_signed_again() -> None:
+    """The request would be the same."""
     transport = ScriptedTransport(dated("RequestExpired", timedelta(hours=1)))
     async with scripted_session(transport, credentials=KEYS) as session:
         with pytest.raises(ServiceError):
@@ -591,14 +591,14 @@ async def test_an_unsigned_call_has_no_clock_to_put_right() -> None:
     assert len(transport.attempts) == 1
 
 
-# --- a transport of one's own -----------------------------------------------------------------------------------------
+# --- custom transports ------------------------------------------------------------------------------------------------
 
 
 class Loopback:
     """The smallest transport: no base class, no state."""
 
     async def send(self, request: HttpRequest) -> HttpResponse:
-        """Answer by the target."""
+        """Respond according to the target."""
         target = request.headers["X-Amz-Target"].partition(".")[2]
         if target == "ConfirmForgotPassword":
             return HttpResponse(200, CIMultiDict(), b"")
@@ -609,8 +609,8 @@ class Loopback:
         """Do nothing."""
 
 
-async def test_any_object_with_send_and_close_is_a_transport() -> None:
-    """Answers and errors come through it as through aiohttp."""
+async def test_custom_transport_needs_only_send_and_close() -> None:
+    """Responses and errors are handled like those of aiohttp."""
     async with AsyncCognitoSession("eu-west-1", transport=Loopback()) as session:
         client = session.client("abc")
         await reset(client)
@@ -623,8 +623,8 @@ async def test_any_object_with_send_and_close_is_a_transport() -> None:
 
 @pytest.mark.parametrize("make", [lambda: KeyError("mine"), asyncio.CancelledError])
 @pytest.mark.virtual_clock
-async def test_what_else_a_transport_raises_comes_out_as_it_is(make: Callable[[], BaseException]) -> None:
-    """Its bugs are not hidden behind an error of ours, nor is a cancellation."""
+async def test_other_errors_of_a_transport_are_raised_unchanged(make: Callable[[], BaseException]) -> None:
+    """Its bugs, and cancellations."""
     transport = ScriptedTransport(make())
     async with scripted_session(transport) as session:
         with pytest.raises(type(make())):
@@ -632,8 +632,8 @@ async def test_what_else_a_transport_raises_comes_out_as_it_is(make: Callable[[]
 
 
 @pytest.mark.virtual_clock
-async def test_an_error_of_the_transport_is_completed() -> None:
-    """The error learns its operation and the number of attempts on the way."""
+async def test_transport_error_gets_operation_and_attempts() -> None:
+    """And keeps ``sent``."""
     transport = ScriptedTransport(*[ConnectTimeoutError("no connection", sent=False)] * 3)
     async with scripted_session(transport) as session:
         with pytest.raises(ConnectTimeoutError) as caught:
@@ -643,12 +643,12 @@ async def test_an_error_of_the_transport_is_completed() -> None:
     assert caught.value.sent is False
 
 
-# --- what happens right before an attempt -----------------------------------------------------------------------------
+# --- before hook, prepare, limiter ------------------------------------------------------------------------------------
 
 
 @pytest.mark.virtual_clock
-async def test_before_is_awaited_for_each_attempt_when_its_turn_has_come() -> None:
-    """It comes after the wait for the quota and before the request leaves; a repetition awaits it again."""
+async def test_before_hook_runs_for_each_attempt() -> None:
+    """After the wait for the rate limit and before the request."""
     transport = ScriptedTransport(refuse("TooManyRequestsException"), respond(), respond())
     quotas = Quotas(user_account_recovery=1.0)
     seen: list[tuple[float, int]] = []
@@ -667,12 +667,12 @@ async def test_before_is_awaited_for_each_attempt_when_its_turn_has_come() -> No
 
 
 @pytest.mark.virtual_clock
-async def test_an_error_before_an_attempt_ends_the_call_and_gives_its_turn_back() -> None:
-    """Nothing is sent, and the next call goes at once."""
+async def test_before_hook_that_raises_returns_the_permit() -> None:
+    """Nothing is sent."""
     transport = ScriptedTransport(respond())
 
     async def fail() -> None:
-        raise LookupError("no room on the disk")
+        raise LookupError("disk full")
 
     request = ConfirmForgotPasswordRequest(username="ada", confirmation_code="123456", password="correct horse")
     async with scripted_session(transport, quotas=Quotas(user_account_recovery=0.1)) as session:
@@ -684,8 +684,8 @@ async def test_an_error_before_an_attempt_ends_the_call_and_gives_its_turn_back(
     assert transport.attempts[0].at == 0.0
 
 
-async def test_a_request_is_prepared_without_being_sent() -> None:
-    """The bound values are filled in and the rules are checked, as before sending; the request itself stays."""
+async def test_prepare_fills_and_validates_a_copy() -> None:
+    """Nothing is sent."""
     transport = ScriptedTransport()
     request = ConfirmForgotPasswordRequest(username="ada", confirmation_code="123456", password="correct horse")
     async with scripted_session(transport) as session:
@@ -699,8 +699,8 @@ async def test_a_request_is_prepared_without_being_sent() -> None:
     assert transport.attempts == []
 
 
-async def test_a_session_tells_the_lane_of_an_operation() -> None:
-    """The rate that it was told for the operation's category, and the client's way to both."""
+async def test_session_limiter_has_the_configured_rate() -> None:
+    """And the client has its session and bound values."""
     async with scripted_session(ScriptedTransport(), quotas=Quotas(user_account_recovery=12.0)) as session:
         client = session.client("abc", user_pool_id="eu-west-1_AbC")
         assert client.session is session

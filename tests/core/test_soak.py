@@ -1,7 +1,6 @@
-"""A seeded soak: thousands of password resets against a server with a ledger and a great deal of trouble.
+"""A seeded soak test: thousands of password resets against a server with many faults.
 
-The server knows what it really did. Afterwards every call's outcome is held against that: no applied change was
-reported as a plain failure, and no unapplied one as a success.
+The server records what it applied. No applied reset may be reported as a plain failure, and no other as a success.
 """
 
 import asyncio
@@ -38,20 +37,20 @@ SHARE = 0.4
 SEED = 4
 POLICY = RetryPolicy(transient_base=0.001, throttled_base=0.001)
 TIMEOUTS = Timeouts(total=30.0, attempt=0.5)
-STUTTERS = 400
-"""How many answers may be late because this machine was busy: 1 in 50 calls."""
+LATE_RESPONSES = 400
+"""How many responses may be late because the machine is busy: 1 in 50 calls."""
 LEFT_OVER = 2_000
-"""How many more objects, and blocks of memory, may be there at the end than after the warm-up: 1 for 10 calls."""
+"""How many more objects, and blocks of memory, may exist at the end than after the warm-up: 1 for 10 calls."""
 
 
 @frozen(kw_only=True)
 class Reply:
-    """What the server does with one request.
+    """The server's action for a request.
 
     Attributes:
-        wire: What it writes.
-        ends: Whether it then closes the connection.
-        applies: Whether it changes the password before.
+        wire: The bytes that it writes.
+        ends: Whether it closes the connection afterwards.
+        applies: Whether it changes the password first.
     """
 
     wire: bytes = b""
@@ -60,12 +59,12 @@ class Reply:
 
 
 def wire(body: bytes, status: int = 200, **headers: str) -> bytes:
-    """Make a whole answer."""
+    """Return a complete response."""
     return head(status, {**JSON_HEADERS, "Content-Length": str(len(body)), **headers}) + body
 
 
 def refused(code: str, status: int = 400) -> bytes:
-    """Make one of the service's errors."""
+    """Return an error of the service."""
     return wire(json.dumps({"__type": code, "message": "no"}).encode(), status)
 
 
@@ -74,9 +73,9 @@ EXPIRED = refused("ExpiredCodeException")
 INTERNAL = refused("InternalErrorException", 500)
 PROXY = wire(b"<html><h1>Bad Gateway</h1></html>", 502)
 FAULTS: Mapping[str, Reply] = {
-    "cut before": Reply(ends=True),
-    "cut after": Reply(ends=True, applies=True),
-    "cut in the head after": Reply(wire=DONE[:30], ends=True, applies=True),
+    "closed before": Reply(ends=True),
+    "closed after": Reply(ends=True, applies=True),
+    "closed in the head after": Reply(wire=DONE[:30], ends=True, applies=True),
     "truncated 200": Reply(wire=DONE[:-1], ends=True, applies=True),
     "500 before": Reply(wire=INTERNAL),
     "500 after": Reply(wire=INTERNAL, applies=True),
@@ -84,23 +83,23 @@ FAULTS: Mapping[str, Reply] = {
     "proxy 502 before": Reply(wire=PROXY),
     "proxy 502 after": Reply(wire=PROXY, applies=True),
     "proxy 200 after": Reply(wire=wire(b"<html></html>"), applies=True),
-    "no answer before": Reply(),
-    "no answer after": Reply(applies=True),
+    "no response before": Reply(),
+    "no response after": Reply(applies=True),
     "throttled": Reply(wire=refused("TooManyRequestsException")),
 }
-SAID = frozenset({"truncated 200"})
-"""The faults that hide nothing: a reset's answer has no members, so its head says all."""
+CERTAIN = frozenset({"truncated 200"})
+"""Faults after which the outcome is certain: a reset's response has no members, so its head is enough."""
 
 
 class Ledger:
-    """Changes each user's password at most once; a share of the users meets a fault on the first attempt.
+    """Applies each reset at most once; a share of the users meets a fault in the first attempt.
 
     Attributes:
         applied: The users whose password was changed.
         faults: The fault that each user met.
         open: How many connections are open.
-        most: How many were open at once.
-        closed: Set when none is open any more.
+        most: The maximum number of open connections.
+        closed: Set when no connection is open.
     """
 
     def __init__(self) -> None:
@@ -111,7 +110,7 @@ class Ledger:
         self.closed = asyncio.Event()
 
     def reply(self, user: str) -> Reply:
-        """Say what becomes of a request, and note what it did."""
+        """Return the action for a request, and record it."""
         fault = None
         if user not in self.faults:
             rng = random.Random(f"{SEED}:{user}")  # the same for every order of requests
@@ -126,7 +125,7 @@ class Ledger:
 
 
 class Connection(asyncio.Protocol):
-    """One connection to the ledger; a client has one request under way on it."""
+    """A connection to the ledger, with one request at a time."""
 
     transport: asyncio.Transport
 
@@ -135,20 +134,20 @@ class Connection(asyncio.Protocol):
         self._received = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Count it."""
+        """Count the connection."""
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
         self._ledger.open += 1
         self._ledger.most = max(self._ledger.most, self._ledger.open)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Count it no more."""
+        """Count the end of the connection."""
         self._ledger.open -= 1
         if not self._ledger.open:
             self._ledger.closed.set()
 
     def data_received(self, data: bytes) -> None:
-        """Answer when the request is whole."""
+        """Respond to a complete request."""
         self._received += data
         start, end, body = self._received.partition(b"\r\n\r\n")
         if not end or len(body) < int(start.lower().partition(b"content-length:")[2].split()[0]):
@@ -162,7 +161,7 @@ class Connection(asyncio.Protocol):
 
 
 async def confirm(client: CognitoClient, users: list[str]) -> dict[str, CognitoError | None]:
-    """Reset the passwords of all users, some at a time, and note how each call ended."""
+    """Reset the passwords of all users with limited concurrency, and return the outcomes."""
     outcomes: dict[str, CognitoError | None] = {}
     left = iter(users)
 
@@ -171,7 +170,7 @@ async def confirm(client: CognitoClient, users: list[str]) -> dict[str, CognitoE
             try:
                 await reset(client, username=user)
             except CognitoError as error:
-                # Without what led to it: a traceback would keep the call alive, which the count of objects would show.
+                # A traceback would keep the call alive, which would count as a leak.
                 outcomes[user] = error.with_traceback(None)
             else:
                 outcomes[user] = None
@@ -183,19 +182,19 @@ async def confirm(client: CognitoClient, users: list[str]) -> dict[str, CognitoE
 
 
 def check(outcomes: Mapping[str, CognitoError | None], ledger: Ledger) -> Counter[str]:
-    """Hold the outcomes against the ledger, and count them."""
+    """Compare the outcomes with the ledger, and count them."""
     counts: Counter[str] = Counter()
     for user, error in outcomes.items():
         applied = user in ledger.applied
         if error is None:
-            assert applied, f"{user} was told of a success that was none ({ledger.faults.get(user)})"
+            assert applied, f"{user}: success, but not applied ({ledger.faults.get(user)})"
             counts["succeeded"] += 1
         elif isinstance(error, AmbiguousOutcomeError):
             assert error.history
             counts["unknown, applied" if applied else "unknown, not applied"] += 1
         else:
-            assert not applied, f"{user} was told {error!r} although it was applied ({ledger.faults.get(user)})"
-            # The one fault that is an answer; or this machine was too busy to connect in time.
+            assert not applied, f"{user}: {error!r}, but applied ({ledger.faults.get(user)})"
+            # The only fault that is certain; or the machine was too busy to connect in time.
             assert type(error) is TooManyRequestsException or (
                 isinstance(error, TransportError) and error.sent is False
             )
@@ -210,7 +209,7 @@ async def test_soak(capacity: int, caplog: pytest.LogCaptureFixture) -> None:
     This much trouble uses up the session's retry quota, and calls that may not be repeated end unknown. With ample
     quota each is repeated: then only those are unknown whose password the lost attempt had changed.
     """
-    caplog.set_level(logging.CRITICAL, "cognito_async")  # pytest would keep each record, and with it its call
+    caplog.set_level(logging.CRITICAL, "cognito_async")  # pytest keeps the records, and they refer to the calls
     ledger = Ledger()
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Connection(ledger), "127.0.0.1", 0, backlog=1024)
@@ -228,7 +227,7 @@ async def test_soak(capacity: int, caplog: pytest.LogCaptureFixture) -> None:
         ) as session:
             session._retry_quota.capacity = session._retry_quota.available = capacity
             client = session.client("abc")
-            # Once through everything, so that what is made once is made: classes, caches, connections.
+            # Creates what exists once: classes, caches, connections.
             check(await confirm(client, [f"warm-{n}" for n in range(WARM_UP)]), ledger)
             gc.collect()
             objects, blocks = len(gc.get_objects()), sys.getallocatedblocks()
@@ -239,21 +238,21 @@ async def test_soak(capacity: int, caplog: pytest.LogCaptureFixture) -> None:
             unknown = counts["unknown, applied"] + counts["unknown, not applied"]
             assert len(outcomes) == CALLS
             assert sum(counts.values()) == CALLS
-            faulty = sum(ledger.faults.get(user) is not None for user in outcomes)
-            assert abs(faulty / CALLS - SHARE) < 0.02
-            assert counts["succeeded"] >= CALLS - faulty - STUTTERS  # no call is lost that met no fault
+            with_fault = sum(ledger.faults.get(user) is not None for user in outcomes)
+            assert abs(with_fault / CALLS - SHARE) < 0.02
+            assert counts["succeeded"] >= CALLS - with_fault - LATE_RESPONSES  # calls without a fault succeed
             lost = sum(
-                FAULTS[fault].applies and fault not in SAID for fault in map(ledger.faults.get, outcomes) if fault
+                FAULTS[fault].applies and fault not in CERTAIN for fault in map(ledger.faults.get, outcomes) if fault
             )
             if capacity >= CALLS:
-                assert counts["failed"] + counts["unknown, not applied"] <= STUTTERS // 20  # late three times in a row
-                assert lost <= unknown <= lost + STUTTERS
+                assert counts["failed"] + counts["unknown, not applied"] <= LATE_RESPONSES // 20
+                assert lost <= unknown <= lost + LATE_RESPONSES
             else:
                 assert unknown >= lost
             assert stats.calls == CALLS + WARM_UP
             assert stats.succeeded + stats.failed == stats.calls
             assert 0 <= session._retry_quota.available <= session._retry_quota.capacity
-            print(f"{CALLS} calls, {faulty} with a fault: {dict(counts)}; {stats}")  # noqa: T201 - seen with pytest -s
+            print(f"{CALLS} calls, {with_fault} with a fault: {dict(counts)}; {stats}")  # noqa: T201 - seen with pytest -s
 
             outcomes.clear()
             ledger.applied.clear()
@@ -261,7 +260,7 @@ async def test_soak(capacity: int, caplog: pytest.LogCaptureFixture) -> None:
             gc.collect()
             assert len(gc.get_objects()) - objects < LEFT_OVER
             assert sys.getallocatedblocks() - blocks < LEFT_OVER
-            assert ledger.most <= CONCURRENCY + CONCURRENCY  # those of the client, and as many that are just closing
+            assert ledger.most <= CONCURRENCY + CONCURRENCY  # those of the client, and those that are closing
             assert asyncio.all_tasks() == tasks
         while ledger.open:
             ledger.closed.clear()

@@ -1,6 +1,6 @@
-"""The transport over real sockets: for each way in which HTTP goes wrong, which error, and had the request left?
+"""The transport over real sockets: the error for each fault of HTTP, and whether the request was sent.
 
-The server is scripted down to the bytes and shares the test's loop; nothing waits for a clock.
+The server controls every byte and runs in the test's loop; nothing waits for a real clock.
 """
 
 # ruff: noqa: SIM117 - a client within its server
@@ -60,7 +60,7 @@ HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.1\r\n"
 
 @asynccontextmanager
 async def client_of(server: ScriptedServer, **options: Any) -> AsyncIterator[CognitoClient]:
-    """Open a session on a server, without retries, and give a client."""
+    """Yield a client for a server, without retries."""
     async with AsyncCognitoSession("eu-west-1", endpoint_url=server.url, **{"retry": ONCE, **options}) as session:
         yield session.client("abc")
 
@@ -71,9 +71,9 @@ def http_of(body: bytes) -> bytes:
 
 
 async def failure(action: Action, **options: Any) -> CognitoError:
-    """Give the error that a call ends with, and check that one request on one connection was all.
+    """Return the error of a call with one request on one connection.
 
-    The call is one that reads, so that no doubt about what it did covers the error.
+    The call is a read, because the errors of others may be ambiguous.
     """
     async with ScriptedServer(action) as server, client_of(server, **options) as client:
         with pytest.raises(CognitoError) as caught:
@@ -82,17 +82,19 @@ async def failure(action: Action, **options: Any) -> CognitoError:
     return caught.value
 
 
-# --- connections that are lost ----------------------------------------------------------------------------------------
+# --- lost connections -------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("end", [cut, reset_connection])
 @pytest.mark.parametrize(
     "sent_before",
     [b"", b"HTT", b"HTTP/1.1 200", b"HTTP/1.1 200 OK\r\nContent-", HEAD],
-    ids=["before answering", "in the version", "in the status line", "in a header", "before the end of the head"],
+    ids=["before the response", "in the version", "in the status line", "in a header", "before the end of the head"],
 )
-async def test_a_connection_cut_before_the_end_of_the_head(end: Callable[[bytes], Action], sent_before: bytes) -> None:
-    """No answer came, and the request had left: a TransportError with ``sent`` True, and neither of its subclasses."""
+async def test_connection_lost_in_the_head_is_a_transport_error(
+    end: Callable[[bytes], Action], sent_before: bytes
+) -> None:
+    """``sent`` is True."""
     error = await failure(end(sent_before))
     assert type(error) is TransportError
     assert error.sent is True
@@ -106,23 +108,23 @@ async def test_a_connection_cut_before_the_end_of_the_head(end: Callable[[bytes]
     "framing",
     [b"Content-Length: 10\r\n\r\n{", b"Transfer-Encoding: chunked\r\n\r\na\r\n{", b"Content-Length: 10\r\n\r\n"],
 )
-async def test_a_connection_cut_in_the_body(end: Callable[[bytes], Action], framing: bytes) -> None:
-    """Where the answer has members to read, half of it is no answer."""
+async def test_connection_lost_in_the_body_is_a_transport_error(end: Callable[[bytes], Action], framing: bytes) -> None:
+    """If the response has members."""
     error = await failure(end(HEAD + framing))
     assert type(error) is TransportError
     assert error.sent is True
 
 
 @pytest.mark.parametrize("action", [cut(), reset_connection(), cut(b"HTTP/1.1 20")])
-async def test_a_lost_connection_is_tried_again(action: Action) -> None:
-    """The next attempt opens a connection of its own."""
+async def test_lost_connection_is_retried(action: Action) -> None:
+    """On a new connection."""
     policy = RetryPolicy(transient_base=0)
     async with ScriptedServer(action) as server, client_of(server, retry=policy) as client:
         await reset(client)
         assert server.connections == len(server.requests) == 2
 
 
-# --- answers that can't be read ---------------------------------------------------------------------------------------
+# --- unreadable responses ---------------------------------------------------------------------------------------------
 
 NOT_HTTP = {
     "garbage": b"\x00\x01\x02 garbage\r\n\r\n",
@@ -140,16 +142,16 @@ NOT_HTTP = {
 
 
 @pytest.mark.parametrize("data", NOT_HTTP.values(), ids=NOT_HTTP.keys())
-async def test_what_is_not_http(data: bytes) -> None:
-    """Something answered, but not in HTTP: an InvalidResponseError."""
+async def test_response_that_is_not_http_is_an_invalid_response_error(data: bytes) -> None:
+    """For each form of invalid HTTP."""
     error = await failure(send(data))
     assert type(error) is InvalidResponseError
     assert error.attempts == 1
 
 
 @pytest.mark.parametrize("data", NOT_HTTP.values(), ids=NOT_HTTP.keys())
-async def test_what_is_not_http_leaves_the_outcome_open(data: bytes) -> None:
-    """The request had left, and nobody can tell what became of it: no plain failure of a reset."""
+async def test_response_that_is_not_http_is_ambiguous(data: bytes) -> None:
+    """The request was sent."""
     async with ScriptedServer(send(data)) as server, client_of(server) as client:
         with pytest.raises(AmbiguousOutcomeError) as caught:
             await reset(client)
@@ -183,8 +185,8 @@ async def test_what_is_not_http_leaves_the_outcome_open(data: bytes) -> None:
         "broken gzip",
     ],
 )
-async def test_an_answer_that_cannot_be_read(action: Action, status: int) -> None:
-    """It is an InvalidResponseError with the status, and holds nothing of the body."""
+async def test_unreadable_response_is_an_invalid_response_error(action: Action, status: int) -> None:
+    """It has the status, and quotes nothing of the body."""
     error = await failure(action)
     assert type(error) is InvalidResponseError
     assert error.status == status
@@ -192,8 +194,8 @@ async def test_an_answer_that_cannot_be_read(action: Action, status: int) -> Non
         assert part not in str(error)
 
 
-async def test_a_proxys_502_is_tried_again() -> None:
-    """A gateway's HTML is the gateway's trouble, and passes."""
+async def test_502_of_a_proxy_is_retried() -> None:
+    """On the same connection."""
     page = answer(b"<html></html>", 502, Content_Type="text/html")
     policy = RetryPolicy(transient_base=0)
     async with ScriptedServer(page, page) as server, client_of(server, retry=policy) as client:
@@ -205,8 +207,8 @@ async def test_a_proxys_502_is_tried_again() -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-async def test_a_redirect_is_not_followed(status: int) -> None:
-    """The password goes to the endpoint and nowhere else, whatever the endpoint says."""
+async def test_redirect_is_not_followed(status: int) -> None:
+    """Secrets are sent to the endpoint only."""
     async with ScriptedServer() as elsewhere:
         error = await failure(answer(b"", status, Location=elsewhere.url))
         assert elsewhere.connections == 0
@@ -214,22 +216,22 @@ async def test_a_redirect_is_not_followed(status: int) -> None:
     assert error.status == status
 
 
-async def test_a_cookie_is_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing that the server sets comes back to it."""
+async def test_cookie_is_not_sent_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Cookies are ignored."""
 
     async def resolve(_: str, port: int, **__: Any) -> list[Any]:
         return [(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", port))]
 
     monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", resolve)
     async with ScriptedServer(answer(Set_Cookie="a=b; Path=/")) as server:
-        server.url = f"http://cognito.example:{server.port}"  # cookies are for names, not for numbers
+        server.url = f"http://cognito.example:{server.port}"  # there are no cookies for IP addresses
         async with client_of(server) as client:
             await reset(client)
             await reset(client)
         assert "cookie" not in server.requests[1].headers
 
 
-# --- answers that can -------------------------------------------------------------------------------------------------
+# --- readable responses -----------------------------------------------------------------------------------------------
 
 
 async def test_compressed_response_is_refused() -> None:
@@ -250,24 +252,24 @@ async def test_compressed_response_is_refused() -> None:
     ],
     ids=["chunked", "100 Continue", "204", "no reason"],
 )
-async def test_forms_of_http(data: bytes) -> None:
-    """What HTTP allows is understood, and the connection serves the next call."""
+async def test_valid_forms_of_http_are_accepted(data: bytes) -> None:
+    """The connection is reused."""
     async with ScriptedServer(send(data)) as server, client_of(server) as client:
         await reset(client)
         await reset(client)
         assert server.connections == 1
 
 
-async def test_an_answer_that_ends_with_its_connection() -> None:
-    """HTTP/1.0 without a length is read to its end."""
+async def test_response_without_length_ends_with_the_connection() -> None:
+    """As in HTTP/1.0."""
     action = cut(b'HTTP/1.0 400 Bad\r\n\r\n{"__type": "UserNotFoundException"}')
     error = await failure(action)
     assert error.code == "UserNotFoundException"
 
 
 @pytest.mark.manual_clock
-async def test_an_answer_in_single_bytes() -> None:
-    """A slow answer is an answer as long as it is within the limits."""
+async def test_response_in_single_bytes_is_read() -> None:
+    """Within the timeout."""
     data = HEAD + b"Content-Length: 30\r\n\r\n" + b'{"CodeDeliveryDetails": null }'
     async with ScriptedServer(drip(data)) as server, client_of(server) as client:
         call = asyncio.ensure_future(client.forgot_password(username="ada"))
@@ -282,12 +284,12 @@ async def test_an_answer_in_single_bytes() -> None:
 
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("status", [200, 400])
-async def test_a_body_of_10_megabytes(status: int, *, chunked: bool) -> None:
-    """It is refused at the limit, its connection is closed, and memory stays within a small multiple of the limit."""
+async def test_body_over_the_limit_is_refused(status: int, *, chunked: bool) -> None:
+    """The connection is closed, and memory stays within a small multiple of the limit."""
     action = flood(10 * MEBIBYTE, status=status, chunked=chunked)
     pool = PoolLimits(response_bytes=MEBIBYTE)
     async with ScriptedServer(answer(), action) as server, client_of(server, pool=pool) as client:
-        await reset(client)  # what a first call imports is not the answer's memory
+        await reset(client)  # the first call imports modules
         tracemalloc.start()
         try:
             with pytest.raises(InvalidResponseError, match="larger than 1,048,576 bytes") as caught:
@@ -301,16 +303,16 @@ async def test_a_body_of_10_megabytes(status: int, *, chunked: bool) -> None:
         await reset(client)
 
 
-async def test_the_default_limit() -> None:
-    """Without a word about it 8 MiB is the limit."""
+async def test_default_limit_of_the_body_is_8_mib() -> None:
+    """A larger one is refused."""
     error = await failure(flood(10 * MEBIBYTE))
     assert type(error) is InvalidResponseError
     assert "8,388,608" in str(error)
 
 
 @pytest.mark.parametrize("size", [MEBIBYTE, MEBIBYTE + 1])
-async def test_the_limit_is_exact(size: int) -> None:
-    """An answer of just the limit's size is read, one byte more is not."""
+async def test_body_of_exactly_the_limit_is_read(size: int) -> None:
+    """One byte more is refused."""
     async with ScriptedServer(flood(size)) as server:
         async with client_of(server, pool=PoolLimits(response_bytes=MEBIBYTE)) as client:
             if size > MEBIBYTE:
@@ -321,7 +323,7 @@ async def test_the_limit_is_exact(size: int) -> None:
 
 
 async def test_compression_bomb_is_not_expanded() -> None:
-    """40 MB that travel as 40 kB take no more memory than they travel with."""
+    """40 MB that are sent as 40 kB take no more memory than that."""
     bomb = answer(gzip.compress(b" " * 40 * MEBIBYTE), Content_Encoding="gzip")
     async with ScriptedServer(answer(), bomb) as server, client_of(server) as client:
         await reset(client)
@@ -336,7 +338,7 @@ async def test_compression_bomb_is_not_expanded() -> None:
 
 
 async def test_large_response_is_decoded_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The event loop goes on while megabytes of JSON are parsed."""
+    """The event loop is not blocked while megabytes of JSON are parsed."""
     threads: list[str] = []
 
     def decode(*arguments: Any) -> Any:
@@ -363,18 +365,18 @@ async def test_large_response_of_containers_is_refused() -> None:
     assert type(error) is InvalidResponseError
 
 
-# --- connections that never were --------------------------------------------------------------------------------------
+# --- failed connections -----------------------------------------------------------------------------------------------
 
 
 def connection_failure(error: CognitoError) -> None:
-    """Check an error that says that nothing had left."""
+    """Check the error of a request that was not sent."""
     assert type(error) is ConnectError
     assert error.sent is False
     assert error.status is None
 
 
-async def test_a_refused_port() -> None:
-    """Nobody listens: ConnectError, nothing sent."""
+async def test_refused_connection_is_a_connect_error() -> None:
+    """Nothing is sent."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
         url = f"http://127.0.0.1:{unused.getsockname()[1]}"
@@ -384,8 +386,8 @@ async def test_a_refused_port() -> None:
     connection_failure(caught.value)
 
 
-async def test_an_unknown_host(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name that does not resolve: ConnectError that names the host, nothing sent."""
+async def test_unknown_host_is_a_connect_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It names the host; nothing is sent."""
 
     async def fail(*_: Any, **__: Any) -> Any:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
@@ -397,8 +399,8 @@ async def test_an_unknown_host(monkeypatch: pytest.MonkeyPatch) -> None:
     connection_failure(caught.value)
 
 
-async def test_https_to_a_plain_http_port() -> None:
-    """A failed TLS handshake: ConnectError, and nothing of the request on the wire."""
+async def test_https_to_a_plain_http_port_is_a_connect_error() -> None:
+    """Nothing is sent."""
     async with ScriptedServer(on_connect=cut(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as server:
         url = server.url.replace("http:", "https:")
         async with AsyncCognitoSession("eu-west-1", endpoint_url=url, retry=ONCE) as session:
@@ -409,8 +411,8 @@ async def test_https_to_a_plain_http_port() -> None:
     assert isinstance(caught.value.__cause__, ssl.SSLError | aiohttp.ClientConnectorSSLError)
 
 
-async def test_a_connection_cut_in_the_tls_handshake() -> None:
-    """The server hangs up during the handshake: ConnectError, nothing sent."""
+async def test_connection_lost_in_the_tls_handshake_is_a_connect_error() -> None:
+    """Nothing is sent."""
     async with ScriptedServer(on_connect=cut()) as server:
         url = server.url.replace("http:", "https:")
         async with AsyncCognitoSession("eu-west-1", endpoint_url=url, retry=ONCE) as session:
@@ -420,8 +422,8 @@ async def test_a_connection_cut_in_the_tls_handshake() -> None:
     connection_failure(caught.value)
 
 
-async def test_a_refused_port_is_tried_again() -> None:
-    """Failing to connect is worth another try, up to the policy's limit."""
+async def test_refused_connection_is_retried() -> None:
+    """Up to the policy's limit."""
     async with AsyncCognitoSession(
         "eu-west-1", endpoint_url="http://127.0.0.1:1", retry=RetryPolicy(transient_base=0)
     ) as session:
@@ -431,8 +433,8 @@ async def test_a_refused_port_is_tried_again() -> None:
 
 
 @pytest.mark.manual_clock
-async def test_the_connect_limit(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connection that does not come about within its limit: ConnectTimeoutError, both of its bases, nothing sent."""
+async def test_connect_timeout_is_a_connect_timeout_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also an instance of both of its bases; nothing is sent."""
     connecting = asyncio.Event()
 
     async def hang(*_: Any) -> None:
@@ -457,8 +459,8 @@ async def test_the_connect_limit(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.manual_clock
-async def test_waiting_for_a_pooled_connection_counts() -> None:
-    """With every connection taken, a call waits no longer than its attempt's limit, and nothing of it has left."""
+async def test_attempt_timeout_includes_the_wait_for_a_connection() -> None:
+    """Nothing is sent."""
     async with ScriptedServer(never()) as server:
         pool, limits = PoolLimits(connections=1), Timeouts(attempt=None)
         async with client_of(server, pool=pool, timeouts=limits) as client:
@@ -476,13 +478,13 @@ async def test_waiting_for_a_pooled_connection_counts() -> None:
                 await first
 
 
-# --- servers that take their time -------------------------------------------------------------------------------------
+# --- timeouts ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("data", [b"", b"HTTP/1.1 200 OK\r\n"], ids=["never", "half a head"])
 @pytest.mark.manual_clock
-async def test_a_server_that_never_answers(data: bytes) -> None:
-    """The attempt ends at its limit with ``sent`` True, and the connection is closed."""
+async def test_attempt_timeout_closes_the_connection(data: bytes) -> None:
+    """``sent`` is True."""
     async with ScriptedServer(never(data)) as server, client_of(server) as client:
         call = asyncio.ensure_future(client.get_user(access_token="a token"))
         await server.until(lambda: server.requests)
@@ -495,17 +497,17 @@ async def test_a_server_that_never_answers(data: bytes) -> None:
 
 
 @pytest.mark.manual_clock
-async def test_a_body_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the answer's head says all, the call is a success once time is up; and its connection is closed."""
+async def test_timeout_in_a_body_without_members_is_success(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The head is enough; the connection is closed."""
     stuck = never(HEAD + b"Content-Length: 2\r\n\r\n{")
     read_head, start = asyncio.Event(), aiohttp.ClientResponse.start
 
-    async def told(*arguments: Any) -> aiohttp.ClientResponse:
+    async def start_and_notify(*arguments: Any) -> aiohttp.ClientResponse:
         response = await start(*arguments)
         read_head.set()
         return response
 
-    monkeypatch.setattr(aiohttp.ClientResponse, "start", told)
+    monkeypatch.setattr(aiohttp.ClientResponse, "start", start_and_notify)
     async with ScriptedServer(stuck) as server, client_of(server) as client:
         call = asyncio.ensure_future(reset(client))
         await read_head.wait()
@@ -518,8 +520,8 @@ async def test_a_body_that_never_ends(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.manual_clock
-async def test_a_dripping_body_does_not_stretch_the_limit() -> None:
-    """The limit is for the attempt, not for each byte of it."""
+async def test_slow_body_does_not_extend_the_attempt_timeout() -> None:
+    """The timeout is for the attempt, not for each byte."""
     data = HEAD + b"Content-Length: 30\r\n\r\n" + b'{"CodeDeliveryDetails": null }'
     async with ScriptedServer(drip(data)) as server, client_of(server) as client:
         call = asyncio.ensure_future(client.get_user(access_token="a token"))
@@ -536,8 +538,8 @@ async def test_a_dripping_body_does_not_stretch_the_limit() -> None:
 
 
 @pytest.mark.manual_clock
-async def test_a_server_that_does_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A request that is stuck on its way out is neither sent nor unsent: ``sent`` is None."""
+async def test_timeout_of_a_partly_sent_request_has_sent_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server does not read it."""
     loop = asyncio.get_running_loop()
     connect = loop.sock_connect
     stuck = asyncio.Event()
@@ -563,19 +565,19 @@ async def test_a_server_that_does_not_read(monkeypatch: pytest.MonkeyPatch) -> N
     assert caught.value.sent is None
 
 
-async def test_a_large_request() -> None:
-    """A request of some megabytes, which the service's bounds allow, is sent without a warning."""
+async def test_large_request_is_sent() -> None:
+    """Several megabytes, without a warning."""
     async with ScriptedServer() as server, client_of(server) as client:
         metadata = {f"key {n}": "x" * 131_072 for n in range(20)}
         await reset(client, client_metadata=metadata)
         assert server.requests[0].json["ClientMetadata"] == metadata
 
 
-# --- connections that are used again ----------------------------------------------------------------------------------
+# --- reused connections -----------------------------------------------------------------------------------------------
 
 
-async def test_ten_calls_one_connection() -> None:
-    """Calls one after the other share a connection, errors among them."""
+async def test_calls_in_sequence_share_a_connection() -> None:
+    """Also after errors."""
     refusal = answer({"__type": "CodeMismatchException"}, 400)
     async with ScriptedServer(answer(), refusal, answer(b"")) as server, client_of(server) as client:
         for n in range(10):
@@ -588,8 +590,8 @@ async def test_ten_calls_one_connection() -> None:
         assert [request.connection for request in server.requests] == [1] * 10
 
 
-async def test_an_idle_connection_closed_by_the_server() -> None:
-    """The next call opens another and succeeds at the first try."""
+async def test_idle_connection_closed_by_the_server_is_replaced() -> None:
+    """In the first attempt."""
     async with ScriptedServer() as server, client_of(server) as client:
         await reset(client)
         server.close_connections()
@@ -600,8 +602,8 @@ async def test_an_idle_connection_closed_by_the_server() -> None:
 
 
 @pytest.mark.parametrize("end", [cut, reset_connection])
-async def test_a_connection_closed_just_as_it_is_used_again(end: Callable[[bytes], Action]) -> None:
-    """If the close and the request cross on the wire, the call is tried again on another connection."""
+async def test_connection_closed_while_it_is_reused_is_retried(end: Callable[[bytes], Action]) -> None:
+    """On a new connection."""
     async with ScriptedServer(answer(), end(b"")) as server:
         async with client_of(server, retry=RetryPolicy(transient_base=0)) as client:
             await reset(client)
@@ -610,10 +612,8 @@ async def test_a_connection_closed_just_as_it_is_used_again(end: Callable[[bytes
 
 
 @pytest.mark.parametrize("attempts", [1, 2])
-async def test_a_connection_found_dead_before_a_byte_was_written(
-    attempts: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nothing had left, and the error says so; the next attempt is safe for any operation."""
+async def test_connection_closed_before_sending_has_sent_false(attempts: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A retry is safe for any operation."""
     connect = aiohttp.TCPConnector.connect
     deaths: list[Any] = []
 
@@ -637,8 +637,8 @@ async def test_a_connection_found_dead_before_a_byte_was_written(
             assert [request.headers["amz-sdk-request"] for request in server.requests] == ["attempt=2; max=2"]
 
 
-async def test_more_than_was_announced_does_not_reach_the_next_call() -> None:
-    """Bytes after the end of an answer are nobody's answer: the next call gets a connection without them."""
+async def test_surplus_data_is_not_a_response_to_the_next_call() -> None:
+    """It uses another connection."""
     extra = asyncio.Event()
 
     async def surplus(connection: Connection) -> None:
@@ -655,16 +655,16 @@ async def test_more_than_was_announced_does_not_reach_the_next_call() -> None:
         assert server.connections == 2
 
 
-async def test_an_idle_connection_is_kept_only_as_long_as_allowed() -> None:
-    """With no time to keep it, every call opens a connection of its own."""
+async def test_keepalive_of_zero_reuses_no_connection() -> None:
+    """Every call opens one."""
     async with ScriptedServer() as server, client_of(server, pool=PoolLimits(keepalive=0)) as client:
         await reset(client)
         await reset(client)
         assert server.connections == 2
 
 
-async def test_the_pool_is_bounded() -> None:
-    """No more connections than allowed, however many calls; the others wait their turn."""
+async def test_pool_has_no_more_connections_than_allowed() -> None:
+    """Other calls wait."""
     async with ScriptedServer() as server, client_of(server, pool=PoolLimits(connections=3)) as client:
         await asyncio.gather(*[reset(client) for _ in range(50)])
         assert server.connections == 3
@@ -687,8 +687,8 @@ async def test_close_fails_calls_that_wait_for_a_connection() -> None:
     assert isinstance(results[0], AmbiguousOutcomeError)
 
 
-async def test_close_leaves_cancellation_alone() -> None:
-    """A call that its caller cancels while the session closes ends in CancelledError."""
+async def test_close_does_not_replace_a_cancellation() -> None:
+    """A call that its caller cancels raises CancelledError."""
     async with ScriptedServer(never()) as server:
         async with client_of(server, pool=PoolLimits(connections=1)) as client:
             calls = [asyncio.ensure_future(reset(client)) for _ in range(3)]
@@ -700,8 +700,8 @@ async def test_close_leaves_cancellation_alone() -> None:
     assert isinstance(results[2], SessionClosedError)
 
 
-async def test_close_after_an_ambiguous_attempt_keeps_the_doubt() -> None:
-    """The first attempt was lost; the second waits for a connection when the session closes."""
+async def test_close_after_an_ambiguous_attempt_is_ambiguous() -> None:
+    """The retry waits for a connection when the session is closed."""
     async with ScriptedServer(cut(), never()) as server:
         policy = RetryPolicy(transient_base=0)
         async with client_of(server, pool=PoolLimits(connections=1), retry=policy) as client:
