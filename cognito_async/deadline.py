@@ -12,8 +12,8 @@ EARLY = 1e-6
 class Deadline:
     """End the block with TimeoutError after the given seconds; None for no limit.
 
-    Equivalent to ``asyncio.timeout`` in a plain ``with`` and without rescheduling. With a SharedTimer it needs no timer
-    of its own. Every call uses one; it costs a quarter of the standard library's.
+    Equivalent to ``asyncio.timeout`` in a plain ``with`` and without rescheduling. With a SharedTimer it needs no
+    separate timer. Every call uses one; it costs a quarter of the standard library's.
     """
 
     __slots__ = ("_cancelling", "_expired", "_handle", "_seconds", "_shared_timer", "_task", "when")

@@ -36,7 +36,7 @@ Target: TypeAlias = str | Path | IO[str]
 
 
 class FileLock:
-    """An exclusive lock on a file of its own, released by the system when the process dies.
+    """An exclusive lock on a separate file, released by the system when the process dies.
 
     The lock file is separate from the file that it protects: closing any descriptor of an SQLite file would drop the
     locks that SQLite holds on it.

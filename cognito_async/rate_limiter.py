@@ -170,7 +170,7 @@ class LocalRateLimiter:
         self._limiters: dict[str, LocalCategoryLimiter] = {}
 
     def limiter(self, operation: Operation) -> LocalCategoryLimiter:
-        """Return the limiter of an operation; one without a published category has a limiter of its own name."""
+        """Return the limiter of an operation; operations without a published category have separate limiters."""
         category = operation.category or operation.name
         limiter = self._limiters.get(category)
         if limiter is None:

@@ -30,17 +30,17 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say loudly that pages were not looked at."""
+    """Warn about skipped browser tests."""
     reasons = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]
-    if blind := [reason for reason in reasons if "Chromium" in reason]:
-        told = f"{len(blind)} tests of pages did not run: they need Chromium (apt-get install chromium)"
-        terminalreporter.write_sep("!", told, red=True, bold=True)
+    if skipped := [reason for reason in reasons if "Chromium" in reason]:
+        warning = f"{len(skipped)} browser tests were skipped: install Chromium (apt-get install chromium)"
+        terminalreporter.write_sep("!", warning, red=True, bold=True)
 
 
 def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> Mapping[str, Callable[[], asyncio.AbstractEventLoop]]:
-    """Choose the loop by the test's mark."""
+    """Choose the event loop by the mark of the test."""
     for name, factory in CLOCKS.items():
         if item.get_closest_marker(name) is not None:
             return {name: factory}
@@ -49,7 +49,7 @@ def pytest_asyncio_loop_factories(
 
 @pytest.fixture
 def mocked() -> Iterator[MockedHttp]:
-    """Put mocks in place of aiohttp's requests."""
+    """Mock aiohttp's requests."""
     mocks = MockedHttp()
     with mocks:
         yield mocks
@@ -65,7 +65,7 @@ def _no_aws_environment(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name)
 
 
-WAITS_FOR_A_CHILD = "asyncio-waitpid-"  # the threads that await children, as in Python 3.11
+WAITS_FOR_A_CHILD = "asyncio-waitpid-"  # threads that wait for child processes, as in Python 3.11
 
 
 @pytest.fixture(autouse=True)
@@ -75,6 +75,6 @@ def _no_thread_left() -> Iterator[None]:
     yield
     for thread in threading.enumerate():
         if thread not in before and thread.name.startswith(WAITS_FOR_A_CHILD):
-            thread.join(10)  # asyncio's own: it tells of the child's end a moment before its own
+            thread.join(10)  # ends shortly after it has reported the end of the child
     left = [thread.name for thread in threading.enumerate() if thread not in before]
     assert not left, f"threads left behind: {left}"

@@ -1,1 +1,1 @@
-"""The protocol, pure: no I/O, no clock and no randomness of its own; time and chance are arguments."""
+"""The protocol. Pure: no I/O; time and randomness are arguments."""

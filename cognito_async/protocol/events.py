@@ -1,4 +1,4 @@
-"""What hooks and log records are told: plain facts, without a secret."""
+"""Events, passed to hooks and attached to log records, and statistics. They contain no secrets."""
 
 from typing import TypeAlias
 
@@ -10,16 +10,16 @@ from cognito_async.protocol.retry import RetryKind
 
 @frozen(kw_only=True)
 class RetryDetails:
-    """A request is about to be sent again.
+    """A request is about to be retried.
 
     Attributes:
         operation: The operation's AWS name.
-        attempt: The number of the attempt that failed, from 1.
-        max_attempts: How many attempts the policy allows.
-        kind: Why it is tried again.
-        error: What the attempt ended with; its text holds no secret.
-        delay: The pause before the next attempt, in seconds.
-        elapsed: How long the call has taken so far, in seconds.
+        attempt: The number of the failed attempt, from 1.
+        max_attempts: The maximum number of attempts.
+        kind: The reason for the retry.
+        error: The error of the attempt.
+        delay: The backoff, in seconds.
+        elapsed: The time since the start of the call, in seconds.
     """
 
     operation: str
@@ -33,13 +33,13 @@ class RetryDetails:
 
 @frozen(kw_only=True)
 class RateLimitDetails:
-    """A request waits for its turn within its quota category.
+    """A request waits for the rate limit of its quota category.
 
     Attributes:
         operation: The operation's AWS name.
         category: The quota category.
-        rate: The category's present rate, in requests a second.
-        wait: How long it will wait at that rate, in seconds.
+        rate: The current rate of the category, in requests per second.
+        wait: The expected wait, in seconds.
     """
 
     operation: str
@@ -50,11 +50,11 @@ class RateLimitDetails:
 
 @frozen(kw_only=True)
 class AmbiguousDetails:
-    """A call ends without anybody knowing whether it was applied.
+    """A call ends with an ambiguous outcome.
 
     Attributes:
         operation: The operation's AWS name.
-        error: The error that the caller gets.
+        error: The error that the call raises.
     """
 
     operation: str
@@ -62,24 +62,24 @@ class AmbiguousDetails:
 
 
 Event: TypeAlias = RetryDetails | RateLimitDetails | AmbiguousDetails
-"""What ``on_event`` of a session is called with."""
+"""The argument of ``on_event``."""
 
 
 @frozen(kw_only=True)
 class Stats:
-    """What a session has done so far.
+    """Statistics of a session.
 
     Attributes:
-        calls: Calls that were begun.
-        attempts: Requests that were sent for them.
+        calls: Calls that were started.
+        attempts: Requests that were sent.
         succeeded: Calls that succeeded.
-        failed: Calls that ended in an error, ambiguous ones included.
-        ambiguous: Calls that ended in AmbiguousOutcomeError.
+        failed: Calls that raised an error, including ambiguous ones.
+        ambiguous: Calls that raised AmbiguousOutcomeError.
         retries: Attempts after the first of their call.
         throttled: Attempts that the service throttled.
-        rate_limited: Attempts that waited for their turn.
-        rates: The present rate of each quota category that is limited, in requests a second.
-        waiting: How many requests wait in each of those categories.
+        rate_limited: Attempts that waited for the rate limit.
+        rates: The current rate of each limited quota category, in requests per second.
+        waiting: The number of waiting requests in each of those categories.
     """
 
     calls: int

@@ -1,7 +1,6 @@
-"""When to send a request again, how long to wait before, and how much of that a session may do.
+"""Retries: classification of errors, policy, backoff and retry budget.
 
-Pure: the randomness is an argument and nothing here sleeps. The numbers and the order of the rules are those of AWS's
-own SDKs in their standard mode.
+Pure: randomness is an argument, and nothing sleeps. Numbers and rules follow the standard mode of AWS's SDKs.
 """
 
 from collections.abc import Callable
@@ -45,27 +44,21 @@ RETRY_AFTER_SLACK = 5.0
 
 
 class RetryKind(Enum):
-    """Why a request may be sent again."""
+    """The reason for a retry."""
 
     THROTTLED = "throttled"
     LIMIT_EXCEEDED = "limit_exceeded"
     TRANSIENT = "transient"
 
 
-# What a retry costs of the session's retry quota, in tokens.
+# The tokens of a retry.
 PRICES = {RetryKind.THROTTLED: 5, RetryKind.LIMIT_EXCEEDED: 5, RetryKind.TRANSIENT: 14}
 
 
 def classify(error: CognitoError) -> RetryKind | None:
-    """Tell whether, and why, sending again may help.
+    """Return the reason for which a retry may help; None if there is none.
 
-    The code decides; the status only where there is no code or where the service says that it failed.
-
-    Args:
-        error: What the attempt ended with.
-
-    Returns:
-        The kind of retry, or None where repeating can't change the answer.
+    The code decides; the status only without a code, or if the service reports a failure.
     """
     if isinstance(error, TransportError):
         return RetryKind.TRANSIENT
@@ -77,8 +70,8 @@ def classify(error: CognitoError) -> RetryKind | None:
         return RetryKind.TRANSIENT
     if error.code is None:
         return _by_status(error)
-    its_own_fault = type(error) is ServiceError or error.code in SERVER_FAULT_CODES  # an unknown code, or one of these
-    return RetryKind.TRANSIENT if its_own_fault and error.status in TRANSIENT_STATUSES else None
+    service_failed = type(error) is ServiceError or error.code in SERVER_FAULT_CODES
+    return RetryKind.TRANSIENT if service_failed and error.status in TRANSIENT_STATUSES else None
 
 
 def _by_status(error: CognitoError) -> RetryKind | None:
@@ -92,22 +85,22 @@ def _by_status(error: CognitoError) -> RetryKind | None:
 
 @frozen(kw_only=True, eq=False, repr=False, getstate_setstate=False)
 class RetryPolicy(Record):
-    """How often and with which pauses a call is tried again.
+    """How often and with which backoff a call is retried.
 
-    The pause before the n-th retry is ``random * min(base * 2**(n-1), max_delay)``: full jitter, so that callers who
-    were throttled together do not come back together.
+    The backoff before the n-th retry is ``random * min(base * 2**(n-1), max_delay)``: full jitter, so that callers
+    that were throttled together do not retry together.
 
-    ``LimitExceededException`` has its own, smaller cap. It is an allowance per user and hour, not a rate: the first
-    retry helps where two calls for one user met, further ones only spend what the user has left. Set
-    ``limit_exceeded_retries=0`` to see it at once.
+    ``LimitExceededException`` is an allowance per user and hour, not a rate, so it has a separate limit: one retry
+    helps if two calls for a user collided, more would use up the allowance. Set ``limit_exceeded_retries=0`` to raise
+    it immediately.
 
     Attributes:
-        max_attempts: Attempts in all, 1 for no retries.
+        max_attempts: Number of attempts; 1 for no retries.
         limit_exceeded_retries: Retries after LimitExceededException, within ``max_attempts``.
-        throttled_base: The base in seconds after throttling.
-        transient_base: The base in seconds after a lost connection, a timeout or a server's failure.
-        max_delay: The longest pause in seconds before jitter.
-        on_retry: Called with a RetryDetails before each pause; an error that it raises ends the call. None for no hook.
+        throttled_base: The base after throttling, in seconds.
+        transient_base: The base after a lost connection, a timeout or a server error, in seconds.
+        max_delay: The maximum backoff before jitter, in seconds.
+        on_retry: Called with RetryDetails before each backoff; an error that it raises ends the call. None for no hook.
     """
 
     max_attempts: int = field(default=3, validator=number(1))
@@ -118,31 +111,19 @@ class RetryPolicy(Record):
     on_retry: "Callable[[RetryDetails], None] | None" = None
 
     def allows(self, kind: RetryKind, attempt: int, limit_exceeded: int) -> bool:
-        """Tell whether another attempt is within the caps.
-
-        Args:
-            kind: Why it would be tried again.
-            attempt: The number of the attempt that failed, from 1.
-            limit_exceeded: How many of the attempts so far ended in LimitExceededException.
-
-        Returns:
-            True if so.
-        """
+        """Return whether another attempt is within the limits, after ``limit_exceeded`` LimitExceededExceptions."""
         if kind is RetryKind.LIMIT_EXCEEDED and limit_exceeded > self.limit_exceeded_retries:
             return False
         return attempt < self.max_attempts
 
     def delay(self, kind: RetryKind, attempt: int, random: float, retry_after: float | None = None) -> float:
-        """Compute the pause after a failed attempt.
+        """Return the backoff after a failed attempt, in seconds.
 
         Args:
-            kind: Why it is tried again.
-            attempt: The number of the attempt that failed, from 1.
+            kind: The reason for the retry.
+            attempt: The number of the failed attempt, from 1.
             random: A random number in [0, 1].
             retry_after: The pause requested by the service, in seconds; None if it requested none.
-
-        Returns:
-            The pause in seconds.
         """
         base = self.transient_base if kind is RetryKind.TRANSIENT else self.throttled_base
         delay = random * min(base * 2.0 ** min(attempt - 1, 1000), self.max_delay)
@@ -152,10 +133,10 @@ class RetryPolicy(Record):
 
 
 class RetryQuota:
-    """The retry tokens that the calls of a session share, so that an outage is not answered with a flood.
+    """The retry budget of a session, which prevents retry storms during an outage.
 
-    A retry takes tokens. A call that succeeds after a retry gives the last retry's tokens back; one that needed none
-    gives one token. When too few are left, errors are raised without a retry.
+    A retry takes tokens. A successful call returns those of its last retry, or one token if it needed no retry. If too
+    few are left, errors are raised without a retry.
     """
 
     def __init__(self, capacity: int = 500) -> None:
@@ -164,20 +145,16 @@ class RetryQuota:
         self.available: int = capacity
 
     def affords(self, kind: RetryKind) -> bool:
-        """Tell whether there are tokens for one retry."""
+        """Return whether there are enough tokens for a retry."""
         return PRICES[kind] <= self.available
 
     def take(self, kind: RetryKind) -> int:
-        """Take the tokens for one retry.
-
-        Returns:
-            How many were taken; 0 if too few are left, and then the retry must not happen.
-        """
+        """Take and return the tokens of a retry; 0 if there are too few, and the retry must not happen."""
         if not self.affords(kind):
             return 0
         self.available -= PRICES[kind]
         return PRICES[kind]
 
     def give_back(self, tokens: int) -> None:
-        """Give tokens back, up to the capacity."""
+        """Return tokens, up to the capacity."""
         self.available = min(self.available + tokens, self.capacity)

@@ -1,7 +1,4 @@
-"""What tests of programs that use Amazon Cognito stand on: a user pool of their own, on this machine.
-
-Each name is imported when it is first used; nothing outside the tests needs any of them.
-"""
+"""Test utilities: a local user pool. Each name is imported on first use."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -19,10 +16,10 @@ def __dir__() -> list[str]:
     return sorted(_HOME)
 
 
-if not TYPE_CHECKING:  # the checkers see the imports above, and so each misspelt name
+if not TYPE_CHECKING:  # type checkers use the imports above, so typos are errors
 
     def __getattr__(name: str) -> object:
-        """Import a public name, and keep it here from then on."""
+        """Import a public name on first use."""
         if name not in _HOME:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         value = globals()[name] = getattr(import_module(f"{__name__}.{_HOME[name]}"), name)

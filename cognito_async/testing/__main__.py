@@ -1,4 +1,4 @@
-"""``python -m cognito_async.testing``: make what the local pool needs, ahead of the tests that use it."""
+"""``python -m cognito_async.testing prepare``: install the emulator of the local pool before the tests run."""
 
 import argparse
 import asyncio
@@ -9,14 +9,17 @@ from cognito_async.testing.environment import LocalPoolError, prepare
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line and return its exit code: 0, or 1 when the environment cannot be made.
+    """Run the command line.
 
     Args:
-        arguments: What follows the program's name; ``None`` takes this process's own.
+        arguments: The arguments; None for those of this process.
+
+    Returns:
+        The exit code: 0, or 1 if the emulator cannot be installed.
     """
-    parser = argparse.ArgumentParser(prog="python -m cognito_async.testing", description="Set up the local pool.")
+    parser = argparse.ArgumentParser(prog="python -m cognito_async.testing", description="Install the local pool.")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    commands.add_parser("prepare", help="install the emulator into your cache folder, unless it is there already")
+    commands.add_parser("prepare", help="install the emulator into the cache folder unless it exists")
     parser.parse_args(arguments)
     try:
         python = asyncio.run(prepare())

@@ -1,12 +1,10 @@
-"""MiniStack, an emulator of AWS, as a child process of the tests.
+"""MiniStack, an emulator of AWS, as a child process.
 
-It answers Cognito's API on a loopback port of its own, and it ends when the tests do: however they end. The
-emulator lives in an environment of its own, since it pins a botocore that is hardly ever the one you use:
+It listens on a loopback port, and ends with the tests, however they end. It has a private virtualenv, because it pins a
+botocore that may differ from yours:
 
     Emulator ── stdin ──> watchdog ──> MiniStack        the watchdog ends MiniStack when its stdin closes
-       └──── a thread reads what both print
-
-Nothing here knows Cognito, and nothing here is imported unless a test asks for a local pool.
+       └──── a thread reads the output of both
 """
 
 import asyncio
@@ -26,7 +24,7 @@ from re import compile as pattern
 from types import TracebackType
 from typing import Final, Self
 
-from cognito_async.testing.environment import LAST_WORDS, PREPARE_COMMAND, LocalPoolError, prepare, to_the_end
+from cognito_async.testing.environment import OUTPUT_LINES, PREPARE_COMMAND, LocalPoolError, prepare, run_to_completion
 
 if sys.platform == "win32":
     _creation_flags = subprocess.CREATE_NEW_PROCESS_GROUP
@@ -37,17 +35,17 @@ __all__ = ["COMMAND_VARIABLE", "Emulator"]
 
 COMMAND_VARIABLE: Final = "COGNITO_ASYNC_MINISTACK"
 
-# The library paths are there because an interpreter may need them to start at all.
+# Some interpreters need the library paths to start.
 _INHERITED: Final = (
     "PATH", "PATHEXT", "HOME", "USERPROFILE", "SystemRoot", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH",
 )  # fmt: skip
-_GRACE: Final = 5.0  # seconds from SIGTERM to SIGKILL
-_LAST: Final = 30.0  # seconds until what was killed is gone: a moment, but for a machine that stands still
+_GRACE: Final = 5.0  # seconds between SIGTERM and SIGKILL
+_LAST: Final = 30.0  # seconds to wait for killed processes; much less, unless the machine is very slow
 _READY: Final = pattern(r"Running on (http://127\.0\.0\.1:\d+)")
 _PID: Final = pattern(r"cognito_async watchdog: pid (\d+)")
 
-# The command gets a process group of its own, so that a wrapper script leaves nothing behind. The watching thread
-# uses plain os.read: one that waits in sys.stdin takes the interpreter down with an error as it exits.
+# The command gets a separate process group, so that wrapper scripts leave nothing behind. The thread uses os.read:
+# a thread that waits in sys.stdin crashes the interpreter at exit.
 _WATCHDOG: Final = """
 import os, shutil, signal, subprocess, sys, threading
 folder, grace, *command = sys.argv[1:]
@@ -85,14 +83,14 @@ os._exit(code if code >= 0 else 128 - code)
 
 
 class Emulator:
-    """Run the emulator for as long as an ``async with`` block lasts.
+    """Run the emulator within an ``async with`` block.
 
-    The command is the argument, else what the variable ``COGNITO_ASYNC_MINISTACK`` says, else a private
-    environment that is made on first use. It sees hardly any of your variables, and none of AWS's.
+    The command is the argument, else the environment variable ``COGNITO_ASYNC_MINISTACK``, else that of a private
+    virtualenv, which is created on first use. The emulator inherits few variables, and none of AWS.
 
     Args:
         command: Program and arguments that start MiniStack.
-        startup_timeout: Seconds it may take until it listens.
+        startup_timeout: How long the start may take, in seconds.
     """
 
     def __init__(self, *, command: Sequence[str] | None = None, startup_timeout: float = 30.0) -> None:
@@ -102,34 +100,34 @@ class Emulator:
 
     async def __aenter__(self) -> Self:
         if self._child is not None:
-            raise LocalPoolError("this emulator is running already")
+            raise LocalPoolError("the emulator is already running")
         command = await _find_command(self._command)
         try:
-            await to_the_end(asyncio.to_thread(self._spawn, command))
+            await run_to_completion(asyncio.to_thread(self._spawn, command))
             await self._until_ready()
         except BaseException:
-            await to_the_end(self._stop())
+            await run_to_completion(self._stop())
             raise
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await to_the_end(self._stop())
+        await run_to_completion(self._stop())
 
     @property
     def endpoint_url(self) -> str:
-        """Return the address it answers on, such as ``http://127.0.0.1:40123``."""
+        """The endpoint, e.g. ``http://127.0.0.1:40123``."""
         return self._running().url
 
     @property
     def pid(self) -> int:
-        """Return the process id of the emulator itself, not of its watchdog."""
+        """The process ID of the emulator, not of its watchdog."""
         return self._running().pid
 
     def _running(self) -> "_Child":
         if self._child is None:
-            raise LocalPoolError("the emulator runs only inside its `async with` block")
+            raise LocalPoolError("the emulator is not running; use it within its `async with` block")
         return self._child
 
     def _spawn(self, command: Sequence[str]) -> None:
@@ -141,7 +139,7 @@ class Emulator:
         if child.ready.done() and not child.ended.done():
             return
         why = "ended before it was ready" if child.ended.done() else f"was not ready after {self._startup_timeout:g} s"
-        raise LocalPoolError(f"the emulator {why}; its last words:\n" + "\n".join(child.tail))
+        raise LocalPoolError(f"the emulator {why}; its output:\n" + "\n".join(child.tail))
 
     async def _stop(self) -> None:
         child, self._child = self._child, None
@@ -152,26 +150,26 @@ class Emulator:
         if not child.ended.done():
             child.kill()
             await _first_of(child.ended, within=_LAST)
-        await asyncio.to_thread(child.clear_away)
+        await asyncio.to_thread(child.clean_up)
 
 
 class _Child:
-    """The watchdog with the emulator under it, and a thread that reads what they print.
+    """The watchdog with the emulator, and a thread that reads their output.
 
-    A thread, because the loop that started the emulator may stand still while tests run on other loops, and a
-    program whose output nobody reads comes to a halt when the pipe is full.
+    A thread, because the loop that started the emulator may be blocked while tests run on other loops, and a process
+    whose output is not read blocks when the pipe is full.
     """
 
     def __init__(self, command: Sequence[str], folder: str) -> None:
         self.folder = folder
         self.url = ""
         self.pid = 0
-        self.tail: deque[str] = deque(maxlen=LAST_WORDS)
+        self.tail: deque[str] = deque(maxlen=OUTPUT_LINES)
         self.ready: Future[None] = Future()
         self.ended: Future[None] = Future()
         for future in (self.ready, self.ended):
-            future.set_running_or_notify_cancel()  # nobody who waits and gives up may cancel them
-        # -I and -S: it needs the standard library only, and must not run what lies about in this folder.
+            future.set_running_or_notify_cancel()  # waiters that time out cannot cancel them
+        # -I and -S: it needs only the standard library, and must not import modules of the current folder.
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _WATCHDOG, folder, str(_GRACE), *command],
             bufsize=0,
@@ -179,7 +177,7 @@ class _Child:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=_child_environment(folder),
-            start_new_session=True,  # Ctrl-C is for the tests; they end the emulator in their own time
+            start_new_session=True,  # Ctrl-C interrupts the tests, which then end the emulator
             creationflags=_creation_flags,
         )
         self._reader = threading.Thread(target=self._read, name="cognito_async emulator", daemon=True)
@@ -209,34 +207,34 @@ class _Child:
             self.ready.set_result(None)
 
     def ask_to_end(self) -> None:
-        """Tell the watchdog to end the emulator and then itself."""
+        """Let the watchdog end the emulator and itself."""
         stdin = self._process.stdin
         assert stdin is not None
-        with contextlib.suppress(OSError):  # it has ended already
-            # Closing is not enough: a process forked from this one may hold the pipe open.
+        with contextlib.suppress(OSError):  # it has already ended
+            # Closing is not enough: a fork of this process may hold the pipe open.
             stdin.write(b"\n")
         stdin.close()
 
     def kill(self) -> None:
-        """Kill both by their ids: the last resort, for when the watchdog does not do its work."""
+        """Kill both processes by their IDs, if the watchdog does not work."""
         code = self._process.poll()
-        if self.pid and (code is None or code < 0):  # else the watchdog has seen it end: its id may be another's
+        if self.pid and (code is None or code < 0):  # otherwise it has ended, and another process may have its ID
             with contextlib.suppress(OSError):
                 os.kill(self.pid, signal.SIGTERM if sys.platform == "win32" else signal.SIGKILL)
         self._process.kill()
 
-    def clear_away(self) -> None:
-        """Remove its folder and, if it has ended, wait for the thread, which says so a moment before its own end."""
+    def clean_up(self) -> None:
+        """Remove the folder and, if the processes have ended, wait for the thread."""
         shutil.rmtree(self.folder, ignore_errors=True)
         if self.ended.done():
             self._reader.join()
 
 
 def _child_environment(folder: str) -> dict[str, str]:
-    """Return the few variables that the emulator gets."""
+    """Return the environment variables of the emulator."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    # It keeps a file named after its port in the temporary folder, and two that ask for port 0 would share it.
-    # It also removes containers that it takes for its own: there is to be no Docker for it.
+    # It keeps a file named after its port (0) in the temporary folder, which two emulators must not share.
+    # It also removes Docker containers, so Docker is hidden from it.
     return inherited | dict.fromkeys(("TMPDIR", "TEMP", "TMP", "STATE_DIR"), folder) | {
         "GATEWAY_PORT": "0", "BIND_HOST": "127.0.0.1", "SERVICES": "cognito-idp,ses,iam,sts", "AUTH": "true",
         "IOT_MTLS_ENABLED": "0", "SFTP_ENABLED": "0", "PYTHONUNBUFFERED": "1",
@@ -250,12 +248,14 @@ async def _find_command(command: Sequence[str] | None) -> list[str]:
         return [str(await prepare()), "-I", "-u", "-m", "ministack"]
     if await asyncio.to_thread(shutil.which, found[0]) is None:
         origin = "the argument `command`" if command else COMMAND_VARIABLE
-        raise LocalPoolError(f"no program {found[0]!r}, which {origin} names; `{PREPARE_COMMAND}` makes one for you")
+        raise LocalPoolError(
+            f"no program {found[0]!r} (from {origin}): fix it, or install the emulator with `{PREPARE_COMMAND}`"
+        )
     return found
 
 
 async def _first_of(*futures: Future[None], within: float) -> None:
-    """Wait until a thread has set one of the futures, or the time is out."""
+    """Wait until a thread has set one of the futures, or for a timeout."""
     waiting = [asyncio.wrap_future(future) for future in futures]
     try:
         await asyncio.wait(waiting, timeout=within, return_when=asyncio.FIRST_COMPLETED)

@@ -1,4 +1,4 @@
-"""The environment that the emulator lives in: made once, in the user's cache folder, with pins of its own."""
+"""The emulator's virtualenv: created once in the user's cache folder, with pinned versions."""
 
 import asyncio
 import contextlib
@@ -16,9 +16,9 @@ from typing import Final
 from cognito_async.files import FileLock
 
 PREPARE_COMMAND: Final = "python -m cognito_async.testing prepare"
-LAST_WORDS: Final = 30  # lines of output kept to explain a failure
+OUTPUT_LINES: Final = 30  # lines of output in errors
 
-# cryptography is optional to MiniStack; without it the tokens it issues are not signed.
+# cryptography is optional for MiniStack; without it, tokens are not signed.
 PINS: Final = (
     "ministack==1.5.33", "cryptography==50.0.2", "botocore==1.43.106", "cffi==2.1.1", "defusedxml==0.7.1",
     "graphql-core==3.2.12", "h11==0.16.0", "h2==4.4.1", "hpack==4.2.0", "Hypercorn==0.18.0", "hyperframe==6.1.0",
@@ -26,7 +26,7 @@ PINS: Final = (
     "PyYAML==6.0.3", "six==1.17.0", "urllib3==2.8.0", "wsproto==1.3.2",
 )  # fmt: skip
 
-# Settings of pip that would put the packages elsewhere, or argue with our pins.
+# Settings of pip that would install the packages elsewhere, or contradict the pins.
 _MISLEADING: Final = frozenset(
     ("PIP_CONSTRAINT", "PIP_PREFIX", "PIP_PYTHON", "PIP_REQUIREMENT", "PIP_ROOT", "PIP_TARGET", "PIP_USER",
      "__PYVENV_LAUNCHER__")
@@ -36,11 +36,11 @@ StepRunner = Callable[[Sequence[str], Mapping[str, str], int], Awaitable[tuple[i
 
 
 class LocalPoolError(RuntimeError):
-    """The local pool cannot be had on this machine; the text says what to do about it."""
+    """The local pool is not available; the message says how to fix it."""
 
 
 def environment_folder() -> Path:
-    """Return where the private environment is, or will be: in your cache, one for each Python and set of pins."""
+    """Return the path of the virtualenv in the user's cache; it depends on Python and the pinned versions."""
     defaults = {"win32": os.environ.get("LOCALAPPDATA") or "~/AppData/Local", "darwin": "~/Library/Caches"}
     cache = os.environ.get("XDG_CACHE_HOME") or defaults.get(sys.platform, "~/.cache")
     kind = "\n".join((*PINS, str(sys.implementation.cache_tag), sysconfig.get_platform()))
@@ -50,8 +50,8 @@ def environment_folder() -> Path:
 
 
 async def run_step(command: Sequence[str], environment: Mapping[str, str], lock: int) -> tuple[int, str]:
-    """Run one step of making the environment; return its exit code and what it printed."""
-    # The step holds the lock too: if this process is killed, nobody may start over while pip still writes.
+    """Run a step of the installation; return its exit code and output."""
+    # The step holds the lock, too: if this process is killed, pip may still be writing.
     process = await asyncio.create_subprocess_exec(
         *command,
         env=environment,
@@ -65,33 +65,35 @@ async def run_step(command: Sequence[str], environment: Mapping[str, str], lock:
     finally:
         if process.returncode is None:
             process.kill()
-            await to_the_end(process.communicate())
+            await run_to_completion(process.communicate())
     return process.returncode or 0, output.decode(errors="replace")
 
 
 async def prepare(*, run: StepRunner = run_step) -> Path:
-    """Make the private environment unless it is there, and return its interpreter.
+    """Create the virtualenv unless it exists, and return the path of its interpreter.
 
     Args:
-        run: Runs one step, given its command, its variables and the descriptor of the lock.
+        run: Runs a step, given its command, variables and the descriptor of the lock.
 
     Raises:
-        LocalPoolError: It cannot be made: no network, no ensurepip, no room. The text has the step's last words.
+        LocalPoolError: It cannot be created, e.g. without a network. The message has the output of the step.
     """
     folder = environment_folder()
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
-    def is_made() -> bool:
-        return (folder / "complete").exists() and python.exists()  # a link to a Python since removed is none
+    def exists() -> bool:
+        return (folder / "complete").exists() and python.exists()  # False for a dangling link
 
     try:
-        if not await asyncio.to_thread(is_made):
+        if not await asyncio.to_thread(exists):
             await asyncio.to_thread(folder.parent.mkdir, parents=True, exist_ok=True)
             async with _locked(folder.with_name(f"{folder.name}.lock")) as lock:
-                if not await asyncio.to_thread(is_made):
+                if not await asyncio.to_thread(exists):
                     await _make(folder, python, run, lock)
     except OSError as error:
-        raise LocalPoolError(f"{error}; `{PREPARE_COMMAND}` makes the emulator's environment") from error
+        raise LocalPoolError(
+            f"cannot create the emulator's virtualenv: {error}; fix it and run: {PREPARE_COMMAND}"
+        ) from error
     return python
 
 
@@ -104,10 +106,10 @@ async def _make(folder: Path, python: Path, run: StepRunner, lock: int) -> None:
     for step in ([sys.executable, "-I", "-m", "venv", str(folder)], [*pip, *PINS]):
         code, output = await run(step, variables, lock)
         if code:
-            tail = "\n".join(output.rstrip().splitlines()[-LAST_WORDS:])
+            tail = "\n".join(output.rstrip().splitlines()[-OUTPUT_LINES:])
             raise LocalPoolError(
-                f"cannot make the emulator's environment in {folder}; once the cause below is gone, "
-                f"`{PREPARE_COMMAND}` makes it. `{shlex.join(step[:5])} …` said:\n{tail}"
+                f"cannot create the emulator's virtualenv in {folder}; fix the cause below and run: {PREPARE_COMMAND}\n"
+                f"{shlex.join(step[:5])} …:\n{tail}"
             )
     await asyncio.to_thread((folder / "complete").touch)
 
@@ -127,8 +129,8 @@ async def _locked(path: Path) -> AsyncGenerator[int, None]:
         lock.release()
 
 
-async def to_the_end(work: Coroutine[object, None, object]) -> None:
-    """Finish the work even when the caller is cancelled meanwhile; then pass the cancellation on."""
+async def run_to_completion(work: Coroutine[object, None, object]) -> None:
+    """Complete a coroutine even if the caller is cancelled; then raise the cancellation."""
     task, interruption = asyncio.create_task(work), None
     while not task.done():
         try:

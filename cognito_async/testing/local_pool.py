@@ -1,4 +1,4 @@
-"""A user pool of your own for as long as a test lasts, on this machine, with users in it and a mailbox to look into."""
+"""A local user pool for tests, with users and a mailbox."""
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
@@ -17,7 +17,7 @@ from cognito_async.testing.environment import LocalPoolError
 from cognito_async.testing.mailbox import Message, read_mail
 from cognito_async.transport import PoolLimits, Transport
 
-if TYPE_CHECKING:  # as in the session: only those who use them load them
+if TYPE_CHECKING:  # imported on first use, as in the session
     from cognito_async.protocol.events import Event
     from cognito_async.quotas import Quotas
     from cognito_async.rate_limiter import RateLimiter
@@ -26,17 +26,17 @@ Value = TypeVar("Value")
 
 __all__ = ["LocalPool", "SessionOptions"]
 
-# The emulator takes this key for the account's owner, whatever it is signed with.
+# The emulator accepts this key as the account's administrator, with any signature.
 _ADMINISTRATOR: Final = Credentials(access_key_id="test", secret_access_key="test")
 _NAME: Final = "cognito_async"
 _AUTH_FLOWS: Final = (
     "ALLOW_USER_PASSWORD_AUTH", "ALLOW_ADMIN_USER_PASSWORD_AUTH", "ALLOW_USER_SRP_AUTH", "ALLOW_REFRESH_TOKEN_AUTH",
 )  # fmt: skip
-_POLL: Final = 0.02  # seconds between two looks into the mailbox
+_POLL: Final = 0.02  # seconds between two reads of the mailbox
 
 
 class SessionOptions(TypedDict, total=False):
-    """What ``LocalPool.session`` passes on to ``AsyncCognitoSession``, and means the same there."""
+    """The options of ``LocalPool.session``, which are those of ``AsyncCognitoSession``."""
 
     retry: RetryPolicy | None
     timeouts: Timeouts | None
@@ -49,19 +49,19 @@ class SessionOptions(TypedDict, total=False):
 
 
 class LocalPool:
-    """A user pool with an app client and users, in an emulator that runs for as long as an ``async with`` block lasts.
+    """A user pool with an app client and users, in an emulator that runs within an ``async with`` block.
 
         async with LocalPool(users={"ada@example.com": "Old-Passw0rd"}) as pool, pool.session() as session:
             client = session.client(pool.client_id)
             await client.forgot_password(username="ada@example.com")
             code = await pool.code_for("ada@example.com")
 
-    Users sign in with their e-mail address, written as it was when they were made. Passwords need 8 characters, among
-    them upper and lower case, a digit and a symbol. The app client hides whether a user exists, as AWS advises. The
-    emulator is installed on first use, see ``Emulator``; it ends with the block, and also when this process is killed.
+    Users sign in with their e-mail address, in the case in which it was created. Passwords need 8 characters, with
+    upper and lower case, a digit and a symbol. The app client hides whether a user exists, as AWS recommends. The
+    emulator is installed on first use, see ``Emulator``, and ends with the block, or when this process is killed.
     Codes are the same each time.
 
-    The pool itself belongs to no event loop: make it once for many tests, and a session in each of them.
+    The pool is not bound to an event loop: start it once for many tests, and open a session in each.
     """
 
     def __init__(
@@ -77,14 +77,14 @@ class LocalPool:
 
         Args:
             client_secret: Whether the app client has a secret.
-            users: Passwords by e-mail address, of users to begin with; None for none.
-            region: The AWS region that the pool says it is in.
-            command: Program and arguments that start MiniStack; None for the variable ``COGNITO_ASYNC_MINISTACK``, else
-                an environment of its own.
-            startup_timeout: The longest the emulator may take until it answers, in seconds.
+            users: Passwords of the users, by e-mail address; None for no users.
+            region: The AWS region.
+            command: Program and arguments that start MiniStack; None for ``COGNITO_ASYNC_MINISTACK``, else a private
+                virtualenv.
+            startup_timeout: How long the start may take, in seconds.
 
         Raises:
-            ParameterValidationError: There can be no such region.
+            ParameterValidationError: The region is invalid.
         """
         self._region = check_region(region)
         self._wants_secret = client_secret
@@ -97,11 +97,11 @@ class LocalPool:
         return f"LocalPool(region={self._region!r}, user_pool_id={self._user_pool_id!r})"
 
     async def __aenter__(self) -> Self:
-        """Start the emulator and fill it.
+        """Start the emulator and create the user pool.
 
         Raises:
-            LocalPoolError: The emulator does not start; the text says why, and what to do about it.
-            CognitoError: It refuses what the pool is made of, such as a password that is too weak.
+            LocalPoolError: The emulator does not start; the message says why, and how to fix it.
+            CognitoError: The emulator rejects the configuration, such as a weak password.
         """
         await self._emulator.__aenter__()
         try:
@@ -119,31 +119,31 @@ class LocalPool:
 
     @property
     def endpoint_url(self) -> str:
-        """Return the address it answers on, such as ``http://127.0.0.1:40123``."""
+        """The endpoint, e.g. ``http://127.0.0.1:40123``."""
         return self._emulator.endpoint_url
 
     @property
     def region(self) -> str:
-        """Return the AWS region that the pool says it is in."""
+        """The AWS region."""
         return self._region
 
     @property
     def user_pool_id(self) -> str:
-        """Return the user pool's id."""
+        """The user pool ID."""
         return _running(self._user_pool_id)
 
     @property
     def client_id(self) -> str:
-        """Return the app client's id."""
+        """The app client ID."""
         return _running(self._app_client)[0]
 
     @property
     def client_secret(self) -> str | None:
-        """Return the app client's secret; None if it has none."""
+        """The app client secret; None if it has none."""
         return _running(self._app_client)[1]
 
     def session(self, **options: Unpack[SessionOptions]) -> AsyncCognitoSession:
-        """Make a session that speaks with this pool, as the administrator unless told otherwise.
+        """Create a session for this pool, with the permissions of an administrator by default.
 
         Args:
             **options: Options of AsyncCognitoSession.
@@ -155,63 +155,63 @@ class LocalPool:
         return AsyncCognitoSession(self._region, endpoint_url=self.endpoint_url, **options)
 
     async def create_user(self, email: str, password: str) -> None:
-        """Create a user who can sign in at once: confirmed, with a verified address, told of nothing by mail.
+        """Create a confirmed user with a verified address, who can sign in immediately and gets no message.
 
         Args:
-            email: The user's address, which is also the user's name.
+            email: The user's address, which is also the username.
             password: The user's password.
 
         Raises:
-            UsernameExistsException: There is one with this address.
-            InvalidPasswordException: The password is too weak; the user exists all the same, without one.
+            UsernameExistsException: A user with this address exists.
+            InvalidPasswordException: The password is too weak; the user is created without one.
         """
         async with self.session() as session:
             await _create_user(session.client(user_pool_id=self.user_pool_id), email, password)
 
     async def create_client(self, *, secret: bool) -> tuple[str, str | None]:
-        """Create another app client in the pool.
+        """Create another app client.
 
         Args:
             secret: Whether it has a secret.
 
         Returns:
-            Its id and its secret; None instead of the secret if it has none.
+            Its ID and its secret; None instead of the secret if it has none.
         """
         async with self.session() as session:
             return await _create_app_client(session.client(user_pool_id=self.user_pool_id), secret=secret)
 
     async def messages(self) -> list[Message]:
-        """Read all mail that the pool sent.
+        """Return all messages that the pool sent.
 
         Returns:
-            The messages, the newest last; empty if there are none.
+            The messages, the newest last.
 
         Raises:
-            LocalPoolError: The mailbox can't be read.
+            LocalPoolError: The mailbox cannot be read.
         """
         return await asyncio.to_thread(read_mail, self.endpoint_url)
 
     async def messages_for(self, email: str) -> list[Message]:
-        """Read the mail that the pool sent to an address.
+        """Return the messages that the pool sent to an address.
 
         Args:
             email: The address, in upper or lower case.
 
         Returns:
-            The messages, the newest last; empty if there are none.
+            The messages, the newest last.
 
         Raises:
-            LocalPoolError: The mailbox can't be read.
+            LocalPoolError: The mailbox cannot be read.
         """
         wanted = email.casefold()
         return [message for message in await self.messages() if wanted in map(str.casefold, message.to)]
 
-    async def code_for(self, email: str, *, timeout: float = 5.0) -> str:  # noqa: ASYNC109 - its own error says more
+    async def code_for(self, email: str, *, timeout: float = 5.0) -> str:  # noqa: ASYNC109 - its error has details
         """Return the newest code that was sent to an address; wait for one if there is none yet.
 
         Args:
             email: The address, in upper or lower case.
-            timeout: The longest to wait, in seconds.
+            timeout: How long to wait, in seconds.
 
         Raises:
             LocalPoolError: No code was sent to this address in time.
@@ -237,23 +237,23 @@ class LocalPool:
 
 async def _create_user_pool(client: CognitoClient) -> str:
     by_mail = RecoveryOptionType(priority=1, name="verified_email")
-    answer = await client.create_user_pool(
+    response = await client.create_user_pool(
         pool_name=_NAME,
         username_attributes=["email"],
         auto_verified_attributes=["email"],
         account_recovery_setting=AccountRecoverySettingType(recovery_mechanisms=[by_mail]),
     )
-    return _given(_given(answer.user_pool).id)
+    return _given(_given(response.user_pool).id)
 
 
 async def _create_app_client(client: CognitoClient, *, secret: bool) -> tuple[str, str | None]:
-    answer = await client.create_user_pool_client(
+    response = await client.create_user_pool_client(
         client_name=_NAME,
         generate_secret=secret,
         explicit_auth_flows=_AUTH_FLOWS,
         prevent_user_existence_errors="ENABLED",
     )
-    made = _given(answer.user_pool_client)
+    made = _given(response.user_pool_client)
     return _given(made.client_id), made.client_secret
 
 
@@ -265,11 +265,11 @@ async def _create_user(client: CognitoClient, email: str, password: str) -> None
 
 def _running(value: Value | None) -> Value:
     if value is None:
-        raise LocalPoolError("the local pool is there only inside its `async with` block")
+        raise LocalPoolError("the local pool is not running; use it within its `async with` block")
     return value
 
 
 def _given(value: Value | None) -> Value:
     if value is None:
-        raise LocalPoolError("the emulator left out what it made; is it the version that the pins name?")
+        raise LocalPoolError("incomplete response of the emulator; use the pinned version of MiniStack")
     return value

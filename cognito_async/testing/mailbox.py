@@ -1,4 +1,4 @@
-"""The mail that the emulator would have sent, had it any business with the world outside."""
+"""The e-mail messages of the emulator."""
 
 import json
 from contextlib import closing
@@ -22,10 +22,10 @@ class Message:
     """An e-mail that the pool sent.
 
     Attributes:
-        to: The addresses it went to, as they were given to the pool.
-        subject: Its subject.
-        body: Its text, or its HTML where it has no text; not in the repr, since it may hold a code.
-        sent_at: When it was sent, in UTC.
+        to: The addresses, as passed to the pool.
+        subject: The subject.
+        body: The text, or the HTML if there is no text; not in the repr, because it may contain a code.
+        sent_at: The time in UTC.
     """
 
     to: tuple[str, ...]
@@ -35,29 +35,26 @@ class Message:
 
     @property
     def code(self) -> str | None:
-        """Return the verification code in its body; None where there is none."""
+        """The verification code in the body; None if there is none."""
         found = _CODE.search(self.body)
         return found and found[0]
 
 
 def read_mail(url: str) -> list[Message]:
-    """Read all that was sent, the newest last; blocks, so have a thread do it.
-
-    Args:
-        url: The emulator's address.
+    """Return all messages, the newest last; blocks, so call it in a thread.
 
     Raises:
-        LocalPoolError: The mailbox can't be read.
+        LocalPoolError: The mailbox cannot be read.
     """
     try:
         messages = _read(url)
     except (OSError, HTTPException, ValueError, LookupError, TypeError) as error:
-        raise LocalPoolError(f"the mailbox at {url}{_PATH} can't be read: {error!r}") from error
+        raise LocalPoolError(f"the mailbox at {url}{_PATH} cannot be read: {error!r}") from error
     return sorted(messages, key=lambda message: message.sent_at)
 
 
 def _read(url: str) -> list[Message]:
-    # http.client, because it knows nothing of proxies.
+    # http.client, because it ignores proxies.
     with closing(HTTPConnection(urlsplit(url).netloc, timeout=_TIMEOUT)) as connection:
         connection.request("GET", _PATH)
         accounts = json.load(connection.getresponse())["messages"]

@@ -124,7 +124,7 @@ def test_add_rows_refuses_duplicates_across_batches(journal: Journal) -> None:
 
 
 def test_duplicate_index_digest_collision_is_no_duplicate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Users with equal digests are told apart by name."""
+    """Users with equal digests are compared by name."""
     monkeypatch.setattr(journals, "_digest", lambda _: 7)
     with Journal(tmp_path / "j") as journal:
         first = journal.add_rows(planned(1, 2), NOW)

@@ -66,7 +66,7 @@ async def test_sign_up_confirm_and_sign_in(browser: SiteBrowser, javascript: boo
 async def test_sign_up_with_existing_address_looks_the_same(browser: SiteBrowser) -> None:
     """Sign-up, a wrong code and a new code do not show who has an account."""
     seen: list[list[str]] = []
-    for email in (ADA, "nobody-yet@example.com"):
+    for email in (ADA, "new-user@example.com"):
         async with browser.page() as page:
             await sign_up(page, email, NEW_PASSWORD)
             texts = [await heading(page), await message(page)]

@@ -126,7 +126,7 @@ def test_all_arguments_are_keyword_only() -> None:
 
 
 async def test_positional_arguments_are_refused() -> None:
-    """Nobody can mix up a code and a password by their order."""
+    """A code and a password cannot be confused by their order."""
     session = scripted_session(ScriptedTransport())
     with pytest.raises(TypeError):
         await session.client("abc").confirm_forgot_password("ada", "123456", "correct horse")  # type: ignore[call-arg]
@@ -229,7 +229,7 @@ async def test_any_text_arrives_as_it_was_given(text: str) -> None:
 
 
 async def test_the_user_agent_names_the_library_and_its_version() -> None:
-    """Requests can be told from those of other libraries."""
+    """Requests can be distinguished from those of other libraries."""
     transport = ScriptedTransport(respond())
     async with scripted_session(transport) as session:
         await reset(session.client("abc"))
@@ -264,7 +264,7 @@ async def test_invocation_ids_of_two_sessions_differ() -> None:
 async def test_it_is_never_signed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Credentials in the session and in the environment leave no trace in the request."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
-    monkeypatch.setenv("AWS_SESSION_TOKEN", "a token")  # half of a pair: whoever looks at it complains
+    monkeypatch.setenv("AWS_SESSION_TOKEN", "a token")  # incomplete credentials, which are an error when they are read
     keys = Credentials(access_key_id="AKIDEXAMPLE", secret_access_key="a secret", session_token="a token")
     async with ScriptedServer() as server:
         for credentials in (None, keys):
@@ -407,8 +407,8 @@ SUCCESSES: dict[str, Action] = {
     "no body": answer(b""),
     "no body, 204": send(b"HTTP/1.1 204 No Content\r\n\r\n"),
     "white space": answer(b" \r\n"),
-    "members that nobody knows": answer(b' {"New": {"a": [1, null]}}'),
-    "cut off at once": cut(OK + b"Content-Length: 2\r\n\r\n"),
+    "unknown members": answer(b' {"New": {"a": [1, null]}}'),
+    "cut off before the body": cut(OK + b"Content-Length: 2\r\n\r\n"),
     "cut off": cut(OK + b"Content-Length: 100\r\n\r\n{"),
     "cut off by a reset": reset_connection(OK + b"Content-Length: 100\r\n\r\n{"),
     "cut off in a chunk": cut(OK + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{"),

@@ -113,7 +113,7 @@ FORMS = ("{0}", "com.amazonaws.cognito.identity.idp.model#{0}", "{0}:http://inte
 
 
 def error_codes(name: str) -> st.SearchStrategy[str]:
-    """Choose among the codes that an operation declares, and codes that nobody declares."""
+    """Return codes that an operation declares, and undeclared ones."""
     declared = [shape.name for shape in service_model().operation_model(name).error_shapes]
     return st.sampled_from([*declared, "NextYearsException", "ThrottlingException", "UnrecognizedClientException"])
 

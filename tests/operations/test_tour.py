@@ -271,13 +271,13 @@ async def sign_in(client: CognitoClient, name: str, password: str) -> ops.Initia
 
 async def let_ada_in(client: CognitoClient) -> tuple[str, str]:
     """Sign Ada in through the administrator, with the new password she must choose; return access and refresh token."""
-    begun = await client.admin_initiate_auth(
+    challenge = await client.admin_initiate_auth(
         auth_flow="ADMIN_USER_PASSWORD_AUTH", auth_parameters={"USERNAME": ADA, "PASSWORD": FIRST}
     )
-    assert begun.challenge_name == "NEW_PASSWORD_REQUIRED"
+    assert challenge.challenge_name == "NEW_PASSWORD_REQUIRED"
     done = await client.admin_respond_to_auth_challenge(
         challenge_name="NEW_PASSWORD_REQUIRED",
-        session=begun.session,
+        session=challenge.session,
         challenge_responses={"USERNAME": ADA, "NEW_PASSWORD": SECOND},
     )
     tokens = there(done.authentication_result)
@@ -316,11 +316,11 @@ async def ask_for_a_second_factor(client: CognitoClient) -> None:
     ).status == "SUCCESS"
     on = ops.SoftwareTokenMfaSettingsType(enabled=True, preferred_mfa=True)
     await client.set_user_mfa_preference(access_token=token, software_token_mfa_settings=on)
-    begun = await sign_in(client, ADA, THIRD)
-    assert (begun.challenge_name, begun.authentication_result) == ("SOFTWARE_TOKEN_MFA", None)
+    challenge = await sign_in(client, ADA, THIRD)
+    assert (challenge.challenge_name, challenge.authentication_result) == ("SOFTWARE_TOKEN_MFA", None)
     answers = {"USERNAME": ADA, "SOFTWARE_TOKEN_MFA_CODE": totp(secret)}
     done = await client.respond_to_auth_challenge(
-        challenge_name="SOFTWARE_TOKEN_MFA", session=begun.session, challenge_responses=answers
+        challenge_name="SOFTWARE_TOKEN_MFA", session=challenge.session, challenge_responses=answers
     )
     assert there(done.authentication_result).access_token
     off = ops.SoftwareTokenMfaSettingsType(enabled=False)

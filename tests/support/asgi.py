@@ -1,4 +1,4 @@
-"""Running a FastAPI application without a server."""
+"""Run a FastAPI application without a server."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""A headless Chromium for the tests that look at pages; nothing is downloaded, the system's own is used."""
+"""Headless Chromium for tests of pages; the installed one is used, nothing is downloaded."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from playwright.sync_api import Browser, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 NEEDED = "this test needs Chromium: apt-get install chromium (macOS: brew install chromium)"
-VARIABLE = "COGNITO_ASYNC_BROWSER_TESTS"  # "required" where a test that did not run must not go by unseen
+VARIABLE = "COGNITO_ASYNC_BROWSER_TESTS"  # "required" to fail tests instead of skipping them
 ARGUMENTS = (
     "--no-sandbox",  # as root, in containers
     "--disable-gpu",
@@ -26,7 +26,7 @@ ARGUMENTS = (
 
 
 def browser_path() -> str:
-    """Find Chromium; where there is none, skip the test, or fail it if the environment says that it must run."""
+    """Return the path of Chromium; without it, skip the test, or fail it if browser tests are required."""
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
         end = pytest.fail if os.environ.get(VARIABLE) == "required" else pytest.skip
@@ -35,13 +35,13 @@ def browser_path() -> str:
 
 
 def launch_options() -> dict[str, Any]:
-    """Give what to launch Playwright's ``chromium`` with."""
+    """Return the arguments for launching Playwright's ``chromium``."""
     return {"executable_path": browser_path(), "args": list(ARGUMENTS), "headless": True}
 
 
 @contextmanager
 def browser() -> Generator[Browser]:
-    """Open Chromium, for tests that are no coroutines."""
+    """Open Chromium, for synchronous tests."""
     options = launch_options()
     with sync_playwright() as playwright:
         opened = playwright.chromium.launch(**options)
@@ -53,7 +53,7 @@ def browser() -> Generator[Browser]:
 
 @asynccontextmanager
 async def async_browser() -> AsyncGenerator[AsyncBrowser]:
-    """Open Chromium, for tests that are coroutines."""
+    """Open Chromium, for asynchronous tests."""
     options = launch_options()
     async with async_playwright() as playwright:
         opened = await playwright.chromium.launch(**options)

@@ -1,7 +1,4 @@
-"""Values that stand for secrets, and the places where they could leak.
-
-Fill a structure with canaries, let something fail, and look at what a log, a repr or an error reporter would show.
-"""
+"""Canary values for secrets, and a search for them in tracebacks."""
 
 from collections.abc import Iterator
 from pathlib import Path

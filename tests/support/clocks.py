@@ -4,7 +4,7 @@ import asyncio
 import selectors
 from typing import Any
 
-START = 1024.0  # not zero, so that nothing passes by mistaking "never" for "at the start"
+START = 1024.0  # not zero, so that a default of 0.0 is not mistaken for the start
 
 
 class _JumpingSelector(selectors.DefaultSelector):
@@ -16,15 +16,15 @@ class _JumpingSelector(selectors.DefaultSelector):
         ready = super().select(0)
         if not ready:
             if timeout is None:
-                raise RuntimeError("every task waits for something that will never happen")
+                raise RuntimeError("deadlock: no task is ready and there is no timer")
             self.now += max(timeout, 0.0)
         return ready
 
 
 class VirtualClockLoop(asyncio.SelectorEventLoop):
-    """A loop whose time jumps to the next timer when nothing is ready: pauses and time limits cost nothing.
+    """A loop whose time jumps to the next timer when nothing is ready, so that waits take no time.
 
-    For what happens inside one process: to it, an answer that is still on its way through a socket is nothing at all.
+    Not for sockets: their data would arrive after all timers have fired.
     """
 
     def __init__(self) -> None:
@@ -32,35 +32,35 @@ class VirtualClockLoop(asyncio.SelectorEventLoop):
         super().__init__(self._clock)
 
     def time(self) -> float:
-        """Give the virtual time in seconds."""
+        """Return the time in seconds."""
         return self._clock.now
 
     def run_in_executor(self, *_: Any) -> Any:  # type: ignore[override]
-        """Refuse: the clock would run away while a thread works."""
+        """Raise an error: time would jump while a thread works."""
         raise RuntimeError("a virtual clock does not wait for threads")
 
 
 class ManualClockLoop(asyncio.SelectorEventLoop):
-    """A loop for real sockets whose time stands still but for what a test moves it on."""
+    """A loop for real sockets whose time moves only when a test calls ``advance``."""
 
     _ahead = 0.0
 
     def time(self) -> float:
-        """Give the time in seconds."""
+        """Return the time in seconds."""
         return START + self._ahead
 
     def advance(self, seconds: float) -> None:
-        """Let seconds go by at once."""
+        """Advance the manual clock by some seconds."""
         self._ahead += seconds
 
 
 def advance(seconds: float) -> None:
-    """Let seconds go by on the manual clock."""
+    """Advance the manual clock by some seconds."""
     loop = asyncio.get_running_loop()
     assert isinstance(loop, ManualClockLoop), "mark the test with manual_clock"
     loop.advance(seconds)
 
 
 def now() -> float:
-    """Give the running loop's time, counted from the start of the virtual clock."""
+    """Return the running loop's time since the start of the virtual clock."""
     return asyncio.get_running_loop().time() - START

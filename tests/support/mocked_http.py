@@ -1,4 +1,4 @@
-"""aioresponses for every supported aiohttp."""
+"""aioresponses for all supported versions of aiohttp."""
 
 import inspect
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from aioresponses import aioresponses
 
 
 class _MockedResponse(aiohttp.ClientResponse):
-    """Supplies the argument that aiohttp wants since 3.14 and aioresponses 0.7.9 does not give (its issue 289)."""
+    """Adds an argument that aiohttp needs since 3.14 and aioresponses 0.7.9 does not pass (its issue 289)."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if "stream_writer" in inspect.signature(aiohttp.ClientResponse.__init__).parameters:
@@ -19,13 +19,13 @@ class _MockedResponse(aiohttp.ClientResponse):
 
 
 class MockedHttp(aioresponses):
-    """aioresponses that works with every supported aiohttp."""
+    """aioresponses for all supported versions of aiohttp."""
 
     def add(self, *args: Any, **kwargs: Any) -> None:
-        """Add an answer."""
+        """Add a response."""
         super().add(*args, **{"response_class": _MockedResponse, **kwargs})
 
     @property
     def calls(self) -> Sequence[Any]:
-        """Give the keyword arguments of all requests, in order of their URLs and then of time."""
+        """The keyword arguments of all requests, in order of their URLs and then of time."""
         return [call.kwargs for calls in self.requests.values() for call in calls]

@@ -1,4 +1,4 @@
-"""What tests need that start processes and look at them."""
+"""Helpers for tests that start processes."""
 
 import asyncio
 import contextlib
@@ -13,8 +13,8 @@ ROOT = Path(__file__).parents[2]
 
 
 def is_alive(pid: int) -> bool:
-    """Say whether a process runs: one that has ended and waits to be collected does not."""
-    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the latter where it goes just as it is looked at
+    """Return whether a process is running; False for a zombie."""
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # the latter if it ends during the read
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     try:
         os.kill(pid, 0)
@@ -24,16 +24,16 @@ def is_alive(pid: int) -> bool:
 
 
 async def until(condition: Callable[[], object], seconds: float = 60.0) -> None:
-    """Wait for the condition, looking often; fail when it does not come true in time."""
+    """Wait until a condition is true; fail after a timeout."""
     deadline = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
+        assert time.monotonic() < deadline, "the condition was not met in time"
         await asyncio.sleep(0.02)
 
 
 @contextlib.contextmanager
 def running(pool: LocalPool) -> Iterator[LocalPool]:
-    """Run a pool from outside all the loops that the tests run on, so that a module's tests can share it."""
+    """Run a pool outside of the tests' event loops, so that all tests of a module can share it."""
     with asyncio.Runner() as runner:
         runner.run(pool.__aenter__())
         try:

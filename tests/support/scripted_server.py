@@ -1,4 +1,4 @@
-"""An HTTP server on loopback that misbehaves as told, down to the bytes: what no mock of an HTTP library shows."""
+"""An HTTP server on loopback that follows a script, byte by byte."""
 
 import asyncio
 import contextlib
@@ -19,12 +19,12 @@ JSON_HEADERS = {"Content-Type": "application/x-amz-json-1.1", "x-amzn-RequestId"
 
 @frozen(kw_only=True)
 class Received:
-    """One request as it arrived.
+    """A request as it was received.
 
     Attributes:
         connection: The number of its connection, from 1.
         line: The request line.
-        headers: The headers, their names in lower case.
+        headers: The headers, with names in lower case.
         raw: The bytes of the head.
         body: The body.
     """
@@ -37,12 +37,12 @@ class Received:
 
     @property
     def json(self) -> Any:
-        """Give the parsed body."""
+        """The parsed body."""
         return json.loads(self.body)
 
 
 class Connection:
-    """One connection, as an action sees it."""
+    """A connection, as seen by an action."""
 
     def __init__(
         self, server: "ScriptedServer", number: int, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
@@ -59,11 +59,11 @@ class Connection:
         await self.writer.drain()
 
     def close(self) -> None:
-        """End the connection after what was written."""
+        """Close the connection after the data that was written."""
         self.writer.close()
 
     def abort(self) -> None:
-        """End the connection with a reset."""
+        """Reset the connection."""
         raw = self.writer.get_extra_info("socket")
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         self.writer.transport.abort()
@@ -85,20 +85,20 @@ Action = Callable[[Connection], Awaitable[None]]
 
 
 def head(status: int, headers: Mapping[str, str]) -> bytes:
-    """Make the head of an answer."""
+    """Return the head of a response."""
     lines = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
     return f"HTTP/1.1 {status} Scripted\r\n{lines}\r\n".encode("latin-1")
 
 
 def answer(body: bytes | dict[str, Any] = b"{}", status: int = 200, **headers: str) -> Action:
-    """Answer, and keep the connection; underscores in the names of headers stand for hyphens."""
+    """Respond, and keep the connection; underscores in header names stand for hyphens."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     return send(head(status, {**JSON_HEADERS, "Content-Length": str(len(content)), **given}) + content)
 
 
 def send(data: bytes) -> Action:
-    """Send bytes as they are, and keep the connection."""
+    """Send bytes unchanged, and keep the connection."""
 
     async def act(connection: Connection) -> None:
         await connection.write(data)
@@ -107,7 +107,7 @@ def send(data: bytes) -> Action:
 
 
 def cut(data: bytes = b"") -> Action:
-    """Send some bytes and close: before an answer, in its head, in its body."""
+    """Send some bytes and close the connection."""
 
     async def act(connection: Connection) -> None:
         await connection.write(data)
@@ -127,7 +127,7 @@ def reset_connection(data: bytes = b"") -> Action:
 
 
 def never(data: bytes = b"") -> Action:
-    """Send some bytes and then nothing more, until the client gives up."""
+    """Send some bytes and then nothing, until the client closes the connection."""
 
     async def act(connection: Connection) -> None:
         await connection.write(data)
@@ -137,7 +137,7 @@ def never(data: bytes = b"") -> Action:
 
 
 def drip(data: bytes) -> Action:
-    """Send byte after byte, each when the test calls ``server.gate.release()``."""
+    """Send single bytes, one for each call of ``server.gate.release()``."""
 
     async def act(connection: Connection) -> None:
         for byte in data:
@@ -148,7 +148,7 @@ def drip(data: bytes) -> Action:
 
 
 def echo() -> Action:
-    """Send the request back as it came, as no HTTP server does."""
+    """Send the request back, which is not valid HTTP."""
 
     async def act(connection: Connection) -> None:
         assert connection.request is not None
@@ -159,7 +159,7 @@ def echo() -> Action:
 
 
 def flood(size: int, *, status: int = 200, chunked: bool = False, start: bytes = b"{") -> Action:
-    """Answer with a body of ``size`` bytes, out of one small block of memory."""
+    """Respond with a body of ``size`` bytes, without holding it in memory."""
     framing = {"Transfer-Encoding": "chunked"} if chunked else {"Content-Length": str(size)}
 
     async def act(connection: Connection) -> None:
@@ -178,21 +178,21 @@ def flood(size: int, *, status: int = 200, chunked: bool = False, start: bytes =
 
 
 def compressed(body: bytes, status: int = 200) -> Action:
-    """Answer with gzip."""
+    """Respond with gzip."""
     return answer(gzip.compress(body), status, Content_Encoding="gzip")
 
 
 class ScriptedServer:
-    """Serves the actions of its script, one for each request, then ``otherwise`` for all further ones.
+    """Runs one action of its script per request, then ``otherwise`` for all further requests.
 
     Attributes:
-        requests: What arrived.
-        connections: How many connections were opened.
-        open: How many of them are open now.
-        gate: Lets ``drip`` go on.
+        requests: The received requests.
+        connections: The number of connections that were opened.
+        open: The number of open connections.
+        gate: Lets ``drip`` send a byte.
         listener: The listening socket, whose options new connections inherit.
-        port: Its port.
-        url: Its URL.
+        port: The port.
+        url: The URL.
     """
 
     listener: Any
@@ -238,13 +238,13 @@ class ScriptedServer:
             raise self._failure
 
     async def until(self, condition: Callable[[], object]) -> None:
-        """Wait until something holds that a request or the end of a connection brings about."""
+        """Wait until a condition is true; it is checked after each request and closed connection."""
         while not condition():
             self._changed.clear()
             await self._changed.wait()
 
     def close_connections(self) -> None:
-        """Close all connections, idle ones too."""
+        """Close all connections, including idle ones."""
         for connection in self._live.values():
             connection.close()
 

@@ -16,14 +16,14 @@ from tests.support.clocks import now
 
 @frozen(kw_only=True)
 class Attempt:
-    """One attempt as the transport got it.
+    """An attempt as the transport received it.
 
     Attributes:
-        url: Where it went.
-        headers: Its headers at that moment.
-        body: Its body.
-        at: The loop's time, counted from the start of the virtual clock.
-        connect_timeout: The limit it gave for connecting.
+        url: The URL.
+        headers: The headers at that time.
+        body: The body.
+        at: The loop's time since the start of the virtual clock.
+        connect_timeout: The connect timeout of the request.
     """
 
     url: str
@@ -34,7 +34,7 @@ class Attempt:
 
     @property
     def json(self) -> Any:
-        """Give the parsed body."""
+        """The parsed body."""
         return json.loads(self.body)
 
 
@@ -42,7 +42,7 @@ Step = HttpResponse | BaseException | Callable[[HttpRequest], Awaitable[HttpResp
 
 
 class ScriptedTransport:
-    """Answers with one step of its script after the other; any object with these two methods is a transport."""
+    """A transport that responds with one step of its script per attempt."""
 
     def __init__(self, *script: Step) -> None:
         self.script: list[Step] = list(script)
@@ -50,7 +50,7 @@ class ScriptedTransport:
         self.closed = 0
 
     async def send(self, request: HttpRequest) -> HttpResponse:
-        """Take the next step."""
+        """Run the next step."""
         self.attempts.append(
             Attempt(
                 url=request.url,
@@ -60,36 +60,36 @@ class ScriptedTransport:
                 connect_timeout=request.connect_timeout,
             )
         )
-        assert self.script, "one more attempt than the script has steps"
+        assert self.script, "more attempts than steps in the script"
         step = self.script.pop(0)
         if isinstance(step, BaseException):
             raise step
         return step if isinstance(step, HttpResponse) else await step(request)
 
     async def close(self) -> None:
-        """Count."""
+        """Count the call."""
         self.closed += 1
 
     @property
     def pauses(self) -> list[float]:
-        """Give the time between attempts, in seconds; the pauses, where answers come at once."""
+        """The time between attempts in seconds; equals the backoff if responses take no time."""
         times = [attempt.at for attempt in self.attempts]
         return [later - earlier for earlier, later in pairwise(times)]
 
 
 def respond(status: int = 200, body: bytes = b"{}", headers: Mapping[str, str] | None = None) -> HttpResponse:
-    """Make an answer."""
+    """Return a response."""
     return HttpResponse(status, CIMultiDict({"x-amzn-RequestId": "r-1", **(headers or {})}), body)
 
 
 def refuse(code: str, message: str = "no", status: int = 400, **headers: str) -> HttpResponse:
-    """Make the service's refusal; underscores in the names of headers stand for hyphens."""
+    """Return an error of the service; underscores in header names stand for hyphens."""
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     return respond(status, json.dumps({"__type": code, "message": message}).encode(), given)
 
 
 def hang(*, sent: bool | None = True, status: int | None = None) -> Step:
-    """Make a step that never ends, and reports the given state when it is cancelled."""
+    """Return a step that never ends, and reports the given state when it is cancelled."""
 
     async def wait(_: HttpRequest) -> HttpResponse:
         try:
@@ -103,7 +103,7 @@ def hang(*, sent: bool | None = True, status: int | None = None) -> Step:
 
 
 def take(seconds: float, response: HttpResponse) -> Step:
-    """Make a step that takes some (virtual) seconds."""
+    """Return a step that takes some (virtual) seconds."""
 
     async def wait(_: HttpRequest) -> HttpResponse:
         await asyncio.sleep(seconds)
@@ -120,12 +120,12 @@ def scripted_session(
     random: Callable[[], float] = lambda: 1.0,
     **options: Any,
 ) -> AsyncCognitoSession:
-    """Open a session on a scripted transport, with the longest pauses that the jitter allows."""
+    """Open a session on a scripted transport, with the longest backoff that the jitter allows."""
     region = options.pop("region", "eu-west-1")
     return AsyncCognitoSession(region, transport=transport, retry=retry, timeouts=timeouts, random=random, **options)
 
 
 def reset(client: CognitoClient, **changes: Any) -> Coroutine[Any, Any, None]:
-    """Confirm a forgotten password; each argument can be changed."""
+    """Call confirm_forgot_password; each argument can be changed."""
     arguments = {"username": "ada", "confirmation_code": "123456", "password": "correct horse", **changes}
     return client.confirm_forgot_password(**arguments)

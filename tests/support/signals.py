@@ -1,11 +1,11 @@
-"""Default signal dispositions for the programs that tests start."""
+"""Default signal dispositions for child processes."""
 
 import signal
 import threading
 
 
 def restore_default_signals() -> None:
-    """Let child processes start with default signal dispositions, under nohup and as a background job too.
+    """Let child processes start with default signal dispositions, also under nohup and as background jobs.
 
     A child process inherits which signals are ignored. A handler is not inherited: the child starts with the default.
     """

@@ -1,7 +1,7 @@
-"""Hypothesis strategies for the service's data, kept as a small library: valid requests, and answers of every kind.
+"""Hypothesis strategies for requests and responses.
 
-Requests come from the package's own metadata (``protocol.shapes``), answers and the service's errors from botocore's
-model: so a test that compares the two sides compares two readings of the service, not one reading with itself.
+Requests follow the package's metadata (``protocol.shapes``), responses and errors botocore's model, so a test that
+compares both sides compares two independent readings of the service.
 """
 
 from base64 import b64encode
@@ -47,23 +47,23 @@ LATEST = 4_102_444_800
 """The year 2100 in epoch seconds."""
 
 
-# --- what there is ---
+# --- model ---
 
 
 @cache
 def service_model() -> Any:
-    """Load botocore's model of the service."""
+    """Return botocore's model of the service."""
     return ServiceModel(Loader().load_service_model("cognito-idp", "service-2"), "cognito-idp")
 
 
 @cache
 def request_types() -> dict[str, type[Request[Any]]]:
-    """Map each operation's AWS name to its request class, in the model's order."""
+    """Return the request class of each operation, by AWS's names in the model's order."""
     return {name: getattr(operations, f"{name}Request") for name in service_model().operation_names}
 
 
 def nested_shapes(shape: Shape) -> Iterator[Shape]:
-    """Yield a shape and all that it is made of, without the members of structures."""
+    """Yield a shape and its element shapes, without the members of structures."""
     yield shape
     if isinstance(shape, ListOf):
         yield from nested_shapes(shape.element)
@@ -84,7 +84,7 @@ DOCUMENTS: SearchStrategy[Json] = st.recursive(
 
 
 def requests(operation: str) -> SearchStrategy[Request[Any]]:
-    """Make valid requests of an operation, by its AWS name."""
+    """Return valid requests of an operation, given its AWS name."""
     return structures(request_types()[operation])
 
 
@@ -101,7 +101,7 @@ _STRUCTURES: dict[type[Structure], SearchStrategy[Any]] = {}
 
 
 def values(shape: Shape) -> SearchStrategy[Any]:
-    """Make valid values of a shape."""
+    """Return valid values of a shape."""
     return _VALUES[type(shape)](shape)
 
 
@@ -111,7 +111,7 @@ def _texts(shape: Shape) -> SearchStrategy[str]:
 
 @cache
 def texts(low: int, high: int | None) -> SearchStrategy[str]:
-    """Make texts of any characters, mostly short ones, where it is not far also the longest."""
+    """Return texts of any characters, mostly short ones, and of the maximum length if that is small."""
     short = st.text(CHARACTERS, min_size=low, max_size=_limited(low, high))
     if high is None or high > LONGEST:
         return short
@@ -150,12 +150,12 @@ _VALUES: dict[type[Shape], Callable[[Any], SearchStrategy[Any]]] = {
 
 
 def smallest(kind: type[Structure], character: str = "x") -> Any:
-    """Make the smallest valid instance of a class: the required members only, as short as they may be."""
+    """Return the smallest valid instance of a class, with the required members only."""
     return kind(**{name: smallest_value(about.shape, character) for name, about in members(kind) if about.required})
 
 
 def smallest_value(shape: Shape, character: str = "x") -> Any:
-    """Make the smallest valid value of a shape that is not empty."""
+    """Return the smallest valid value of a shape that is not empty."""
     count = max(shape.low or 0, 1)
     if isinstance(shape, Struct):
         return smallest(shape.type, character)
@@ -169,15 +169,15 @@ def smallest_value(shape: Shape, character: str = "x") -> Any:
 
 
 def changed(instance: Any, **changes: Any) -> Any:
-    """Make a copy with other members, valid or not."""
+    """Return a copy with other members, valid or not."""
     return evolve(instance, **changes)
 
 
-# --- answers ---
+# --- responses ---
 
 
 def answers(operation: str) -> SearchStrategy[dict[str, Json]]:
-    """Make answers of an operation as JSON: any member left out or null, unknown members and enum values among them."""
+    """Return responses of an operation as JSON, with missing, null and unknown members, and unknown enum values."""
     shape = service_model().operation_model(operation).output_shape
     return UNKNOWN if shape is None else _wire_structures(shape.name)
 
@@ -203,7 +203,7 @@ def _wire_structures(name: str) -> SearchStrategy[dict[str, Json]]:
 
 
 def wire_values(shape: Any) -> SearchStrategy[Json]:
-    """Make the JSON of a shape of botocore's, as the service could send it."""
+    """Return the JSON of a shape of botocore, as the service could send it."""
     if getattr(shape, "is_document_type", False):
         return DOCUMENTS
     kind = shape.type_name
@@ -228,11 +228,11 @@ _WIRE_SCALARS: Mapping[str, SearchStrategy[Json]] = {
 }
 
 
-# --- from our side to AWS's names ---
+# --- AWS's names ---
 
 
 def by_wire_names(value: Any, shape: Shape | None = None) -> Any:
-    """Turn an instance into what boto3 would take or give: dicts by AWS's names, without the members that are None.
+    """Return an instance as boto3 would: dicts with AWS's names, without members that are None.
 
     Args:
         value: A generated structure, or a value of a shape.

@@ -1,4 +1,4 @@
-"""The emulator's process: it starts, it answers on loopback only, and it ends whatever becomes of the tests."""
+"""The emulator's process: it starts, listens on loopback only, and always ends."""
 
 # ruff: noqa: ASYNC220, ASYNC240 — looking at files and starting the odd process takes no time worth a thread
 
@@ -25,20 +25,20 @@ import os, signal, socket, sys
 server = socket.create_server(("127.0.0.1", 0))
 ready = f"Running on http://127.0.0.1:{server.getsockname()[1]} (CTRL + C to quit)"
 """
-# A stand-in that is ready in a moment; the real emulator serves where it is the emulator that is in question.
+# A replacement that starts quickly, for tests that do not need the real emulator.
 STAND_IN = [sys.executable, "-c", LISTEN + "print(ready, flush=True); signal.pause()"]
 DEAF = "signal.signal(signal.SIGTERM, signal.SIG_IGN); print(ready, flush=True)\nwhile True: signal.pause()"
 STUBBORN = [sys.executable, "-c", LISTEN + DEAF]
 
 
 def child_of(running: Emulator) -> emulator._Child:
-    """Return the child, which some tests need to look at from outside."""
+    """Return the child process, which some tests inspect."""
     assert running._child is not None
     return running._child
 
 
-def answer(url: str, path: str) -> bytes:
-    """Return the answer to a GET, taken with a plain socket so that it is read to its end."""
+def get(url: str, path: str) -> bytes:
+    """Return the response to a GET, read with a plain socket."""
     host, port = url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), timeout=10) as connection:
         connection.sendall(f"GET {path} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
@@ -46,7 +46,7 @@ def answer(url: str, path: str) -> bytes:
 
 
 def listening_addresses(pid: int) -> set[str]:
-    """Return the addresses a process listens on, as /proc writes them."""
+    """Return the addresses on which a process listens, as in /proc."""
     links = [str(entry.readlink()) for entry in Path(f"/proc/{pid}/fd").iterdir()]
     own = {link.removeprefix("socket:[").rstrip("]") for link in links if link.startswith("socket:")}
     tables = (Path(f"/proc/{pid}/net/{name}") for name in ("tcp", "tcp6"))
@@ -54,24 +54,24 @@ def listening_addresses(pid: int) -> set[str]:
     return {row[1].partition(":")[0] for row in rows if row[3] == "0A" and row[9] in own}
 
 
-async def test_the_emulator_starts_and_answers() -> None:
-    """The real emulator comes up with Cognito, with its checks of credentials, and under the version we pin."""
+async def test_emulator_starts_and_responds() -> None:
+    """With Cognito, credential checks and the pinned version."""
     async with Emulator() as running:
-        health = await asyncio.to_thread(answer, running.endpoint_url, "/_ministack/health")
+        health = await asyncio.to_thread(get, running.endpoint_url, "/_ministack/health")
     assert health.startswith(b"HTTP/1.1 200")
     assert b'"cognito-idp": "available"' in health
     assert b'"auth": "enabled"' in health
 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads /proc")
-async def test_it_listens_on_loopback_only() -> None:
-    """Nobody else on the network can reach the emulator: it opens one socket, on 127.0.0.1."""
+async def test_emulator_listens_on_loopback_only() -> None:
+    """One socket, on 127.0.0.1."""
     async with Emulator() as running:
         assert listening_addresses(running.pid) == {"0100007F"}
 
 
-async def test_nothing_is_left_when_the_block_ends() -> None:
-    """The process, its watchdog and its folder are gone when the block is left."""
+async def test_end_of_block_leaves_nothing() -> None:
+    """The process, its watchdog and its folder are gone."""
     async with Emulator() as running:
         child = child_of(running)
         pids = (child.pid, child._process.pid)
@@ -81,8 +81,8 @@ async def test_nothing_is_left_when_the_block_ends() -> None:
     assert not Path(child.folder).exists()
 
 
-async def test_it_can_be_started_again() -> None:
-    """One object serves for several runs, one after the other, and refuses two at once."""
+async def test_emulator_can_be_started_again() -> None:
+    """But not twice concurrently."""
     local = Emulator(command=STAND_IN)
     async with local:
         first = local.pid
@@ -94,14 +94,14 @@ async def test_it_can_be_started_again() -> None:
 
 
 @pytest.mark.parametrize("name", ["endpoint_url", "pid"])
-def test_there_is_no_address_before_the_start(name: str) -> None:
-    """Asking for what only a running emulator has is a clear error."""
+def test_endpoint_before_the_start_is_an_error(name: str) -> None:
+    """LocalPoolError."""
     with pytest.raises(LocalPoolError, match="async with"):
         getattr(Emulator(), name)
 
 
-async def test_an_exception_ends_it() -> None:
-    """A test that fails leaves no process behind, and its own exception comes through."""
+async def test_exception_in_the_block_ends_the_emulator() -> None:
+    """The exception is raised."""
     pids: list[int] = []
 
     async def failing_test() -> None:
@@ -114,8 +114,8 @@ async def test_an_exception_ends_it() -> None:
     assert not is_alive(pids[0])
 
 
-async def test_cancelling_the_start_ends_it() -> None:
-    """A start-up that is cancelled, by a time-out of the tests for example, leaves nothing."""
+async def test_cancelled_start_ends_the_emulator() -> None:
+    """Nothing is left."""
     local = Emulator(command=[sys.executable, "-c", "import signal; signal.pause()"])
     task = asyncio.create_task(local.__aenter__())
     await until(lambda: local._child is not None and local._child.pid)
@@ -127,8 +127,8 @@ async def test_cancelling_the_start_ends_it() -> None:
     assert not Path(child.folder).exists()
 
 
-async def test_cancelling_as_the_process_is_made_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cancellation that arrives before a thread has made the process does not lose that process."""
+async def test_start_cancelled_while_spawning_ends_the_emulator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The process is not lost."""
     made: list[emulator._Child] = []
     spawn = Emulator._spawn
 
@@ -147,8 +147,8 @@ async def test_cancelling_as_the_process_is_made_ends_it(monkeypatch: pytest.Mon
     assert not is_alive(made[0].pid)
 
 
-async def test_cancelling_the_shutdown_does_not_stop_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """However often it is cancelled, leaving the block waits until even a stubborn process has ended."""
+async def test_cancelled_shutdown_still_ends_the_emulator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also a process that ignores SIGTERM."""
     monkeypatch.setattr(emulator, "_GRACE", 0.3)
     local = await Emulator(command=STUBBORN).__aenter__()
     pid = local.pid
@@ -161,8 +161,8 @@ async def test_cancelling_the_shutdown_does_not_stop_it(monkeypatch: pytest.Monk
     assert not is_alive(pid)
 
 
-async def test_a_killed_watchdog_does_not_save_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """When the watchdog itself has been killed, the emulator is ended by its own id."""
+async def test_killed_watchdog_does_not_keep_the_emulator(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is ended by its process ID."""
     monkeypatch.setattr(emulator, "_GRACE", 0.1)
     async with Emulator(command=STAND_IN) as running:
         pid = running.pid
@@ -170,20 +170,22 @@ async def test_a_killed_watchdog_does_not_save_it(monkeypatch: pytest.MonkeyPatc
     await until(lambda: not is_alive(pid))
 
 
-async def test_a_wrapper_script_leaves_nothing(tmp_path: Path) -> None:
-    """A script that starts a stubborn emulator in the background takes it along when it ends."""
+async def test_wrapper_script_leaves_nothing(tmp_path: Path) -> None:
+    """The process that it started in the background ends, too."""
     notes = tmp_path / "pid"
     script = f"{shlex.join(STUBBORN)} & echo $! > {shlex.quote(str(notes))}; wait"
     async with Emulator(command=["/bin/sh", "-c", script]):
-        await until(lambda: notes.exists() and notes.read_text().endswith("\n"))  # the script may be behind its child
+        await until(
+            lambda: notes.exists() and notes.read_text().endswith("\n")
+        )  # the child may be faster
         pid = int(notes.read_text())
         assert is_alive(pid)
     await until(lambda: not is_alive(pid))
 
 
 @pytest.mark.parametrize("stage", ["ready", "starting"])
-async def test_it_ends_when_the_tests_are_killed(stage: str, tmp_path: Path) -> None:
-    """A test run that gets SIGKILL cannot clean up: the real emulator ends all the same, at whatever stage."""
+async def test_emulator_ends_when_the_tests_are_killed(stage: str, tmp_path: Path) -> None:
+    """By SIGKILL, at any stage."""
     program = f"""
 import asyncio, sys, threading
 from cognito_async.testing import emulator
@@ -205,22 +207,22 @@ asyncio.run(run())
     await until(lambda: not Path(folder).exists())
 
 
-async def test_a_command_that_dies_is_explained() -> None:
-    """The error has what the command said, so that nobody must run it by hand to learn why."""
+async def test_failing_command_shows_its_output() -> None:
+    """In the error."""
     program = "import sys; print('out of luck'); sys.exit('and out of time')"
     with pytest.raises(LocalPoolError, match=r"ended before it was ready(?s:.*)out of luck") as caught:
         await Emulator(command=[sys.executable, "-c", program]).__aenter__()
     assert "and out of time" in str(caught.value)
 
 
-async def test_a_command_that_is_never_ready_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A start that takes longer than allowed is ended and explained by what was said so far."""
+async def test_start_times_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The error shows the output."""
     program = "import signal; print('still thinking', flush=True); signal.pause()"
     local = Emulator(command=[sys.executable, "-c", program], startup_timeout=0.5)
     first_of = emulator._first_of
 
     async def once_it_has_spoken(*futures: Future[None], within: float) -> None:
-        if local._child is not None:  # else it is the end that is waited for
+        if local._child is not None:  # otherwise the end is awaited
             await until(lambda: "still thinking" in child_of(local).tail)
         await first_of(*futures, within=within)
 
@@ -230,18 +232,18 @@ async def test_a_command_that_is_never_ready_is_given_up(monkeypatch: pytest.Mon
     assert local._child is None
 
 
-async def test_a_missing_command_names_the_one_that_helps(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The error says who named the missing program, and which command makes the emulator available."""
+async def test_missing_command_names_the_prepare_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And where the command comes from."""
     with pytest.raises(LocalPoolError, match="no program 'no-such-emulator'") as caught:
         await Emulator(command=["no-such-emulator"]).__aenter__()
     assert PREPARE_COMMAND in str(caught.value)
     monkeypatch.setenv(COMMAND_VARIABLE, "nowhere/ministack --flag")
-    with pytest.raises(LocalPoolError, match=rf"'nowhere/ministack', which {COMMAND_VARIABLE} names"):
+    with pytest.raises(LocalPoolError, match=COMMAND_VARIABLE):
         await Emulator().__aenter__()
 
 
-async def test_a_program_that_cannot_run_is_explained(tmp_path: Path) -> None:
-    """A file that passes for a program and is none fails in the watchdog, whose words come through."""
+async def test_command_that_cannot_run_shows_the_reason(tmp_path: Path) -> None:
+    """As reported by the watchdog."""
     broken = tmp_path / "ministack"
     broken.write_text("#!/no/such/interpreter\n")
     broken.chmod(0o755)
@@ -249,18 +251,18 @@ async def test_a_program_that_cannot_run_is_explained(tmp_path: Path) -> None:
         await Emulator(command=[str(broken)]).__aenter__()
 
 
-async def test_the_variable_is_split_as_a_shell_would(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Arguments and quoted spaces work in the variable."""
+async def test_command_variable_is_split_like_a_shell(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arguments and quoted spaces work."""
     monkeypatch.setenv(COMMAND_VARIABLE, shlex.join(STAND_IN))
     async with Emulator() as running:
         assert running.endpoint_url.startswith("http://127.0.0.1:")
 
 
-async def test_it_sees_no_variables_of_yours(monkeypatch: pytest.MonkeyPatch) -> None:
-    """AWS settings, Python's and Docker's do not reach the emulator; its folder is its own."""
+async def test_emulator_does_not_inherit_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No settings of AWS, Python or Docker; its folder is private."""
     for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "PYTHONPATH", "DOCKER_HOST", "USE_SSL", "LOG_LEVEL"):
         monkeypatch.setenv(name, "unix:///yours")
-    # The path is left out: it is yours, and may be longer than what is kept of a line.
+    # Without PATH, which may be longer than the kept part of a line.
     program = LISTEN + "del os.environ['PATH']; print(dict(os.environ)); print(ready, flush=True); signal.pause()"
     async with Emulator(command=[sys.executable, "-c", program]) as running:
         seen, folder = child_of(running).tail[0], child_of(running).folder
@@ -270,8 +272,8 @@ async def test_it_sees_no_variables_of_yours(monkeypatch: pytest.MonkeyPatch) ->
     assert "'SERVICES': 'cognito-idp,ses,iam,sts'" in seen
 
 
-async def test_its_output_is_read_while_the_loop_stands_still() -> None:
-    """Tests may run on another loop than the fixture: the emulator must not wait for one that does not turn."""
+async def test_output_is_read_while_the_loop_is_blocked() -> None:
+    """Tests may run on another loop than the fixture."""
     program = LISTEN + (
         "print(ready, flush=True)\n"
         "for _ in range(100): print('x' * 100_000)\n"
@@ -280,5 +282,5 @@ async def test_its_output_is_read_while_the_loop_stands_still() -> None:
         "signal.pause()"
     )
     async with Emulator(command=[sys.executable, "-c", program]) as running:
-        assert answer(running.endpoint_url, "/").startswith(b"said it all")  # on purpose not in a thread
+        assert get(running.endpoint_url, "/").startswith(b"said it all")  # blocks the loop
         assert max(map(len, child_of(running).tail)) <= 500

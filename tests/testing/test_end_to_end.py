@@ -1,4 +1,4 @@
-"""The main job from end to end, over real sockets: forgotten passwords, sign-ins, secrets and real signatures."""
+"""Password resets, sign-ins, client secrets and signatures, from end to end with a local user pool."""
 
 import asyncio
 import json
@@ -39,39 +39,39 @@ AppClient = tuple[str, str | None]
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[LocalPool]:
-    """Give all tests of this file one pool, whose app client has no secret."""
+    """Start a pool for all tests of this file; its app client has no secret."""
     with running(LocalPool()) as made:
         yield made
 
 
 @pytest.fixture(scope="module")
 def app_clients(pool: LocalPool) -> Mapping[str, AppClient]:
-    """Give the ids and secrets of two app clients."""
+    """Return the IDs and secrets of two app clients."""
     return {"secret": asyncio.run(pool.create_client(secret=True)), "plain": (pool.client_id, None)}
 
 
 @pytest.fixture
 async def session(pool: LocalPool) -> AsyncIterator[AsyncCognitoSession]:
-    """Give a session that has no AWS credentials, and finds none."""
+    """Open a session without AWS credentials."""
     async with AsyncCognitoSession(pool.region, endpoint_url=pool.endpoint_url) as opened:
         yield opened
 
 
 @pytest.fixture(params=["plain", "secret"])
 def app_client(request: pytest.FixtureRequest, app_clients: Mapping[str, AppClient]) -> AppClient:
-    """Give an app client without a secret, then one that has one."""
+    """Return an app client without a secret, then one with a secret."""
     return app_clients[request.param]
 
 
 @pytest.fixture
 def client(session: AsyncCognitoSession, app_client: AppClient) -> CognitoClient:
-    """Give a client that is bound to an app client."""
+    """Return a client that is bound to the app client."""
     return session.client(*app_client)
 
 
 @pytest.fixture
 async def email(pool: LocalPool) -> str:
-    """Give a user of the test's own, who has the old password."""
+    """Create a user with the old password for one test."""
     address = f"{uuid4()}@example.com"
     await pool.create_user(address, OLD)
     return address
@@ -86,11 +86,11 @@ async def sign_in(client: CognitoClient, email: str, password: str) -> Authentic
     return answer.authentication_result
 
 
-# --- a forgotten password ---------------------------------------------------------------------------------------------
+# --- password resets --------------------------------------------------------------------------------------------------
 
 
-async def test_a_password_is_reset(client: CognitoClient, pool: LocalPool, email: str) -> None:
-    """A wrong code is refused and the right one is not; after it the new password works, and the old one does not."""
+async def test_reset_changes_the_password(client: CognitoClient, pool: LocalPool, email: str) -> None:
+    """A wrong code is rejected; after the right one, only the new password works."""
     await sign_in(client, email, OLD)
     sent = (await client.forgot_password(username=email)).code_delivery_details
     assert sent is not None
@@ -108,8 +108,8 @@ async def test_a_password_is_reset(client: CognitoClient, pool: LocalPool, email
         await sign_in(client, email, OLD)
 
 
-async def test_a_code_works_once(client: CognitoClient, pool: LocalPool, email: str) -> None:
-    """A code that was used, and one that was never sent, are expired."""
+async def test_code_works_once(client: CognitoClient, pool: LocalPool, email: str) -> None:
+    """A used code, and one that was never sent, are expired."""
     with pytest.raises(ExpiredCodeException):
         await client.confirm_forgot_password(username=email, confirmation_code="654321", password=NEW)
     await client.forgot_password(username=email)
@@ -120,8 +120,8 @@ async def test_a_code_works_once(client: CognitoClient, pool: LocalPool, email: 
     await sign_in(client, email, NEW)
 
 
-async def test_a_weak_password_does_not_use_up_the_code(client: CognitoClient, pool: LocalPool, email: str) -> None:
-    """A password that the pool's policy refuses changes nothing, and may be followed by a better one."""
+async def test_weak_password_keeps_the_code_valid(client: CognitoClient, pool: LocalPool, email: str) -> None:
+    """A better password can follow."""
     await client.forgot_password(username=email)
     code = await pool.code_for(email)
     with pytest.raises(InvalidPasswordException):
@@ -131,17 +131,17 @@ async def test_a_weak_password_does_not_use_up_the_code(client: CognitoClient, p
     await sign_in(client, email, NEW)
 
 
-async def test_nobody_learns_who_exists(client: CognitoClient) -> None:
-    """An unknown user gets the answers of a user with a wrong code or a wrong password."""
-    await client.forgot_password(username="nobody@example.com")
+async def test_unknown_user_gets_the_same_errors(client: CognitoClient) -> None:
+    """As with a wrong code or a wrong password."""
+    await client.forgot_password(username="unknown@example.com")
     with pytest.raises(CodeMismatchException):
-        await client.confirm_forgot_password(username="nobody@example.com", confirmation_code="654321", password=NEW)
+        await client.confirm_forgot_password(username="unknown@example.com", confirmation_code="654321", password=NEW)
     with pytest.raises(NotAuthorizedException):
-        await sign_in(client, "nobody@example.com", OLD)
+        await sign_in(client, "unknown@example.com", OLD)
 
 
-async def test_a_pool_may_tell_who_exists(pool: LocalPool, session: AsyncCognitoSession) -> None:
-    """An app client with AWS's older setting gives the typed error."""
+async def test_unknown_user_is_an_error_with_legacy_setting(pool: LocalPool, session: AsyncCognitoSession) -> None:
+    """With AWS's older setting of the app client."""
     async with pool.session() as administrator:
         made = await administrator.client(user_pool_id=pool.user_pool_id).create_user_pool_client(
             client_name="old", prevent_user_existence_errors="LEGACY"
@@ -149,19 +149,19 @@ async def test_a_pool_may_tell_who_exists(pool: LocalPool, session: AsyncCognito
     assert made.user_pool_client is not None
     client = session.client(made.user_pool_client.client_id)
     with pytest.raises(UserNotFoundException):
-        await client.forgot_password(username="nobody@example.com")
+        await client.forgot_password(username="unknown@example.com")
     with pytest.raises(UserNotFoundException):
-        await client.confirm_forgot_password(username="nobody@example.com", confirmation_code="654321", password=NEW)
+        await client.confirm_forgot_password(username="unknown@example.com", confirmation_code="654321", password=NEW)
 
 
-async def test_an_unknown_app_client_is_refused(session: AsyncCognitoSession, email: str) -> None:
-    """Without such an app client there is no pool."""
+async def test_unknown_app_client_is_an_error(session: AsyncCognitoSession, email: str) -> None:
+    """ResourceNotFoundException."""
     with pytest.raises(ResourceNotFoundException):
         await session.client("nosuchclient").forgot_password(username=email)
 
 
-async def test_fifty_passwords_at_once(client: CognitoClient, pool: LocalPool) -> None:
-    """A small migration: fifty users, each asking, confirming and signing in at the same time as the others."""
+async def test_fifty_concurrent_resets(client: CognitoClient, pool: LocalPool) -> None:
+    """Fifty users request a code, confirm it and sign in."""
     emails = [f"{uuid4()}@example.com" for _ in range(50)]
     await asyncio.gather(*(pool.create_user(email, OLD) for email in emails))
 
@@ -173,13 +173,13 @@ async def test_fifty_passwords_at_once(client: CognitoClient, pool: LocalPool) -
     await asyncio.gather(*map(migrate, emails))
 
 
-# --- an app client's secret -------------------------------------------------------------------------------------------
+# --- app client secrets -----------------------------------------------------------------------------------------------
 
 
-async def test_a_wrong_secret_is_refused(
+async def test_wrong_client_secret_is_rejected(
     session: AsyncCognitoSession, app_clients: Mapping[str, AppClient], email: str
 ) -> None:
-    """A hash made with another secret, and none at all, are refused; the secret is in no part of the error."""
+    """So is a missing one; no part of the error contains the secret."""
     client_id, secret = app_clients["secret"]
     assert secret is not None
     wrong = session.client(client_id, secret[::-1])
@@ -194,18 +194,18 @@ async def test_a_wrong_secret_is_refused(
         )
 
 
-async def test_a_secret_where_there_is_none_is_refused(
+async def test_secret_for_app_client_without_secret_is_rejected(
     session: AsyncCognitoSession, app_clients: Mapping[str, AppClient], email: str
 ) -> None:
-    """A secret bound to an app client that has none is a mistake that the service names."""
+    """The service names the problem."""
     with pytest.raises(InvalidParameterException, match="not configured for secret"):
         await session.client(app_clients["plain"][0], "a secret of many characters").forgot_password(username=email)
 
 
-async def test_the_hash_may_be_given(
+async def test_secret_hash_can_be_passed(
     session: AsyncCognitoSession, app_clients: Mapping[str, AppClient], pool: LocalPool, email: str
 ) -> None:
-    """Who keeps the secret elsewhere gives the hash to the call, which then counts also where a secret is bound."""
+    """It takes precedence over a bound secret."""
     client_id, secret = app_clients["secret"]
     assert secret is not None
     given = secret_hash(secret, email, client_id)
@@ -215,8 +215,8 @@ async def test_the_hash_may_be_given(
     await client.confirm_forgot_password(username=email, confirmation_code=code, password=NEW, secret_hash=given)
 
 
-async def test_tokens_are_refreshed(client: CognitoClient, app_client: AppClient, email: str) -> None:
-    """A refresh brings a new token; with a secret, the hash is that of the user's ``sub``, which the caller knows."""
+async def test_refresh_returns_new_tokens(client: CognitoClient, app_client: AppClient, email: str) -> None:
+    """With a secret, the hash is that of the user's ``sub``, which the caller passes."""
     tokens = await sign_in(client, email, OLD)
     attributes = (await client.get_user(access_token=tokens.access_token or "")).user_attributes or ()
     sub = next(attribute.value for attribute in attributes if attribute.name == "sub")
@@ -233,7 +233,7 @@ async def test_tokens_are_refreshed(client: CognitoClient, app_client: AppClient
 
 
 def query(pool: LocalPool, service: str, **parameters: str) -> Mapping[str, str]:
-    """Call another AWS service of the emulator, as the account's owner, and return the answer's texts by their tags."""
+    """Call another AWS service of the emulator as administrator, and return the texts of the response by tag."""
     scope = f"test/20260101/{pool.region}/{service}/aws4_request"
     headers = {
         "Content-Type": "application/x-www-form-urlencoded",
@@ -249,7 +249,7 @@ def query(pool: LocalPool, service: str, **parameters: str) -> Mapping[str, str]
 
 @pytest.fixture(scope="module")
 def operator(pool: LocalPool) -> Credentials:
-    """Give the key of an IAM user who may do all that concerns groups."""
+    """Return the key of an IAM user who may manage groups."""
     query(pool, "iam", Action="CreateUser", UserName="operator", Version="2010-05-08")
     key = query(pool, "iam", Action="CreateAccessKey", UserName="operator", Version="2010-05-08")
     allowed = {"Effect": "Allow", "Action": "cognito-idp:*Group*", "Resource": "*"}
@@ -261,8 +261,8 @@ def operator(pool: LocalPool) -> Credentials:
     return Credentials(access_key_id=key["AccessKeyId"], secret_access_key=key["SecretAccessKey"])
 
 
-async def test_signatures_are_right(pool: LocalPool, operator: Credentials) -> None:
-    """The service computes the same signature, also over a body that is not ASCII; a reversed secret gives another."""
+async def test_signature_is_accepted(pool: LocalPool, operator: Credentials) -> None:
+    """Also of a body that is not ASCII; a wrong secret is rejected."""
     async with pool.session(credentials=operator) as session:
         client = session.client(user_pool_id=pool.user_pool_id)
         made = await client.create_group(group_name="Zürich-東京", description="größer, wie “🏔”")
@@ -278,16 +278,16 @@ async def test_signatures_are_right(pool: LocalPool, operator: Credentials) -> N
     assert wrong.secret_access_key not in f"{caught.value!r} {caught.value}"
 
 
-async def test_what_a_policy_does_not_allow_is_denied(pool: LocalPool, operator: Credentials) -> None:
-    """A right signature of somebody who may not is another error than a wrong one, and is not tried again."""
+async def test_missing_permission_is_access_denied(pool: LocalPool, operator: Credentials) -> None:
+    """Not an invalid signature; it is not retried."""
     async with pool.session(credentials=operator) as session:
         with pytest.raises(ServiceError, match="not authorized to perform: cognito-idp:ListUserPools") as caught:
             await session.client().list_user_pools(max_results=1)
     assert (caught.value.code, caught.value.attempts) == ("AccessDeniedException", 1)
 
 
-async def test_temporary_credentials_are_signed_for(pool: LocalPool) -> None:
-    """The session token is sent and signed; without it the key is worth nothing."""
+async def test_session_token_is_sent_and_signed(pool: LocalPool) -> None:
+    """Without it the key is rejected."""
     given = query(pool, "sts", Action="GetSessionToken", Version="2011-06-15")
     key = {"access_key_id": given["AccessKeyId"], "secret_access_key": given["SecretAccessKey"]}
     async with pool.session(credentials=Credentials(**key, session_token=given["SessionToken"])) as session:

@@ -1,4 +1,4 @@
-"""The emulator's environment: made once, made anew when it is of no use, explained when it cannot be made."""
+"""The emulator's virtualenv: created once, again if it is unusable, and with clear errors."""
 
 # ruff: noqa: ASYNC220 — looking at files and starting the odd process takes no time worth a thread
 
@@ -19,7 +19,7 @@ from cognito_async.testing.emulator import COMMAND_VARIABLE
 from cognito_async.testing.environment import PREPARE_COMMAND, LocalPoolError, environment_folder, prepare, run_step
 from tests.support.processes import ROOT, is_alive, until
 
-# Where a child is awaited by a thread of asyncio's own, as in Python 3.11.
+# asyncio waits for child processes in threads, as in Python 3.11.
 WAITING_THREAD = "asyncio-waitpid"
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and process groups are POSIX")
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and pro
 
 @pytest.fixture(autouse=True)
 def _children_are_collected(_no_thread_left: None) -> Iterator[None]:
-    """Let the threads end that waited for children: they do, a moment after the child."""
+    """Wait for the threads that wait for child processes."""
     yield
     for thread in threading.enumerate():
         if thread.name.startswith(WAITING_THREAD):
@@ -35,7 +35,7 @@ def _children_are_collected(_no_thread_left: None) -> Iterator[None]:
 
 
 class Steps:
-    """Stand in for venv and pip: note what is asked for, make what they would make, fail when told to."""
+    """Replaces venv and pip: records the commands, creates what they would create, or fails."""
 
     def __init__(self, *, failing: str = "") -> None:
         self.failing = failing
@@ -43,7 +43,7 @@ class Steps:
         self.environment: Mapping[str, str] = {}
 
     async def __call__(self, command: Sequence[str], environment: Mapping[str, str], lock: int) -> tuple[int, str]:
-        """Take the place of ``run_step``."""
+        """Replace ``run_step``."""
         self.commands.append(command)
         self.environment = environment
         if self.failing in command:
@@ -56,14 +56,14 @@ class Steps:
 
 @pytest.fixture
 def cache(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Have the private environment in a folder of the test's own."""
+    """Use an empty cache folder."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.delenv(COMMAND_VARIABLE, raising=False)
     return tmp_path
 
 
-def test_the_cache_folder_is_honoured(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The environment is where XDG says, and its name changes with Python and with the pins."""
+def test_environment_is_in_the_cache_folder(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """XDG_CACHE_HOME is used, and the name depends on Python and the pins."""
     folder = environment_folder()
     assert folder.parent == cache / "cognito_async"
     assert folder.name.startswith(f"ministack-1.5.33-py{sys.version_info.major}.{sys.version_info.minor}-")
@@ -75,16 +75,16 @@ def test_the_cache_folder_is_honoured(cache: Path, monkeypatch: pytest.MonkeyPat
     ("platform", "expected"),
     [("linux", ".cache"), ("darwin", "Library/Caches"), ("win32", "AppData/Local")],
 )
-def test_each_platform_has_its_cache(platform: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without a setting, the environment goes where the platform keeps such things."""
+def test_default_cache_folder_of_each_platform(platform: str, expected: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a setting."""
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.delenv("LOCALAPPDATA", raising=False)
     monkeypatch.setattr(sys, "platform", platform)
     assert environment_folder().parent == Path.home() / expected / "cognito_async"
 
 
-async def test_the_environment_is_made_once(cache: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """The first call makes it and says so in one line; the second finds it and does nothing."""
+async def test_environment_is_created_once(cache: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    """With one line of output; the second call does nothing."""
     steps = Steps()
     python = await prepare(run=steps)
     assert python == environment_folder() / "bin" / "python"
@@ -99,8 +99,8 @@ async def test_the_environment_is_made_once(cache: Path, capfd: pytest.CaptureFi
     assert capfd.readouterr().err == ""
 
 
-async def test_a_python_that_was_removed_has_it_made_again(cache: Path) -> None:
-    """An environment whose interpreter is a dangling link, as after an upgrade of Python, is of no use."""
+async def test_environment_with_missing_python_is_created_again(cache: Path) -> None:
+    """As after an upgrade of Python."""
     python = await prepare(run=Steps())
     python.unlink()
     python.symlink_to(cache / "removed")
@@ -110,8 +110,8 @@ async def test_a_python_that_was_removed_has_it_made_again(cache: Path) -> None:
 
 @pytest.mark.parametrize("step", ["venv", "pip"])
 @pytest.mark.usefixtures("cache")
-async def test_a_failing_step_is_explained_and_tried_again(step: str) -> None:
-    """The error has the step's last words and the command that helps; what was half made is made anew."""
+async def test_failing_step_shows_its_output_and_is_repeated(step: str) -> None:
+    """An incomplete environment is created again."""
     with pytest.raises(LocalPoolError, match=f"the {step} step is out of order") as caught:
         await prepare(run=Steps(failing=step))
     assert PREPARE_COMMAND in str(caught.value)
@@ -124,16 +124,16 @@ async def test_a_failing_step_is_explained_and_tried_again(step: str) -> None:
     assert not leftover.exists()
 
 
-async def test_a_cache_that_cannot_be_written_is_explained(cache: Path) -> None:
-    """Trouble with the folder itself is the same kind of error, and names the same command."""
+async def test_cache_folder_that_cannot_be_written_is_an_error(cache: Path) -> None:
+    """It names the same command."""
     (cache / "cognito_async").write_text("in the way")
     with pytest.raises(LocalPoolError, match=PREPARE_COMMAND):
         await prepare(run=Steps())
 
 
 @pytest.mark.usefixtures("cache")
-async def test_pip_gets_its_index_and_nothing_that_confuses_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Index settings stay; Python's variables and those that would put the packages elsewhere go."""
+async def test_pip_gets_index_settings_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other settings of Python and pip are removed."""
     unwanted = {"PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "PIP_USER", "PIP_CONSTRAINT"}
     for name in (*unwanted, "PIP_INDEX_URL"):
         monkeypatch.setenv(name, "set")
@@ -142,8 +142,8 @@ async def test_pip_gets_its_index_and_nothing_that_confuses_it(monkeypatch: pyte
     assert not unwanted & set(steps.environment)
 
 
-def test_two_processes_make_it_once(cache: Path) -> None:
-    """Test runs that start together do not trip over each other: the second waits for the first."""
+def test_concurrent_processes_create_it_once(cache: Path) -> None:
+    """The second one waits."""
     program = f"""
 import asyncio, sys
 sys.path.insert(0, {str(Path(__file__).parents[2])!r})
@@ -165,8 +165,8 @@ print(asyncio.run(prepare(run=run)))
     assert said.count(str(environment_folder()).encode()) == 2
 
 
-async def test_a_step_outlives_its_killed_parent_with_the_lock(cache: Path) -> None:
-    """While an orphaned pip still writes, nobody else starts over in the same folder."""
+async def test_lock_is_held_by_a_running_step(cache: Path) -> None:
+    """After its parent was killed."""
     program = """
 import asyncio, sys
 from cognito_async.testing import environment as home
@@ -191,8 +191,8 @@ asyncio.run(home.prepare(run=run))
     assert len(steps.commands) == 2
 
 
-async def test_a_step_reports_its_code_and_words(tmp_path: Path) -> None:
-    """Both streams of a step are kept, since either may have the reason."""
+async def test_step_returns_exit_code_and_output(tmp_path: Path) -> None:
+    """Both streams."""
     program = "import sys; print('plain'); print('grave', file=sys.stderr); sys.exit(3)"
     with (tmp_path / "lock").open("w") as lock:
         code, output = await run_step([sys.executable, "-c", program], {}, lock.fileno())
@@ -200,8 +200,8 @@ async def test_a_step_reports_its_code_and_words(tmp_path: Path) -> None:
     assert sorted(output.split()) == ["grave", "plain"]
 
 
-async def test_a_cancelled_step_is_killed(tmp_path: Path) -> None:
-    """Giving up on making the environment does not leave pip running."""
+async def test_cancelled_step_is_killed(tmp_path: Path) -> None:
+    """Pip does not keep running."""
     notes = tmp_path / "pid"
     program = f"import os, signal; print(os.getpid(), file=open({str(notes)!r}, 'w')); signal.pause()"
     with (tmp_path / "lock").open("w") as lock:
@@ -213,18 +213,18 @@ async def test_a_cancelled_step_is_killed(tmp_path: Path) -> None:
     assert not is_alive(int(notes.read_text()))
 
 
-def test_the_command_line_says_where_it_is(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """`prepare` on a machine that has the environment only prints its folder."""
+def test_prepare_prints_the_folder(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """If the environment exists."""
     asyncio.run(prepare(run=Steps()))
     assert main(["prepare"]) == 0
     assert str(environment_folder()) in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("cache")
-def test_the_command_line_fails_with_the_reason(
+def test_prepare_fails_with_the_output_of_the_step(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """`prepare` on a machine where it cannot work exits with 1 and shows the step's last words."""
+    """Exit code 1."""
     monkeypatch.setattr(sys, "executable", "/bin/false")
     assert main(["prepare"]) == 1
     assert "/bin/false -I -m venv" in capsys.readouterr().err

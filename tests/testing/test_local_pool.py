@@ -1,4 +1,4 @@
-"""The local pool: it has what it was asked for, its mail can be read, and it never leaves a process behind."""
+"""The local user pool: users, app clients, mail, sessions, and its process."""
 
 import asyncio
 import inspect
@@ -35,14 +35,14 @@ PASSWORD = "Analytical-1843"
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[LocalPool]:
-    """Give all tests of this file one pool, made on a loop that none of them runs on."""
+    """Start a pool for all tests of this file, on a separate event loop."""
     with running(LocalPool(users={ADA: PASSWORD, ALAN: PASSWORD})) as made:
         yield made
 
 
 @pytest.fixture
 def emulators(monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """Note the process id of each emulator that is started."""
+    """Record the process IDs of all started emulators."""
     pids: list[int] = []
     start = Emulator.__aenter__
 
@@ -62,11 +62,11 @@ def sign_in(client: CognitoClient, email: str, password: str = PASSWORD) -> Awai
     )
 
 
-# --- what it has ------------------------------------------------------------------------------------------------------
+# --- users, app clients, sessions -------------------------------------------------------------------------------------
 
 
-async def test_it_has_a_pool_a_client_and_users(pool: LocalPool) -> None:
-    """A user who was asked for signs in at once, with a verified address; without a secret, and without credentials."""
+async def test_users_can_sign_in(pool: LocalPool) -> None:
+    """With a verified address, without a secret and without credentials."""
     assert pool.client_secret is None
     assert pool.region == "eu-west-1"
     assert pool.user_pool_id.startswith("eu-west-1_")
@@ -80,8 +80,8 @@ async def test_it_has_a_pool_a_client_and_users(pool: LocalPool) -> None:
     assert attributes["email_verified"] == "true"
 
 
-async def test_it_has_a_secret_on_request() -> None:
-    """The app client's secret is real: with it a user signs in, without it nobody does; it is in no repr."""
+async def test_app_client_with_secret_requires_it() -> None:
+    """The secret is in no repr."""
     async with (
         LocalPool(client_secret=True, users={ADA: PASSWORD}, region="us-east-2") as pool,
         pool.session() as session,
@@ -94,19 +94,19 @@ async def test_it_has_a_secret_on_request() -> None:
             await sign_in(session.client(pool.client_id), ADA)
 
 
-async def test_it_hides_who_exists(pool: LocalPool) -> None:
-    """Somebody unknown is answered like somebody who mistyped the code."""
+async def test_unknown_user_gets_the_error_of_a_wrong_code(pool: LocalPool) -> None:
+    """User enumeration is prevented."""
     async with pool.session() as session:
         client = session.client(pool.client_id)
-        await client.forgot_password(username="nobody@example.com")
+        await client.forgot_password(username="unknown@example.com")
         with pytest.raises(CodeMismatchException):
             await client.confirm_forgot_password(
-                username="nobody@example.com", confirmation_code="654321", password=PASSWORD
+                username="unknown@example.com", confirmation_code="654321", password=PASSWORD
             )
 
 
-async def test_users_can_be_added(pool: LocalPool) -> None:
-    """A user made later signs in at once, and is not made twice."""
+async def test_create_user(pool: LocalPool) -> None:
+    """The user can sign in, and cannot be created twice."""
     await pool.create_user("grace@example.com", PASSWORD)
     async with pool.session() as session:
         await sign_in(session.client(pool.client_id), "grace@example.com")
@@ -115,8 +115,8 @@ async def test_users_can_be_added(pool: LocalPool) -> None:
 
 
 @pytest.mark.parametrize("secret", [True, False])
-async def test_clients_can_be_added(pool: LocalPool, *, secret: bool) -> None:
-    """Another app client, with or without a secret, serves the same users."""
+async def test_create_client(pool: LocalPool, *, secret: bool) -> None:
+    """With or without a secret, for the same users."""
     client_id, client_secret = await pool.create_client(secret=secret)
     assert client_id != pool.client_id
     assert (client_secret is not None) is secret
@@ -124,8 +124,8 @@ async def test_clients_can_be_added(pool: LocalPool, *, secret: bool) -> None:
         await sign_in(session.client(client_id, client_secret), ADA)
 
 
-async def test_sessions_are_new_and_take_options(pool: LocalPool) -> None:
-    """Each session is another, and what it is told wins over what the pool would tell it."""
+async def test_session_takes_options(pool: LocalPool) -> None:
+    """Each session is new, and options take precedence."""
     one, other = pool.session(), pool.session(credentials=Credentials(access_key_id="AKIA", secret_access_key="wrong"))
     async with one, other:
         assert one is not other
@@ -136,19 +136,19 @@ async def test_sessions_are_new_and_take_options(pool: LocalPool) -> None:
     assert caught.value.code == "UnrecognizedClientException"
 
 
-def test_the_options_are_those_of_the_session() -> None:
-    """What ``session`` passes on is all that a session takes, but for what the pool must decide."""
+def test_session_options_equal_those_of_the_session() -> None:
+    """Except for region and endpoint."""
     decided_here = {"region", "endpoint_url", "use_fips", "use_dualstack", "random"}
     assert (
         SessionOptions.__annotations__.keys() == inspect.signature(AsyncCognitoSession).parameters.keys() - decided_here
     )
 
 
-# --- its mail ---------------------------------------------------------------------------------------------------------
+# --- mail -------------------------------------------------------------------------------------------------------------
 
 
-async def test_codes_are_found_by_address(pool: LocalPool) -> None:
-    """A code goes to one address, whatever its case, and works; that of another user is another message."""
+async def test_code_for_address(pool: LocalPool) -> None:
+    """In upper and lower case; other users have other messages."""
     async with pool.session() as session:
         client = session.client(pool.client_id)
         for email in (ALAN, ADA):
@@ -158,8 +158,8 @@ async def test_codes_are_found_by_address(pool: LocalPool) -> None:
     assert [message.to for message in await pool.messages_for(ALAN)] == [(ALAN,)]
 
 
-async def test_a_code_that_is_not_there_yet_is_waited_for(pool: LocalPool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The code may be asked for before the mail has gone out."""
+async def test_code_for_waits_for_the_message(pool: LocalPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Until it is sent."""
     looked, loop = asyncio.Event(), asyncio.get_running_loop()
 
     def look(url: str) -> list[Message]:
@@ -176,14 +176,14 @@ async def test_a_code_that_is_not_there_yet_is_waited_for(pool: LocalPool, monke
     assert await waiting == "654321"
 
 
-async def test_a_code_that_never_comes_is_explained(pool: LocalPool) -> None:
-    """The error says for whom it waited, and how long."""
-    with pytest.raises(LocalPoolError, match=r"no code was sent to nobody@example\.com within 0\.1 s"):
-        await pool.code_for("nobody@example.com", timeout=0.1)
+async def test_code_for_times_out(pool: LocalPool) -> None:
+    """The error has the address and the timeout."""
+    with pytest.raises(LocalPoolError, match=r"no code was sent to unknown@example\.com within 0\.1 s"):
+        await pool.code_for("unknown@example.com", timeout=0.1)
 
 
-async def test_the_newest_code_counts(pool: LocalPool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of several messages the last with a code is taken, not the last of all."""
+async def test_code_for_returns_the_newest_code(pool: LocalPool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the last message that has one."""
 
     def message(body: str) -> Message:
         return Message(to=(ADA,), subject="hello", body=body, sent_at=datetime.now(UTC))
@@ -203,8 +203,8 @@ async def test_proxies_are_left_alone(pool: LocalPool, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("content", [b"not JSON", b"{}", b"[]", b'{"messages": {"0": [{}]}}'])
-async def test_a_mailbox_that_makes_no_sense_is_explained(content: bytes) -> None:
-    """Whatever else answers there, the error is the one that callers expect, and names the address."""
+async def test_unreadable_mailbox_is_an_error(content: bytes) -> None:
+    """It names the URL."""
     async with ScriptedServer(answer(content)) as server:
         with pytest.raises(LocalPoolError, match=server.url):
             await asyncio.to_thread(read_mail, server.url)
@@ -212,18 +212,18 @@ async def test_a_mailbox_that_makes_no_sense_is_explained(content: bytes) -> Non
         await asyncio.to_thread(read_mail, "http://127.0.0.1:1")
 
 
-# --- its end ----------------------------------------------------------------------------------------------------------
+# --- start and end ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("name", ["endpoint_url", "user_pool_id", "client_id", "client_secret"])
-def test_there_is_nothing_before_the_start(name: str) -> None:
-    """Asking for what only a running pool has is a clear error."""
+def test_attributes_before_the_start_are_errors(name: str) -> None:
+    """LocalPoolError."""
     with pytest.raises(LocalPoolError, match="async with"):
         getattr(LocalPool(), name)
 
 
-async def test_it_ends_and_can_be_used_again(emulators: list[int]) -> None:
-    """The process is gone with the block, and so is what the pool had; the next block has another pool."""
+async def test_pool_can_be_started_again(emulators: list[int]) -> None:
+    """With another process and another user pool."""
     pool = LocalPool()
     async with pool:
         first = pool.user_pool_id
@@ -238,15 +238,15 @@ async def test_it_ends_and_can_be_used_again(emulators: list[int]) -> None:
         assert pool.user_pool_id != first
 
 
-async def test_users_it_cannot_make_end_it(emulators: list[int]) -> None:
-    """A password too weak for the pool is the service's own error, and no process is left."""
+async def test_user_with_weak_password_ends_the_pool(emulators: list[int]) -> None:
+    """With the service's error; no process is left."""
     with pytest.raises(InvalidPasswordException):
         await LocalPool(users={ADA: "password"}).__aenter__()
     assert not is_alive(emulators[0])
 
 
-async def test_cancelling_the_start_ends_it(emulators: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
-    """A cancellation that arrives while the pool is filled leaves no process."""
+async def test_cancelled_start_ends_the_pool(emulators: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    """No process is left."""
     waiting = asyncio.Event()
 
     async def never(_: CognitoClient) -> str:
@@ -264,14 +264,14 @@ async def test_cancelling_the_start_ends_it(emulators: list[int], monkeypatch: p
     assert not is_alive(emulators[0])
 
 
-async def test_an_impossible_region_starts_nothing() -> None:
-    """A region that can't be is refused before anything is started."""
+async def test_invalid_region_is_refused() -> None:
+    """Nothing is started."""
     with pytest.raises(ParameterValidationError, match="region"):
         LocalPool(region="x.evil.com/")
 
 
-async def test_the_command_is_the_emulators() -> None:
-    """The command and the time it has are passed on."""
+async def test_command_and_timeout_are_passed_to_the_emulator() -> None:
+    """As they are."""
     with pytest.raises(LocalPoolError, match="no program 'no-such-emulator'"):
         await LocalPool(command=["no-such-emulator"]).__aenter__()
     idle = [sys.executable, "-c", "import signal; signal.pause()"]
@@ -279,11 +279,11 @@ async def test_the_command_is_the_emulators() -> None:
         await LocalPool(command=idle, startup_timeout=0.2).__aenter__()
 
 
-# --- how it is imported -----------------------------------------------------------------------------------------------
+# --- imports ----------------------------------------------------------------------------------------------------------
 
 
-def test_only_tests_load_it() -> None:
-    """Neither the package nor a client loads anything of the local pool; each of its names is there when asked for."""
+def test_package_does_not_import_the_local_pool() -> None:
+    """Its names are imported on first use."""
     program = """
 import sys, cognito_async
 cognito_async.AsyncCognitoSession("eu-west-1").client("abc")

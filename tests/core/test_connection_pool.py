@@ -1,4 +1,4 @@
-"""The pool under trouble, on real sockets: restarts, crowds, servers that vanish, names that do not resolve."""
+"""The connection pool with restarts, many calls, servers that disappear, and failing DNS lookups."""
 
 # ruff: noqa: SIM117 - a session within its server
 
@@ -28,10 +28,10 @@ QUICK = RetryPolicy(transient_base=0.001)
 
 
 class ServerOn(ScriptedServer):
-    """A server on a port of the test's choice."""
+    """A server on a given port."""
 
     async def listen(self, port: int) -> None:
-        """Begin to listen."""
+        """Start listening."""
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", port)
         self.listener = self._server.sockets[0]
         self.port = port
@@ -40,15 +40,15 @@ class ServerOn(ScriptedServer):
 
 @contextmanager
 def reserved() -> Iterator[int]:
-    """Keep a port, on which nobody listens, from being given to another process; a server may still take it."""
+    """Reserve a port on which no server listens yet."""
     with socket.socket() as keeper:
         keeper.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         keeper.bind(("127.0.0.1", 0))
         yield keeper.getsockname()[1]
 
 
-async def test_a_server_that_restarts_on_the_same_port() -> None:
-    """Its old connections are dropped for new ones, and no call fails, whether or not their end was seen."""
+async def test_server_restart_fails_no_call() -> None:
+    """Old connections are replaced, whether or not their end was seen."""
     first, second = ServerOn(), ServerOn()
     with reserved() as port:
         await first.listen(port)
@@ -67,13 +67,13 @@ async def test_a_server_that_restarts_on_the_same_port() -> None:
 
 
 @pytest.mark.manual_clock
-async def test_a_server_that_comes_up_late() -> None:
-    """Refused connections are tried again: nothing has left."""
+async def test_refused_connections_are_retried() -> None:
+    """Nothing was sent."""
     server = ServerOn()
 
     async def listen() -> None:
         await server.listen(port)
-        advance(5)  # the whole pause
+        advance(5)  # the backoff
 
     def come_up(details: Any) -> None:
         assert isinstance(details.error, ConnectError)
@@ -92,8 +92,8 @@ async def test_a_server_that_comes_up_late() -> None:
     await server.__aexit__(None, None, None)
 
 
-async def test_a_thousand_calls_over_ten_connections() -> None:
-    """All succeed over ten connections, each of them used again and again."""
+async def test_thousand_calls_share_ten_connections() -> None:
+    """All succeed."""
     async with ScriptedServer() as server:
         async with AsyncCognitoSession(
             "eu-west-1",
@@ -109,8 +109,8 @@ async def test_a_thousand_calls_over_ten_connections() -> None:
 
 
 @pytest.mark.manual_clock
-async def test_a_crowd_in_front_of_a_stuck_pool_ends_in_time() -> None:
-    """Calls that never got a connection end by their limit, and say that nothing was sent; then the pool goes on."""
+async def test_calls_without_a_connection_time_out() -> None:
+    """With ``sent`` False; afterwards the pool works."""
     limits = Timeouts(total=10, attempt=None)
 
     async def hold_the_crowd_up(connection: Connection) -> None:
@@ -138,8 +138,8 @@ async def test_a_crowd_in_front_of_a_stuck_pool_ends_in_time() -> None:
 
 
 @pytest.mark.manual_clock
-async def test_a_server_that_vanished_ends_by_the_attempt_limit() -> None:
-    """A half-open connection never answers: it is given up, closed, and the repetition goes over a new one."""
+async def test_half_open_connection_ends_at_the_attempt_timeout() -> None:
+    """It is closed, and the retry uses a new one."""
 
     async def vanish_from(connection: Connection) -> None:
         await (never() if connection.number == 1 else answer())(connection)
@@ -160,8 +160,8 @@ async def test_a_server_that_vanished_ends_by_the_attempt_limit() -> None:
             assert session._retry_quota.available == 500
 
 
-async def test_idle_connections_closed_by_the_server() -> None:
-    """They are found dead before a byte is written, or their end is seen: each call succeeds."""
+async def test_idle_connections_closed_by_the_server_fail_no_call() -> None:
+    """Whether or not their end was seen."""
     async with ScriptedServer() as server:
         async with AsyncCognitoSession("eu-west-1", endpoint_url=server.url, retry=QUICK) as session:
             client = session.client("abc")
@@ -173,8 +173,8 @@ async def test_idle_connections_closed_by_the_server() -> None:
         assert len(server.requests) == session.stats.succeeded == 100
 
 
-async def test_a_name_that_does_not_resolve_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A failed look-up is not remembered: the next attempt asks again and succeeds."""
+async def test_failed_dns_lookup_is_retried(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is not cached."""
     asked: list[str] = []
 
     async def resolve(_: Any, host: str, port: int = 0, family: Any = None) -> list[dict[str, Any]]:
@@ -197,8 +197,8 @@ async def test_a_name_that_does_not_resolve_at_first(monkeypatch: pytest.MonkeyP
     assert errors[0].sent is False
 
 
-async def test_an_answer_that_is_not_http_is_unclear() -> None:
-    """The request has left and what came back says nothing of it: never a plain failure."""
+async def test_response_that_is_not_http_is_ambiguous() -> None:
+    """The request was sent."""
 
     async def gibberish(connection: Connection) -> None:
         await connection.write(b"SSH-2.0-OpenSSH_9.6\r\n\r\n")
