@@ -1,10 +1,10 @@
-"""The async client for Amazon Cognito user pools.
+"""Async client for Amazon Cognito user pools.
 
     async with AsyncCognitoSession("eu-west-1") as session:
         client = session.client(client_id="…", client_secret="…")
         await client.confirm_forgot_password(username="ada@example.com", confirmation_code="123456", password="…")
 
-Each public name is imported when it is first used: importing the package alone loads no HTTP library.
+Public names are imported on first use: importing the package loads no HTTP library.
 """
 
 from importlib import import_module
@@ -62,10 +62,10 @@ def __dir__() -> list[str]:
     return sorted({*_HOME, *dir(import_module(f"{__name__}.errors")), "__version__", "errors", "operations"})
 
 
-if not TYPE_CHECKING:  # the checkers see the imports above, and so each misspelt name
+if not TYPE_CHECKING:  # type checkers use the imports above, so typos are errors
 
     def __getattr__(name: str) -> Any:
-        """Import a public name, and keep it here from then on."""
+        """Import a public name on first use."""
         if name == "__all__":
             return __dir__()
         if name in {"errors", "operations"}:

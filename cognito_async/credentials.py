@@ -9,7 +9,7 @@ from typing import Any
 from cognito_async.errors import CredentialsError, ParameterValidationError, SessionClosedError
 from cognito_async.protocol.signing import Credentials
 
-EXTRA = "pip install 'cognito_async[aws]'"
+EXTRA = "pip install '.[aws]' in a checkout of cognito_async"
 # botocore returns credentials that are valid for at least ten more minutes, so younger ones are used without waiting.
 FRESH_SECONDS = 60.0
 USABLE_SECONDS = 600.0
@@ -189,7 +189,7 @@ def find_with_botocore() -> Any:
 
 
 def _failed(problem: str, error: Exception) -> CredentialsError:
-    """Quote botocore's own errors; others, such as a JSON decoder's, may contain what was being read."""
+    """Quote botocore's own errors; others, such as a JSON decoder's, may quote the data."""
     text = " ".join(str(error).split())[:MAX_CAUSE_LENGTH] if _is_botocore(error) else ""
     return CredentialsError(f"{problem}: {type(error).__name__}{text and f': {text}'}")
 

@@ -190,7 +190,7 @@ async def test_missing_botocore_is_a_credentials_error(monkeypatch: pytest.Monke
     async with scripted_session(transport) as session:
         with pytest.raises(CredentialsError) as caught:
             await session.client(user_pool_id=POOL).admin_get_user(username="ada")
-    for place in ("credentials=", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "pip install 'cognito_async[aws]'"):
+    for place in ("credentials=", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "pip install '.[aws]'"):
         assert place in str(caught.value)
     assert caught.value.operation == "AdminGetUser"
     assert isinstance(caught.value.__cause__, ImportError)

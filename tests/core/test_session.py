@@ -312,7 +312,7 @@ async def test_client_does_not_change_the_request() -> None:
 async def test_session_send_fills_no_bound_values() -> None:
     """The request must be complete."""
     async with scripted_session(ScriptedTransport()) as session:
-        with pytest.raises(ParameterValidationError, match="client_id is required"):
+        with pytest.raises(ParameterValidationError, match="client_id"):
             await session.send(
                 ConfirmForgotPasswordRequest(username="ada", confirmation_code="123456", password="correct horse")
             )
@@ -694,7 +694,7 @@ async def test_prepare_fills_and_validates_a_copy() -> None:
         assert isinstance(prepared, ConfirmForgotPasswordRequest)
         assert (prepared.client_id, request.client_id) == ("abc", None)
         assert prepared.secret_hash is not None
-        with pytest.raises(ParameterValidationError, match="password must have at least 6 characters"):
+        with pytest.raises(ParameterValidationError, match="password"):
             client.prepare(ConfirmForgotPasswordRequest(username="ada", confirmation_code="123456", password="short"))
     assert transport.attempts == []
 

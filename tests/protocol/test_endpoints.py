@@ -297,7 +297,7 @@ def test_endpoint_with_fips_or_dualstack_is_refused(*, fips: bool, dualstack: bo
     url = "https://host.example"
     with pytest.raises(ParameterValidationError, match="use_fips or use_dualstack"):
         check_endpoint_url(url, use_fips=fips, use_dualstack=dualstack)
-    with pytest.raises(ParameterValidationError, match="use_fips or use_dualstack"):
+    with pytest.raises(ParameterValidationError):
         AsyncCognitoSession("eu-west-1", endpoint_url=url, use_fips=fips, use_dualstack=dualstack)
     with pytest.raises(Exception, match="not supported"):
         provider().resolve_endpoint(Region="eu-west-1", UseFIPS=fips, UseDualStack=dualstack, Endpoint=url)

@@ -272,10 +272,10 @@ async def test_invalid_region_is_refused() -> None:
 
 async def test_command_and_timeout_are_passed_to_the_emulator() -> None:
     """As they are."""
-    with pytest.raises(LocalPoolError, match="no program 'no-such-emulator'"):
+    with pytest.raises(LocalPoolError, match="no-such-emulator"):
         await LocalPool(command=["no-such-emulator"]).__aenter__()
     idle = [sys.executable, "-c", "import signal; signal.pause()"]
-    with pytest.raises(LocalPoolError, match=r"not ready after 0\.2 s"):
+    with pytest.raises(LocalPoolError, match=r"0\.2 s"):
         await LocalPool(command=idle, startup_timeout=0.2).__aenter__()
 
 
