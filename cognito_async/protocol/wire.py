@@ -20,6 +20,7 @@ from cognito_async.protocol.validation import MAX_INTEGER, guarded, validate
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
 MAX_MESSAGE_LENGTH = 2_000
+MAX_MASKED_LENGTH = 64 * 1024  # masking megabytes would block the event loop; what it shortens stays far from the cut
 RESET_CONTENT = 205
 PARTIAL_CONTENT = 206
 
@@ -292,7 +293,7 @@ def _service_error(response: HttpResponse, request: Request[Any], sent: HttpRequ
     others = _confidential(sent)
 
     def masked(text: str) -> str:
-        return redact(text, request, others)[:MAX_MESSAGE_LENGTH]
+        return redact(text[:MAX_MASKED_LENGTH], request, others)[:MAX_MESSAGE_LENGTH]
 
     text = body.get("message", body.get("Message"))
     text = text if isinstance(text, str) else ""
