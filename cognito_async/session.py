@@ -3,9 +3,9 @@
 import os
 import random
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Any, Self
 
 # The classes of the most common operations, created here and not while the event loop runs.
 import cognito_async.operations.account_recovery  # noqa: F401  # pyright: ignore[reportUnusedImport]
@@ -17,7 +17,6 @@ from cognito_async.protocol.binding import Bound
 from cognito_async.protocol.endpoints import check_endpoint_url, check_region, region_of_pool, service_url
 from cognito_async.protocol.operation import Operation, Request, ResponseT
 from cognito_async.protocol.retry import RetryPolicy, RetryQuota
-from cognito_async.protocol.validation import validate
 from cognito_async.rate_limiter import LocalRateLimiter
 from cognito_async.transport import AiohttpTransport, PoolLimits, Transport
 
@@ -34,6 +33,8 @@ class AsyncCognitoSession:
 
     Open it with ``async with``, or close it with ``await session.close()``. Creating one does no I/O.
     """
+
+    __module__ = "cognito_async"
 
     def __init__(
         self,
@@ -153,7 +154,6 @@ class AsyncCognitoSession:
         timeouts: Timeouts | None = None,
         retry: RetryPolicy | None = None,
         user_pool_id: str | None = None,
-        before: "Callable[[], Awaitable[object]] | None" = None,
     ) -> ResponseT:
         """Send a request, with retries, and return the response.
 
@@ -162,8 +162,6 @@ class AsyncCognitoSession:
             timeouts: The time limits of this call; None for the session's.
             retry: The retry policy of this call; None for the session's.
             user_pool_id: A user pool whose ID names the region if neither session nor request does; None for none.
-            before: Awaited before each attempt, once the rate limit admits it. An error that it raises ends the call.
-                None for no hook.
 
         Returns:
             The operation's response; None if it has no members.
@@ -172,10 +170,20 @@ class AsyncCognitoSession:
             ParameterValidationError: The request is invalid; nothing was sent.
             CognitoError: Any other failure, see ``cognito_async.errors``.
         """
+        return await self.start_call(request, timeouts, retry, user_pool_id)
+
+    def start_call(
+        self,
+        request: Request[ResponseT],
+        timeouts: Timeouts | None,
+        retry: RetryPolicy | None,
+        user_pool_id: str | None,
+        before: "Callable[[], Awaitable[object]] | None" = None,
+    ) -> Coroutine[Any, Any, ResponseT]:
+        """Validate a request and return the coroutine that sends it; internal, see ``CognitoClient``."""
         self._check_open()
-        validate(request)
         context = self._context(region_of_pool(getattr(request, "user_pool_id", None) or user_pool_id))
-        return await Call(request, context, retry or self._retry, timeouts or self._timeouts, before).run()
+        return Call(request, context, retry or self._retry, timeouts or self._timeouts, before).run()
 
     def limiter(self, operation: Operation) -> "CategoryLimiter":
         """Return the rate limiter of an operation, with its current rate and the number of waiting calls.

@@ -17,6 +17,7 @@ from cognito_async.bulk.planner import Planner
 from cognito_async.bulk.policy import JobContext
 from cognito_async.bulk.progress import Progress, StopReason, Summary, Tally
 from cognito_async.bulk.rows import FINAL_STATES, Outcome, State
+from cognito_async.client import send_with_hook
 from cognito_async.errors import CognitoError, SessionClosedError
 from cognito_async.operations.facts import IDEMPOTENCY
 from cognito_async.protocol.retry import RetryPolicy
@@ -319,7 +320,7 @@ class RowSender:
         password = generate_password() if action.generates else None
         try:
             request = action.request(values if password is None else {**values, PASSWORD: password})
-            await self._client.send(request, before=before)
+            await send_with_hook(self._client, request, before)
         except JournalError:
             raise  # a CognitoError, but not about the row
         except CognitoError as error:

