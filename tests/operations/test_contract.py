@@ -1,4 +1,4 @@
-"""The contract of ``client.confirm_forgot_password``, line by line: with mocks of aiohttp, and over real sockets."""
+"""The contract of ``client.confirm_forgot_password``: with mocks of aiohttp, and over real sockets."""
 
 # ruff: noqa: PT017 - any error may come, and must then be of a kind
 
@@ -100,21 +100,21 @@ ARGUMENTS: dict[str, Any] = {
 
 @asynccontextmanager
 async def client_of(server: ScriptedServer, **options: Any) -> AsyncIterator[CognitoClient]:
-    """Open a session on a server and give a client without a secret."""
+    """Yield a client without a secret for a server."""
     async with AsyncCognitoSession("eu-west-1", endpoint_url=server.url, **options) as session:
         yield session.client("abc")
 
 
 def hash_of(secret: str, username: str, client_id: str) -> str:
-    """Compute a secret hash as the contract words it."""
+    """Return the secret hash by its definition."""
     return b64encode(hmac.new(secret.encode(), (username + client_id).encode(), sha256).digest()).decode()
 
 
-# --- the signature ----------------------------------------------------------------------------------------------------
+# --- signature --------------------------------------------------------------------------------------------------------
 
 
-def test_all_arguments_are_keyword_only() -> None:
-    """The signature is that of the contract: three arguments that must be given, five that need not."""
+def test_arguments_are_keyword_only() -> None:
+    """Three are required, five optional."""
     parameters = inspect.signature(CognitoClient.confirm_forgot_password).parameters
     given = {name: parameter for name, parameter in parameters.items() if name != "self"}
     assert {parameter.kind for parameter in given.values()} == {inspect.Parameter.KEYWORD_ONLY}
@@ -133,11 +133,11 @@ async def test_positional_arguments_are_refused() -> None:
     await session.close()
 
 
-# --- the wire ---------------------------------------------------------------------------------------------------------
+# --- wire -------------------------------------------------------------------------------------------------------------
 
 
-async def test_the_request_on_the_wire() -> None:
-    """Method, path, headers and body are exactly those of the contract, and no header more."""
+async def test_request_on_the_wire() -> None:
+    """Method, path, headers and body, and no other header."""
     async with ScriptedServer() as server, client_of(server) as client:
         await client.confirm_forgot_password(**ARGUMENTS)
         [request] = server.requests
@@ -160,8 +160,8 @@ async def test_the_request_on_the_wire() -> None:
     assert others == {"user-agent", "amz-sdk-invocation-id", "accept", "accept-encoding"}
 
 
-async def test_the_request_through_aiohttp(mocked: MockedHttp) -> None:
-    """The region's own endpoint gets one POST, and redirects are off."""
+async def test_request_through_aiohttp(mocked: MockedHttp) -> None:
+    """One POST to the region's endpoint, without redirects."""
     mocked.post(ENDPOINT, payload={})
     async with AsyncCognitoSession("eu-west-1") as session:
         await session.client("abc").confirm_forgot_password(**ARGUMENTS)
@@ -173,8 +173,8 @@ async def test_the_request_through_aiohttp(mocked: MockedHttp) -> None:
     assert call["headers"]["Content-Type"] == "application/x-amz-json-1.1"
 
 
-async def test_every_member_on_the_wire() -> None:
-    """All eight arguments travel under their wire names, nested ones too."""
+async def test_members_on_the_wire() -> None:
+    """All eight arguments have their wire names, nested ones too."""
     transport = ScriptedTransport(respond())
     async with scripted_session(transport) as session:
         await session.client("bound").confirm_forgot_password(
@@ -199,8 +199,8 @@ async def test_every_member_on_the_wire() -> None:
     }
 
 
-async def test_members_that_are_none_are_absent() -> None:
-    """None is never null, not in nested structures either; empty ones stay."""
+async def test_members_that_are_none_are_omitted() -> None:
+    """Also in nested structures; empty values are sent."""
     transport = ScriptedTransport(respond())
     async with scripted_session(transport) as session:
         await reset(
@@ -219,8 +219,8 @@ async def test_members_that_are_none_are_absent() -> None:
 
 
 @pytest.mark.parametrize("text", ["Zoë", "日本語", "👩‍💻", 'quote " and \\ backslash', "\x00\x1f", "\u2028", "null"])
-async def test_any_text_arrives_as_it_was_given(text: str) -> None:
-    """What a user may be called, and may choose for a password, is not changed on the way."""
+async def test_text_is_sent_unchanged(text: str) -> None:
+    """User names and passwords of any characters."""
     async with ScriptedServer() as server, client_of(server) as client:
         await reset(client, username=text, password=text * 6)
         [request] = server.requests
@@ -228,7 +228,7 @@ async def test_any_text_arrives_as_it_was_given(text: str) -> None:
     assert request.json["Password"] == text * 6
 
 
-async def test_the_user_agent_names_the_library_and_its_version() -> None:
+async def test_user_agent_has_name_and_version() -> None:
     """Requests can be distinguished from those of other libraries."""
     transport = ScriptedTransport(respond())
     async with scripted_session(transport) as session:
@@ -237,8 +237,8 @@ async def test_the_user_agent_names_the_library_and_its_version() -> None:
     assert agent == f"cognito_async/{cognito_async.__version__} python/{platform.python_version()}"
 
 
-async def test_one_invocation_id_for_all_attempts() -> None:
-    """All attempts of a call carry one id, a UUID, and count up; another call has another id."""
+async def test_attempts_of_a_call_share_an_invocation_id() -> None:
+    """A UUID; another call has another ID."""
     fault = answer(b"", 500)
     policy = RetryPolicy(max_attempts=4, transient_base=0)
     async with ScriptedServer(fault, fault, fault) as server, client_of(server, retry=policy) as client:
@@ -254,15 +254,15 @@ async def test_one_invocation_id_for_all_attempts() -> None:
 
 
 async def test_invocation_ids_of_two_sessions_differ() -> None:
-    """Ids are unique beyond one session."""
+    """IDs are unique beyond a session."""
     transport = ScriptedTransport(*[respond()] * 20)
     for _ in range(20):
         await reset(scripted_session(transport).client("abc"))
     assert len({attempt.headers["amz-sdk-invocation-id"] for attempt in transport.attempts}) == 20
 
 
-async def test_it_is_never_signed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Credentials in the session and in the environment leave no trace in the request."""
+async def test_request_is_not_signed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever credentials the session and the environment have."""
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIDEXAMPLE")
     monkeypatch.setenv("AWS_SESSION_TOKEN", "a token")  # incomplete credentials, which are an error when they are read
     keys = Credentials(access_key_id="AKIDEXAMPLE", secret_access_key="a secret", session_token="a token")
@@ -275,11 +275,11 @@ async def test_it_is_never_signed(monkeypatch: pytest.MonkeyPatch) -> None:
         assert not request.headers.keys() & {"authorization", "x-amz-date", "x-amz-security-token"}
 
 
-# --- the secret hash --------------------------------------------------------------------------------------------------
+# --- secret hash ------------------------------------------------------------------------------------------------------
 
 
 async def hashes(client_arguments: Mapping[str, str], **changes: Any) -> str | None:
-    """Give the secret hash that a call puts on the wire; None if it puts none."""
+    """Return the secret hash that a call sends; None if it sends none."""
     transport = ScriptedTransport(respond())
     async with scripted_session(transport) as session:
         client = session.client(client_arguments.get("client_id"), client_arguments.get("client_secret"))
@@ -289,42 +289,42 @@ async def hashes(client_arguments: Mapping[str, str], **changes: Any) -> str | N
 
 
 @pytest.mark.parametrize("username", ["ada", "ada@example.com", "Zoë", "日本語"])
-async def test_the_secret_hash_is_computed(username: str) -> None:
-    """It is Base64(HMAC-SHA256(client secret, username + client id))."""
+async def test_secret_hash_is_computed(username: str) -> None:
+    """Base64(HMAC-SHA256(client secret, username + client ID))."""
     found = await hashes({"client_id": "abc", "client_secret": "a secret"}, username=username)
     assert found == hash_of("a secret", username, "abc")
 
 
-async def test_a_known_secret_hash() -> None:
-    """A value from ``printf userapp | openssl dgst -sha256 -hmac key -binary | base64`` holds the formula in place."""
+async def test_secret_hash_equals_value_of_openssl() -> None:
+    """``printf userapp | openssl dgst -sha256 -hmac key -binary | base64``."""
     found = await hashes({"client_id": "app", "client_secret": "key"}, username="user")
     assert found == "ULEpgGcP9/VMWhv0jiD36OFlzU3RKbwAofo1GzfDv64="
 
 
-async def test_a_given_secret_hash_wins() -> None:
-    """The call's own is sent as it is."""
+async def test_secret_hash_of_the_call_takes_precedence() -> None:
+    """It is sent unchanged."""
     found = await hashes({"client_id": "abc", "client_secret": "a secret"}, secret_hash="mine")
     assert found == "mine"
 
 
-async def test_no_secret_no_hash() -> None:
-    """An app client without a secret sends none."""
+async def test_client_without_secret_sends_no_hash() -> None:
+    """The member is omitted."""
     assert await hashes({"client_id": "abc"}) is None
 
 
-async def test_the_secret_alone_may_be_bound() -> None:
-    """With the client id in the call, the hash is computed over that."""
+async def test_secret_can_be_bound_without_client_id() -> None:
+    """The hash is computed with the client ID of the call."""
     found = await hashes({"client_secret": "a secret"}, client_id="abc")
     assert found == hash_of("a secret", "ada", "abc")
 
 
-async def test_the_bound_client_id_may_be_repeated() -> None:
-    """Giving the bound id once more changes nothing."""
+async def test_bound_client_id_can_be_passed() -> None:
+    """Nothing changes."""
     found = await hashes({"client_id": "abc", "client_secret": "a secret"}, client_id="abc")
     assert found == hash_of("a secret", "ada", "abc")
 
 
-# --- the rules --------------------------------------------------------------------------------------------------------
+# --- validation -------------------------------------------------------------------------------------------------------
 
 BOUNDS = {
     "client_id": (1, 128),
@@ -336,8 +336,8 @@ BOUNDS = {
 
 
 @pytest.mark.parametrize(("name", "bounds"), BOUNDS.items())
-async def test_the_bounds_themselves_are_allowed(name: str, bounds: tuple[int, int]) -> None:
-    """The shortest and the longest value pass, counted in characters."""
+async def test_values_at_the_bounds_are_sent(name: str, bounds: tuple[int, int]) -> None:
+    """Lengths are counted in characters."""
     transport = ScriptedTransport(respond(), respond(), respond())
     async with scripted_session(transport) as session:
         for value in ("x" * bounds[0], "x" * bounds[1], "日" * bounds[1]):
@@ -346,8 +346,8 @@ async def test_the_bounds_themselves_are_allowed(name: str, bounds: tuple[int, i
 
 
 @pytest.mark.parametrize(("name", "bounds"), BOUNDS.items())
-async def test_beyond_the_bounds_nothing_is_sent(name: str, bounds: tuple[int, int]) -> None:
-    """One character less or more is refused, naming operation, parameter and rule, and not the value."""
+async def test_values_beyond_the_bounds_are_refused(name: str, bounds: tuple[int, int]) -> None:
+    """The error has operation, parameter and rule, not the value; nothing is sent."""
     transport = ScriptedTransport()
     async with scripted_session(transport) as session:
         for value, bound in (("#" * (bounds[0] - 1), bounds[0]), ("#" * (bounds[1] + 1), bounds[1])):
@@ -363,8 +363,8 @@ async def test_beyond_the_bounds_nothing_is_sent(name: str, bounds: tuple[int, i
 
 @pytest.mark.parametrize("name", ["username", "confirmation_code", "password"])
 @pytest.mark.parametrize("value", [None, 123456, b"123456", ["123456"]])
-async def test_a_required_value_of_the_wrong_kind(name: str, value: Any) -> None:
-    """None and other types are refused by name before anything is sent."""
+async def test_required_value_of_wrong_type_is_refused(name: str, value: Any) -> None:
+    """Nothing is sent."""
     async with scripted_session(ScriptedTransport()) as session:
         with pytest.raises(ParameterValidationError) as caught:
             await reset(session.client("abc"), **{name: value})
@@ -372,8 +372,8 @@ async def test_a_required_value_of_the_wrong_kind(name: str, value: Any) -> None
     assert "123456" not in str(caught.value)
 
 
-async def test_a_client_id_from_nowhere() -> None:
-    """Neither bound nor given: refused by name."""
+async def test_missing_client_id_is_refused() -> None:
+    """Neither bound nor passed."""
     async with scripted_session(ScriptedTransport()) as session:
         with pytest.raises(ParameterValidationError, match="client_id is required"):
             await reset(session.client())
@@ -391,8 +391,8 @@ async def test_a_client_id_from_nowhere() -> None:
         ("client_metadata", {"x": None}),
     ],
 )
-async def test_an_optional_value_of_the_wrong_kind(name: str, value: Any) -> None:
-    """What is not what the table says is refused, by a path that begins with its name."""
+async def test_optional_value_of_wrong_type_is_refused(name: str, value: Any) -> None:
+    """The path starts with the parameter's name."""
     async with scripted_session(ScriptedTransport()) as session:
         with pytest.raises(ParameterValidationError) as caught:
             await reset(session.client("abc"), **{name: value})
@@ -417,8 +417,8 @@ SUCCESSES: dict[str, Action] = {
 
 
 @pytest.mark.parametrize("action", SUCCESSES.values(), ids=SUCCESSES.keys())
-async def test_success_is_none(action: Action) -> None:
-    """The status says that the password was changed; the body has nothing to add. One attempt was enough."""
+async def test_success_returns_none(action: Action) -> None:
+    """After one attempt; the status is enough."""
     async with ScriptedServer(action) as server, client_of(server) as client:
         result: object = await client.confirm_forgot_password(**ARGUMENTS)  # type: ignore[func-returns-value]
         assert result is None
@@ -426,16 +426,16 @@ async def test_success_is_none(action: Action) -> None:
 
 
 @pytest.mark.parametrize("body", ["{}", "", "{", '{"New": 1}'])
-async def test_success_through_aiohttp(body: str, mocked: MockedHttp) -> None:
-    """The same holds for what aiohttp hands over."""
+async def test_success_through_aiohttp_returns_none(body: str, mocked: MockedHttp) -> None:
+    """With each body."""
     mocked.post(ENDPOINT, body=body)
     async with AsyncCognitoSession("eu-west-1") as session:
         result: object = await reset(session.client("abc"))  # type: ignore[func-returns-value]
     assert result is None
 
 
-async def test_a_page_is_no_success() -> None:
-    """What a captive portal answers with 200 is no answer of the service."""
+async def test_page_with_status_200_is_ambiguous() -> None:
+    """A captive portal may respond instead of the service."""
     page = answer(b"<!doctype html><p>Log in", Content_Type="text/html")
     async with ScriptedServer(otherwise=page) as server, client_of(server) as client:
         with pytest.raises(InvalidResponseError) as caught:
@@ -447,8 +447,8 @@ async def test_a_page_is_no_success() -> None:
 # --- errors -----------------------------------------------------------------------------------------------------------
 
 
-def test_there_are_18_typed_errors() -> None:
-    """Each can be imported from the package and from ``cognito_async.errors``, and is one and the same class."""
+def test_18_typed_errors_are_public() -> None:
+    """The same class in the package and in ``cognito_async.errors``."""
     assert len(set(EXCEPTIONS)) == 18
     for kind in EXCEPTIONS:
         assert getattr(cognito_async, kind.__name__) is getattr(errors, kind.__name__) is kind
@@ -458,39 +458,39 @@ def test_there_are_18_typed_errors() -> None:
 
 
 def in_type(code: str) -> HttpResponse:
-    """Answer with the code in ``__type``."""
+    """Respond with the code in ``__type``."""
     return respond(400, json.dumps({"__type": code, "message": "no"}).encode())
 
 
 def in_namespace(code: str) -> HttpResponse:
-    """Answer with the code in ``__type``, with a namespace."""
+    """Respond with the code in ``__type``, with a namespace."""
     body = {"__type": f"com.amazonaws.cognito.identity.idp.model#{code}", "message": "no"}
     return respond(400, json.dumps(body).encode())
 
 
 def with_documentation(code: str) -> HttpResponse:
-    """Answer with the code in ``__type``, a colon and an address after it."""
+    """Respond with the code in ``__type``, followed by a colon and a URL."""
     body = {"__type": f"a#{code}:http://internal.amazon.com/", "Message": "no"}
     return respond(400, json.dumps(body).encode())
 
 
 def in_header(code: str) -> HttpResponse:
-    """Answer with the code in the header, which ends in a colon, and with a body that has a message alone."""
+    """Respond with the code in the header, which ends in a colon, and a message in the body."""
     return respond(400, b'{"message": "no"}', {"x-amzn-ErrorType": f"{code}:"})
 
 
 def in_header_alone(code: str) -> HttpResponse:
-    """Answer with the code in the header and without a body."""
+    """Respond with the code in the header and no body."""
     return respond(400, b"", {"X-Amzn-Errortype": f"{code}:http://internal.amazon.com/"})
 
 
 def in_header_over_html(code: str) -> HttpResponse:
-    """Answer with the code in the header and a page."""
+    """Respond with the code in the header and a page."""
     return respond(403, b"<html>no</html>", {"x-amzn-ErrorType": code, "Content-Type": "text/html"})
 
 
 def in_code(code: str) -> HttpResponse:
-    """Answer with the code in ``code``."""
+    """Respond with the code in ``code``."""
     return respond(400, json.dumps({"code": code, "message": "no"}).encode())
 
 
@@ -507,8 +507,8 @@ FORMS: list[Callable[[str], HttpResponse]] = [
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("kind", EXCEPTIONS)
-async def test_typed_errors_in_every_form(kind: type[ServiceError], form: Callable[[str], HttpResponse]) -> None:
-    """Wherever the code stands, the error is of its class and carries the facts of the call."""
+async def test_typed_errors_in_all_forms(kind: type[ServiceError], form: Callable[[str], HttpResponse]) -> None:
+    """The error has its class and the details of the call."""
     response = form(kind.__name__)
     async with scripted_session(ScriptedTransport(response), retry=ONCE) as session:
         with pytest.raises(kind) as caught:
@@ -524,8 +524,8 @@ async def test_typed_errors_in_every_form(kind: type[ServiceError], form: Callab
 
 
 @pytest.mark.parametrize("status", [400, 403, 404, 429, 500, 503])
-async def test_the_class_follows_the_code_and_not_the_status(status: int) -> None:
-    """Cognito answers many an error with 400 that its model gives another status."""
+async def test_error_class_depends_on_code_not_status(status: int) -> None:
+    """Cognito responds with 400 where the model has other statuses."""
     response = refuse("UserNotFoundException", status=status)
     async with scripted_session(ScriptedTransport(response)) as session:
         with pytest.raises(UserNotFoundException) as caught:
@@ -535,7 +535,7 @@ async def test_the_class_follows_the_code_and_not_the_status(status: int) -> Non
 
 @pytest.mark.parametrize("kind", EXCEPTIONS)
 async def test_typed_errors_over_sockets(kind: type[ServiceError]) -> None:
-    """The errors come through aiohttp and a socket as they do through a scripted transport."""
+    """As through a scripted transport."""
     refusal = answer({"__type": kind.__name__, "message": "no"}, 400, x_amzn_RequestId="r-9")
     async with ScriptedServer(refusal) as server, client_of(server, retry=ONCE) as client:
         with pytest.raises(kind, match="no") as caught:
@@ -544,7 +544,7 @@ async def test_typed_errors_over_sockets(kind: type[ServiceError]) -> None:
 
 
 async def test_typed_errors_through_aiohttp(mocked: MockedHttp) -> None:
-    """A header is found whatever its case."""
+    """Header names are matched without regard to case."""
     mocked.post(ENDPOINT, status=400, body="", headers={"X-AMZN-ERRORTYPE": "ExpiredCodeException:"})
     async with AsyncCognitoSession("eu-west-1") as session:
         with pytest.raises(ExpiredCodeException):
@@ -552,8 +552,8 @@ async def test_typed_errors_through_aiohttp(mocked: MockedHttp) -> None:
 
 
 @pytest.mark.parametrize(("members", "reason"), [({"reasonCode": "BAD"}, "BAD"), ({}, None), ({"reasonCode": 5}, None)])
-async def test_the_reason_code(members: dict[str, Any], reason: str | None) -> None:
-    """InvalidParameterException tells its reason where the service gives one."""
+async def test_reason_code_of_invalid_parameter_exception(members: dict[str, Any], reason: str | None) -> None:
+    """If the service sends one."""
     body = json.dumps({"__type": "InvalidParameterException", "message": "no", **members}).encode()
     async with scripted_session(ScriptedTransport(respond(400, body))) as session:
         with pytest.raises(InvalidParameterException) as caught:
@@ -561,8 +561,8 @@ async def test_the_reason_code(members: dict[str, Any], reason: str | None) -> N
     assert caught.value.reason_code == reason
 
 
-async def test_an_unknown_code_is_kept() -> None:
-    """A code of next year is a ServiceError that says which."""
+async def test_unknown_code_is_a_service_error() -> None:
+    """It has the code."""
     async with scripted_session(ScriptedTransport(refuse("NextYearException", "new"))) as session:
         with pytest.raises(ServiceError) as caught:
             await reset(session.client("abc"))
@@ -575,8 +575,8 @@ async def test_an_unknown_code_is_kept() -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"{}", b"<html>", b"\xff", b"[]", b'{"__type": 5}', b'{"__type": "#:"}', b"null"]
 )
-async def test_an_error_without_a_code(body: bytes) -> None:
-    """It is an InvalidResponseError with the status."""
+async def test_error_without_code_is_an_invalid_response_error(body: bytes) -> None:
+    """It has the status."""
     async with scripted_session(ScriptedTransport(respond(400, body))) as session:
         with pytest.raises(InvalidResponseError) as caught:
             await reset(session.client("abc"))
@@ -604,7 +604,7 @@ HEADERS = st.dictionaries(
 
 @st.composite
 def answers(draw: st.DrawFn) -> tuple[Request[Any], bytes]:
-    """Draw a request and an answer that has its answer's members, with anything in them."""
+    """Draw a request, and a response with any values in the members of its operation."""
     request = draw(st.sampled_from(REQUESTS))
     kind = request.OPERATION.answer
     names = ["__type", "message", "code"] + ([] if kind is None else [about.wire_name for _, about in members(kind)])
@@ -617,10 +617,10 @@ def answers(draw: st.DrawFn) -> tuple[Request[Any], bytes]:
     headers=HEADERS,
     complete=st.booleans(),
 )
-def test_only_cognito_errors_come_out(
+def test_any_response_gives_none_or_a_cognito_error(
     drawn: tuple[Request[Any], bytes], status: int, headers: dict[str, str], *, complete: bool
 ) -> None:
-    """Whatever bytes come with whatever status: an answer, or a CognitoError that can be shown."""
+    """Any bytes with any status; the error can be shown."""
     request, body = drawn
     try:
         result = decode(HttpResponse(status, CIMultiDict(headers), body, complete=complete), request)
@@ -651,15 +651,15 @@ def test_only_cognito_errors_come_out(
 )
 @pytest.mark.parametrize("status", [200, 400])
 @pytest.mark.parametrize("request_", REQUESTS, ids=lambda request: request.OPERATION.name)
-def test_hostile_json(request_: Request[Any], status: int, body: bytes) -> None:
-    """Depth, size, encodings and numbers that break parsers end in a CognitoError or an answer."""
+def test_hostile_json_gives_none_or_a_cognito_error(request_: Request[Any], status: int, body: bytes) -> None:
+    """Depth, size, encodings and numbers that break parsers."""
     try:
         decode(HttpResponse(status, CIMultiDict(), body), request_)
     except CognitoError as error:
         assert str(error)
 
 
-# --- what it does not do ----------------------------------------------------------------------------------------------
+# --- side effects -----------------------------------------------------------------------------------------------------
 
 WATCHED_CALL = """
 import asyncio, json, sys
@@ -702,7 +702,7 @@ print(json.dumps(seen))
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """Watch two calls through the interpreter's audit events, on a machine that is full of AWS configuration."""
+    """Record the audit events of two calls, on a machine with much AWS configuration."""
     home = tmp_path_factory.mktemp("home")
     (home / ".aws").mkdir()
     for name in ("config", "credentials"):
@@ -724,36 +724,36 @@ def watched(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     return found
 
 
-def test_making_a_session_does_no_io(watched: dict[str, Any]) -> None:
-    """The constructors open nothing and connect to nothing, but for modules that they import."""
+def test_session_constructor_does_no_io(watched: dict[str, Any]) -> None:
+    """Apart from imports."""
     assert not [what for what in watched["making"] if not is_import(what)]
 
 
-def test_a_call_opens_no_file(watched: dict[str, Any]) -> None:
-    """Once all modules are there, a call is one write and one read on a connection that is open already."""
+def test_call_opens_no_file(watched: dict[str, Any]) -> None:
+    """Once all modules are imported."""
     assert watched["requests"] == 2
     assert watched["second"] == []
 
 
-def test_a_first_call_reads_nothing_but_modules(watched: dict[str, Any]) -> None:
-    """No configuration of AWS is looked at, though there is some."""
+def test_first_call_reads_only_modules(watched: dict[str, Any]) -> None:
+    """No configuration of AWS."""
     assert not [what for what in watched["first"] if what[0] != "connect" and not is_import(what)]
     assert not [what for what in watched["first"] if ".aws" in str(what)]
 
 
-def test_nobody_but_the_endpoint_is_asked(watched: dict[str, Any]) -> None:
-    """There is one connection, and it goes to the endpoint: no metadata service, no container, no name server."""
+def test_call_connects_only_to_the_endpoint(watched: dict[str, Any]) -> None:
+    """No metadata service, no container, no name server."""
     connections = [what for stage in ("making", "first", "second") for what in watched[stage] if what[0] == "connect"]
     assert connections == [["connect", ["127.0.0.1", watched["port"]]]]
 
 
-def test_botocore_is_never_imported(watched: dict[str, Any]) -> None:
+def test_call_does_not_import_botocore(watched: dict[str, Any]) -> None:
     """Nor anything that reads configuration files."""
     assert watched["modules"] == []
 
 
 def is_import(what: list[Any]) -> bool:
-    """Tell whether an audit event belongs to the import of a module."""
+    """Return whether an audit event belongs to the import of a module."""
     kind, subject = what
     if kind in {"os.listdir", "os.scandir"}:
         subject = subject[0]

@@ -1,9 +1,7 @@
 """The oracle: botocore and this package say and understand the same, for each of the 141 operations.
 
-Fifteen examples an operation and direction: the file stays far under a minute on two noisy cores, and six thousand
-examples a run, over shapes that the operations share, are plenty. The seed is not fixed here. On a developer's machine
-each run tries new inputs, which is what an oracle is for; where the variable CI is set, hypothesis's own profile
-derandomizes, so that no build fails for a reason that its change did not bring.
+Fifteen examples per operation and direction take less than a minute on two cores. The seed is not fixed here: each run
+tries new inputs, except where the variable CI is set, so that a build fails only because of its change.
 """
 
 import json
@@ -39,7 +37,7 @@ oracle = settings(max_examples=15, deadline=None, suppress_health_check=[HealthC
 
 
 def comparable(value: Any) -> Any:
-    """Turn a value into one whose equality is strict: True is not 1, an instant is an instant, bytes are bytes."""
+    """Return a value with strict equality: True is not 1, instants are compared as instants."""
     if isinstance(value, dict):
         return {key: comparable(inner) for key, inner in value.items()}
     if isinstance(value, list):
@@ -51,21 +49,21 @@ def comparable(value: Any) -> Any:
 
 
 def response_of(body: bytes, status: int = 200, headers: Mapping[str, str] | None = None) -> HttpResponse:
-    """Make an answer as the transport gives it."""
+    """Return a response of the transport."""
     return HttpResponse(status, CIMultiDict(headers or {}), body)
 
 
 def parsed_by_botocore(
     body: bytes, shape: Any, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> dict[str, Any]:
-    """Read an answer with botocore; its own notes on the transport are left out."""
+    """Return what botocore reads from a response, without its metadata."""
     lower = {name.lower(): value for name, value in (headers or {}).items()}
     parsed: dict[str, Any] = PARSER.parse({"status_code": status, "headers": lower, "body": body}, shape)
     parsed.pop("ResponseMetadata", None)
     return parsed
 
 
-def test_the_oracle_covers_every_operation() -> None:
+def test_all_operations_have_request_classes() -> None:
     """All 141 operations of the model have a request class, named and targeted as AWS names them."""
     assert len(OPERATIONS) == len(request_types()) == 141
     for name, kind in request_types().items():
@@ -76,8 +74,8 @@ def test_the_oracle_covers_every_operation() -> None:
 @pytest.mark.parametrize("name", OPERATIONS)
 @oracle
 @given(data=st.data())
-def test_requests_are_those_of_botocore(name: str, data: st.DataObject) -> None:
-    """Any valid request gives botocore's target, headers and JSON, and botocore finds it valid too."""
+def test_requests_equal_those_of_botocore(name: str, data: st.DataObject) -> None:
+    """Target, headers and JSON; botocore finds the request valid, too."""
     request = data.draw(requests(name))
     model = service_model().operation_model(name)
     parameters = by_wire_names(request)
@@ -92,8 +90,8 @@ def test_requests_are_those_of_botocore(name: str, data: st.DataObject) -> None:
 @pytest.mark.parametrize("name", OPERATIONS)
 @oracle
 @given(data=st.data())
-def test_answers_are_read_as_botocore_reads_them(name: str, data: st.DataObject) -> None:
-    """Any answer gives the same values by AWS's names; what is null, absent or unknown is absent on both sides."""
+def test_responses_equal_those_of_botocore(name: str, data: st.DataObject) -> None:
+    """The same values; null, absent and unknown members are absent on both sides."""
     drawn = data.draw(answers(name))
     assume(not isinstance(drawn.get("__type"), str))  # an error, whatever the status
     body = json.dumps(drawn).encode()
@@ -106,7 +104,7 @@ def test_answers_are_read_as_botocore_reads_them(name: str, data: st.DataObject)
     assert comparable(by_wire_names(answer)) == comparable(theirs)
 
 
-# The smallest request consists of a character that no message below holds, so that nothing in them gets redacted.
+# The smallest request consists of a character that no message below contains, so nothing in them is masked.
 UNHEARD_OF = "\u2603"
 MESSAGES = st.text(CHARACTERS.filter(lambda character: character != UNHEARD_OF), max_size=20)
 FORMS = ("{0}", "com.amazonaws.cognito.identity.idp.model#{0}", "{0}:http://internal.amazon.com/coral/x/#y", "a.b#{0}:")
@@ -121,8 +119,8 @@ def error_codes(name: str) -> st.SearchStrategy[str]:
 @pytest.mark.parametrize("name", OPERATIONS)
 @oracle
 @given(data=st.data())
-def test_errors_are_read_as_botocore_reads_them(name: str, data: st.DataObject) -> None:
-    """Code, message and further members are botocore's, whatever the status and however the code is dressed up."""
+def test_errors_equal_those_of_botocore(name: str, data: st.DataObject) -> None:
+    """Code, message and further members, in all forms and with any status."""
     code = data.draw(error_codes(name))
     error_members = {
         "__type": data.draw(st.sampled_from(FORMS)).format(code),
@@ -147,7 +145,7 @@ def test_errors_are_read_as_botocore_reads_them(name: str, data: st.DataObject) 
             assert getattr(ours, attribute) == extra.get(wire_name)
 
 
-def test_every_declared_error_has_its_class_and_members() -> None:
+def test_declared_errors_have_classes_and_members() -> None:
     """The 59 exceptions of the model are the 59 classes, with the members that they carry beyond the message."""
     declared = {shape.name: shape for shape in service_model().error_shapes}
     assert set(declared) == set(modelled.BY_CODE) == set(modelled.__all__)
@@ -157,7 +155,7 @@ def test_every_declared_error_has_its_class_and_members() -> None:
         assert set(modelled.BY_CODE[code].EXTRA_MEMBERS.values()) == extra, code
 
 
-# What botocore's JSON parser leaves out: the code outside ``__type``. These are AWS's rules for the protocol.
+# AWS's rules for codes outside of ``__type``, which botocore's JSON parser does not follow.
 ELSEWHERE: tuple[tuple[str, dict[str, Any], dict[str, str]], ...] = (
     ("the header", {}, {"x-amzn-ErrorType": "{0}"}),
     ("the header as it is on the wire", {}, {"x-amzn-ErrorType": "{0}:"}),
@@ -176,8 +174,8 @@ ELSEWHERE: tuple[tuple[str, dict[str, Any], dict[str, str]], ...] = (
 
 @pytest.mark.parametrize("code", ["CodeMismatchException", "InvalidParameterException", "NextYearsException"])
 @pytest.mark.parametrize(("body", "headers"), [row[1:] for row in ELSEWHERE], ids=[row[0] for row in ELSEWHERE])
-def test_the_code_is_found_wherever_it_is(code: str, body: dict[str, Any], headers: dict[str, str]) -> None:
-    """The code may stand in ``__type``, in the header or in ``code``, with a namespace and a tail or without."""
+def test_error_code_is_found_in_all_places(code: str, body: dict[str, Any], headers: dict[str, str]) -> None:
+    """``__type``, header or ``code``, with and without namespace and suffix."""
     written = {name: value.format(code) if isinstance(value, str) else value for name, value in body.items()}
     content = json.dumps({"message": "No.", "reasonCode": "R", **written}).encode()
     request = smallest(request_types()["ConfirmForgotPassword"])

@@ -1,4 +1,4 @@
-"""A tour through every operation that the emulator has, over real sockets, each with arguments that make sense."""
+"""All operations that the emulator has, over real sockets, with realistic arguments."""
 
 import base64
 import hmac
@@ -52,60 +52,65 @@ MISSING = frozenset(
     VerifyUserAttribute
     """.split()  # noqa: SIM905 - sixty-four quoted names are no easier to read
 )
-# Newer than the emulator: it does not know that they need no signature.
-THOUGHT_SIGNED = frozenset({"ListUserSessions", "RevokeUserSession"})
+# Newer than the emulator, which requires a signature for them.
+SIGNED_IN_EMULATOR = frozenset({"ListUserSessions", "RevokeUserSession"})
 
 
-class Guide(AsyncCognitoSession):
-    """A session that notes which operations it sent, and sees to it that each answer is of the operation's type."""
+class RecordingSession(AsyncCognitoSession):
+    """A session that records the operations that it sent, and checks the types of the responses."""
 
     def __init__(self, pool: LocalPool) -> None:
         key = Credentials(access_key_id="test", secret_access_key="test")
         super().__init__(pool.region, endpoint_url=pool.endpoint_url, credentials=key)
         self.seen: set[str] = set()
 
-    async def send(self, request: Request[ResponseT], **options: Any) -> ResponseT:
-        """Send, note and check."""
+    def start_call(self, request: Request[ResponseT], *options: Any) -> Coroutine[Any, Any, ResponseT]:
+        """Record the operation, and check the type of the response."""
         self.seen.add(request.OPERATION.name)
-        answer = await super().send(request, **options)
-        assert type(answer) is (request.OPERATION.answer or type(None))
-        return answer
+        call = super().start_call(request, *options)
+
+        async def checked() -> ResponseT:
+            answer = await call
+            assert type(answer) is (request.OPERATION.answer or type(None))
+            return answer
+
+        return checked()
 
 
 @pytest.fixture(scope="module")
 def pool() -> Iterator[LocalPool]:
-    """Give the tests of this file an emulator."""
+    """Start an emulator for all tests of this file."""
     with running(LocalPool()) as made:
         yield made
 
 
 @pytest.fixture
-async def guide(pool: LocalPool) -> AsyncIterator[Guide]:
-    """Give the session that the tour is made with."""
-    async with Guide(pool) as opened:
+async def session(pool: LocalPool) -> AsyncIterator[RecordingSession]:
+    """Open the session."""
+    async with RecordingSession(pool) as opened:
         yield opened
 
 
-def there(value: Value | None) -> Value:
-    """Return what must be there."""
+def required(value: Value | None) -> Value:
+    """Return a value that must not be None."""
     assert value is not None
     return value
 
 
 async def refused(call: Coroutine[Any, Any, object], kind: type[ServiceError]) -> None:
-    """Await a call that must be refused with an error of just this kind."""
+    """Await a call that must raise an error of exactly this class."""
     with pytest.raises(ServiceError) as caught:
         await call
     assert type(caught.value) is kind
 
 
-# --- the pool and what belongs to it ----------------------------------------------------------------------------------
+# --- user pools and their resources -----------------------------------------------------------------------------------
 
 
-async def found_a_pool(guide: Guide) -> tuple[str, str]:
-    """Create a user pool that logs its users' sign-ins, change it, and return its id and its ARN."""
-    client = guide.client()
-    made = there((await client.create_user_pool(
+async def create_user_pool(session: RecordingSession) -> tuple[str, str]:
+    """Create a user pool, change it, and return its ID and ARN."""
+    client = session.client()
+    made = required((await client.create_user_pool(
         pool_name="tour",
         policies=ops.UserPoolPolicyType(password_policy=ops.PasswordPolicyType(minimum_length=10)),
         auto_verified_attributes=["email"],
@@ -113,7 +118,7 @@ async def found_a_pool(guide: Guide) -> tuple[str, str]:
         user_pool_tier="PLUS",
         user_pool_tags={"made by": "the tour"},
     )).user_pool)  # fmt: skip
-    pool_id, arn = there(made.id), there(made.arn)
+    pool_id, arn = required(made.id), required(made.arn)
     attribute = ops.SchemaAttributeType(
         name="cats", attribute_data_type="Number", mutable=True,
         number_attribute_constraints=ops.NumberAttributeConstraintsType(min_value="0", max_value="9"),
@@ -122,57 +127,57 @@ async def found_a_pool(guide: Guide) -> tuple[str, str]:
     await client.update_user_pool(
         user_pool_id=pool_id, deletion_protection="INACTIVE", auto_verified_attributes=["email"]
     )
-    found = there((await client.describe_user_pool(user_pool_id=pool_id)).user_pool)
-    assert there(there(found.policies).password_policy).minimum_length == 10
+    found = required((await client.describe_user_pool(user_pool_id=pool_id)).user_pool)
+    assert required(required(found.policies).password_policy).minimum_length == 10
     assert "custom:cats" in {attribute.name for attribute in found.schema_attributes or ()}
-    assert there(found.creation_date).tzinfo is not None
+    assert required(found.creation_date).tzinfo is not None
     assert pool_id in {each.id async for each in client.iter_list_user_pools(max_results=1)}
     return pool_id, arn
 
 
-async def tag(client: CognitoClient, arn: str) -> None:
-    """Put a tag on the pool and take one off."""
+async def tag_user_pool(client: CognitoClient, arn: str) -> None:
+    """Add and remove a tag."""
     await client.tag_resource(resource_arn=arn, tags={"more": "tags"})
     await client.untag_resource(resource_arn=arn, tag_keys=["made by"])
     assert (await client.list_tags_for_resource(resource_arn=arn)).tags == {"more": "tags"}
 
 
-async def build_an_app_client(client: CognitoClient) -> tuple[str, str]:
-    """Create an app client with a secret, change it, and return its id and its secret."""
-    made = there((await client.create_user_pool_client(client_name="tour", generate_secret=True)).user_pool_client)
-    client_id = there(made.client_id)
+async def create_app_client(client: CognitoClient) -> tuple[str, str]:
+    """Create an app client with a secret, change it, and return its ID and secret."""
+    made = required((await client.create_user_pool_client(client_name="tour", generate_secret=True)).user_pool_client)
+    client_id = required(made.client_id)
     flows = ["ALLOW_USER_PASSWORD_AUTH", "ALLOW_ADMIN_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"]
     await client.update_user_pool_client(client_id=client_id, client_name="changed", explicit_auth_flows=flows)
-    found = there((await client.describe_user_pool_client(client_id=client_id)).user_pool_client)
+    found = required((await client.describe_user_pool_client(client_id=client_id)).user_pool_client)
     assert (found.client_name, found.explicit_auth_flows) == ("changed", flows)
     assert found.client_secret == made.client_secret
     assert [each.client_id async for each in client.iter_list_user_pool_clients()] == [client_id]
-    return client_id, there(made.client_secret)
+    return client_id, required(made.client_secret)
 
 
-async def dress_it_up(client: CognitoClient) -> None:
-    """Give the pool a domain and a style."""
+async def create_domain_and_branding(client: CognitoClient) -> None:
+    """Create a domain and a style."""
     await client.create_user_pool_domain(domain="tour")
     await client.update_user_pool_domain(domain="tour", managed_login_version=2)
-    found = there((await client.describe_user_pool_domain(domain="tour")).domain_description)
+    found = required((await client.describe_user_pool_domain(domain="tour")).domain_description)
     assert (found.domain, found.managed_login_version, found.status) == ("tour", 2, "ACTIVE")
     await client.set_ui_customization(css=".banner-customizable { }", image_file=b"\x89PNG\x00\xff")
-    assert there((await client.get_ui_customization()).ui_customization).css == ".banner-customizable { }"
+    assert required((await client.get_ui_customization()).ui_customization).css == ".banner-customizable { }"
 
 
-async def serve_resources(client: CognitoClient) -> None:
-    """Create a resource server, change it, find and delete it."""
+async def manage_resource_servers(client: CognitoClient) -> None:
+    """Create a resource server, change, read and delete it."""
     scope = ops.ResourceServerScopeType(scope_name="read", scope_description="to read")
     await client.create_resource_server(identifier="books", name="Books", scopes=[scope])
     await client.update_resource_server(identifier="books", name="More books", scopes=[scope])
-    found = there((await client.describe_resource_server(identifier="books")).resource_server)
+    found = required((await client.describe_resource_server(identifier="books")).resource_server)
     assert (found.name, found.scopes) == ("More books", [scope])
     assert [each async for each in client.iter_list_resource_servers()] == [found]
     await client.delete_resource_server(identifier="books")
 
 
-async def provide_identities(client: CognitoClient) -> None:
-    """Create two identity providers, change one and find it in each way there is; link a user to it and unlink it."""
+async def manage_identity_providers(client: CognitoClient) -> None:
+    """Create two identity providers, change and read one, and link a user to it."""
     details = {
         "client_id": "a",
         "client_secret": "b",
@@ -185,8 +190,8 @@ async def provide_identities(client: CognitoClient) -> None:
         provider_name="First", attribute_mapping={"email": "mail"}, idp_identifiers=["one"]
     )
     found = (await client.describe_identity_provider(provider_name="First")).identity_provider
-    assert there(found).provider_details == details
-    assert there(found).attribute_mapping == {"email": "mail"}
+    assert required(found).provider_details == details
+    assert required(found).attribute_mapping == {"email": "mail"}
     assert (await client.get_identity_provider_by_identifier(idp_identifier="one")).identity_provider == found
     pages = [page async for page in client.iter_list_identity_providers(max_results=1).pages()]
     assert [[each.provider_name for each in page.providers or ()] for page in pages] == [["First"], ["Second"]]
@@ -211,7 +216,7 @@ async def invite_ada(client: CognitoClient) -> None:
         message_action="SUPPRESS",
         user_attributes=[ops.AttributeType(name="email", value=MAIL)],
     )
-    assert there(made.user).user_status == "FORCE_CHANGE_PASSWORD"
+    assert required(made.user).user_status == "FORCE_CHANGE_PASSWORD"
     await client.admin_update_user_attributes(
         username=ADA,
         user_attributes=[
@@ -229,8 +234,8 @@ async def invite_ada(client: CognitoClient) -> None:
     }.items()
 
 
-async def sign_grace_up(client: CognitoClient, pool: LocalPool) -> None:
-    """Have users sign up by themselves: one confirms with the second code, the other is confirmed, set up and gone."""
+async def sign_up_grace(client: CognitoClient, pool: LocalPool) -> None:
+    """Sign up two users: one confirms with the second code, the other is confirmed and deleted."""
     await client.sign_up(
         username=GRACE, password=SECOND, user_attributes=[ops.AttributeType(name="email", value="grace@example.com")]
     )
@@ -245,9 +250,9 @@ async def sign_grace_up(client: CognitoClient, pool: LocalPool) -> None:
     await refused(client.admin_get_user(username="alan"), UserNotFoundException)
 
 
-async def form_groups(client: CognitoClient) -> None:
-    """Put both users into a group, look from all sides, and dissolve it."""
-    made = there((await client.create_group(group_name="pioneers", description="the first", precedence=1)).group)
+async def manage_groups(client: CognitoClient) -> None:
+    """Add both users to a group, list it, and delete it."""
+    made = required((await client.create_group(group_name="pioneers", description="the first", precedence=1)).group)
     assert (await client.get_group(group_name="pioneers")).group == made
     for name in (ADA, GRACE):
         await client.admin_add_user_to_group(group_name="pioneers", username=name)
@@ -269,8 +274,8 @@ async def sign_in(client: CognitoClient, name: str, password: str) -> ops.Initia
     )
 
 
-async def let_ada_in(client: CognitoClient) -> tuple[str, str]:
-    """Sign Ada in through the administrator, with the new password she must choose; return access and refresh token."""
+async def sign_in_ada(client: CognitoClient) -> tuple[str, str]:
+    """Sign Ada in as administrator with a new password; return access and refresh token."""
     challenge = await client.admin_initiate_auth(
         auth_flow="ADMIN_USER_PASSWORD_AUTH", auth_parameters={"USERNAME": ADA, "PASSWORD": FIRST}
     )
@@ -280,12 +285,12 @@ async def let_ada_in(client: CognitoClient) -> tuple[str, str]:
         session=challenge.session,
         challenge_responses={"USERNAME": ADA, "NEW_PASSWORD": SECOND},
     )
-    tokens = there(done.authentication_result)
-    return there(tokens.access_token), there(tokens.refresh_token)
+    tokens = required(done.authentication_result)
+    return required(tokens.access_token), required(tokens.refresh_token)
 
 
-async def let_ada_live(client: CognitoClient, access_token: str, refresh_token: str) -> None:
-    """Do what a signed-in user does, up to the sign-out."""
+async def use_self_service(client: CognitoClient, access_token: str, refresh_token: str) -> None:
+    """Call the operations of a signed-in user, up to the sign-out."""
     await client.update_user_attributes(
         access_token=access_token, user_attributes=[ops.AttributeType(name="given_name", value="Ada Augusta")]
     )
@@ -296,21 +301,21 @@ async def let_ada_live(client: CognitoClient, access_token: str, refresh_token: 
         NotAuthorizedException,
     )
     await client.change_password(access_token=access_token, previous_password=SECOND, proposed_password=THIRD)
-    fresh = there((await client.get_tokens_from_refresh_token(refresh_token=refresh_token)).authentication_result)
-    await client.get_user(access_token=there(fresh.access_token))
+    fresh = required((await client.get_tokens_from_refresh_token(refresh_token=refresh_token)).authentication_result)
+    await client.get_user(access_token=required(fresh.access_token))
     await client.revoke_token(token=refresh_token)
     await refused(client.get_tokens_from_refresh_token(refresh_token=refresh_token), NotAuthorizedException)
 
 
-async def ask_for_a_second_factor(client: CognitoClient) -> None:
-    """Enrol Ada's authenticator, have her sign in with it, and let her off again."""
+async def use_totp(client: CognitoClient) -> None:
+    """Enrol Ada's authenticator, sign in with it, and disable it."""
     await client.set_user_pool_mfa_config(
         mfa_configuration="OPTIONAL", software_token_mfa_configuration=ops.SoftwareTokenMfaConfigType(enabled=True)
     )
     settings = await client.get_user_pool_mfa_config()
-    assert there(settings.software_token_mfa_configuration).enabled is True
-    token = there(there((await sign_in(client, ADA, THIRD)).authentication_result).access_token)
-    secret = there((await client.associate_software_token(access_token=token)).secret_code)
+    assert required(settings.software_token_mfa_configuration).enabled is True
+    token = required(required((await sign_in(client, ADA, THIRD)).authentication_result).access_token)
+    secret = required((await client.associate_software_token(access_token=token)).secret_code)
     assert (
         await client.verify_software_token(access_token=token, user_code=totp(secret), friendly_device_name="a phone")
     ).status == "SUCCESS"
@@ -322,21 +327,21 @@ async def ask_for_a_second_factor(client: CognitoClient) -> None:
     done = await client.respond_to_auth_challenge(
         challenge_name="SOFTWARE_TOKEN_MFA", session=challenge.session, challenge_responses=answers
     )
-    assert there(done.authentication_result).access_token
+    assert required(done.authentication_result).access_token
     off = ops.SoftwareTokenMfaSettingsType(enabled=False)
     await client.admin_set_user_mfa_preference(username=ADA, software_token_mfa_settings=off)
     assert (await sign_in(client, ADA, THIRD)).authentication_result
 
 
 def totp(secret: str) -> str:
-    """Compute what an authenticator shows now (RFC 6238)."""
+    """Return the current code of an authenticator (RFC 6238)."""
     digest = hmac.digest(base64.b32decode(secret), struct.pack(">Q", int(time.time()) // 30), "sha1")
     (number,) = struct.unpack_from(">I", digest, digest[-1] & 0xF)
     return f"{(number & 0x7FFFFFFF) % 1_000_000:06d}"
 
 
-async def forget_passwords(client: CognitoClient, pool: LocalPool) -> None:
-    """Reset a password from both sides."""
+async def reset_passwords(client: CognitoClient, pool: LocalPool) -> None:
+    """Reset a password as user and as administrator."""
     await client.admin_reset_user_password(username=ADA)
     await refused(sign_in(client, ADA, THIRD), PasswordResetRequiredException)
     await client.forgot_password(username=ADA)
@@ -348,32 +353,32 @@ async def forget_passwords(client: CognitoClient, pool: LocalPool) -> None:
     assert (await sign_in(client, ADA, FOURTH)).authentication_result
 
 
-async def look_at_the_log(client: CognitoClient) -> None:
-    """Read Ada's sign-ins and judge one."""
+async def read_auth_events(client: CognitoClient) -> None:
+    """Read Ada's sign-ins and give feedback on one."""
     pages = [page async for page in client.iter_admin_list_user_auth_events(username=ADA, max_results=2).pages()]
     events = [event for page in pages for event in page.auth_events or ()]
     assert len(pages) > 1
     assert {"SignIn", "PasswordChange"} <= {event.event_type for event in events}
     assert all(event.creation_date and event.creation_date.tzinfo for event in events)
-    event_id = there(events[0].event_id)
+    event_id = required(events[0].event_id)
     await client.admin_update_auth_event_feedback(username=ADA, event_id=event_id, feedback_value="Valid")
     judged = (await client.admin_list_user_auth_events(username=ADA, max_results=1)).auth_events or []
-    assert there(judged[0].event_feedback).feedback_value == "Valid"
+    assert required(judged[0].event_feedback).feedback_value == "Valid"
     forged = client.update_auth_event_feedback(
         username=ADA, event_id=event_id, feedback_token="forged", feedback_value="Invalid"
     )
     await refused(forged, NotAuthorizedException)
 
 
-async def say_goodbye(client: CognitoClient) -> None:
-    """Sign both users out, each in another way, delete them, and tear everything down."""
-    token = there(there((await sign_in(client, ADA, FOURTH)).authentication_result).access_token)
+async def delete_all(client: CognitoClient) -> None:
+    """Sign both users out and delete everything."""
+    token = required(required((await sign_in(client, ADA, FOURTH)).authentication_result).access_token)
     await client.admin_user_global_sign_out(username=ADA)
     await refused(client.get_user(access_token=token), NotAuthorizedException)
-    token = there(there((await sign_in(client, GRACE, SECOND)).authentication_result).access_token)
+    token = required(required((await sign_in(client, GRACE, SECOND)).authentication_result).access_token)
     await client.global_sign_out(access_token=token)
     await refused(client.get_user(access_token=token), NotAuthorizedException)
-    token = there(there((await sign_in(client, GRACE, SECOND)).authentication_result).access_token)
+    token = required(required((await sign_in(client, GRACE, SECOND)).authentication_result).access_token)
     await client.delete_user(access_token=token)
     assert [user.username async for user in client.iter_list_users()] == [ADA]
     await client.delete_user_pool_domain(domain="tour")
@@ -382,32 +387,32 @@ async def say_goodbye(client: CognitoClient) -> None:
     await refused(client.describe_user_pool(), ResourceNotFoundException)
 
 
-async def test_the_tour_sees_every_operation(guide: Guide, pool: LocalPool) -> None:
-    """Each operation that the emulator has is called, works or is refused as expected, and answers in its type."""
-    pool_id, arn = await found_a_pool(guide)
-    client = guide.client(user_pool_id=pool_id)
-    await tag(client, arn)
-    client_id, secret = await build_an_app_client(client)
-    client = guide.client(client_id, secret, pool_id)
-    await dress_it_up(client)
-    await serve_resources(client)
+async def test_emulated_operations_work(session: RecordingSession, pool: LocalPool) -> None:
+    """Each is called, and succeeds or is rejected as expected, with a response of its type."""
+    pool_id, arn = await create_user_pool(session)
+    client = session.client(user_pool_id=pool_id)
+    await tag_user_pool(client, arn)
+    client_id, secret = await create_app_client(client)
+    client = session.client(client_id, secret, pool_id)
+    await create_domain_and_branding(client)
+    await manage_resource_servers(client)
     await invite_ada(client)
-    await sign_grace_up(client, pool)
-    await form_groups(client)
-    await provide_identities(client)
-    await let_ada_live(client, *await let_ada_in(client))
-    await ask_for_a_second_factor(client)
-    await forget_passwords(client, pool)
-    await look_at_the_log(client)
-    await say_goodbye(client)
-    assert guide.seen == request_types().keys() - MISSING
+    await sign_up_grace(client, pool)
+    await manage_groups(client)
+    await manage_identity_providers(client)
+    await use_self_service(client, *await sign_in_ada(client))
+    await use_totp(client)
+    await reset_passwords(client, pool)
+    await read_auth_events(client)
+    await delete_all(client)
+    assert session.seen == request_types().keys() - MISSING
 
 
-# --- what it lacks ----------------------------------------------------------------------------------------------------
+# --- missing operations -----------------------------------------------------------------------------------------------
 
 
 def smallest(shape: Shape) -> Any:
-    """Make the smallest value of a shape that is sent at all."""
+    """Return the smallest value of a shape that is sent."""
     if isinstance(shape, Struct):
         return smallest_of(shape.type)
     if isinstance(shape, ListOf):
@@ -418,15 +423,15 @@ def smallest(shape: Shape) -> Any:
 
 
 def smallest_of(kind: type[Structure]) -> Any:
-    """Make the smallest instance of a class."""
+    """Return the smallest instance of a class."""
     return kind(**{name: smallest(about.shape) for name, about in members(kind) if about.required})
 
 
 @pytest.mark.parametrize("name", sorted(MISSING))
-async def test_what_it_lacks_is_an_error_with_its_code(guide: Guide, name: str) -> None:
-    """An operation that the emulator does not know reaches it, and its code, unknown to the model, survives."""
+async def test_operations_that_the_emulator_lacks_are_service_errors(session: RecordingSession, name: str) -> None:
+    """The unknown code is kept."""
     with pytest.raises(ServiceError) as caught:
-        await guide.send(smallest_of(request_types()[name]))
+        await session.send(smallest_of(request_types()[name]))
     assert type(caught.value) is ServiceError
-    code = "MissingAuthenticationTokenException" if name in THOUGHT_SIGNED else "InvalidAction"
+    code = "MissingAuthenticationTokenException" if name in SIGNED_IN_EMULATOR else "InvalidAction"
     assert (caught.value.code, caught.value.operation) == (code, name)
