@@ -199,14 +199,7 @@ class AmbiguousOutcomeError(CognitoError):
 def ambiguous(
     error: CognitoError, history: tuple[CognitoError, ...], how_to_verify: str, *, refused: bool
 ) -> AmbiguousOutcomeError:
-    """Return the error for a call whose outcome is unknown, to be raised from the last attempt's error.
-
-    Args:
-        error: The last attempt's error.
-        history: The error of each attempt.
-        how_to_verify: How to find out whether the operation was applied.
-        refused: Whether the last attempt was rejected after an earlier one that was ambiguous.
-    """
+    """Return the error for an unknown outcome; ``refused``: an attempt after an ambiguous one was rejected."""
     kind = AmbiguousOutcomeError if refused else _also(type(error))
     reason = "was rejected after an attempt without a response" if refused else "got no conclusive response"
     message = (

@@ -41,11 +41,7 @@ class Bound:
         return f"Bound(client_id={client_id}, client_secret={secret}, user_pool_id={pool_id})"
 
     def check(self) -> None:
-        """Check the form of the values.
-
-        Raises:
-            ParameterValidationError: A value has an invalid form.
-        """
+        """Raise ParameterValidationError for a value of an invalid form."""
         rules = {
             "client_id": None if self.client_id is None else broken_form(self.client_id, 128),
             "client_secret": None if self.client_secret is None else broken_form(self.client_secret, 64, spaces=True),
@@ -62,21 +58,11 @@ def _is_pool_id(value: object) -> bool:
 
 
 def missing(request: Request[Any], bound: Bound) -> dict[str, Any]:
-    """Return the members that a client adds to a request: bound values that the request leaves out.
-
-    The secret belongs to the bound app client, so a request that names another app client does not get it.
-
-    Args:
-        request: The request as the caller made it.
-        bound: The bound values.
-
-    Returns:
-        Values by member name.
-    """
+    """Return the bound values that a request leaves out, by member name."""
     changes: dict[str, Any] = {}
     secret = bound.client_secret
     client_id = getattr(request, "client_id", None) or bound.client_id
-    if secret is not None and bound.client_id is not None and client_id != bound.client_id:
+    if secret is not None and bound.client_id is not None and client_id != bound.client_id:  # not its app client
         secret = None
     for rule, name in request.OPERATION.fills:
         if rule in _PLAIN:

@@ -28,14 +28,7 @@ _REGION = r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
 
 
 def check_region(region: object) -> str:
-    """Return the region if it can be part of a host name.
-
-    Args:
-        region: The region, e.g. ``"eu-west-1"``.
-
-    Raises:
-        ParameterValidationError: The region is not a lower-case DNS label.
-    """
+    """Return the region if it can be part of a host name; raise ParameterValidationError otherwise."""
     if not isinstance(region, str) or not re.fullmatch(_REGION, region, re.ASCII):
         raise ParameterValidationError("region", "must be the name of an AWS region, such as 'eu-west-1'")
     return region
@@ -50,16 +43,7 @@ def region_of_pool(user_pool_id: str | None) -> str | None:
 
 
 def service_url(region: str, *, use_fips: bool = False, use_dualstack: bool = False) -> str:
-    """Return the service's URL in a region, without a path.
-
-    Args:
-        region: The region, e.g. ``"eu-west-1"``.
-        use_fips: Whether to use the endpoint with FIPS 140 cryptography.
-        use_dualstack: Whether to use the endpoint with IPv4 and IPv6 addresses.
-
-    Raises:
-        ParameterValidationError: The region is invalid.
-    """
+    """Return the service's URL in a region, without a path; raise ParameterValidationError for an invalid region."""
     region = check_region(region)
     suffix, dual_stack_suffix = COMMERCIAL
     commercial = True
@@ -74,19 +58,7 @@ def service_url(region: str, *, use_fips: bool = False, use_dualstack: bool = Fa
 
 
 def check_endpoint_url(endpoint_url: object, *, use_fips: bool = False, use_dualstack: bool = False) -> str:
-    """Return an endpoint in the form in which it is sent and signed.
-
-    Args:
-        endpoint_url: An http or https URL, e.g. ``"http://127.0.0.1:4566"`` or ``"https://proxy.example/cognito"``.
-        use_fips: Whether FIPS is requested, which excludes a custom endpoint.
-        use_dualstack: Whether dual-stack is requested, which excludes a custom endpoint.
-
-    Returns:
-        The URL with an ASCII host and a quoted path, without a trailing slash. The transport sends it unchanged.
-
-    Raises:
-        ParameterValidationError: The URL is invalid, or is combined with FIPS or dual-stack.
-    """
+    """Return an endpoint URL as it is sent and signed; raise ParameterValidationError for an invalid one."""
     if use_fips or use_dualstack:
         raise ParameterValidationError("endpoint_url", "must not be combined with use_fips or use_dualstack")
     url = _parsed_endpoint(endpoint_url)

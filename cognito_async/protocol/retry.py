@@ -121,14 +121,7 @@ class RetryPolicy(Record):
         return attempt < self.max_attempts
 
     def delay(self, kind: RetryKind, attempt: int, random: float, retry_after: float | None = None) -> float:
-        """Return the backoff after a failed attempt, in seconds.
-
-        Args:
-            kind: The reason for the retry.
-            attempt: The number of the failed attempt, from 1.
-            random: A random number in [0, 1].
-            retry_after: The pause requested by the service, in seconds; None if it requested none.
-        """
+        """Return the backoff in seconds; ``random`` is in [0, 1], ``retry_after`` is the pause requested by the service."""
         base = self.transient_base if kind is RetryKind.TRANSIENT else self.throttled_base
         delay = random * min(base * 2.0 ** min(attempt - 1, 1000), self.max_delay)
         if retry_after is None:

@@ -5,16 +5,7 @@ from base64 import b64encode
 
 
 def secret_hash(client_secret: str, username: str, client_id: str) -> str:
-    """Compute the ``SECRET_HASH`` of a user.
-
-    Args:
-        client_secret: The app client secret.
-        username: The username as sent in the request.
-        client_id: The app client ID.
-
-    Returns:
-        Base64 of HMAC-SHA256, keyed with the secret, over the username followed by the app client ID.
-    """
+    """Return Base64(HMAC-SHA256(client secret, username + app client ID)), with the username as sent in the request."""
     # "surrogatepass": validation rejects an invalid username later, with an error that names the parameter.
     return b64encode(
         hmac.digest(

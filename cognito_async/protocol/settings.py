@@ -8,13 +8,7 @@ from cognito_async.errors import ParameterValidationError
 
 
 def number(low: float, *, above: bool = False, unlimited: bool = False) -> Callable[[Any, Any, object], None]:
-    """Return an attrs validator for a number; it raises ParameterValidationError.
-
-    Args:
-        low: The minimum.
-        above: Whether ``low`` itself is invalid.
-        unlimited: Whether None, for no limit, is valid.
-    """
+    """Return an attrs validator for a number of at least (or above) ``low``; ``unlimited`` allows None."""
     rule = f"must be a number {'above' if above else 'of at least'} {low:g}{', or None' if unlimited else ''}"
 
     def check(_: object, attribute: Any, value: object) -> None:  # noqa: ANN401 - an attrs Attribute

@@ -66,19 +66,7 @@ class Credentials(Record):
 def sign(  # noqa: PLR0917 - in the order of the signature's parts
     url: str, headers: Mapping[str, str], body: bytes, credentials: Credentials, region: str, now: datetime
 ) -> dict[str, str]:
-    """Sign a POST request.
-
-    Args:
-        url: The URL, exactly as it is sent.
-        headers: The headers. Those that proxies change, such as User-Agent, are not signed.
-        body: The body.
-        credentials: The credentials to sign with.
-        region: The region of the service, e.g. ``"eu-west-1"``.
-        now: The time in UTC.
-
-    Returns:
-        The headers to send: the given ones, X-Amz-Date, X-Amz-Security-Token with a session token, and Authorization.
-    """
+    """Return the headers of a signed POST request to a URL as it is sent; ``now`` is in UTC."""
     timestamp = now.strftime("%Y%m%dT%H%M%SZ")
     headers = {**headers, "X-Amz-Date": timestamp}
     if credentials.session_token:

@@ -78,14 +78,7 @@ class AdaptiveTokenBucket:
         self._per_second: deque[tuple[int, int]] = deque(maxlen=MEMORY)  # (second, accepted requests)
 
     def try_acquire(self, now: float) -> bool:
-        """Take a permit if one is available.
-
-        Args:
-            now: The time in seconds.
-
-        Returns:
-            True if the request may be sent.
-        """
+        """Take a permit if one is available; return whether the request may be sent."""
         if self.rate is None:
             return True
         self._update(now)

@@ -41,11 +41,7 @@ class Message:
 
 
 def read_mail(url: str) -> list[Message]:
-    """Return all messages, the newest last; blocks, so call it in a thread.
-
-    Raises:
-        LocalPoolError: The mailbox cannot be read.
-    """
+    """Return all messages, the newest last; raise LocalPoolError if the mailbox cannot be read. Blocks."""
     try:
         messages = _read(url)
     except (OSError, HTTPException, ValueError, LookupError, TypeError) as error:
