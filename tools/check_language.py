@@ -15,9 +15,9 @@ ROOT: Final = Path(__file__).parent.parent
 # The brackets keep this file from finding itself.
 WORDS: Final = re.compile(
     r"\b(?:"
-    r"tol[d]"  # configured, reported
-    r"|nobod[y]|whoeve[r]"  # no user, no caller; callers, users who
-    r"|ane[w]|begu[n]"  # again; started
+    r"[t]old"  # configured, reported
+    r"|[n]obody|who[e]ver"  # no user, no caller; callers, users who
+    r"|[a]new|[b]egun"  # again; started
     r"|men[d](?:s|ed|ing)?"  # fix
     r"|can[']t be (?:right|used)"  # is invalid
     r"|of (?:its|their|one's) ow[n]"  # its own, separate

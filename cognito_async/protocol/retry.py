@@ -121,7 +121,7 @@ class RetryPolicy(Record):
         return attempt < self.max_attempts
 
     def delay(self, kind: RetryKind, attempt: int, random: float, retry_after: float | None = None) -> float:
-        """Return the backoff in seconds; ``random`` is in [0, 1], ``retry_after`` is the pause requested by the service."""
+        """Return the backoff in seconds; ``random`` is in [0, 1], ``retry_after`` is the requested pause."""
         base = self.transient_base if kind is RetryKind.TRANSIENT else self.throttled_base
         delay = random * min(base * 2.0 ** min(attempt - 1, 1000), self.max_delay)
         if retry_after is None:
