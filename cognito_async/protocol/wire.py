@@ -12,7 +12,7 @@ from json import scanner
 from typing import Any
 
 from cognito_async.errors import CognitoError, InvalidResponseError, ServiceError, TransportError
-from cognito_async.protocol.hooks import CONVERTER, Misshapen
+from cognito_async.protocol.hooks import CONVERTER, Misshapen, encode_document
 from cognito_async.protocol.operation import Operation, Request, ResponseT
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
@@ -101,18 +101,21 @@ def is_success(status: int, *, complete: bool = True) -> bool:
 
 def needs_no_body(operation: Operation, status: int | None) -> bool:
     """Return whether a status alone is a success of an operation."""
-    return operation.answer is None and status is not None and is_success(status, complete=False)
+    return operation.response is None and status is not None and is_success(status, complete=False)
 
 
 def encode(request: Request[Any]) -> Body:
     """Return the JSON body of a validated request (see ``protocol.validation``). Members that are None are omitted."""
-    return Body(_JSON.encode(CONVERTER.unstructure(request)).encode("ascii"))
+    content = CONVERTER.unstructure(request)
+    if request.extra is not None:
+        content.update(encode_document(request.extra))
+    return Body(_JSON.encode(content).encode("ascii"))
 
 
 def decode(response: HttpResponse, request: Request[ResponseT], sent: HttpRequest | None = None) -> ResponseT:
     """Decode an HTTP response.
 
-    Members and error codes that this version does not know are ignored or kept, never an error. A response without
+    Members and error codes that this version does not know are kept (``extra``), never an error. A response without
     members may be empty or incomplete; any other response needs a complete JSON object.
 
     Args:
@@ -121,7 +124,7 @@ def decode(response: HttpResponse, request: Request[ResponseT], sent: HttpReques
         sent: The HTTP request. Error messages hide its session token, if any, like the secrets of ``request``.
 
     Returns:
-        An instance of the operation's response class; None if the response has no members.
+        An instance of the operation's response class; None if the response has no members. A dict for RawRequest.
 
     Raises:
         ServiceError: The service reported an error; a known code has its own class.
@@ -139,14 +142,16 @@ def decode(response: HttpResponse, request: Request[ResponseT], sent: HttpReques
 def _outcome(response: HttpResponse, request: Request[ResponseT], sent: HttpRequest | None) -> ResponseT | CognitoError:
     if not is_success(response.status, complete=response.complete):
         return _service_error(response, request, sent)
-    kind = request.OPERATION.answer
+    kind = request.OPERATION.response
     if kind is None:
         return _check_without_members(response)  # type: ignore[return-value]  # ResponseT is None here
     if not response.complete:
         return TransportError("the connection was lost in the middle of the response", sent=True)
+    if kind is dict and not response.body.strip() and "x-amzn-RequestId" in response.headers:
+        return {}  # type: ignore[return-value]
     members = _parsed_object(response)
-    if isinstance(members, InvalidResponseError):
-        return members
+    if isinstance(members, InvalidResponseError) or kind is dict:
+        return members  # type: ignore[return-value]
     try:
         return CONVERTER.structure(members, kind)  # type: ignore[return-value]
     except Misshapen as problem:

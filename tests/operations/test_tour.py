@@ -68,7 +68,7 @@ class Guide(AsyncCognitoSession):
         """Send, note and check."""
         self.seen.add(request.OPERATION.name)
         answer = await super().send(request, **options)
-        assert type(answer) is (request.OPERATION.answer or type(None))
+        assert type(answer) is (request.OPERATION.response or type(None))
         return answer
 
 

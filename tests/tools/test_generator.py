@@ -441,8 +441,8 @@ def test_operation_matches_the_model(name: str) -> None:
     assert (operation.signed is False) == (model.auth_type == "none")
     assert operation.target == f"AWSCognitoIdentityProviderService.{name}"
     output = model.output_shape
-    assert (operation.answer is None) == (output is None or not output.members)
-    assert operation.answer is None or operation.answer.__name__ == output.name
+    assert (operation.response is None) == (output is None or not output.members)
+    assert operation.response is None or operation.response.__name__ == output.name
     assert operation.category is None or operation.category in table("quotas")["categories"]
 
 
@@ -460,8 +460,8 @@ def kinds() -> list[type[Structure]]:
 
     for request in request_types().values():
         add(request)
-        if request.OPERATION.answer is not None:
-            add(request.OPERATION.answer)
+        if request.OPERATION.response is not None:
+            add(request.OPERATION.response)
     return [*found.values()]
 
 
@@ -562,7 +562,7 @@ def test_methods_have_real_signatures(name: str, method_name: str) -> None:
         assert parameter.default is (parameter.empty if needed else None), parameter.name
     hints = typing.get_type_hints(method)
     assert hints.keys() == {*about, "return"}
-    assert hints["return"] is (kind.OPERATION.answer or type(None))
+    assert hints["return"] is (kind.OPERATION.response or type(None))
 
 
 def documented(method: Callable[..., Any]) -> dict[str, str]:
