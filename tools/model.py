@@ -238,7 +238,7 @@ class Reader:
 
     def python_name(self, wire_name: str) -> str:
         """Return the Python name of a member or method."""
-        name: str = self.names["members"].get(wire_name) or snake_case(wire_name, self.names["words"])
+        name: str = snake_case(wire_name, self.names["words"])
         return f"{name}_" if keyword.iskeyword(name) or name in RESERVED else name
 
     def _member(self, owner: str, wire_name: str, operation: str | None, *, received_only: bool) -> Member:

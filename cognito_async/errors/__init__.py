@@ -35,7 +35,7 @@ def __dir__() -> list[str]:
 if not TYPE_CHECKING:  # type checkers use the imports above, so typos are errors
 
     def __getattr__(name: str) -> Any:
-        """Import the declared errors on first use: successful calls do not need the 59 classes."""
+        """Import the declared errors on first use: successful calls do not need the classes."""
         modelled = import_module(f"{__name__}.modelled")
         if name == "__all__":
             return __dir__()
