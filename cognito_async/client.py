@@ -125,7 +125,7 @@ class CognitoClient(OperationMethods):
         """
         request = RawRequest(OPERATION=_operation(operation, signed=signed), extra={} if payload is None else payload)
         del payload  # tracebacks with locals show the masked request instead
-        if not _OPERATION_NAME.fullmatch(request.OPERATION.name):
+        if not _is_operation_name(operation):
             raise ParameterValidationError("operation", "must be the AWS name of an operation, such as 'ListUsers'")
         response = await self._session.send(
             request,
@@ -156,7 +156,8 @@ class CognitoClient(OperationMethods):
         return request
 
 
-_OPERATION_NAME = re.compile(r"[A-Z][A-Za-z0-9]{0,127}")
+def _is_operation_name(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[A-Z][A-Za-z0-9]{0,127}", value) is not None
 
 
 def _operation(name: str, *, signed: bool) -> Operation:
@@ -168,7 +169,7 @@ def _operation(name: str, *, signed: bool) -> Operation:
     return Operation(known.name, signed=known.signed, category=known.category, response=response)
 
 
-def _user_pool_id(request: RawRequest) -> str | None:
+def _user_pool_id(request: Request[Any]) -> str | None:
     """Return the user pool ID, whose region the request is sent to."""
     value = request.extra.get("UserPoolId") if isinstance(request.extra, Mapping) else None
     return value if isinstance(value, str) else None

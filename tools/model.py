@@ -355,7 +355,7 @@ class Reader:
         return bool(shape.get("sensitive")) or (inner is not None and self._is_marked_scalar(inner["shape"]))
 
     def _is_secret(self, owner: str, wire_name: str) -> bool:
-        """Return whether a member is secret: by the model, by the table, or by its name if nobody has reviewed it."""
+        """Return whether a member is secret: by the model, by the table, or by its name until it is reviewed."""
         shape_name = self.shapes[owner]["members"][wire_name]["shape"]
         if self._is_sensitive(shape_name) or f"{owner}.{wire_name}" in self.secrets:
             return True

@@ -51,7 +51,7 @@ _READ = re.compile(r"(?:Admin)?(?:Get|List|Describe)(?![a-z])(?!\w*(?:Token|Code
 
 
 def idempotency_by_name(operation: str) -> Idempotency:
-    """Return the idempotency of an operation that nobody has reviewed: only reads may be repeated.
+    """Return the idempotency of an operation that the table lacks: only reads may be repeated.
 
     Args:
         operation: The AWS name, e.g. ``"DescribeUserPool"``.

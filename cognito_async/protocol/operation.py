@@ -33,14 +33,14 @@ class Operation:
         *,
         signed: bool | None = True,
         category: str | None = None,
-        response: type[Structure | dict[str, Any]] | None = None,
+        response: type[Any] | None = None,
         fills: tuple[tuple[str, str], ...] = (),
     ) -> None:
         self.name: str = name
         self.target: str = TARGET_PREFIX + name
         self.signed: bool | None = signed
         self.category: str | None = category
-        self.response: type[Structure | dict[str, Any]] | None = response
+        self.response: type[Any] | None = response
         self.fills: tuple[tuple[str, str], ...] = fills
 
     def __repr__(self) -> str:
@@ -64,7 +64,7 @@ class Request(Structure, Generic[ResponseT]):
 class RawRequest(Request[dict[str, Any]]):
     """A request whose members are all in ``extra``, by their AWS names."""
 
-    # Of the instance: a class for each operation that somebody names would never be freed.
+    # Of the instance: classes made per operation would never be freed.
     OPERATION: Operation = field()  # type: ignore[misc]
 
 

@@ -81,13 +81,11 @@ def _secrets(value: object, *, secret: bool = False) -> Iterator[str]:
 
 
 def _secrets_by_name(value: object, *, secret: bool = False) -> Iterator[str]:
-    """Yield the secrets of JSON that no class describes: whatever is below a name that a secret may have."""
+    """Yield the secrets of free-form JSON: all values below a key that is the name of a secret."""
     if isinstance(value, Mapping):
         for name, element, _ in _entries(value):
             if name not in NOT_MASKED:
-                yield from _secrets_by_name(
-                    element, secret=secret or name in SECRET_MEMBERS or is_secret_name(name)
-                )
+                yield from _secrets_by_name(element, secret=secret or name in SECRET_MEMBERS or is_secret_name(name))
     elif isinstance(value, list | tuple):
         for element in value:
             yield from _secrets_by_name(element, secret=secret)

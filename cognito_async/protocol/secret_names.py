@@ -1,21 +1,25 @@
-"""Secrets by name: for members of requests and responses that nobody has reviewed, and for keys of free-form JSON.
+"""Secrets by name: for members that are not in the reviewed tables, and for keys of free-form JSON.
 
 Used by the generator, whose tables correct it, and at run time for the members of ``extra`` and of ``client.call``.
 """
 
 import re
 
-_ANYWHERE = re.compile(r"api_?key|credential|passcode|passphrase|passwd|password|private_?key|secret|token")
-_WORDS = frozenset({
-    *("answer", "assertion", "code", "codes", "cookie", "cookies", "hash", "key", "keys", "otp", "pin", "proof", "salt"),
-    *("session", "signature", "totp", "verifier"),
-})
+_ANYWHERE = re.compile(r"api_?key|credential|jwt|passcode|passphrase|passwd|password|private_?key|pwd|secret|token")
+_WORDS = frozenset(
+    {
+        *("answer", "assertion", "code", "codes", "cookie", "cookies", "hash", "key", "keys", "otp", "pin", "proof"),
+        *("salt", "session", "signature", "totp", "verifier"),
+    }
+)
 # Names such as ClientSecretArn, TokenType and PasswordPolicy describe a secret and do not contain it.
-_DESCRIPTIONS = frozenset({
-    *("algorithm", "arn", "config", "configuration", "count", "date", "details", "duration", "enabled", "id", "ids"),
-    *("length", "mode", "name", "names", "period", "policy", "rotation", "setting", "settings", "state", "status"),
-    *("time", "timestamp", "type", "types", "units", "validity", "version"),
-})
+_DESCRIPTIONS = frozenset(
+    {
+        *("algorithm", "arn", "config", "configuration", "count", "date", "details", "duration", "enabled", "id"),
+        *("ids", "length", "mode", "name", "names", "period", "policy", "rotation", "setting", "settings", "state"),
+        *("status", "time", "timestamp", "type", "types", "units", "validity", "version"),
+    }
+)
 _PAGE_TOKENS = frozenset({"nexttoken", "paginationtoken"})
 _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 

@@ -223,7 +223,7 @@ class Structure(Record):
     def extra(self) -> Mapping[str, Any]:
         """The received members that this version does not know: JSON values by AWS name, empty if there are none.
 
-        They are not part of comparisons, and not of the repr, because they may be secrets. Copies and pickles keep them.
+        Comparisons and reprs leave them out: they may be secrets. Copies and pickles keep them.
         """
         return cast("Mapping[str, Any]", getattr(self, "_extra", _NO_EXTRA))
 

@@ -147,13 +147,19 @@ def _outcome(response: HttpResponse, request: Request[ResponseT], sent: HttpRequ
         return _check_without_members(response)  # type: ignore[return-value]  # ResponseT is None here
     if not response.complete:
         return TransportError("the connection was lost in the middle of the response", sent=True)
+    outcome: ResponseT | CognitoError = _decoded(response, kind)
+    return outcome
+
+
+def _decoded(response: HttpResponse, kind: type[Any]) -> Any:
+    """Return a response as an instance of its class or as a dict, or an error."""
     if kind is dict and not response.body.strip() and "x-amzn-RequestId" in response.headers:
-        return {}  # type: ignore[return-value]
+        return {}
     members = _parsed_object(response)
-    if isinstance(members, InvalidResponseError) or kind is dict:
-        return members  # type: ignore[return-value]
+    if kind is dict or isinstance(members, InvalidResponseError):
+        return members
     try:
-        return CONVERTER.structure(members, kind)  # type: ignore[return-value]
+        return CONVERTER.structure(members, kind)
     except Misshapen as problem:
         return _unreadable(f"a member is not {problem}", response)
 

@@ -94,7 +94,7 @@ def resolved_row(name: str, row: Mapping[str, str]) -> dict[str, Any]:
 
 
 def test_the_table_is_whole() -> None:
-    """Each operation has a row; the exceptions name operations and members that exist, and no other member could be meant."""
+    """Each operation has a row; exceptions name existing operations and members, and no other member could be meant."""
     assert len(ROWS) == len(NAMES)
     shapes = {name: service_model().operation_model(name).input_shape.members for name in NAMES}
     for name, wire_name in [*OWN_SECRET.items(), *NEW_SECRET.items(), *HASH_IN_MAP.items()]:

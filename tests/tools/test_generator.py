@@ -186,7 +186,10 @@ def _add_recursive_type(model: Model) -> None:
 
 
 def _add_keyword_member(model: Model) -> None:
-    model["shapes"]["GetGroupRequest"]["members"] |= {"Class": {"shape": "StringType"}, "Extra": {"shape": "StringType"}}
+    model["shapes"]["GetGroupRequest"]["members"] |= {
+        "Class": {"shape": "StringType"},
+        "Extra": {"shape": "StringType"},
+    }
 
 
 def _add_member_spelled_alike(model: Model) -> None:
@@ -294,11 +297,13 @@ def test_newer_model_is_generated(
     """The command succeeds, the package can be used, and the client has the methods."""
     assert generate.main(newer(change, tmp_path / "model")) == 0
     output = capsys.readouterr().out
-    assert len(re.findall(r"to review: operations\.toml: \w+: ", output)) == (change.__name__.startswith("_add_") and "oper" in change.__name__)
-    package = tmp_path / "package"
-    shutil.copytree(ROOT / "cognito_async", package / "cognito_async", ignore=shutil.ignore_patterns("operations", "modelled.py"))
+    is_new = change in {_add_operation, _add_reading_operation, _add_operation_without_shapes}
+    assert len(re.findall(r"to review: operations\.toml: \w+: ", output)) == is_new
+    package, generated = tmp_path / "package", shutil.ignore_patterns("operations", "modelled.py")
+    shutil.copytree(ROOT / "cognito_async", package / "cognito_async", ignore=generated)
     shutil.copytree(project / "cognito_async", package / "cognito_async", dirs_exist_ok=True)
-    done = subprocess.run([sys.executable, "-c", USE], cwd=package, capture_output=True, text=True, check=False, timeout=60)
+    command = [sys.executable, "-c", USE]
+    done = subprocess.run(command, cwd=package, capture_output=True, text=True, check=False, timeout=60)
     assert done.returncode == 0, done.stderr
     if change is _add_reading_operation:
         assert "describe_shoe" in done.stdout
@@ -402,7 +407,7 @@ WRONG: tuple[tuple[str, Callable[[dict[str, Any]], Any], str], ...] = (
     ),
     ("bounds", lambda rows: rows.update({"ConfirmSignUpRequest.Shoe": [1, 2]}), "ConfirmSignUpRequest.Shoe"),
     ("binding", lambda rows: rows["client_secret"].update(TryShoe="ClientSecret"), "TryShoe"),
-    ("binding", lambda rows: rows["client_secret"].update(RevokeToken="Shoe"), "Shoe"),
+    ("binding", lambda rows: rows["client_secret"].update(RevokeToken="Shoe"), "RevokeToken.Shoe"),
     ("binding", lambda rows: rows["optionally_signed"]["operations"].append("TryShoe"), "TryShoe"),
 )
 
@@ -419,7 +424,7 @@ def test_row_about_nothing_fails_the_check(
     with_table(name, change, monkeypatch)
     code, output = checked([], capsys)
     assert code == 1
-    assert re.search(rf"^{name}\.toml.*: remove {re.escape(word)}", output.replace("RevokeToken.Shoe", "Shoe"), re.MULTILINE)
+    assert re.search(rf"^{name}\.toml.*: remove {re.escape(word)}", output, re.MULTILINE)
 
 
 INVALID = ({"family": "shoes"}, {"category": "ShoeRead"}, {"idempotency": "sometimes"})
@@ -429,7 +434,7 @@ INVALID = ({"family": "shoes"}, {"category": "ShoeRead"}, {"idempotency": "somet
 def test_invalid_row_is_refused(change: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
     """These are mistakes in the table, which a newer model cannot cause."""
     with_table("operations", lambda rows: rows["GetGroup"].update(change), monkeypatch)
-    with pytest.raises(ModelError, match=f"GetGroup.*{[*change.values()][0]}"):
+    with pytest.raises(ModelError, match=r"GetGroup.*unknown"):
         generate.render()
 
 
