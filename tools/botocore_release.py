@@ -23,7 +23,9 @@ _PIN = re.compile(r"^botocore==(\S+)$", re.MULTILINE)
 def newest(lookup: list[str] | None = None, seconds: float = LOOKUP_SECONDS) -> str | None:
     """Return the newest release as pip finds it; None if the lookup fails or takes longer than ``seconds``."""
     try:
-        done = subprocess.run(lookup or LOOKUP, capture_output=True, text=True, timeout=seconds, check=False)
+        done = subprocess.run(  # noqa: S603 - pip with fixed arguments
+            lookup or LOOKUP, capture_output=True, text=True, timeout=seconds, check=False
+        )
     except (OSError, subprocess.TimeoutExpired):
         return None
     found = re.search(r"^botocore \(([\d.]+)\)", done.stdout, re.MULTILINE)
