@@ -13,6 +13,8 @@ from pathlib import Path
 ROOT = Path(__file__).parent.parent
 PINNED = ("constraints.txt", "requirements-oldest.txt")
 LOOKUP_SECONDS = 10.0
+"""Time limit of the warning in `make check`."""
+PIN_SECONDS = 120.0
 LOOKUP = [
     *(sys.executable, "-m", "pip", "index", "versions", "botocore"),
     *("--disable-pip-version-check", "--no-input", "--retries", "0", "--timeout", "5"),
@@ -53,12 +55,13 @@ def is_behind(version: str, other: str) -> bool:
     return numbers[0] < numbers[1]
 
 
-def main(arguments: list[str] | None = None, lookup: list[str] | None = None, seconds: float = LOOKUP_SECONDS) -> int:
+def main(arguments: list[str] | None = None, lookup: list[str] | None = None, seconds: float | None = None) -> int:
     """Run the command and return its exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pin", action="store_true", help="pin the newest release")
     options = parser.parse_args(arguments)
-    current, found = pinned(ROOT), newest(lookup, seconds)
+    current = pinned(ROOT)
+    found = newest(lookup, seconds or (PIN_SECONDS if options.pin else LOOKUP_SECONDS))
     if found is None:
         print("botocore: the newest release could not be looked up")
         return 1 if options.pin else 0

@@ -18,8 +18,10 @@ from tools.normalize import normalize
 
 TABLES = Path(__file__).parent / "tables"
 TABLE_NAMES = ("operations", "families", "quotas", "names", "bounds", "binding", "types", "parameters", "secrets")
-# Python names that a member cannot have: they would hide a type in annotations, or the unknown members.
-RESERVED = frozenset({"str", "int", "bool", "bytes", "list", "dict", "extra"})
+# Python names that a member cannot have: they would hide a type in annotations, the instance or the unknown members.
+RESERVED = frozenset({"str", "int", "bool", "bytes", "datetime", "list", "dict", "self", "extra"})
+# Names of the client that an operation cannot have.
+CLIENT_NAMES = frozenset({"bound", "call", "prepare", "send", "session", "with_options"})
 TOKENS = ("NextToken", "PaginationToken")
 SCALARS = {
     "string": "str",
@@ -201,7 +203,7 @@ class Reader:
         signed = None if name in self.binding["optionally_signed"]["operations"] else model.get("authtype") != "none"
         return Operation(
             name=name,
-            method=self.python_name(name),
+            method=self._method_name(name),
             family=row["family"],
             summary=row["summary"],
             category=row.get("category"),
@@ -238,8 +240,12 @@ class Reader:
 
     def python_name(self, wire_name: str) -> str:
         """Return the Python name of a member or method."""
-        name: str = snake_case(wire_name, self.names["words"])
+        name = snake_case(wire_name, self.names["words"])
         return f"{name}_" if keyword.iskeyword(name) or name in RESERVED else name
+
+    def _method_name(self, operation: str) -> str:
+        name = self.python_name(operation)
+        return f"{name}_" if name in CLIENT_NAMES else name
 
     def _member(self, owner: str, wire_name: str, operation: str | None, *, received_only: bool) -> Member:
         shape_name = self.shapes[owner]["members"][wire_name]["shape"]

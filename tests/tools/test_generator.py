@@ -185,11 +185,10 @@ def _add_recursive_type(model: Model) -> None:
     model["shapes"]["GroupType"]["members"]["Shoe"] = {"shape": "ShoeType"}
 
 
-def _add_keyword_member(model: Model) -> None:
-    model["shapes"]["GetGroupRequest"]["members"] |= {
-        "Class": {"shape": "StringType"},
-        "Extra": {"shape": "StringType"},
-    }
+def _add_reserved_names(model: Model) -> None:
+    names = ("Class", "Datetime", "Extra", "Self")
+    model["shapes"]["GetGroupRequest"]["members"] |= {name: {"shape": "StringType"} for name in names}
+    model["operations"]["Call"] = {"name": "Call", "http": {}}
 
 
 def _add_member_spelled_alike(model: Model) -> None:
@@ -250,7 +249,7 @@ CHANGES: tuple[tuple[Callable[[Model], None], tuple[str, ...]], ...] = (
     (_remove_operation, ("to review: operations.toml: remove GetGroup", "-operation GetGroup")),
     (_add_request_member, ("to review: parameters.toml: ShoeSize", "+member GetGroupRequest.ShoeSize")),
     (_add_recursive_type, ("to review: types.toml: ShoeType", "document")),
-    (_add_keyword_member, ("to review: parameters.toml: Class, Extra",)),
+    (_add_reserved_names, ("to review: parameters.toml: Class, Datetime, Extra, Self",)),
     (_add_member_spelled_alike, ("to review: names.toml: GroupType.GroupNAME",)),
     (_add_secret_by_name, ("to review: secrets.toml (secret by name): GetGroupRequest.ShoePassword",)),
     (
@@ -297,7 +296,7 @@ def test_newer_model_is_generated(
     """The command succeeds, the package can be used, and the client has the methods."""
     assert generate.main(newer(change, tmp_path / "model")) == 0
     output = capsys.readouterr().out
-    is_new = change in {_add_operation, _add_reading_operation, _add_operation_without_shapes}
+    is_new = change in {_add_operation, _add_reading_operation, _add_operation_without_shapes, _add_reserved_names}
     assert len(re.findall(r"to review: operations\.toml: \w+: ", output)) == is_new
     package, generated = tmp_path / "package", shutil.ignore_patterns("operations", "modelled.py")
     shutil.copytree(ROOT / "cognito_async", package / "cognito_async", ignore=generated)
@@ -313,6 +312,7 @@ USE = """
 from cognito_async import CognitoClient, errors, operations
 from cognito_async.protocol.wire import HttpResponse, decode, encode
 print(*(name for name in dir(CognitoClient) if "shoe" in name))
+assert hasattr(CognitoClient, "call_") == hasattr(operations, "CallRequest")
 assert all(getattr(operations, name) for name in dir(operations))
 assert all(getattr(errors, name) for name in dir(errors))
 request = operations.CreateGroupRequest(group_name="g", user_pool_id="p", description="d")
