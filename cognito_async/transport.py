@@ -11,7 +11,6 @@ from typing import Any, Protocol
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.http import RawResponseMessage
 from aiohttp.payload import BytesPayload, payload_type
 from attrs import field, frozen
 from yarl import URL
@@ -35,9 +34,6 @@ IDLE_TIMEOUT = b"HTTP/1.1 408"
 
 REUSE_SUSPENSION = 60.0
 """Seconds without connection reuse after surplus data."""
-
-UUID_LENGTH = 36
-"""Length of the service's request IDs. Fixed IDs of test servers are shorter."""
 
 
 class Transport(Protocol):
@@ -119,7 +115,6 @@ class _Connection(ResponseHandler):
     """
 
     idle = False
-    _request_id: str | None = None
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_surplus: Callable[[], None]) -> None:
         super().__init__(loop)
@@ -132,15 +127,6 @@ class _Connection(ResponseHandler):
         if not data.startswith(IDLE_TIMEOUT):
             self._on_surplus()
         self.abort()
-
-    def feed_data(self, data: tuple[RawResponseMessage, aiohttp.StreamReader], *args: Any) -> None:  # noqa: ANN401
-        request_id = data[0].headers.get("x-amzn-RequestId")
-        if request_id is not None and request_id == self._request_id and len(request_id) == UUID_LENGTH:
-            self._on_surplus()  # the same response again; the one that is waited for may follow
-            self.force_close()
-            return
-        self._request_id = request_id
-        super().feed_data(data, *args)
 
     def take(self) -> bool:
         """Take the connection from the pool; return False if it must not be used again."""
