@@ -249,7 +249,10 @@ CHANGES: tuple[tuple[Callable[[Model], None], tuple[str, ...]], ...] = (
     (_remove_operation, ("to review: operations.toml: remove GetGroup", "-operation GetGroup")),
     (_add_request_member, ("to review: parameters.toml: ShoeSize", "+member GetGroupRequest.ShoeSize")),
     (_add_recursive_type, ("to review: types.toml: ShoeType", "document")),
-    (_add_reserved_names, ("to review: parameters.toml: Class, Datetime, Extra, Self",)),
+    (
+        _add_reserved_names,
+        tuple(f"to review: parameters.toml: {name}" for name in ("Class", "Datetime", "Extra", "Self")),
+    ),
     (_add_member_spelled_alike, ("to review: names.toml: GroupType.GroupNAME",)),
     (_add_secret_by_name, ("to review: secrets.toml (secret by name): GetGroupRequest.ShoePassword",)),
     (
@@ -280,13 +283,26 @@ def test_check_reports_the_changes_of_a_newer_model(
     code, output = checked(newer(change, tmp_path), capsys)
     assert code != 0
     for word in words:
-        assert word in output
+        assert any(all(part in line for part in word.split(": ")) for line in output.splitlines()), word
     assert "Traceback" not in output
 
 
 def test_check_with_model_in_another_directory_passes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """The location of the model has no influence."""
     assert checked(newer(lambda model: None, tmp_path), capsys)[0] == 0
+
+
+def unreviewed() -> set[str]:
+    """Return the operations of the installed model that the table lacks."""
+    return set(installed_model()["operations"]) - set(table("operations"))
+
+
+NEW_OPERATIONS: dict[Callable[[Model], None], set[str]] = {
+    _add_operation: {"TryShoe"},
+    _add_reading_operation: {"DescribeShoe"},
+    _add_operation_without_shapes: {"TryShoe"},
+    _add_reserved_names: {"Call"},
+}
 
 
 @pytest.mark.parametrize("change", [change for change, _ in CHANGES], ids=lambda change: change.__name__.strip("_"))
@@ -296,8 +312,8 @@ def test_newer_model_is_generated(
     """The command succeeds, the package can be used, and the client has the methods."""
     assert generate.main(newer(change, tmp_path / "model")) == 0
     output = capsys.readouterr().out
-    is_new = change in {_add_operation, _add_reading_operation, _add_operation_without_shapes, _add_reserved_names}
-    assert len(re.findall(r"to review: operations\.toml: \w+: ", output)) == is_new
+    reviewed = set(re.findall(r"to review: operations\.toml: (\w+): ", output))
+    assert reviewed - unreviewed() == set(NEW_OPERATIONS.get(change, ()))
     package, generated = tmp_path / "package", shutil.ignore_patterns("operations", "modelled.py")
     shutil.copytree(ROOT / "cognito_async", package / "cognito_async", ignore=generated)
     shutil.copytree(project / "cognito_async", package / "cognito_async", dirs_exist_ok=True)
@@ -330,7 +346,7 @@ def test_every_new_operation_of_a_newer_model_has_a_line(tmp_path: Path, capsys:
             model["operations"][name] = {**template, "name": name}
 
     _, output = checked(newer(change, tmp_path), capsys)
-    lines = [line for line in output.splitlines() if line.startswith("to review: operations.toml")]
+    lines = [line for line in output.splitlines() if re.match(r"to review: operations.toml: \w+Shoe", line)]
     assert [line.split(": ")[2] for line in lines] == ["CreateShoe", "DeleteShoe", "GetShoeToken", "ListShoes"]
     kinds = ["sends_message", "idempotent", "sends_message", "idempotent"]
     for line, kind in zip(lines, kinds, strict=True):
@@ -389,9 +405,7 @@ def test_missing_row_is_reported(
     """The generator uses its default, and the line to review names the table and the row."""
     with_table(name, change, monkeypatch)
     _, output = checked([], capsys)
-    lines = [line for line in output.splitlines() if line.startswith(f"to review: {name}.toml")]
-    assert len(lines) == 1
-    assert word in lines[0]
+    assert any(word in line for line in output.splitlines() if line.startswith(f"to review: {name}.toml"))
 
 
 WRONG: tuple[tuple[str, Callable[[dict[str, Any]], Any], str], ...] = (
@@ -451,7 +465,7 @@ def test_rows_exist_in_the_model() -> None:
     inputs = {
         name: shapes[model["input"]["shape"]]["members"] for name, model in installed_model()["operations"].items()
     }
-    assert set(table("operations")) == set(inputs)
+    assert set(table("operations")) <= set(inputs)
     for row in table("parameters")["by_operation"]:
         operation, _, member = row.partition(".")
         assert member in inputs[operation], row
