@@ -26,15 +26,9 @@ def parse_address(text: str) -> Address | None:
 
 
 def client_ip(peer: str | None, forwarded: Iterable[str], trusted: Sequence[Network]) -> Address | None:
-    """Return the rightmost address that is not a trusted proxy.
+    """Return the rightmost address that is not a trusted proxy; the last trusted one if the next entry is invalid.
 
-    Args:
-        peer: The address of the connection; None if there is none, as on a Unix socket.
-        forwarded: The values of all ``X-Forwarded-For`` headers, in order.
-        trusted: The networks of the trusted proxies.
-
-    Returns:
-        The address; the last trusted one if the next entry is invalid. None if the peer has no address.
+    ``peer`` is the address of the connection and ``forwarded`` the values of all ``X-Forwarded-For`` headers in order.
     """
     address = None if peer is None else parse_address(peer)
     if address is None:

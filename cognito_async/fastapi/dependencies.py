@@ -13,6 +13,8 @@ from starlette.requests import HTTPConnection
 from cognito_async.client import CognitoClient
 from cognito_async.fastapi.client_ip import Address, client_ip
 from cognito_async.fastapi.errors import PoolNotOpenError
+from cognito_async.fastapi.origin import SAFE_METHODS
+from cognito_async.fastapi.rate_limits import RateLimit, check_client_limit
 from cognito_async.fastapi.reset_queue import ResetQueue, ResetRequests
 from cognito_async.fastapi.settings import DEFAULT_POOL, CognitoSettings
 from cognito_async.operations import UserContextDataType
@@ -137,6 +139,22 @@ def with_encoded_data(context: UserContextDataType | None, encoded_data: str | N
     if not encoded_data:
         return context
     return UserContextDataType(ip_address=context.ip_address if context else None, encoded_data=encoded_data)
+
+
+def rate_limit(limit: RateLimit, pool: str = DEFAULT_POOL) -> Callable[..., Coroutine[Any, Any, None]]:
+    """Return a dependency that raises RateLimitedError for too many requests per IPv4 address or IPv6 network.
+
+    GET, HEAD and OPTIONS requests are not counted, so the dependency can protect a whole router or application.
+    ``pool`` is the user pool whose settings list the trusted proxies.
+    """
+
+    async def check(
+        connection: HTTPConnection, ip: Annotated[Address | None, Depends(dependencies_of(pool).client_ip)]
+    ) -> None:
+        if connection.scope.get("method") not in SAFE_METHODS:  # a WebSocket has no method
+            await check_client_limit(limit, ip)
+
+    return check
 
 
 async def client_metadata(connection: HTTPConnection) -> Mapping[str, str]:

@@ -15,7 +15,7 @@ _OWN_SITES: Final = frozenset({"same-origin", "none"})
 
 
 def same_origin(*allowed: str) -> Callable[[HTTPConnection], Coroutine[Any, Any, None]]:
-    """Return a dependency that rejects requests from pages of other origins, except JSON.
+    """Return a dependency that raises CrossOriginError for requests from pages of other origins, except JSON.
 
     GET, HEAD and OPTIONS requests pass, so the dependency can protect a whole router or application. WebSockets are
     checked like forms. JSON is not checked, because browsers send a CORS preflight request first.
@@ -25,9 +25,6 @@ def same_origin(*allowed: str) -> Callable[[HTTPConnection], Coroutine[Any, Any,
 
     Args:
         *allowed: Additional allowed origins, such as ``"https://www.example.com"``.
-
-    Returns:
-        The dependency. It raises CrossOriginError.
     """
 
     async def check(connection: HTTPConnection) -> None:

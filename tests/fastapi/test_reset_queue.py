@@ -31,18 +31,18 @@ async def test_full_queue_rejects_jobs_and_shutdown_waits_for_accepted_ones() ->
     event, done = asyncio.Event(), list[int]()
     async with ResetQueue(ResetLimits(workers=2, waiting=3)) as queue:
         for _ in range(2):
-            queue.put(waiting_for(event, done))
+            queue.put(waiting_for(event, done), "a")
             await asyncio.sleep(0)
         for _ in range(3):
-            queue.put(waiting_for(event, done))
+            queue.put(waiting_for(event, done), "a")
         assert (queue.in_flight, queue.waiting) == (2, 3)
         with pytest.raises(ResetQueueFullError) as caught:
-            queue.put(waiting_for(event, done))
+            queue.put(waiting_for(event, done), "a")
         assert caught.value.retry_after == 5
         asyncio.get_running_loop().call_later(10.0, event.set)
     assert len(done) == 5
     with pytest.raises(ResetQueueFullError):
-        queue.put(waiting_for(event, done))
+        queue.put(waiting_for(event, done), "a")
 
 
 @pytest.mark.virtual_clock
@@ -51,7 +51,7 @@ async def test_shutdown_after_drain_time_logs_lost_jobs(caplog: pytest.LogCaptur
     clock = asyncio.get_running_loop().time
     async with ResetQueue(ResetLimits(workers=1, drain=20.0)) as queue:
         for _ in range(3):
-            queue.put(waiting_for(asyncio.Event(), []))
+            queue.put(waiting_for(asyncio.Event(), []), "a")
         started = clock()
     assert clock() - started == pytest.approx(20.0)
     assert [record.levelname for record in caplog.records] == ["ERROR"]
@@ -65,7 +65,7 @@ async def test_cancelled_shutdown_stops_the_workers() -> None:
 
     async def serve() -> None:
         async with ResetQueue(ResetLimits(workers=3)) as queue:
-            queue.put(waiting_for(asyncio.Event(), []))
+            queue.put(waiting_for(asyncio.Event(), []), "a")
 
     serving = asyncio.create_task(serve())
     await asyncio.sleep(1.0)
@@ -94,7 +94,7 @@ async def test_failing_job_is_logged_without_username(caplog: pytest.LogCaptureF
 
     async with ResetQueue(ResetLimits(workers=1)) as queue:
         for job in (unknown_user, daily_limit, bug, waiting_for(event, done)):
-            queue.put(job)
+            queue.put(job, "a")
     assert done == [1]
     assert NAME not in caplog.text
     assert [record.levelname for record in caplog.records] == ["ERROR", "ERROR"]
