@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Coroutine, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from operator import itemgetter
 from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
@@ -64,28 +64,19 @@ def find_pool(state: Mapping[str, Any], name: str) -> OpenPool:
 
 @frozen(kw_only=True, eq=False)
 class Dependencies:
-    """The dependencies of one user pool. A pool name always has the same objects, so overrides work."""
+    """The dependencies of one user pool. A pool name always has the same objects, so overrides work.
+
+    ``user_context`` is ``user_context_data`` with the client IP; ``form_user_context`` adds the form field
+    ``encoded_data``. Both are None if nothing is known, and so is ``client_ip``.
+    """
 
     settings: Dependency[CognitoSettings]
-    """The settings of the pool."""
-
     session: Dependency[AsyncCognitoSession]
-    """The session of the pool."""
-
     client: Dependency[CognitoClient]
-    """A client bound to the app client and user pool."""
-
     reset_requests: Dependency[ResetRequests]
-    """Sends password reset codes in the background."""
-
     client_ip: Dependency[Address | None]
-    """The client IP; None if unknown."""
-
     user_context: Dependency[UserContextDataType | None]
-    """``user_context_data`` with the client IP; None if unknown."""
-
     form_user_context: Dependency[UserContextDataType | None]
-    """The same with the form field ``encoded_data``, for routes that read forms."""
 
 
 @cache
@@ -163,6 +154,7 @@ async def client_metadata(connection: HTTPConnection) -> Mapping[str, str]:
     return {} if language is None else {"locale": language}
 
 
+@lru_cache
 def preferred_language(header: str) -> str | None:
     """Return the first language tag with the highest weight in an Accept-Language header; None if there is none."""
     if len(header) > _MAX_LANGUAGE_HEADER:

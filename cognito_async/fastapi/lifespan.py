@@ -12,9 +12,6 @@ from cognito_async.fastapi.settings import DEFAULT_POOL, CognitoSettings, Settin
 from cognito_async.session import AsyncCognitoSession
 
 Lifespan: TypeAlias = Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any] | None]]
-"""The type of FastAPI's ``lifespan`` argument."""
-
-SessionFactory: TypeAlias = Callable[[CognitoSettings], AsyncCognitoSession]
 
 
 def session_of(settings: CognitoSettings) -> AsyncCognitoSession:
@@ -24,9 +21,6 @@ def session_of(settings: CognitoSettings) -> AsyncCognitoSession:
 
 class Cognito:
     """A user pool in an application. Settings are read and connections opened by its lifespan, in each process.
-
-        cognito = Cognito()
-        app = FastAPI(lifespan=cognito.lifespan)
 
     Attributes:
         name: The name of the pool in this application.
@@ -39,7 +33,7 @@ class Cognito:
         name: str = DEFAULT_POOL,
         settings: SettingsSource | None = None,
         *,
-        session: SessionFactory = session_of,
+        session: Callable[[CognitoSettings], AsyncCognitoSession] = session_of,
         reset_limits: ResetLimits | None = None,
     ) -> None:
         """Configure a user pool.

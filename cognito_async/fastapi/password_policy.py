@@ -47,16 +47,9 @@ class PasswordPolicy:
     """The minimum length in characters. The service does not accept less than 6."""
 
     require_lowercase: bool = True
-    """Whether a letter from a to z is required."""
-
     require_uppercase: bool = True
-    """Whether a letter from A to Z is required."""
-
     require_numbers: bool = True
-    """Whether a digit is required."""
-
     require_symbols: bool = True
-    """Whether a symbol is required."""
 
     @classmethod
     async def from_pool(cls, client: CognitoClient) -> Self:
@@ -76,10 +69,7 @@ class PasswordPolicy:
         """Convert the policy in a response of the service. Members that are None are not required."""
         return cls(
             minimum_length=policy.minimum_length or _DEFAULT_LENGTH,
-            require_lowercase=bool(policy.require_lowercase),
-            require_uppercase=bool(policy.require_uppercase),
-            require_numbers=bool(policy.require_numbers),
-            require_symbols=bool(policy.require_symbols),
+            **{name: bool(getattr(policy, name)) for name, _, _ in _REQUIRED},
         )
 
     @property

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from io import BytesIO
@@ -10,14 +10,15 @@ from typing import Annotated, Any, Final, TypeVar
 from urllib.parse import parse_qsl
 
 from attrs import field, frozen
-from fastapi import APIRouter, Depends, Request, Response, status
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect
 
 from cognito_async.client import CognitoClient
+from cognito_async.deadline import Deadline, SharedTimer
 from cognito_async.errors import CognitoError, InvalidPasswordException, PasswordHistoryPolicyViolationException
 from cognito_async.fastapi import errors
 from cognito_async.fastapi.client_ip import Address
@@ -29,8 +30,9 @@ from cognito_async.fastapi.rate_limits import (
     MemoryRateLimit,
     RateLimit,
     check_client_limit,
-    check_username_limit,
+    check_rate_limit,
     client_ip_of,
+    username_key,
 )
 from cognito_async.fastapi.reset_queue import ResetRequests
 from cognito_async.fastapi.responses import problem_responses, problem_route
@@ -46,14 +48,13 @@ MAX_FORM_FIELDS: Final = 20
 SIGN_OUT_TIMEOUT: Final = 10.0
 
 _LOG = logging.getLogger("cognito_async.fastapi")
-_BODY_PROBLEMS: Final = (
+_PROBLEMS: Final = (
     *("MalformedBodyError", "UnsupportedBodyError", "BodyTooLargeError", "BodyTimeoutError", "BadInputError"),
-    "CrossOriginError",
+    *("CrossOriginError", "RateLimitedError"),
 )
-_FORGOT_PROBLEMS: Final = (*_BODY_PROBLEMS, "RateLimitedError", "ResetQueueFullError")
 _RESET_PROBLEMS: Final = (
-    *(*_BODY_PROBLEMS, "RateLimitedError", "WeakPasswordError", "CodeMismatchException"),
-    *("TooManyFailedAttemptsException", "TooManyRequestsException", "ConnectError", "RequestTimeoutError"),
+    *(*_PROBLEMS, "WeakPasswordError", "CodeMismatchException", "TooManyFailedAttemptsException"),
+    *("TooManyRequestsException", "ConnectError", "RequestTimeoutError"),
     *("ConfirmForgotPassword:AmbiguousOutcomeError", "CognitoError"),
 )
 
@@ -112,8 +113,7 @@ class ResetConfirmation:
             password: The new password.
             user_context_data: The client IP and device data for threat protection; None for none.
             client_metadata: Input for Lambda triggers; None for none.
-            client_ip: The client IP for ``client_limit``; None for the one of ``user_context_data``. All clients without
-                one count as one.
+            client_ip: The client IP for ``client_limit``; None for the one of ``user_context_data``.
 
         Returns:
             Whether the user's other sessions were ended; None without ``sign_out_elsewhere``.
@@ -126,34 +126,29 @@ class ResetConfirmation:
         """
         policy = self.password_policy
         broken_rules = policy.broken_rules(password) if policy is not None else ()
-        call = _bind(
-            client.confirm_forgot_password,
-            username=username,
-            confirmation_code=code,
-            password=password,
-            user_context_data=user_context_data,
-            client_metadata=client_metadata,
-        )
+        secret_code, secret_password = SecretStr(code), SecretStr(password)
         del code, password  # error reporters collect the local variables of frames
         if broken_rules:
             raise errors.WeakPasswordError("the password breaks the policy", field_errors={"password": broken_rules})
         # First by client, so that rejected attempts of one client do not count for all.
-        await check_username_limit(self.client_limit, username, client_ip or client_ip_of(user_context_data))
-        await check_username_limit(self.username_limit, username)
+        key = username_key(username)
+        await check_client_limit(self.client_limit, client_ip or client_ip_of(user_context_data), f"{key} ")
+        await check_rate_limit(self.username_limit, key)
         async with minimum_duration(self.minimum_duration):
             try:
-                await call()
+                await client.confirm_forgot_password(
+                    username=username,
+                    confirmation_code=secret_code.get_secret_value(),
+                    password=secret_password.get_secret_value(),
+                    user_context_data=user_context_data,
+                    client_metadata=client_metadata,
+                )
             except (InvalidPasswordException, PasswordHistoryPolicyViolationException):
                 if policy is None:
                     raise
                 _LOG.info("the user pool refused a password that meets the policy; check that the policies are equal")
                 raise errors.PasswordNotAcceptedError("the user pool refused the password") from None
         return await _sign_out(client, username) if self.sign_out_elsewhere else None
-
-
-def _bind(method: Callable[..., Awaitable[object]], **arguments: Any) -> Callable[[], Awaitable[object]]:  # noqa: ANN401
-    """Bind arguments like ``partial``, without showing them in the repr."""
-    return lambda: method(**arguments)
 
 
 @asynccontextmanager
@@ -166,7 +161,8 @@ async def minimum_duration(seconds: float) -> AsyncGenerator[None]:
     except Exception:
         await asyncio.sleep(end - clock())
         raise
-    await asyncio.sleep(end - clock())
+    if end > clock():  # otherwise sleep yields to the event loop
+        await asyncio.sleep(end - clock())
 
 
 async def _sign_out(client: CognitoClient, username: str) -> bool:
@@ -237,21 +233,22 @@ class PasswordChanged(BaseModel):
 Body = TypeVar("Body", bound=BaseModel)
 
 
-async def read_body(request: Request, model: type[Body]) -> Body:
+async def read_body(request: Request, model: type[Body], timer: SharedTimer | None = None) -> Body:
     """Parse a body, JSON or form, as a model.
 
-    Raises UnsupportedBodyError, BodyTooLargeError, MalformedBodyError or RequestValidationError; none contains values.
+    Raises UnsupportedBodyError, BodyTooLargeError, BodyTimeoutError, MalformedBodyError or RequestValidationError; none
+    contains values.
     """
     kind = media_type(request.headers)
     if (kind != JSON and kind not in FORMS) or request.headers.get("content-encoding", "identity") != "identity":
         raise errors.UnsupportedBodyError("the body is neither JSON nor a form")
-    body = await _parse_body(request, kind, await _read_bytes(request), model)
+    body = await _parse_body(request, kind, await _read_bytes(request, timer), model)
     if isinstance(body, Exception):
         raise body
     return body
 
 
-async def _read_bytes(request: Request) -> bytes:
+async def _read_bytes(request: Request, timer: SharedTimer | None) -> bytes:
     try:
         declared = int(request.headers.get("content-length", "0"))
     except ValueError:
@@ -260,7 +257,7 @@ async def _read_bytes(request: Request) -> bytes:
     error: errors.RequestRejectedError | None = None
     try:
         if declared <= MAX_BODY_BYTES:
-            async with asyncio.timeout(BODY_TIMEOUT):
+            with Deadline(BODY_TIMEOUT, timer):
                 async for chunk in request.stream():
                     body.write(chunk)
                     del chunk
@@ -305,6 +302,11 @@ async def _parse_form(request: Request, kind: str, body: bytes) -> Sequence[tupl
     return (await Request(request.scope, receive).form(max_files=0, max_fields=MAX_FORM_FIELDS)).multi_items()
 
 
+def _json_response(content: str, code: int) -> Response:
+    """Return a response; FastAPI's conversion of a model takes several times as long."""
+    return Response(content, code, {"Cache-Control": "no-store"}, JSON)
+
+
 def _request_body(model: type[BaseModel]) -> dict[str, Any]:
     """Describe a body for OpenAPI."""
     content = {kind: {"schema": model.model_json_schema()} for kind in (JSON, *sorted(FORMS))}
@@ -339,27 +341,28 @@ def password_reset_router(
     limit = MemoryRateLimit(20, 60.0) if address_limit is None else address_limit  # an empty limit is falsy
     router = APIRouter(route_class=problem_route(problems), tags=["password reset"])
     dependencies = dependencies_of(pool)
+    timer, requested = SharedTimer(), ResetRequested().model_dump_json()
 
     # Called by the routes, because FastAPI spends as much time on a dependency as on a small route.
     async def accept(request: Request, client_ip: Address | None, model: type[Body]) -> Body:
         check_origin(request, allowed_origins)
         await check_client_limit(limit, client_ip)
-        return await read_body(request, model)
+        return await read_body(request, model, timer)
 
     @router.post(
         "/forgot-password",
-        status_code=status.HTTP_202_ACCEPTED,
-        responses=problem_responses(*_FORGOT_PROBLEMS, problems=problems),
+        status_code=202,
+        response_model=ResetRequested,
+        responses=problem_responses(*_PROBLEMS, "ResetQueueFullError", problems=problems),
         openapi_extra=_request_body(ForgotPasswordBody),
     )
     async def forgot_password(
         request: Request,
-        response: Response,
         resets: Annotated[ResetRequests, Depends(dependencies.reset_requests)],
         client_ip: Annotated[Address | None, Depends(dependencies.client_ip)],
         context: Annotated[UserContextDataType | None, Depends(dependencies.user_context)],
         metadata: Annotated[Mapping[str, str], Depends(client_metadata)],
-    ) -> ResetRequested:
+    ) -> Response:
         """Send a password reset code. The response does not depend on whether the user exists."""
         body = await accept(request, client_ip, ForgotPasswordBody)
         resets.submit(
@@ -368,22 +371,21 @@ def password_reset_router(
             client_metadata=metadata or None,
             client_ip=client_ip,
         )
-        response.headers["Cache-Control"] = "no-store"
-        return ResetRequested()
+        return _json_response(requested, 202)
 
     @router.post(
         "/reset-password",
+        response_model=PasswordChanged,
         responses=problem_responses(*_RESET_PROBLEMS, problems=problems),
         openapi_extra=_request_body(ResetPasswordBody),
     )
     async def reset_password(
         request: Request,
-        response: Response,
         client: Annotated[CognitoClient, Depends(dependencies.client)],
         client_ip: Annotated[Address | None, Depends(dependencies.client_ip)],
         context: Annotated[UserContextDataType | None, Depends(dependencies.user_context)],
         metadata: Annotated[Mapping[str, str], Depends(client_metadata)],
-    ) -> PasswordChanged:
+    ) -> Response:
         """Set a new password with the code that was sent."""
         body = await accept(request, client_ip, ResetPasswordBody)
         signed_out = await confirm(
@@ -395,7 +397,6 @@ def password_reset_router(
             client_metadata=metadata or None,
             client_ip=client_ip,
         )
-        response.headers["Cache-Control"] = "no-store"
-        return PasswordChanged(signed_out_elsewhere=signed_out)
+        return _json_response(PasswordChanged(signed_out_elsewhere=signed_out).model_dump_json(), 200)
 
     return router

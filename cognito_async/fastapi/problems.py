@@ -18,7 +18,6 @@ from cognito_async.protocol.retry import THROTTLING_CODES
 _LOG = getLogger("cognito_async.fastapi")
 _POINTER_STEP = re.compile(r"""\[(['"])(.*?)\1\]|\[(\d+)\]|\.(\w+)""")
 _RECIPIENT = re.compile(r"[^\s:]+@\S+|\+\d{6,}")
-_FAULTS_WITH_USER_DATA: Final = (Fault.USER, Fault.TRIGGER)
 _CONFIGURATION_PARAMETERS: Final = frozenset(
     {"client_id", "client_secret", "user_pool_id", "region", "endpoint_url", "secret_hash"}
 )
@@ -29,14 +28,8 @@ class Problem:
     """The response to an error, as problem details (RFC 9457)."""
 
     type: str
-    """A URI that identifies the kind of problem."""
-
     title: str
-    """A short summary of the kind of problem."""
-
     status: int
-    """The HTTP status."""
-
     detail: str | Callable[[CognitoError], str] | None = None
     """What the user can do, or a function that returns it for an error; None for no detail.
 
@@ -50,7 +43,7 @@ class Problem:
     """Additional members of the document."""
 
     log_level: int | None = None
-    """The level of the log record; None to write none. From ERROR on, the record includes the error's message."""
+    """The level of the log record; None to write none. From ERROR on, it has the message of operator's errors."""
 
     def document(self, error: CognitoError) -> dict[str, Any]:
         """Return the JSON document for an error, without its message unless ``detail`` returns it."""
@@ -67,9 +60,9 @@ class Problem:
 
     def retry_after_of(self, error: CognitoError) -> int | None:
         """Return when to retry after an error, in seconds rounded up; None if retrying does not help."""
-        if self.retry_after is None:
-            return None
-        return self.retry_after if error.retry_after is None else max(1, ceil(error.retry_after))
+        if self.retry_after is None or error.retry_after is None:
+            return self.retry_after
+        return max(1, ceil(error.retry_after))
 
 
 Problems: TypeAlias = Mapping[str, Problem]
@@ -82,15 +75,9 @@ def _field_errors(error: CognitoError) -> list[dict[str, str]]:
     if isinstance(error, RequestRejectedError):
         fields = error.field_errors
     elif isinstance(error, ParameterValidationError) and error.parameter not in _CONFIGURATION_PARAMETERS:
-        fields = {_pointer(error.parameter): (error.rule,)}
+        parameter = error.parameter.replace("~", "~0").replace("/", "~1")  # auth_parameters['PASSWORD']
+        fields = {_POINTER_STEP.sub(lambda step: f"/{step[2] or step[3] or step[4] or ''}", parameter): (error.rule,)}
     return [{"pointer": f"#/{name}", "detail": rule} for name, rules in fields.items() for rule in rules]
-
-
-def _pointer(parameter: str) -> str:
-    """Convert a parameter path to a JSON pointer: ``auth_parameters['PASSWORD']`` to auth_parameters/PASSWORD."""
-    return _POINTER_STEP.sub(
-        lambda step: "/" + (step[2] or step[3] or step[4] or "").replace("~", "~0").replace("/", "~1"), parameter
-    )
 
 
 def _problem(kind: str, status: int, title: str, detail: str | None = None, **options: Any) -> Problem:  # noqa: ANN401
@@ -230,8 +217,8 @@ def log_problem(error: Exception, problems: Problems = PROBLEMS) -> None:
         return
     problem = problem_of(error, problems)
     if problem.log_level is not None:
-        # Other messages may contain usernames. Those about e-mail may name the recipient.
-        about_operator = problem.log_level >= ERROR and error.fault not in _FAULTS_WITH_USER_DATA
+        # Other messages may contain any user data, those of the operator's errors a recipient.
+        about_operator = problem.log_level >= ERROR and error.fault not in {Fault.USER, Fault.TRIGGER}
         message = f": {_RECIPIENT.sub('***', error.message)}" if about_operator else ""
         name = error.code or type(error).__name__
         facts = f"operation {error.operation}, {error.attempts} attempts, request ID {error.request_id}"

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
 from contextvars import copy_context
 from functools import partial
@@ -69,7 +69,7 @@ class ResetQueue:
         self.limits = limits
         self._is_open = False
         self._queued: dict[str, deque[Job]] = {}  # by client, in the order of their turns
-        self._running: Counter[str] = Counter()  # by client
+        self._running: dict[str, int] = {}  # by client
         self._tasks: set[asyncio.Task[None]] = set()
         self._context = copy_context()  # jobs do not run in the context of a request
 
@@ -85,18 +85,13 @@ class ResetQueue:
                 while self._tasks:
                     await asyncio.wait(self._tasks)
         except TimeoutError:
-            lost = self.waiting + self.in_flight
+            lost = self.waiting + len(self._tasks)
             _LOG.error("shutdown: %d password resets were not sent within %g s", lost, self.limits.drain)
         finally:
             self._queued.clear()
             for task in self._tasks:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    @property
-    def in_flight(self) -> int:
-        """The number of running jobs."""
-        return len(self._tasks)
 
     @property
     def waiting(self) -> int:
@@ -118,16 +113,18 @@ class ResetQueue:
             task = asyncio.create_task(_run(jobs.popleft()), context=self._context)
             if jobs:
                 self._queued[client] = jobs  # at the end of the turn
-            self._running[client] += 1
+            self._running[client] = self._running.get(client, 0) + 1
             self._tasks.add(task)
             task.add_done_callback(partial(self._finish, client))
 
     def _may_start(self, client: str) -> bool:
-        return self._running[client] < self.limits.workers - self.in_flight
+        return self._running.get(client, 0) < self.limits.workers - len(self._tasks)
 
     def _finish(self, client: str, task: asyncio.Task[None]) -> None:
         self._tasks.remove(task)
-        self._running -= Counter([client])  # drops counts of zero
+        self._running[client] -= 1
+        if not self._running[client]:
+            del self._running[client]
         self._start_jobs()
 
 

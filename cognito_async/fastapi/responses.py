@@ -160,14 +160,7 @@ def problem_route(problems: Problems = PROBLEMS) -> type[APIRoute]:
 
 
 def problem_responses(*names: str, problems: Problems = PROBLEMS) -> dict[int | str, dict[str, Any]]:
-    """Describe the problems of a route for the OpenAPI document.
-
-    Args:
-        *names: The names of errors, as in the table.
-        problems: The table of problems.
-
-    Returns:
-        The value for the ``responses`` of a route.
+    """Return the value for the ``responses`` of a route, by names of errors as in the table.
 
     Raises:
         KeyError: Neither this table nor the default one has the name.

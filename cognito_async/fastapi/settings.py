@@ -50,12 +50,10 @@ class CognitoSettings(BaseSettings):
     @field_validator("trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        """Split comma-separated networks."""
         return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _check_region(self) -> Self:
-        """Require a region at startup."""
         located = self.region or self.endpoint_url or "_" in (self.user_pool_id or "")
         if not located and not any(map(os.environ.get, _LOCATIONS)):
             raise ValueError("no region: set region, user_pool_id or AWS_REGION")
