@@ -150,7 +150,7 @@ def rate_limit(limit: RateLimit, pool: str = DEFAULT_POOL) -> Callable[..., Coro
 
 async def client_metadata(connection: HTTPConnection) -> Mapping[str, str]:
     """Return the preferred language for Lambda triggers, such as ``{"locale": "de-CH"}``; empty if there is none."""
-    language = preferred_language(",".join(connection.headers.getlist("accept-language")))
+    language = preferred_language(",".join(connection.headers.getlist("accept-language"))[: _MAX_LANGUAGE_HEADER + 1])
     return {} if language is None else {"locale": language}
 
 

@@ -19,10 +19,8 @@ def same_origin(*allowed: str) -> Callable[[HTTPConnection], Coroutine[Any, Any,
 
     GET, HEAD and OPTIONS requests pass, so the dependency can protect a whole router or application. WebSockets are
     checked like forms. JSON is not checked, because browsers send a CORS preflight request first. Pages with forms
-    should send ``Referrer-Policy: same-origin``; ``no-referrer`` hides their own origin too.
-
-    Args:
-        *allowed: Additional allowed origins, such as ``"https://www.example.com"``.
+    should send ``Referrer-Policy: same-origin``; ``no-referrer`` hides their own origin too. ``allowed`` are other
+    origins, such as ``"https://www.example.com"``.
     """
 
     async def check(connection: HTTPConnection) -> None:

@@ -119,7 +119,7 @@ async def check_client_limit(limit: RateLimit, client_ip: Address | None, key_pr
 
 
 async def check_username_limit(limit: RateLimit, username: str, client_ip: Address | None = None) -> None:
-    """Count an attempt for a username, whether or not the user exists.
+    """Count an attempt for a username, whether or not the user exists; raise RateLimitedError if there are too many.
 
     A small limit by username alone lets anyone lock a user out. Use one by username and client, and a larger one by
     username alone against attempts from many clients.
@@ -128,9 +128,6 @@ async def check_username_limit(limit: RateLimit, username: str, client_ip: Addre
         limit: The rate limit. Its keys contain a hash of the username.
         username: The username as entered.
         client_ip: Counts by username and client; None counts by username alone.
-
-    Raises:
-        RateLimitedError: Too many attempts.
     """
     key = username_key(username)
     await (check_rate_limit(limit, key) if client_ip is None else check_client_limit(limit, client_ip, f"{key} "))
@@ -138,7 +135,7 @@ async def check_username_limit(limit: RateLimit, username: str, client_ip: Addre
 
 def username_key(username: str) -> str:
     """Return the key of a username: a hash, regardless of case and Unicode form."""
-    return sha256(normalize("NFKC", username).casefold().encode()).hexdigest()
+    return sha256(normalize("NFKC", username).casefold().encode(errors="replace")).hexdigest()
 
 
 def rate_limit_key(client_ip: Address | None, prefix: int = IPV6_PREFIXES[0]) -> str:
