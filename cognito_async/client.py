@@ -96,7 +96,7 @@ class CognitoClient(OperationMethods):
             ParameterValidationError: The request is invalid; nothing was sent.
             CognitoError: Any other failure, see ``cognito_async.errors``.
         """
-        return await self._call(request)
+        return await self._call(self._fill(request))
 
     async def call(
         self, operation: str, payload: Mapping[str, JsonValue] | None = None, *, signed: bool = True
@@ -136,9 +136,9 @@ class CognitoClient(OperationMethods):
     def _call(
         self, request: Request[ResponseT], before: Callable[[], Awaitable[object]] | None = None
     ) -> Coroutine[Any, Any, ResponseT]:
-        return self._session.start_call(
-            self._fill(request), self._timeouts, self._retry, self._bound.user_pool_id, before
-        )
+        if self._bound.client_secret is not None:
+            request = self._fill(request)
+        return self._session.start_call(request, self._timeouts, self._retry, self._bound.user_pool_id, before)
 
     def _fill(self, request: Request[ResponseT]) -> Request[ResponseT]:
         """Return the request with the bound values."""
@@ -156,7 +156,7 @@ def send_with_hook(
 
     Internal: bulk jobs write the attempt to their journal. An error of the hook ends the call.
     """
-    return client._call(request, before)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return client._call(client._fill(request), before)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 def _is_operation_name(value: object) -> bool:

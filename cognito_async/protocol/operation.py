@@ -1,11 +1,14 @@
 """Operations and the base class of their requests."""
 
 from collections.abc import Coroutine, Mapping
-from typing import Any, ClassVar, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
 from attrs import field
 
 from cognito_async.protocol.shapes import JsonValue, Structure, structure
+
+if TYPE_CHECKING:
+    from cognito_async.protocol.binding import Bound
 
 TARGET_PREFIX = "AWSCognitoIdentityProviderService."
 
@@ -71,10 +74,12 @@ class RawRequest(Request[dict[str, Any]]):
 class OperationCaller:
     """Base of the generated methods: sends requests."""
 
+    _bound: "Bound"
+
     async def send(self, request: Request[ResponseT]) -> ResponseT:
         """Send a request and return the response."""
         raise NotImplementedError
 
     def _call(self, request: Request[ResponseT]) -> Coroutine[Any, Any, ResponseT]:
-        """Send a new request that is not shared and may be filled in place."""
+        """Send a request with the bound IDs, and fill in what the client secret is needed for."""
         raise NotImplementedError

@@ -81,13 +81,13 @@ class AppClientsMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.CreateUserPoolClientRequest(
-            client_name=client_name, user_pool_id=user_pool_id, generate_secret=generate_secret,
-            client_secret=client_secret, refresh_token_validity=refresh_token_validity,
-            access_token_validity=access_token_validity, id_token_validity=id_token_validity,
-            token_validity_units=token_validity_units, read_attributes=read_attributes,
-            write_attributes=write_attributes, explicit_auth_flows=explicit_auth_flows,
-            supported_identity_providers=supported_identity_providers, callback_urls=callback_urls,
-            logout_urls=logout_urls, default_redirect_uri=default_redirect_uri,
+            client_name=client_name, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            generate_secret=generate_secret, client_secret=client_secret,
+            refresh_token_validity=refresh_token_validity, access_token_validity=access_token_validity,
+            id_token_validity=id_token_validity, token_validity_units=token_validity_units,
+            read_attributes=read_attributes, write_attributes=write_attributes,
+            explicit_auth_flows=explicit_auth_flows, supported_identity_providers=supported_identity_providers,
+            callback_urls=callback_urls, logout_urls=logout_urls, default_redirect_uri=default_redirect_uri,
             allowed_oauth_flows=allowed_oauth_flows, allowed_oauth_scopes=allowed_oauth_scopes,
             allowed_oauth_flows_user_pool_client=allowed_oauth_flows_user_pool_client,
             analytics_configuration=analytics_configuration,
@@ -117,7 +117,10 @@ class AppClientsMethods(OperationCaller):
             ResourceNotFoundException, TooManyRequestsException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        request = ops.DescribeUserPoolClientRequest(user_pool_id=user_pool_id, client_id=client_id)
+        request = ops.DescribeUserPoolClientRequest(
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            client_id=self._bound.client_id if client_id is None else client_id,
+        )
         del client_id
         return await self._call(request)
 
@@ -143,7 +146,8 @@ class AppClientsMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         return await self._call(ops.ListUserPoolClientsRequest(
-            user_pool_id=user_pool_id, max_results=max_results, next_token=next_token, client_type=client_type,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id, max_results=max_results,
+            next_token=next_token, client_type=client_type,
         ))
 
     def iter_list_user_pool_clients(
@@ -226,7 +230,8 @@ class AppClientsMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.UpdateUserPoolClientRequest(
-            user_pool_id=user_pool_id, client_id=client_id, client_name=client_name,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            client_id=self._bound.client_id if client_id is None else client_id, client_name=client_name,
             refresh_token_validity=refresh_token_validity, access_token_validity=access_token_validity,
             id_token_validity=id_token_validity, token_validity_units=token_validity_units,
             read_attributes=read_attributes, write_attributes=write_attributes,
@@ -259,7 +264,10 @@ class AppClientsMethods(OperationCaller):
             OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        request = ops.DeleteUserPoolClientRequest(user_pool_id=user_pool_id, client_id=client_id)
+        request = ops.DeleteUserPoolClientRequest(
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            client_id=self._bound.client_id if client_id is None else client_id,
+        )
         del client_id
         await self._call(request)
 
@@ -284,7 +292,8 @@ class AppClientsMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.AddUserPoolClientSecretRequest(
-            user_pool_id=user_pool_id, client_id=client_id, client_secret=client_secret,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            client_id=self._bound.client_id if client_id is None else client_id, client_secret=client_secret,
         )
         del client_id, client_secret
         return await self._call(request)
@@ -308,7 +317,8 @@ class AppClientsMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.ListUserPoolClientSecretsRequest(
-            user_pool_id=user_pool_id, client_id=client_id, next_token=next_token,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            client_id=self._bound.client_id if client_id is None else client_id, next_token=next_token,
         )
         del client_id
         return await self._call(request)
@@ -345,7 +355,9 @@ class AppClientsMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.DeleteUserPoolClientSecretRequest(
-            client_secret_id=client_secret_id, user_pool_id=user_pool_id, client_id=client_id,
+            client_secret_id=client_secret_id,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            client_id=self._bound.client_id if client_id is None else client_id,
         )
         del client_id
         await self._call(request)
@@ -375,8 +387,9 @@ class AppClientsMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.CreateCIMDPolicyRequest(
-            policy_name=policy_name, url_patterns=url_patterns, user_pool_id=user_pool_id, client_id=client_id,
-            cache_duration=cache_duration,
+            policy_name=policy_name, url_patterns=url_patterns,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            client_id=self._bound.client_id if client_id is None else client_id, cache_duration=cache_duration,
         )
         del client_id
         return await self._call(request)
@@ -398,7 +411,10 @@ class AppClientsMethods(OperationCaller):
             TooManyRequestsException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        return await self._call(ops.DescribeCIMDPolicyRequest(cimd_policy_id=cimd_policy_id, user_pool_id=user_pool_id))
+        return await self._call(ops.DescribeCIMDPolicyRequest(
+            cimd_policy_id=cimd_policy_id,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        ))
 
     async def list_cimd_policies(
         self, *, user_pool_id: str | None = None, next_token: str | None = None, max_results: int | None = None,
@@ -419,7 +435,8 @@ class AppClientsMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         return await self._call(ops.ListCIMDPoliciesRequest(
-            user_pool_id=user_pool_id, next_token=next_token, max_results=max_results,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id, next_token=next_token,
+            max_results=max_results,
         ))
 
     def iter_list_cimd_policies(
@@ -458,8 +475,10 @@ class AppClientsMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.UpdateCIMDPolicyRequest(
-            cimd_policy_id=cimd_policy_id, url_patterns=url_patterns, user_pool_id=user_pool_id, client_id=client_id,
-            policy_name=policy_name, cache_duration=cache_duration,
+            cimd_policy_id=cimd_policy_id, url_patterns=url_patterns,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            client_id=self._bound.client_id if client_id is None else client_id, policy_name=policy_name,
+            cache_duration=cache_duration,
         )
         del client_id
         return await self._call(request)
@@ -479,7 +498,10 @@ class AppClientsMethods(OperationCaller):
             OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        await self._call(ops.DeleteCIMDPolicyRequest(cimd_policy_id=cimd_policy_id, user_pool_id=user_pool_id))
+        await self._call(ops.DeleteCIMDPolicyRequest(
+            cimd_policy_id=cimd_policy_id,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        ))
 
     async def list_client_metadata_urls(
         self, *, cimd_policy_id: str, user_pool_id: str | None = None, next_token: str | None = None,
@@ -502,7 +524,9 @@ class AppClientsMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         return await self._call(ops.ListClientMetadataURLsRequest(
-            cimd_policy_id=cimd_policy_id, user_pool_id=user_pool_id, next_token=next_token, max_results=max_results,
+            cimd_policy_id=cimd_policy_id,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id, next_token=next_token,
+            max_results=max_results,
         ))
 
     def iter_list_client_metadata_urls(
@@ -543,5 +567,6 @@ class AppClientsMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         await self._call(ops.UpdateClientMetadataURLStateRequest(
-            cimd_policy_id=cimd_policy_id, url=url, action=action, user_pool_id=user_pool_id,
+            cimd_policy_id=cimd_policy_id, url=url, action=action,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
         ))

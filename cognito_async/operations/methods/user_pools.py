@@ -132,7 +132,9 @@ class UserPoolsMethods(OperationCaller):
             ResourceNotFoundException, TooManyRequestsException, UserPoolTaggingException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        return await self._call(ops.DescribeUserPoolRequest(user_pool_id=user_pool_id))
+        return await self._call(ops.DescribeUserPoolRequest(
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        ))
 
     async def list_user_pools(self, *, max_results: int, next_token: str | None = None) -> ops.ListUserPoolsResponse:
         """List the account's user pools in this region.
@@ -235,9 +237,10 @@ class UserPoolsMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.UpdateUserPoolRequest(
-            user_pool_id=user_pool_id, policies=policies, deletion_protection=deletion_protection,
-            lambda_config=lambda_config, auto_verified_attributes=auto_verified_attributes,
-            sms_verification_message=sms_verification_message, email_verification_message=email_verification_message,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id, policies=policies,
+            deletion_protection=deletion_protection, lambda_config=lambda_config,
+            auto_verified_attributes=auto_verified_attributes, sms_verification_message=sms_verification_message,
+            email_verification_message=email_verification_message,
             email_verification_subject=email_verification_subject,
             verification_message_template=verification_message_template,
             sms_authentication_message=sms_authentication_message,
@@ -271,7 +274,9 @@ class UserPoolsMethods(OperationCaller):
             UserImportInProgressException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        await self._call(ops.DeleteUserPoolRequest(user_pool_id=user_pool_id))
+        await self._call(ops.DeleteUserPoolRequest(
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        ))
 
     async def add_custom_attributes(
         self, *, custom_attributes: Sequence[ops.SchemaAttributeType], user_pool_id: str | None = None,
@@ -292,7 +297,10 @@ class UserPoolsMethods(OperationCaller):
             AmbiguousOutcomeError: the outcome is unknown. Read the schema with DescribeUserPool.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        request = ops.AddCustomAttributesRequest(custom_attributes=custom_attributes, user_pool_id=user_pool_id)
+        request = ops.AddCustomAttributesRequest(
+            custom_attributes=custom_attributes,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        )
         del custom_attributes
         await self._call(request)
 
@@ -316,7 +324,8 @@ class UserPoolsMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         return await self._call(ops.ListPointInTimeRecoveriesRequest(
-            user_pool_id=user_pool_id, next_token=next_token, max_results=max_results,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id, next_token=next_token,
+            max_results=max_results,
         ))
 
     def iter_list_point_in_time_recoveries(
@@ -350,7 +359,7 @@ class UserPoolsMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         return await self._call(ops.DescribePointInTimeRecoveryRequest(
-            restore_id=restore_id, user_pool_id=user_pool_id,
+            restore_id=restore_id, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
         ))
 
     async def initiate_point_in_time_recovery(
@@ -373,7 +382,8 @@ class UserPoolsMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         return await self._call(ops.InitiatePointInTimeRecoveryRequest(
-            restore_timestamp=restore_timestamp, user_pool_id=user_pool_id,
+            restore_timestamp=restore_timestamp,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
         ))
 
     async def start_point_in_time_recovery(
@@ -396,7 +406,9 @@ class UserPoolsMethods(OperationCaller):
                 or RESTORE_COMPLETED means applied.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        return await self._call(ops.StartPointInTimeRecoveryRequest(restore_id=restore_id, user_pool_id=user_pool_id))
+        return await self._call(ops.StartPointInTimeRecoveryRequest(
+            restore_id=restore_id, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        ))
 
     async def cancel_point_in_time_recovery(
         self, *, restore_id: str, user_pool_id: str | None = None,
@@ -418,4 +430,6 @@ class UserPoolsMethods(OperationCaller):
                 PREVIEW_CANCELLED means applied.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        return await self._call(ops.CancelPointInTimeRecoveryRequest(restore_id=restore_id, user_pool_id=user_pool_id))
+        return await self._call(ops.CancelPointInTimeRecoveryRequest(
+            restore_id=restore_id, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        ))
