@@ -11,7 +11,7 @@ BENCH := .venv-bench
 OLDEST := .venv-oldest
 PIP_FLAGS := --disable-pip-version-check --quiet
 
-.PHONY: help demo demo-web demo-bulk test test-oldest check fmt generate bench clean
+.PHONY: help demo demo-web demo-bulk test test-oldest check fmt generate upgrade-model bench clean
 .DELETE_ON_ERROR:
 
 help:
@@ -22,6 +22,7 @@ help:
 	@echo "make check     run the linters and type checkers, and compare the generated code"
 	@echo "make fmt       format the code and apply the linter's fixes"
 	@echo "make generate  generate code from the pinned service model"
+	@echo "make upgrade-model  pin the newest service model; then run make generate"
 	@echo "make bench     run the benchmarks against plain aiohttp, aiobotocore, boto3 and capo"
 	@echo "make clean     remove the virtualenvs"
 
@@ -74,6 +75,7 @@ check: $(DEV)/.ready
 	@$(DEV)/bin/mypy
 	@$(DEV)/bin/basedpyright
 	@$(DEV)/bin/python -m tools.generate --check
+	@$(DEV)/bin/python -m tools.botocore_release
 
 fmt: $(DEV)/.ready
 	@$(DEV)/bin/ruff check --fix-only --quiet .
@@ -81,6 +83,9 @@ fmt: $(DEV)/.ready
 
 generate: $(DEV)/.ready
 	@$(DEV)/bin/python -m tools.generate
+
+upgrade-model: $(DEV)/.ready
+	@$(DEV)/bin/python -m tools.botocore_release --pin
 
 bench: $(BENCH)/.ready
 	@$(BENCH)/bin/python -m benchmarks

@@ -5,6 +5,7 @@ import re
 from tools.model import Member, Operation, Page, Service
 from tools.render import HEADER, WIDTH, fill, imports, packed, wrapped
 
+BOUND_AS_IS = ("client_id", "user_pool_id")
 PAGES = "https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_"
 
 
@@ -72,7 +73,7 @@ def _method(operation: Operation) -> str:
 
 def _body(operation: Operation, parameters: list[Member]) -> str:
     """Render the call. Deleting the secrets keeps them out of tracebacks that show the locals of frames."""
-    arguments = [f"{member.name}={member.name}" for member in parameters]
+    arguments = [f"{member.name}={_filled(member)}" for member in parameters]
     secrets = [member.name for member in parameters if member.secret or "Struct(" in member.expression]
     call = "return await self._call" if operation.response else "await self._call"
     if not secrets:
@@ -82,6 +83,13 @@ def _body(operation: Operation, parameters: list[Member]) -> str:
         + _deletion(secrets)
         + f"        {call}(request)\n"
     )
+
+
+def _filled(member: Member) -> str:
+    """Render the value of a member: the argument, or the client's value where it is None."""
+    if member.name in BOUND_AS_IS and member.bindable:
+        return f"self._bound.{member.name} if {member.name} is None else {member.name}"
+    return member.name
 
 
 def _deletion(names: list[str]) -> str:
@@ -151,10 +159,9 @@ def _ambiguous(operation: Operation) -> str:
 
 
 def _raises(operation: Operation) -> str:
-    declared = fill(
-        [f"{error}," for error in operation.errors[:-1]] + [f"{operation.errors[-1]}: declared by the service."],
-        " " * 12,
-    )
+    errors = [f"{error}," for error in operation.errors[:-1]]
+    errors += [f"{error}: declared by the service." for error in operation.errors[-1:]]
+    declared = fill(errors, " " * 12) if errors else ""
     return (
         declared
         + _ambiguous(operation)

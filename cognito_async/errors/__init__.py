@@ -28,13 +28,13 @@ if TYPE_CHECKING:
 
 # fmt: off
 __all__ = [
-    "AccessDeniedException", "AliasExistsException", "AmbiguousOutcomeError", "CodeDeliveryFailureException",
-    "CodeMismatchException", "CognitoError", "ConcurrentModificationException", "ConnectError", "ConnectTimeoutError",
-    "CredentialsError", "DeviceKeyExistsException", "DuplicateProviderException", "EnableSoftwareTokenMFAException",
-    "ExpiredCodeException", "Fault", "FeatureUnavailableInTierException", "ForbiddenException",
-    "GroupExistsException", "InternalErrorException", "InternalServerException",
-    "InvalidEmailRoleAccessPolicyException", "InvalidLambdaResponseException", "InvalidOAuthFlowException",
-    "InvalidParameterException", "InvalidPasswordException", "InvalidResponseError",
+    "AccessDeniedException", "AliasExistsException", "AmbiguousOutcomeError", "CachedCIMDURLDoesNotExistException",
+    "CodeDeliveryFailureException", "CodeMismatchException", "CognitoError", "ConcurrentModificationException",
+    "ConnectError", "ConnectTimeoutError", "CredentialsError", "DeviceKeyExistsException",
+    "DuplicateProviderException", "EnableSoftwareTokenMFAException", "ExpiredCodeException", "Fault",
+    "FeatureUnavailableInTierException", "ForbiddenException", "GroupExistsException", "InternalErrorException",
+    "InternalServerException", "InvalidEmailRoleAccessPolicyException", "InvalidLambdaResponseException",
+    "InvalidOAuthFlowException", "InvalidParameterException", "InvalidPasswordException", "InvalidResponseError",
     "InvalidSmsRoleAccessPolicyException", "InvalidSmsRoleTrustRelationshipException",
     "InvalidUserPoolConfigurationException", "LimitExceededException", "MFAMethodNotFoundException",
     "ManagedLoginBrandingExistsException", "NotAuthorizedException", "OperationNotEnabledException",
@@ -63,7 +63,8 @@ if not TYPE_CHECKING:  # type checkers use the imports above, so typos are error
 
     def __getattr__(name: str) -> Any:
         """Load the declared errors on first use: a call that succeeds does not need 59 classes."""
-        if name not in __all__:
+        modelled = import_module(f"{__name__}.modelled")
+        if name not in modelled.__all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = globals()[name] = getattr(import_module(f"{__name__}.modelled"), name)
+        value = globals()[name] = getattr(modelled, name)
         return value

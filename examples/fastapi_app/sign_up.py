@@ -6,7 +6,14 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Form, Response
 
 from cognito_async import RetryPolicy
-from cognito_async.fastapi import ClientMetadataDep, CognitoDep, UserContextDep, check_username_limit, minimum_duration
+from cognito_async.fastapi import (
+    ClientIpDep,
+    ClientMetadataDep,
+    CognitoDep,
+    UserContextDep,
+    check_username_limit,
+    minimum_duration,
+)
 from cognito_async.operations import AttributeType
 
 from . import messages
@@ -69,13 +76,15 @@ async def confirm(
     client: CognitoDep,
     context: UserContextDep,
     metadata: ClientMetadataDep,
+    client_ip: ClientIpDep,
 ) -> Response:
     """Confirm an address."""
     if errors := errors_in(form):
         return page.show_again(form, messages.invalid(errors))
 
     async def check() -> None:
-        await check_username_limit(page.site.confirm_limit, form.username)
+        await check_username_limit(page.site.client_limit, form.username, client_ip)
+        await check_username_limit(page.site.username_limit, form.username)
         await client.confirm_sign_up(
             username=form.username,
             confirmation_code=form.code,

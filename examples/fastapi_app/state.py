@@ -146,7 +146,8 @@ class Site:
     mailbox: Mailbox | None  # None outside of the demo
     sessions: SessionStore = field(factory=SessionStore)
     submissions: Submissions = field(factory=Submissions)
-    confirm_limit: RateLimit = field(factory=partial(MemoryRateLimit, 5, 900.0))  # per user name
+    client_limit: RateLimit = field(factory=partial(MemoryRateLimit, 5, 900.0))  # per username and client
+    username_limit: RateLimit = field(factory=partial(MemoryRateLimit, 50, 900.0))
 
 
 def site_lifespan(mailbox: Mailbox | None, *, minimum_seconds: float) -> Lifespan[FastAPI]:

@@ -44,10 +44,22 @@ from cognito_async.operations import (
 )
 from cognito_async.protocol.hooks import CONVERTER
 from cognito_async.protocol.operation import Request
-from cognito_async.protocol.shapes import Blob, Document, ListOf, MapOf, Shape, Struct, Structure, Text, members
+from cognito_async.protocol.shapes import (
+    Blob,
+    Document,
+    ListOf,
+    MapOf,
+    Shape,
+    Struct,
+    Structure,
+    Text,
+    Timestamp,
+    members,
+)
 from cognito_async.protocol.wire import decode
 from tests.support.scripted_server import Action, Connection, ScriptedServer, answer, cut, reset_connection
 from tests.support.scripted_transport import ScriptedTransport, refuse, reset, respond, scripted_session
+from tests.support.strategies import EPOCH
 
 CANARY = "yranac"[::-1]  # not a literal, because tracebacks quote the lines of this file
 PERSONAL = "lanosrep"[::-1]  # personal data: never in a repr or log, but in messages of the service
@@ -97,6 +109,8 @@ class Canaries:
                 return self.secret().encode() if secret else b"plain"
             case Document():
                 return {"key": [self.secret()]} if secret else {"key": ["plain"]}
+            case Timestamp():
+                return EPOCH
         return None
 
 

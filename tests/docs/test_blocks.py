@@ -3,7 +3,9 @@
 ``EXAMPLES`` has a check for each Python block of each page. A new page or block without one fails the tests.
 """
 
+import ast
 import asyncio
+import inspect
 import json
 import logging
 import os
@@ -24,7 +26,7 @@ from cognito_async import AsyncCognitoSession, CognitoError, RetryDetails, Retry
 from cognito_async.testing import LocalPool
 from tests.support.docs import PAGES, Block, blocks, python_blocks
 from tests.support.processes import ROOT, running
-from tests.support.scripted_server import ScriptedServer, answer, cut
+from tests.support.scripted_server import Connection, ScriptedServer, answer, cut
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and process groups are POSIX")
 
@@ -123,6 +125,39 @@ async def serves_a_pool(block: Block, reader: Reader) -> None:
     assert (process.returncode, errors) == (0, b"")
 
 
+async def in_a_repl(block: Block, reader: Reader) -> None:
+    """A block that is entered in a REPL after the other blocks of its page; the service responds from ``BODIES``."""
+    names: dict[str, Any] = {}
+    with pytest.MonkeyPatch.context() as patch:
+        async with ScriptedServer(otherwise=respond_from_bodies) as server:
+            for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+                patch.setenv(name, "test")
+            patch.setenv("AWS_ENDPOINT_URL", server.url)
+            for each in python_blocks(block.page):
+                if each.line <= block.line:
+                    code = compile(each.text, block.page, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+                    result = eval(code, names)
+                    if inspect.isawaitable(result):
+                        await result
+            await names["session"].close()
+            assert server.requests
+
+
+async def respond_from_bodies(connection: Connection) -> None:
+    """Respond to an operation with its body; other operations fail."""
+    assert connection.request is not None
+    await answer(BODIES[connection.request.headers["x-amz-target"].partition(".")[2]])(connection)
+
+
+BODIES: Mapping[str, Any] = {
+    "AdminGetUser": {"Username": "ada", "UserStatus": "CONFIRMED", "UserAttributes": [{"Name": "email"}]},
+    "ForgotPassword": {"CodeDeliveryDetails": {"Destination": "a***"}},
+    "ListUsers": {"Users": [{"Username": "ada"}]},
+    "DescribeNewThing": {"NewThing": {"NewThingId": "t-1"}},
+    "CreateGroup": {"Group": {"GroupName": "staff", "Color": "blue"}, "NewMember": 7},
+}
+
+
 async def is_a_test(block: Block, reader: Reader) -> None:
     """A file for pytest; the page's first block is beside it."""
     reader.save(python_blocks(block.page)[0])
@@ -193,12 +228,6 @@ async def counts_events(block: Block, reader: Reader) -> None:
     await names["session"].close()
 
 
-async def lists_usernames(block: Block, reader: Reader) -> None:
-    """A function that iterates over the users."""
-    async with reader.pool.session() as session:
-        assert await reader.names(block)["usernames"](session.client(user_pool_id=reader.pool.user_pool_id))
-
-
 async def is_available(block: Block, reader: Reader) -> None:
     """A function that requests the user pool."""
     async with reader.pool.session() as session:
@@ -211,9 +240,10 @@ EXAMPLES: Mapping[str, Sequence[Check]] = {
     "README.md": [sends_a_code, signs_in, explains_a_reset, resets_all_users, is_an_application],
     "docs/benchmarks.md": [],
     "docs/bulk.md": [resets_all_users, writes_reports],
-    "docs/client.md": [lists_usernames, is_available, is_a_test],
+    "docs/client.md": [is_available, is_a_test],
     "docs/command-line.md": [],
     "docs/fastapi.md": [*[is_an_application] * 3, is_a_test, *[is_an_application] * 3],
+    "docs/operations.md": [in_a_repl] * len(python_blocks("docs/operations.md")),
     "docs/retries.md": [logs_faults, counts_events],
     "docs/run-book.md": [serves_a_pool],
     "docs/unclear-outcomes.md": [verifies_a_reset],

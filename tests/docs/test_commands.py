@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import click
 import pytest
 
+from cognito_async import CognitoClient
 from cognito_async.cli.commands import CLI
 from tests.support.docs import PAGES, anchors, commands, links
 from tests.support.processes import ROOT
@@ -86,3 +87,10 @@ def test_links_lead_to_files_and_headings(page: str) -> None:
     for path, fragment in links(page):
         assert path.exists(), path
         assert not fragment or fragment in anchors(path), (path, fragment)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_methods_of_the_client_exist(page: str) -> None:
+    """Each ``client.…`` in the text is an attribute of the client."""
+    named = set(re.findall(r"`client\.(\w+)", (ROOT / page).read_text()))
+    assert not [name for name in named - {"py"} if not hasattr(CognitoClient, name)]  # client.py is a file

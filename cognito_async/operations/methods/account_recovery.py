@@ -43,8 +43,9 @@ class AccountRecoveryMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.ForgotPasswordRequest(
-            username=username, client_id=client_id, secret_hash=secret_hash, user_context_data=user_context_data,
-            analytics_metadata=analytics_metadata, client_metadata=client_metadata,
+            username=username, client_id=self._bound.client_id if client_id is None else client_id,
+            secret_hash=secret_hash, user_context_data=user_context_data, analytics_metadata=analytics_metadata,
+            client_metadata=client_metadata,
         )
         del username, client_id, secret_hash, user_context_data, analytics_metadata, client_metadata
         return await self._call(request)
@@ -82,8 +83,9 @@ class AccountRecoveryMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.ConfirmForgotPasswordRequest(
-            username=username, confirmation_code=confirmation_code, password=password, client_id=client_id,
-            secret_hash=secret_hash, analytics_metadata=analytics_metadata, user_context_data=user_context_data,
+            username=username, confirmation_code=confirmation_code, password=password,
+            client_id=self._bound.client_id if client_id is None else client_id, secret_hash=secret_hash,
+            analytics_metadata=analytics_metadata, user_context_data=user_context_data,
             client_metadata=client_metadata,
         )
         del (

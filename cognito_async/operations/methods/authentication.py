@@ -47,8 +47,9 @@ class AuthenticationMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.InitiateAuthRequest(
-            auth_flow=auth_flow, auth_parameters=auth_parameters, client_metadata=client_metadata, client_id=client_id,
-            analytics_metadata=analytics_metadata, user_context_data=user_context_data, session=session,
+            auth_flow=auth_flow, auth_parameters=auth_parameters, client_metadata=client_metadata,
+            client_id=self._bound.client_id if client_id is None else client_id, analytics_metadata=analytics_metadata,
+            user_context_data=user_context_data, session=session,
         )
         del auth_parameters, client_metadata, client_id, analytics_metadata, user_context_data, session
         return await self._call(request)
@@ -90,8 +91,8 @@ class AuthenticationMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.RespondToAuthChallengeRequest(
-            challenge_name=challenge_name, client_id=client_id, session=session,
-            challenge_responses=challenge_responses, analytics_metadata=analytics_metadata,
+            challenge_name=challenge_name, client_id=self._bound.client_id if client_id is None else client_id,
+            session=session, challenge_responses=challenge_responses, analytics_metadata=analytics_metadata,
             user_context_data=user_context_data, client_metadata=client_metadata,
         )
         del client_id, session, challenge_responses, analytics_metadata, user_context_data, client_metadata
@@ -133,7 +134,8 @@ class AuthenticationMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.AdminInitiateAuthRequest(
-            auth_flow=auth_flow, user_pool_id=user_pool_id, client_id=client_id, auth_parameters=auth_parameters,
+            auth_flow=auth_flow, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            client_id=self._bound.client_id if client_id is None else client_id, auth_parameters=auth_parameters,
             client_metadata=client_metadata, analytics_metadata=analytics_metadata, context_data=context_data,
             session=session,
         )
@@ -178,7 +180,9 @@ class AuthenticationMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.AdminRespondToAuthChallengeRequest(
-            challenge_name=challenge_name, user_pool_id=user_pool_id, client_id=client_id,
+            challenge_name=challenge_name,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            client_id=self._bound.client_id if client_id is None else client_id,
             challenge_responses=challenge_responses, session=session, analytics_metadata=analytics_metadata,
             context_data=context_data, client_metadata=client_metadata,
         )
@@ -213,8 +217,8 @@ class AuthenticationMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.GetTokensFromRefreshTokenRequest(
-            refresh_token=refresh_token, client_id=client_id, client_secret=client_secret, device_key=device_key,
-            client_metadata=client_metadata,
+            refresh_token=refresh_token, client_id=self._bound.client_id if client_id is None else client_id,
+            client_secret=client_secret, device_key=device_key, client_metadata=client_metadata,
         )
         del refresh_token, client_id, client_secret, client_metadata
         return await self._call(request)
@@ -241,7 +245,8 @@ class AuthenticationMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.GetClientTokenRequest(
-            client_id=client_id, secret=secret, scopes=scopes, client_metadata=client_metadata,
+            client_id=self._bound.client_id if client_id is None else client_id, secret=secret, scopes=scopes,
+            client_metadata=client_metadata,
         )
         del client_id, secret, client_metadata
         return await self._call(request)
@@ -292,11 +297,11 @@ class AuthenticationMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.GetDerivedTokenRequest(
-            subject_token=subject_token, subject_token_type=subject_token_type, client_id=client_id,
-            client_secret=client_secret, subject_token_provider_name=subject_token_provider_name,
-            actor_token=actor_token, actor_token_type=actor_token_type,
-            actor_token_provider_name=actor_token_provider_name, scopes=scopes, audiences=audiences,
-            resources=resources, requested_token_type=requested_token_type,
+            subject_token=subject_token, subject_token_type=subject_token_type,
+            client_id=self._bound.client_id if client_id is None else client_id, client_secret=client_secret,
+            subject_token_provider_name=subject_token_provider_name, actor_token=actor_token,
+            actor_token_type=actor_token_type, actor_token_provider_name=actor_token_provider_name, scopes=scopes,
+            audiences=audiences, resources=resources, requested_token_type=requested_token_type,
         )
         del subject_token, client_id, client_secret, actor_token
         return await self._call(request)

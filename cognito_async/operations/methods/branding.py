@@ -42,8 +42,9 @@ class BrandingMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.CreateManagedLoginBrandingRequest(
-            user_pool_id=user_pool_id, client_id=client_id, use_cognito_provided_values=use_cognito_provided_values,
-            settings=settings, assets=assets,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            client_id=self._bound.client_id if client_id is None else client_id,
+            use_cognito_provided_values=use_cognito_provided_values, settings=settings, assets=assets,
         )
         del client_id, assets
         return await self._call(request)
@@ -69,7 +70,8 @@ class BrandingMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         return await self._call(ops.DescribeManagedLoginBrandingRequest(
-            managed_login_branding_id=managed_login_branding_id, user_pool_id=user_pool_id,
+            managed_login_branding_id=managed_login_branding_id,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
             return_merged_resources=return_merged_resources,
         ))
 
@@ -95,7 +97,9 @@ class BrandingMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.DescribeManagedLoginBrandingByClientRequest(
-            user_pool_id=user_pool_id, client_id=client_id, return_merged_resources=return_merged_resources,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            client_id=self._bound.client_id if client_id is None else client_id,
+            return_merged_resources=return_merged_resources,
         )
         del client_id
         return await self._call(request)
@@ -125,7 +129,8 @@ class BrandingMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.UpdateManagedLoginBrandingRequest(
-            user_pool_id=user_pool_id, managed_login_branding_id=managed_login_branding_id,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            managed_login_branding_id=managed_login_branding_id,
             use_cognito_provided_values=use_cognito_provided_values, settings=settings, assets=assets,
         )
         del assets
@@ -149,7 +154,8 @@ class BrandingMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         await self._call(ops.DeleteManagedLoginBrandingRequest(
-            managed_login_branding_id=managed_login_branding_id, user_pool_id=user_pool_id,
+            managed_login_branding_id=managed_login_branding_id,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
         ))
 
     async def get_ui_customization(
@@ -170,7 +176,10 @@ class BrandingMethods(OperationCaller):
             ResourceNotFoundException, TooManyRequestsException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        request = ops.GetUICustomizationRequest(user_pool_id=user_pool_id, client_id=client_id)
+        request = ops.GetUICustomizationRequest(
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            client_id=self._bound.client_id if client_id is None else client_id,
+        )
         del client_id
         return await self._call(request)
 
@@ -195,7 +204,8 @@ class BrandingMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.SetUICustomizationRequest(
-            user_pool_id=user_pool_id, client_id=client_id, css=css, image_file=image_file,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            client_id=self._bound.client_id if client_id is None else client_id, css=css, image_file=image_file,
         )
         del client_id
         return await self._call(request)
@@ -226,8 +236,8 @@ class BrandingMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.CreateUserPoolDomainRequest(
-            domain=domain, user_pool_id=user_pool_id, managed_login_version=managed_login_version,
-            custom_domain_config=custom_domain_config, routing=routing,
+            domain=domain, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            managed_login_version=managed_login_version, custom_domain_config=custom_domain_config, routing=routing,
         )
         del custom_domain_config, routing
         return await self._call(request)
@@ -275,8 +285,8 @@ class BrandingMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.UpdateUserPoolDomainRequest(
-            domain=domain, user_pool_id=user_pool_id, managed_login_version=managed_login_version,
-            custom_domain_config=custom_domain_config, routing=routing,
+            domain=domain, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            managed_login_version=managed_login_version, custom_domain_config=custom_domain_config, routing=routing,
         )
         del custom_domain_config, routing
         return await self._call(request)
@@ -297,7 +307,9 @@ class BrandingMethods(OperationCaller):
             AmbiguousOutcomeError: the outcome is unknown. Look for the domain with DescribeUserPoolDomain.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        await self._call(ops.DeleteUserPoolDomainRequest(domain=domain, user_pool_id=user_pool_id))
+        await self._call(ops.DeleteUserPoolDomainRequest(
+            domain=domain, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        ))
 
     async def create_terms(
         self, *, terms_name: str, terms_source: ops.TermsSourceType | str, enforcement: ops.TermsEnforcementType | str,
@@ -325,8 +337,9 @@ class BrandingMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.CreateTermsRequest(
-            terms_name=terms_name, terms_source=terms_source, enforcement=enforcement, user_pool_id=user_pool_id,
-            client_id=client_id, links=links,
+            terms_name=terms_name, terms_source=terms_source, enforcement=enforcement,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            client_id=self._bound.client_id if client_id is None else client_id, links=links,
         )
         del client_id
         return await self._call(request)
@@ -346,7 +359,9 @@ class BrandingMethods(OperationCaller):
             ResourceNotFoundException, TooManyRequestsException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        return await self._call(ops.DescribeTermsRequest(terms_id=terms_id, user_pool_id=user_pool_id))
+        return await self._call(ops.DescribeTermsRequest(
+            terms_id=terms_id, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        ))
 
     async def describe_terms_by_client(
         self, *, terms_name: str, client_id: str | None = None, user_pool_id: str | None = None,
@@ -368,7 +383,8 @@ class BrandingMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.DescribeTermsByClientRequest(
-            terms_name=terms_name, client_id=client_id, user_pool_id=user_pool_id,
+            terms_name=terms_name, client_id=self._bound.client_id if client_id is None else client_id,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
         )
         del client_id
         return await self._call(request)
@@ -392,7 +408,8 @@ class BrandingMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         return await self._call(ops.ListTermsRequest(
-            user_pool_id=user_pool_id, max_results=max_results, next_token=next_token,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id, max_results=max_results,
+            next_token=next_token,
         ))
 
     def iter_list_terms(
@@ -431,8 +448,8 @@ class BrandingMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         return await self._call(ops.UpdateTermsRequest(
-            terms_id=terms_id, user_pool_id=user_pool_id, terms_name=terms_name, terms_source=terms_source,
-            enforcement=enforcement, links=links,
+            terms_id=terms_id, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            terms_name=terms_name, terms_source=terms_source, enforcement=enforcement, links=links,
         ))
 
     async def delete_terms(self, *, terms_id: str, user_pool_id: str | None = None) -> None:
@@ -450,4 +467,6 @@ class BrandingMethods(OperationCaller):
             OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        await self._call(ops.DeleteTermsRequest(terms_id=terms_id, user_pool_id=user_pool_id))
+        await self._call(ops.DeleteTermsRequest(
+            terms_id=terms_id, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        ))

@@ -46,8 +46,8 @@ class FederationMethods(OperationCaller):
         """
         request = ops.CreateIdentityProviderRequest(
             provider_name=provider_name, provider_type=provider_type, provider_details=provider_details,
-            user_pool_id=user_pool_id, attribute_mapping=attribute_mapping, idp_identifiers=idp_identifiers,
-            acr_mapping=acr_mapping,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            attribute_mapping=attribute_mapping, idp_identifiers=idp_identifiers, acr_mapping=acr_mapping,
         )
         del provider_details
         return await self._call(request)
@@ -71,7 +71,8 @@ class FederationMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         return await self._call(ops.DescribeIdentityProviderRequest(
-            provider_name=provider_name, user_pool_id=user_pool_id,
+            provider_name=provider_name,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
         ))
 
     async def get_identity_provider_by_identifier(
@@ -93,7 +94,8 @@ class FederationMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         return await self._call(ops.GetIdentityProviderByIdentifierRequest(
-            idp_identifier=idp_identifier, user_pool_id=user_pool_id,
+            idp_identifier=idp_identifier,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
         ))
 
     async def list_identity_providers(
@@ -115,7 +117,8 @@ class FederationMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         return await self._call(ops.ListIdentityProvidersRequest(
-            user_pool_id=user_pool_id, max_results=max_results, next_token=next_token,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id, max_results=max_results,
+            next_token=next_token,
         ))
 
     def iter_list_identity_providers(
@@ -159,8 +162,10 @@ class FederationMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.UpdateIdentityProviderRequest(
-            provider_name=provider_name, user_pool_id=user_pool_id, provider_details=provider_details,
-            attribute_mapping=attribute_mapping, idp_identifiers=idp_identifiers, acr_mapping=acr_mapping,
+            provider_name=provider_name,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            provider_details=provider_details, attribute_mapping=attribute_mapping, idp_identifiers=idp_identifiers,
+            acr_mapping=acr_mapping,
         )
         del provider_details
         return await self._call(request)
@@ -181,7 +186,10 @@ class FederationMethods(OperationCaller):
             UnsupportedIdentityProviderException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        await self._call(ops.DeleteIdentityProviderRequest(provider_name=provider_name, user_pool_id=user_pool_id))
+        await self._call(ops.DeleteIdentityProviderRequest(
+            provider_name=provider_name,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        ))
 
     async def create_resource_server(
         self, *, identifier: str, name: str, user_pool_id: str | None = None,
@@ -206,7 +214,8 @@ class FederationMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.CreateResourceServerRequest(
-            identifier=identifier, name=name, user_pool_id=user_pool_id, scopes=scopes,
+            identifier=identifier, name=name,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id, scopes=scopes,
         )
         del scopes
         return await self._call(request)
@@ -229,7 +238,9 @@ class FederationMethods(OperationCaller):
             ResourceNotFoundException, TooManyRequestsException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        return await self._call(ops.DescribeResourceServerRequest(identifier=identifier, user_pool_id=user_pool_id))
+        return await self._call(ops.DescribeResourceServerRequest(
+            identifier=identifier, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        ))
 
     async def list_resource_servers(
         self, *, user_pool_id: str | None = None, max_results: int | None = None, next_token: str | None = None,
@@ -250,7 +261,8 @@ class FederationMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         return await self._call(ops.ListResourceServersRequest(
-            user_pool_id=user_pool_id, max_results=max_results, next_token=next_token,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id, max_results=max_results,
+            next_token=next_token,
         ))
 
     def iter_list_resource_servers(
@@ -287,7 +299,8 @@ class FederationMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.UpdateResourceServerRequest(
-            identifier=identifier, name=name, user_pool_id=user_pool_id, scopes=scopes,
+            identifier=identifier, name=name,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id, scopes=scopes,
         )
         del scopes
         return await self._call(request)
@@ -307,4 +320,6 @@ class FederationMethods(OperationCaller):
             ResourceNotFoundException, TooManyRequestsException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        await self._call(ops.DeleteResourceServerRequest(identifier=identifier, user_pool_id=user_pool_id))
+        await self._call(ops.DeleteResourceServerRequest(
+            identifier=identifier, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        ))

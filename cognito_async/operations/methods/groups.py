@@ -35,8 +35,8 @@ class GroupsMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         return await self._call(ops.CreateGroupRequest(
-            group_name=group_name, user_pool_id=user_pool_id, description=description, role_arn=role_arn,
-            precedence=precedence,
+            group_name=group_name, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            description=description, role_arn=role_arn, precedence=precedence,
         ))
 
     async def get_group(self, *, group_name: str, user_pool_id: str | None = None) -> ops.GetGroupResponse:
@@ -54,7 +54,9 @@ class GroupsMethods(OperationCaller):
             ResourceNotFoundException, TooManyRequestsException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        return await self._call(ops.GetGroupRequest(group_name=group_name, user_pool_id=user_pool_id))
+        return await self._call(ops.GetGroupRequest(
+            group_name=group_name, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        ))
 
     async def list_groups(
         self, *, user_pool_id: str | None = None, limit: int | None = None, next_token: str | None = None,
@@ -74,7 +76,10 @@ class GroupsMethods(OperationCaller):
             ResourceNotFoundException, TooManyRequestsException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        return await self._call(ops.ListGroupsRequest(user_pool_id=user_pool_id, limit=limit, next_token=next_token))
+        return await self._call(ops.ListGroupsRequest(
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id, limit=limit,
+            next_token=next_token,
+        ))
 
     def iter_list_groups(
         self, *, user_pool_id: str | None = None, limit: int | None = None,
@@ -109,8 +114,8 @@ class GroupsMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         return await self._call(ops.UpdateGroupRequest(
-            group_name=group_name, user_pool_id=user_pool_id, description=description, role_arn=role_arn,
-            precedence=precedence,
+            group_name=group_name, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            description=description, role_arn=role_arn, precedence=precedence,
         ))
 
     async def admin_add_user_to_group(self, *, username: str, group_name: str, user_pool_id: str | None = None) -> None:
@@ -129,7 +134,10 @@ class GroupsMethods(OperationCaller):
             ResourceNotFoundException, TooManyRequestsException, UserNotFoundException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        request = ops.AdminAddUserToGroupRequest(username=username, group_name=group_name, user_pool_id=user_pool_id)
+        request = ops.AdminAddUserToGroupRequest(
+            username=username, group_name=group_name,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        )
         del username
         await self._call(request)
 
@@ -154,7 +162,8 @@ class GroupsMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.AdminListGroupsForUserRequest(
-            username=username, user_pool_id=user_pool_id, limit=limit, next_token=next_token,
+            username=username, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            limit=limit, next_token=next_token,
         )
         del username
         return await self._call(request)
@@ -191,7 +200,8 @@ class GroupsMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         return await self._call(ops.ListUsersInGroupRequest(
-            group_name=group_name, user_pool_id=user_pool_id, limit=limit, next_token=next_token,
+            group_name=group_name, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            limit=limit, next_token=next_token,
         ))
 
     def iter_list_users_in_group(
@@ -224,7 +234,8 @@ class GroupsMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.AdminRemoveUserFromGroupRequest(
-            username=username, group_name=group_name, user_pool_id=user_pool_id,
+            username=username, group_name=group_name,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
         )
         del username
         await self._call(request)
@@ -244,4 +255,6 @@ class GroupsMethods(OperationCaller):
             ResourceNotFoundException, TooManyRequestsException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        await self._call(ops.DeleteGroupRequest(group_name=group_name, user_pool_id=user_pool_id))
+        await self._call(ops.DeleteGroupRequest(
+            group_name=group_name, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        ))

@@ -256,7 +256,8 @@ class MfaMethods(OperationCaller):
         request = ops.AdminSetUserMFAPreferenceRequest(
             username=username, sms_mfa_settings=sms_mfa_settings,
             software_token_mfa_settings=software_token_mfa_settings, email_mfa_settings=email_mfa_settings,
-            web_authn_mfa_settings=web_authn_mfa_settings, user_pool_id=user_pool_id,
+            web_authn_mfa_settings=web_authn_mfa_settings,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
         )
         del username, sms_mfa_settings, software_token_mfa_settings, email_mfa_settings, web_authn_mfa_settings
         await self._call(request)
@@ -278,7 +279,9 @@ class MfaMethods(OperationCaller):
             ResourceNotFoundException, TooManyRequestsException, UserNotFoundException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        request = ops.AdminGetUserAuthFactorsRequest(username=username, user_pool_id=user_pool_id)
+        request = ops.AdminGetUserAuthFactorsRequest(
+            username=username, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        )
         del username
         return await self._call(request)
 
@@ -298,7 +301,9 @@ class MfaMethods(OperationCaller):
             UserNotFoundException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        request = ops.AdminDeleteSoftwareTokenRequest(username=username, user_pool_id=user_pool_id)
+        request = ops.AdminDeleteSoftwareTokenRequest(
+            username=username, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        )
         del username
         await self._call(request)
 
@@ -340,7 +345,10 @@ class MfaMethods(OperationCaller):
             ResourceNotFoundException, UserNotFoundException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        request = ops.AdminSetUserSettingsRequest(username=username, mfa_options=mfa_options, user_pool_id=user_pool_id)
+        request = ops.AdminSetUserSettingsRequest(
+            username=username, mfa_options=mfa_options,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        )
         del username, mfa_options
         await self._call(request)
 
@@ -499,7 +507,10 @@ class MfaMethods(OperationCaller):
             UserNotFoundException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        request = ops.AdminForgetDeviceRequest(username=username, device_key=device_key, user_pool_id=user_pool_id)
+        request = ops.AdminForgetDeviceRequest(
+            username=username, device_key=device_key,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        )
         del username
         await self._call(request)
 
@@ -522,7 +533,10 @@ class MfaMethods(OperationCaller):
             TooManyRequestsException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        request = ops.AdminGetDeviceRequest(device_key=device_key, username=username, user_pool_id=user_pool_id)
+        request = ops.AdminGetDeviceRequest(
+            device_key=device_key, username=username,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        )
         del username
         return await self._call(request)
 
@@ -548,7 +562,8 @@ class MfaMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.AdminListDevicesRequest(
-            username=username, user_pool_id=user_pool_id, limit=limit, pagination_token=pagination_token,
+            username=username, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            limit=limit, pagination_token=pagination_token,
         )
         del username
         return await self._call(request)
@@ -587,7 +602,8 @@ class MfaMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.AdminUpdateDeviceStatusRequest(
-            username=username, device_key=device_key, user_pool_id=user_pool_id,
+            username=username, device_key=device_key,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
             device_remembered_status=device_remembered_status,
         )
         del username

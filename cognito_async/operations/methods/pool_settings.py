@@ -27,7 +27,9 @@ class PoolSettingsMethods(OperationCaller):
             TooManyRequestsException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        return await self._call(ops.GetUserPoolMfaConfigRequest(user_pool_id=user_pool_id))
+        return await self._call(ops.GetUserPoolMfaConfigRequest(
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        ))
 
     async def set_user_pool_mfa_config(
         self, *, user_pool_id: str | None = None, sms_mfa_configuration: ops.SmsMfaConfigType | None = None,
@@ -59,7 +61,8 @@ class PoolSettingsMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.SetUserPoolMfaConfigRequest(
-            user_pool_id=user_pool_id, sms_mfa_configuration=sms_mfa_configuration,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            sms_mfa_configuration=sms_mfa_configuration,
             software_token_mfa_configuration=software_token_mfa_configuration,
             email_mfa_configuration=email_mfa_configuration, mfa_configuration=mfa_configuration,
             web_authn_configuration=web_authn_configuration,
@@ -83,7 +86,9 @@ class PoolSettingsMethods(OperationCaller):
             TooManyRequestsException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        return await self._call(ops.GetLogDeliveryConfigurationRequest(user_pool_id=user_pool_id))
+        return await self._call(ops.GetLogDeliveryConfigurationRequest(
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        ))
 
     async def set_log_delivery_configuration(
         self, *, log_configurations: Sequence[ops.LogConfigurationType], user_pool_id: str | None = None,
@@ -103,7 +108,8 @@ class PoolSettingsMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.SetLogDeliveryConfigurationRequest(
-            log_configurations=log_configurations, user_pool_id=user_pool_id,
+            log_configurations=log_configurations,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
         )
         del log_configurations
         return await self._call(request)
@@ -122,7 +128,9 @@ class PoolSettingsMethods(OperationCaller):
             ResourceNotFoundException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        return await self._call(ops.GetSigningCertificateRequest(user_pool_id=user_pool_id))
+        return await self._call(ops.GetSigningCertificateRequest(
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        ))
 
     async def create_user_pool_replica(
         self, *, region_name: str, user_pool_id: str | None = None, user_pool_tags: Mapping[str, str] | None = None,
@@ -145,7 +153,8 @@ class PoolSettingsMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         return await self._call(ops.CreateUserPoolReplicaRequest(
-            region_name=region_name, user_pool_id=user_pool_id, user_pool_tags=user_pool_tags,
+            region_name=region_name, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            user_pool_tags=user_pool_tags,
         ))
 
     async def update_user_pool_replica(
@@ -167,7 +176,8 @@ class PoolSettingsMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         return await self._call(ops.UpdateUserPoolReplicaRequest(
-            region_name=region_name, status=status, user_pool_id=user_pool_id,
+            region_name=region_name, status=status,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
         ))
 
     async def delete_user_pool_replica(
@@ -188,7 +198,9 @@ class PoolSettingsMethods(OperationCaller):
             AmbiguousOutcomeError: the outcome is unknown. Look for the region with ListUserPoolReplicas.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        return await self._call(ops.DeleteUserPoolReplicaRequest(region_name=region_name, user_pool_id=user_pool_id))
+        return await self._call(ops.DeleteUserPoolReplicaRequest(
+            region_name=region_name, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        ))
 
     async def list_user_pool_replicas(
         self, *, user_pool_id: str | None = None, next_token: str | None = None,
@@ -207,7 +219,9 @@ class PoolSettingsMethods(OperationCaller):
             ResourceNotFoundException, TooManyRequestsException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        return await self._call(ops.ListUserPoolReplicasRequest(user_pool_id=user_pool_id, next_token=next_token))
+        return await self._call(ops.ListUserPoolReplicasRequest(
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id, next_token=next_token,
+        ))
 
     def iter_list_user_pool_replicas(
         self, *, user_pool_id: str | None = None,

@@ -52,8 +52,9 @@ class SelfServiceMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.SignUpRequest(
-            username=username, client_id=client_id, secret_hash=secret_hash, password=password,
-            user_attributes=user_attributes, validation_data=validation_data, analytics_metadata=analytics_metadata,
+            username=username, client_id=self._bound.client_id if client_id is None else client_id,
+            secret_hash=secret_hash, password=password, user_attributes=user_attributes,
+            validation_data=validation_data, analytics_metadata=analytics_metadata,
             user_context_data=user_context_data, client_metadata=client_metadata,
         )
         del (
@@ -96,7 +97,8 @@ class SelfServiceMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.ConfirmSignUpRequest(
-            username=username, confirmation_code=confirmation_code, client_id=client_id, secret_hash=secret_hash,
+            username=username, confirmation_code=confirmation_code,
+            client_id=self._bound.client_id if client_id is None else client_id, secret_hash=secret_hash,
             force_alias_creation=force_alias_creation, analytics_metadata=analytics_metadata,
             user_context_data=user_context_data, client_metadata=client_metadata, session=session,
         )
@@ -137,8 +139,9 @@ class SelfServiceMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.ResendConfirmationCodeRequest(
-            username=username, client_id=client_id, secret_hash=secret_hash, user_context_data=user_context_data,
-            analytics_metadata=analytics_metadata, client_metadata=client_metadata,
+            username=username, client_id=self._bound.client_id if client_id is None else client_id,
+            secret_hash=secret_hash, user_context_data=user_context_data, analytics_metadata=analytics_metadata,
+            client_metadata=client_metadata,
         )
         del username, client_id, secret_hash, user_context_data, analytics_metadata, client_metadata
         return await self._call(request)

@@ -47,7 +47,9 @@ class SessionSecurityMethods(OperationCaller):
             ResourceNotFoundException, TooManyRequestsException, UserNotFoundException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        request = ops.AdminUserGlobalSignOutRequest(username=username, user_pool_id=user_pool_id)
+        request = ops.AdminUserGlobalSignOutRequest(
+            username=username, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        )
         del username
         await self._call(request)
 
@@ -76,8 +78,8 @@ class SessionSecurityMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.RevokeTokenRequest(
-            token=token, client_id=client_id, client_secret=client_secret,
-            revoke_associated_sessions=revoke_associated_sessions,
+            token=token, client_id=self._bound.client_id if client_id is None else client_id,
+            client_secret=client_secret, revoke_associated_sessions=revoke_associated_sessions,
         )
         del token, client_id, client_secret
         await self._call(request)
@@ -160,7 +162,10 @@ class SessionSecurityMethods(OperationCaller):
             ResourceNotFoundException, TooManyRequestsException, UserNotFoundException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        request = ops.AdminListUserSessionsRequest(username=username, user_pool_id=user_pool_id, next_token=next_token)
+        request = ops.AdminListUserSessionsRequest(
+            username=username, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            next_token=next_token,
+        )
         del username
         return await self._call(request)
 
@@ -197,7 +202,8 @@ class SessionSecurityMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.AdminRevokeUserSessionRequest(
-            username=username, session_id=session_id, user_pool_id=user_pool_id,
+            username=username, session_id=session_id,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
             revoke_associated_sessions=revoke_associated_sessions,
         )
         del username
@@ -219,7 +225,9 @@ class SessionSecurityMethods(OperationCaller):
             ResourceNotFoundException, TooManyRequestsException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        return await self._call(ops.GetUserPoolSessionConfigurationRequest(user_pool_id=user_pool_id))
+        return await self._call(ops.GetUserPoolSessionConfigurationRequest(
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        ))
 
     async def set_user_pool_session_configuration(
         self, *, user_session_tracking: ops.UserSessionTrackingType | str,
@@ -242,7 +250,8 @@ class SessionSecurityMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.SetUserPoolSessionConfigurationRequest(
-            user_session_tracking=user_session_tracking, token_session=token_session, user_pool_id=user_pool_id,
+            user_session_tracking=user_session_tracking, token_session=token_session,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
         )
         del token_session
         return await self._call(request)
@@ -264,7 +273,10 @@ class SessionSecurityMethods(OperationCaller):
             ResourceNotFoundException, TooManyRequestsException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        request = ops.GetUserPoolClientSessionConfigurationRequest(user_pool_id=user_pool_id, client_id=client_id)
+        request = ops.GetUserPoolClientSessionConfigurationRequest(
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            client_id=self._bound.client_id if client_id is None else client_id,
+        )
         del client_id
         return await self._call(request)
 
@@ -289,7 +301,8 @@ class SessionSecurityMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.SetUserPoolClientSessionConfigurationRequest(
-            sso_session=sso_session, user_pool_id=user_pool_id, client_id=client_id,
+            sso_session=sso_session, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            client_id=self._bound.client_id if client_id is None else client_id,
         )
         del sso_session, client_id
         return await self._call(request)
@@ -314,7 +327,10 @@ class SessionSecurityMethods(OperationCaller):
             UserPoolAddOnNotEnabledException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        request = ops.DescribeRiskConfigurationRequest(user_pool_id=user_pool_id, client_id=client_id)
+        request = ops.DescribeRiskConfigurationRequest(
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            client_id=self._bound.client_id if client_id is None else client_id,
+        )
         del client_id
         return await self._call(request)
 
@@ -348,7 +364,8 @@ class SessionSecurityMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.SetRiskConfigurationRequest(
-            user_pool_id=user_pool_id, client_id=client_id,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            client_id=self._bound.client_id if client_id is None else client_id,
             compromised_credentials_risk_configuration=compromised_credentials_risk_configuration,
             account_takeover_risk_configuration=account_takeover_risk_configuration,
             risk_exception_configuration=risk_exception_configuration,
@@ -381,7 +398,8 @@ class SessionSecurityMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.AdminListUserAuthEventsRequest(
-            username=username, user_pool_id=user_pool_id, max_results=max_results, next_token=next_token,
+            username=username, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            max_results=max_results, next_token=next_token,
         )
         del username
         return await self._call(request)
@@ -422,7 +440,8 @@ class SessionSecurityMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.AdminUpdateAuthEventFeedbackRequest(
-            username=username, event_id=event_id, feedback_value=feedback_value, user_pool_id=user_pool_id,
+            username=username, event_id=event_id, feedback_value=feedback_value,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
         )
         del username
         await self._call(request)
@@ -452,7 +471,7 @@ class SessionSecurityMethods(OperationCaller):
         """
         request = ops.UpdateAuthEventFeedbackRequest(
             username=username, event_id=event_id, feedback_token=feedback_token, feedback_value=feedback_value,
-            user_pool_id=user_pool_id,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
         )
         del username, feedback_token
         await self._call(request)

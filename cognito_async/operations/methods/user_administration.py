@@ -51,8 +51,8 @@ class UserAdministrationMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.AdminCreateUserRequest(
-            username=username, user_pool_id=user_pool_id, user_attributes=user_attributes,
-            validation_data=validation_data, temporary_password=temporary_password,
+            username=username, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            user_attributes=user_attributes, validation_data=validation_data, temporary_password=temporary_password,
             force_alias_creation=force_alias_creation, message_action=message_action,
             desired_delivery_mediums=desired_delivery_mediums, client_metadata=client_metadata,
         )
@@ -81,7 +81,8 @@ class UserAdministrationMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.AdminConfirmSignUpRequest(
-            username=username, user_pool_id=user_pool_id, client_metadata=client_metadata,
+            username=username, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            client_metadata=client_metadata,
         )
         del username, client_metadata
         await self._call(request)
@@ -101,7 +102,9 @@ class UserAdministrationMethods(OperationCaller):
             ResourceNotFoundException, TooManyRequestsException, UserNotFoundException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        request = ops.AdminGetUserRequest(username=username, user_pool_id=user_pool_id)
+        request = ops.AdminGetUserRequest(
+            username=username, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        )
         del username
         return await self._call(request)
 
@@ -128,8 +131,8 @@ class UserAdministrationMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.ListUsersRequest(
-            user_pool_id=user_pool_id, attributes_to_get=attributes_to_get, limit=limit,
-            pagination_token=pagination_token, filter=filter,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            attributes_to_get=attributes_to_get, limit=limit, pagination_token=pagination_token, filter=filter,
         )
         del filter
         return await self._call(request)
@@ -174,7 +177,8 @@ class UserAdministrationMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.AdminUpdateUserAttributesRequest(
-            username=username, user_attributes=user_attributes, user_pool_id=user_pool_id,
+            username=username, user_attributes=user_attributes,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
             client_metadata=client_metadata,
         )
         del username, user_attributes, client_metadata
@@ -199,7 +203,8 @@ class UserAdministrationMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.AdminDeleteUserAttributesRequest(
-            username=username, user_attribute_names=user_attribute_names, user_pool_id=user_pool_id,
+            username=username, user_attribute_names=user_attribute_names,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
         )
         del username
         await self._call(request)
@@ -219,7 +224,9 @@ class UserAdministrationMethods(OperationCaller):
             ResourceNotFoundException, TooManyRequestsException, UserNotFoundException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        request = ops.AdminDisableUserRequest(username=username, user_pool_id=user_pool_id)
+        request = ops.AdminDisableUserRequest(
+            username=username, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        )
         del username
         await self._call(request)
 
@@ -238,7 +245,9 @@ class UserAdministrationMethods(OperationCaller):
             ResourceNotFoundException, TooManyRequestsException, UserNotFoundException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        request = ops.AdminEnableUserRequest(username=username, user_pool_id=user_pool_id)
+        request = ops.AdminEnableUserRequest(
+            username=username, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        )
         del username
         await self._call(request)
 
@@ -265,7 +274,8 @@ class UserAdministrationMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.AdminLinkProviderForUserRequest(
-            destination_user=destination_user, source_user=source_user, user_pool_id=user_pool_id,
+            destination_user=destination_user, source_user=source_user,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
         )
         del destination_user, source_user
         await self._call(request)
@@ -290,7 +300,9 @@ class UserAdministrationMethods(OperationCaller):
             AmbiguousOutcomeError: the outcome is unknown. Read the identities attribute with AdminGetUser.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        request = ops.AdminDisableProviderForUserRequest(user=user, user_pool_id=user_pool_id)
+        request = ops.AdminDisableProviderForUserRequest(
+            user=user, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        )
         del user
         await self._call(request)
 
@@ -309,7 +321,9 @@ class UserAdministrationMethods(OperationCaller):
             ResourceNotFoundException, TooManyRequestsException, UserNotFoundException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        request = ops.AdminDeleteUserRequest(username=username, user_pool_id=user_pool_id)
+        request = ops.AdminDeleteUserRequest(
+            username=username, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        )
         del username
         await self._call(request)
 
@@ -327,7 +341,9 @@ class UserAdministrationMethods(OperationCaller):
             ResourceNotFoundException, TooManyRequestsException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        return await self._call(ops.GetCSVHeaderRequest(user_pool_id=user_pool_id))
+        return await self._call(ops.GetCSVHeaderRequest(
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        ))
 
     async def create_user_import_job(
         self, *, job_name: str, cloud_watch_logs_role_arn: str, user_pool_id: str | None = None,
@@ -354,7 +370,8 @@ class UserAdministrationMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         return await self._call(ops.CreateUserImportJobRequest(
-            job_name=job_name, cloud_watch_logs_role_arn=cloud_watch_logs_role_arn, user_pool_id=user_pool_id,
+            job_name=job_name, cloud_watch_logs_role_arn=cloud_watch_logs_role_arn,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
             password_hashing_algorithm=password_hashing_algorithm,
         ))
 
@@ -376,7 +393,9 @@ class UserAdministrationMethods(OperationCaller):
             AmbiguousOutcomeError: the outcome is unknown. Read the job's status with DescribeUserImportJob.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        return await self._call(ops.StartUserImportJobRequest(job_id=job_id, user_pool_id=user_pool_id))
+        return await self._call(ops.StartUserImportJobRequest(
+            job_id=job_id, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        ))
 
     async def describe_user_import_job(
         self, *, job_id: str, user_pool_id: str | None = None,
@@ -395,7 +414,9 @@ class UserAdministrationMethods(OperationCaller):
             ResourceNotFoundException, TooManyRequestsException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        return await self._call(ops.DescribeUserImportJobRequest(job_id=job_id, user_pool_id=user_pool_id))
+        return await self._call(ops.DescribeUserImportJobRequest(
+            job_id=job_id, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        ))
 
     async def list_user_import_jobs(
         self, *, max_results: int, user_pool_id: str | None = None, pagination_token: str | None = None,
@@ -416,7 +437,8 @@ class UserAdministrationMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         return await self._call(ops.ListUserImportJobsRequest(
-            max_results=max_results, user_pool_id=user_pool_id, pagination_token=pagination_token,
+            max_results=max_results, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            pagination_token=pagination_token,
         ))
 
     def iter_list_user_import_jobs(
@@ -449,7 +471,9 @@ class UserAdministrationMethods(OperationCaller):
             AmbiguousOutcomeError: the outcome is unknown. Read the job's status with DescribeUserImportJob.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        return await self._call(ops.StopUserImportJobRequest(job_id=job_id, user_pool_id=user_pool_id))
+        return await self._call(ops.StopUserImportJobRequest(
+            job_id=job_id, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        ))
 
     async def admin_reset_user_password(
         self, *, username: str, user_pool_id: str | None = None, client_metadata: Mapping[str, str] | None = None,
@@ -475,7 +499,8 @@ class UserAdministrationMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.AdminResetUserPasswordRequest(
-            username=username, user_pool_id=user_pool_id, client_metadata=client_metadata,
+            username=username, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+            client_metadata=client_metadata,
         )
         del username, client_metadata
         await self._call(request)
@@ -502,7 +527,8 @@ class UserAdministrationMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.AdminSetUserPasswordRequest(
-            username=username, password=password, user_pool_id=user_pool_id, permanent=permanent,
+            username=username, password=password,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id, permanent=permanent,
         )
         del username, password
         await self._call(request)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from cognito_async import operations as ops
 from cognito_async.pagination import Paginator
@@ -131,7 +132,9 @@ class UserPoolsMethods(OperationCaller):
             ResourceNotFoundException, TooManyRequestsException, UserPoolTaggingException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        return await self._call(ops.DescribeUserPoolRequest(user_pool_id=user_pool_id))
+        return await self._call(ops.DescribeUserPoolRequest(
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        ))
 
     async def list_user_pools(self, *, max_results: int, next_token: str | None = None) -> ops.ListUserPoolsResponse:
         """List the account's user pools in this region.
@@ -234,9 +237,10 @@ class UserPoolsMethods(OperationCaller):
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
         request = ops.UpdateUserPoolRequest(
-            user_pool_id=user_pool_id, policies=policies, deletion_protection=deletion_protection,
-            lambda_config=lambda_config, auto_verified_attributes=auto_verified_attributes,
-            sms_verification_message=sms_verification_message, email_verification_message=email_verification_message,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id, policies=policies,
+            deletion_protection=deletion_protection, lambda_config=lambda_config,
+            auto_verified_attributes=auto_verified_attributes, sms_verification_message=sms_verification_message,
+            email_verification_message=email_verification_message,
             email_verification_subject=email_verification_subject,
             verification_message_template=verification_message_template,
             sms_authentication_message=sms_authentication_message,
@@ -270,7 +274,9 @@ class UserPoolsMethods(OperationCaller):
             UserImportInProgressException: declared by the service.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        await self._call(ops.DeleteUserPoolRequest(user_pool_id=user_pool_id))
+        await self._call(ops.DeleteUserPoolRequest(
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        ))
 
     async def add_custom_attributes(
         self, *, custom_attributes: Sequence[ops.SchemaAttributeType], user_pool_id: str | None = None,
@@ -291,6 +297,139 @@ class UserPoolsMethods(OperationCaller):
             AmbiguousOutcomeError: the outcome is unknown. Read the schema with DescribeUserPool.
             ParameterValidationError: nothing was sent. CognitoError: any other failure.
         """
-        request = ops.AddCustomAttributesRequest(custom_attributes=custom_attributes, user_pool_id=user_pool_id)
+        request = ops.AddCustomAttributesRequest(
+            custom_attributes=custom_attributes,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        )
         del custom_attributes
         await self._call(request)
+
+    async def list_point_in_time_recoveries(
+        self, *, user_pool_id: str | None = None, next_token: str | None = None, max_results: int | None = None,
+    ) -> ops.ListPointInTimeRecoveriesResponse:
+        """List the point-in-time recoveries of a user pool, newest first.
+
+        Returns a ListPointInTimeRecoveriesResponse. Signed with AWS credentials. Quota: none published.
+        https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ListPointInTimeRecoveries.html
+
+        Args:
+            user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
+            next_token (str | None): The page token from the previous response (at least 1 chars).
+            max_results (int | None): The maximum number of items per page (1 to 60).
+
+        Raises:
+            FeatureUnavailableInTierException, InternalErrorException, InvalidParameterException,
+            NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
+            TooManyRequestsException: declared by the service.
+            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+        """
+        return await self._call(ops.ListPointInTimeRecoveriesRequest(
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id, next_token=next_token,
+            max_results=max_results,
+        ))
+
+    def iter_list_point_in_time_recoveries(
+        self, *, user_pool_id: str | None = None, max_results: int | None = None,
+    ) -> Paginator[ops.ListPointInTimeRecoveriesResponse, ops.RestorationDescriptionType]:
+        """Iterate over the items of all pages of ``list_point_in_time_recoveries``.
+
+        Takes the arguments and raises the errors of ``list_point_in_time_recoveries``. ``async for`` yields the
+        restorations, ``async for page in ….pages()`` the responses. Raises PaginationError if the service repeats a
+        page token.
+        """
+        request = ops.ListPointInTimeRecoveriesRequest(user_pool_id=user_pool_id, max_results=max_results)
+        return Paginator(self, request, cursor="next_token", items="restorations")
+
+    async def describe_point_in_time_recovery(
+        self, *, restore_id: str, user_pool_id: str | None = None,
+    ) -> ops.DescribePointInTimeRecoveryResponse:
+        """Return the status and the preview of a point-in-time recovery.
+
+        Returns a DescribePointInTimeRecoveryResponse. Signed with AWS credentials. Quota: none published.
+        https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_DescribePointInTimeRecovery.html
+
+        Args:
+            restore_id (str): ID of the recovery (36 to 36 chars).
+            user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
+
+        Raises:
+            FeatureUnavailableInTierException, InternalErrorException, InvalidParameterException,
+            NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
+            TooManyRequestsException: declared by the service.
+            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+        """
+        return await self._call(ops.DescribePointInTimeRecoveryRequest(
+            restore_id=restore_id, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        ))
+
+    async def initiate_point_in_time_recovery(
+        self, *, restore_timestamp: datetime, user_pool_id: str | None = None,
+    ) -> ops.InitiatePointInTimeRecoveryResponse:
+        """Pause writes and prepare to restore users to an earlier time; nothing is restored yet.
+
+        Returns an InitiatePointInTimeRecoveryResponse. Signed with AWS credentials. Quota: none published.
+        https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_InitiatePointInTimeRecovery.html
+
+        Args:
+            restore_timestamp (datetime): The time to restore to, at least 15 minutes ago.
+            user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
+
+        Raises:
+            ConcurrentModificationException, FeatureUnavailableInTierException, InternalErrorException,
+            InvalidParameterException, LimitExceededException, NotAuthorizedException, OperationNotEnabledException,
+            ResourceNotFoundException, TooManyRequestsException: declared by the service.
+            AmbiguousOutcomeError: the outcome is unknown. Look for an active recovery with ListPointInTimeRecoveries.
+            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+        """
+        return await self._call(ops.InitiatePointInTimeRecoveryRequest(
+            restore_timestamp=restore_timestamp,
+            user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        ))
+
+    async def start_point_in_time_recovery(
+        self, *, restore_id: str, user_pool_id: str | None = None,
+    ) -> ops.StartPointInTimeRecoveryResponse:
+        """Restore the users of a user pool as shown in the recovery's preview.
+
+        Returns a StartPointInTimeRecoveryResponse. Signed with AWS credentials. Quota: none published.
+        https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_StartPointInTimeRecovery.html
+
+        Args:
+            restore_id (str): ID of the recovery (36 to 36 chars).
+            user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
+
+        Raises:
+            ConcurrentModificationException, FeatureUnavailableInTierException, InternalErrorException,
+            InvalidParameterException, NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
+            TooManyRequestsException: declared by the service.
+            AmbiguousOutcomeError: the outcome is unknown. Read the status with DescribePointInTimeRecovery: RESTORING
+                or RESTORE_COMPLETED means applied.
+            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+        """
+        return await self._call(ops.StartPointInTimeRecoveryRequest(
+            restore_id=restore_id, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        ))
+
+    async def cancel_point_in_time_recovery(
+        self, *, restore_id: str, user_pool_id: str | None = None,
+    ) -> ops.CancelPointInTimeRecoveryResponse:
+        """Discard a recovery that was not started, and resume writes.
+
+        Returns a CancelPointInTimeRecoveryResponse. Signed with AWS credentials. Quota: none published.
+        https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_CancelPointInTimeRecovery.html
+
+        Args:
+            restore_id (str): ID of the recovery (36 to 36 chars).
+            user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
+
+        Raises:
+            ConcurrentModificationException, FeatureUnavailableInTierException, InternalErrorException,
+            InvalidParameterException, NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
+            TooManyRequestsException: declared by the service.
+            AmbiguousOutcomeError: the outcome is unknown. Read the status with DescribePointInTimeRecovery:
+                PREVIEW_CANCELLED means applied.
+            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+        """
+        return await self._call(ops.CancelPointInTimeRecoveryRequest(
+            restore_id=restore_id, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
+        ))
