@@ -36,8 +36,8 @@ def _value(shape: Shape, *, secret: bool) -> Any:
     return (secrets if secret else {}).get(type(shape)) or smallest_value(shape)
 
 
-def leaking_frames(error: BaseException) -> list[str]:
-    """Return the local variables that contain a canary, in all frames of an error but those of the tests.
+def leaking_frames(error: BaseException, secret: str = CANARY) -> list[str]:
+    """Return the local variables that contain a secret, in all frames of an error but those of the tests.
 
     Error reporters collect the ``repr`` of these variables, for the error and for its causes and contexts.
     """
@@ -47,7 +47,7 @@ def leaking_frames(error: BaseException) -> list[str]:
         for frame, _ in walk_tb(each.__traceback__)
         if not frame.f_code.co_filename.startswith(TESTS)
         for name, value in frame.f_locals.items()
-        if CANARY in repr(value)
+        if secret in repr(value)
     ]
 
 
