@@ -5,12 +5,12 @@ import io
 import json
 import traceback
 from collections.abc import Callable
-from hashlib import sha1
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore import xform_name
+from botocore.exceptions import TokenRetrievalError, UnauthorizedSSOTokenError
 from rich.console import Console
 from rich.traceback import Traceback
 
@@ -280,7 +280,7 @@ credential_process = /bin/sh -c 'echo sign in first >&2; exit 3'
 [profile chatty]
 credential_process = /bin/sh -c 'echo expired: wJalrXUtnFEMIK7MDENGbPxRfiCYc4n4ryEXAMPLE >&2; exit 3'
 [profile sso]
-sso_session = corp
+sso_session = cognito-async-tests
 sso_account_id = 123456789012
 sso_role_name = dev
 [profile sso-legacy]
@@ -288,7 +288,7 @@ sso_start_url = https://corp.example/start
 sso_region = eu-west-1
 sso_account_id = 123456789012
 sso_role_name = dev
-[sso-session corp]
+[sso-session cognito-async-tests]
 sso_region = eu-west-1
 sso_start_url = https://corp.example/start
 [profile role]
@@ -297,7 +297,6 @@ source_profile = missing
 [profile partial]
 aws_access_key_id = AKIDEXAMPLE
 """
-SSO_TOKEN = {"accessToken": canary(), "expiresAt": "2020-01-01T00:00:00Z", "startUrl": "https://corp.example/start"}
 
 
 @pytest.mark.parametrize(
@@ -306,7 +305,7 @@ SSO_TOKEN = {"accessToken": canary(), "expiresAt": "2020-01-01T00:00:00Z", "star
         ("stagign", "The config profile (stagign) could not be found"),
         ("process", "sign in first"),
         ("chatty", "expired: ***"),
-        ("sso", "Token has expired and refresh failed"),
+        ("sso", "Token for cognito-async-tests does not exist"),
         ("sso-legacy", "Token for https://corp.example/start does not exist"),
         ("role", 'The source_profile "missing" referenced in the profile "role" does not exist'),
         ("partial", "missing: aws_secret_access_key"),
@@ -318,9 +317,7 @@ async def test_botocore_messages_are_shown(
     """The messages of botocore's own errors say how to fix the problem; keys and tokens in them are masked."""
     for name, value in {"HOME": str(tmp_path), "AWS_PROFILE": profile, "AWS_EC2_METADATA_DISABLED": "true"}.items():
         monkeypatch.setenv(name, value)
-    cache = tmp_path / ".aws" / "sso" / "cache"
-    cache.mkdir(parents=True)
-    (cache / f"{sha1(b'corp').hexdigest()}.json").write_text(json.dumps(SSO_TOKEN))
+    (tmp_path / ".aws").mkdir()
     (tmp_path / ".aws" / "config").write_text(AWS_CONFIG)
     error = await list_users_error(scripted_session(ScriptedTransport()))
     assert isinstance(error, CredentialsError)
@@ -328,6 +325,24 @@ async def test_botocore_messages_are_shown(
     assert leaking_frames(error) == []
     assert error.__cause__ is None or error.__cause__.__traceback__ is None
     assert CANARY not in f"{error!r} {error.__cause__!r} {error.__context__!r}"
+
+
+@pytest.mark.parametrize(
+    ("failure", "message"),
+    [
+        (UnauthorizedSSOTokenError(), "has expired or is otherwise invalid"),
+        (TokenRetrievalError(provider="sso", error_msg="Token has expired and refresh failed"), "Token has expired"),
+    ],
+)
+async def test_expired_sso_sessions_are_named(
+    failure: Exception, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An SSO session expires between two calls."""
+    monkeypatch.setattr(credentials, "find_with_botocore", lambda: Found(lambda _: failure))
+    error = await list_users_error(scripted_session(ScriptedTransport()))
+    assert isinstance(error, CredentialsError)
+    assert message in str(error)
+    assert leaking_frames(error) == []
 
 
 # --- around a call ----------------------------------------------------------------------------------------------------
@@ -361,7 +376,7 @@ async def test_frames_of_a_pagination_error_contain_no_secrets() -> None:
     async with scripted_session(ScriptedTransport(*[page] * 5), credentials=KEYS) as session:
         client = session.client(user_pool_id="eu-west-1_AbC")
         with pytest.raises(PaginationError) as caught:
-            async for _ in client.iter_list_users(filter=canary()):
+            async for _ in client.iter_list_users(filter=f'email = "{canary()}"'):
                 pass
     assert leaking_frames(caught.value) == []
 
