@@ -49,6 +49,10 @@ $(OLDEST)/.ready: pyproject.toml requirements-oldest.txt constraints.txt
 $(BENCH)/.ready: pyproject.toml benchmarks/requirements.txt
 	$(call environment,$(BENCH),-r benchmarks/requirements.txt -e .)
 
+# The local user pool is on this machine.
+demo demo-bulk demo-web: export NO_PROXY := 127.0.0.1
+demo demo-bulk demo-web: export no_proxy := 127.0.0.1
+
 demo: $(DEMO)/.ready
 	@$(DEMO)/bin/python examples/reset_password.py
 
