@@ -73,6 +73,11 @@ class Location:
             return known
         return _checked(configured, check_region)
 
+    @property
+    def endpoint_url(self) -> str | None:
+        """The endpoint of argument, environment or profile; None for the endpoint of the region."""
+        return self._endpoint_url
+
     def url(self, region: str | None) -> str:
         """Return the URL of the service, without a path.
 

@@ -64,7 +64,7 @@ class LocalPool:
     Users sign in with their e-mail address, written as it was when they were made. Passwords need 8 characters, among
     them upper and lower case, a digit and a symbol. The app client hides whether a user exists, as AWS advises. The
     emulator is installed on first use, see ``Emulator``; it ends with the block, and also when this process is killed.
-    Codes are the same each time.
+    Codes are the same each time. Confirming a sign-up verifies the e-mail address.
 
     The pool itself belongs to no event loop: make it once for many tests, and a session in each of them.
     """
