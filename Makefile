@@ -68,7 +68,8 @@ test: $(DEV)/.ready test-oldest
 
 # What touches aiohttp, attrs and cattrs, with the oldest releases of them that the package admits.
 test-oldest: $(OLDEST)/.ready
-	@$(OLDEST)/bin/python -m pytest tests/operations/test_contract.py tests/core/test_transport.py tests/protocol/test_wire.py
+	@$(OLDEST)/bin/python -m pytest tests/operations/test_contract.py tests/core/test_transport.py tests/core/test_proxies.py \
+		tests/protocol/test_wire.py
 
 check: $(DEV)/.ready
 	@$(DEV)/bin/ruff check .

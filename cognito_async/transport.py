@@ -233,11 +233,12 @@ class _CheckedConnector:
         while True:
             connection = await self._connector.connect(*args, **kwargs)
             protocol = connection.protocol
-            if protocol is None or protocol.transport is None or protocol not in self._used:
+            if protocol is None or protocol not in self._used:
                 if protocol is not None:
                     self._used.add(protocol)
                 return connection
-            if not protocol.should_close and not _has_unread_data(protocol.transport):
+            transport = protocol.transport
+            if transport is not None and not protocol.should_close and not _has_unread_data(transport):
                 return connection
             connection.close()  # nothing was sent on it; the next one is used instead
 
