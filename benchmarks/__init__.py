@@ -1,1 +1,1 @@
-"""Measures of cognito_async beside its peers, all on loopback: run `python -m benchmarks`."""
+"""Benchmarks of cognito_async and its alternatives, on loopback: `python -m benchmarks`, see docs/benchmarks.md."""

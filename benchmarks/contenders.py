@@ -1,14 +1,12 @@
-"""Who is measured: one way to open each library and to make the two calls that the measures make.
+"""The libraries that are measured: how each is opened, and how it makes the two calls.
 
-Each library is imported where it is opened, so that a process holds only the one it measures. Every contender is set
-up as its documentation advises for this use: one session for all calls, a pool as wide as the tasks are many, no
-signature where Cognito wants none, keys from the environment. Retries are at their defaults unless the name says
-otherwise.
+Each library is imported where it is opened, so that a process loads only the one it measures. Every contender is set up
+as its documentation recommends for this use: one session for all calls, a connection per task, no signature where
+Cognito needs none, keys from the environment. Retries are at their defaults unless the name says otherwise.
 """
 # ruff: noqa: PLC0415 - a process imports the one library that it measures
 
 import asyncio
-import importlib
 import importlib.util
 import json
 from collections.abc import AsyncIterator, Callable
@@ -16,7 +14,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from operator import attrgetter
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -33,27 +30,27 @@ ACCESS_KEY = "AKIAEXAMPLEEXAMPLE00"
 SECRET_KEY = "benchmarks-have-no-secret"
 USERS_IN_PAGE = 60
 WIDTH = 64
-"""Connections that each pool may hold: the most tasks that any measure runs at once."""
+"""Connections per pool: the highest number of tasks in any measurement."""
 
 PLAIN = "plain aiohttp"
 OURS = "cognito_async"
 AIOBOTOCORE = "aiobotocore"
 CAPO = "capo"
 BOTO3 = "boto3 in threads"
-OURS_TOLD = "cognito_async, rate known"
-OURS_UNTOLD = "cognito_async, rate unknown"
+OURS_WITH_RATE = "cognito_async, rate configured"
+OURS_WITHOUT_RATE = "cognito_async, rate unknown"
 STANDARD = "aiobotocore standard"
 ADAPTIVE = "aiobotocore adaptive"
 
 
 class Caller(Protocol):
-    """An open session of some library."""
+    """An open session of a library."""
 
     async def confirm(self, username: str, code: str) -> None:
         """Confirm a forgotten password."""
 
     async def list_users(self) -> int:
-        """List users, signed, and return how many came."""
+        """List users, with a signed request, and return their number."""
 
 
 Opener = Callable[[str], AbstractAsyncContextManager[Caller]]
@@ -61,32 +58,21 @@ Opener = Callable[[str], AbstractAsyncContextManager[Caller]]
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """A library in one setting: how tables name it, what it is imported as, how it is opened."""
+    """A library with its settings: its name in tables, its module and how it is opened."""
 
     name: str
     module: str
     opened: Opener
 
-    def absence(self, feature: str = "") -> str | None:
-        """Say why the contender cannot be measured, in the words of a table cell; None when it can.
-
-        Args:
-            feature: What the measure needs of cognito_async beside ConfirmForgotPassword, as a dotted name in it. The
-                package grew operation by operation, and the benchmarks are older than some of them.
-        """
+    def absence(self) -> str | None:
+        """Return why the contender cannot be measured, for a table cell; None if it can."""
         spec = importlib.util.find_spec(self.module)
-        if spec is None or spec.origin is None:  # a folder without code has no origin
-            return "not installed"
-        if feature and self.module == OURS:
-            try:
-                attrgetter(feature)(importlib.import_module(self.module))
-            except AttributeError:
-                return "not in this version"
-        return None
+        installed = spec is not None and spec.origin is not None  # a folder without code has no origin
+        return None if installed else "not installed"
 
 
 class _PlainAiohttp:
-    """What a careful person writes without any SDK."""
+    """A POST without an SDK."""
 
     def __init__(self, http: "aiohttp.ClientSession", url: str) -> None:
         self._http = http
@@ -99,12 +85,12 @@ class _PlainAiohttp:
             "X-Amz-Target": "AWSCognitoIdentityProviderService.ConfirmForgotPassword",
         }
         async with self._http.post(self._url, data=json.dumps(body), headers=headers) as response:
-            answer = json.loads(await response.read())
+            content = json.loads(await response.read())
             if response.status != 200:
-                raise RuntimeError(answer["__type"])
+                raise RuntimeError(content["__type"])
 
     async def list_users(self) -> int:
-        raise NotImplementedError("a plain program would have to write its own signature")
+        raise NotImplementedError("plain aiohttp has no request signing")
 
 
 @asynccontextmanager
@@ -130,10 +116,8 @@ class _CognitoAsync:
 async def _cognito_async(url: str, *, rate: float | None = None) -> AsyncIterator[Caller]:
     import cognito_async
 
-    settings: dict[str, Any] = (
-        {} if rate is None else {"quotas": attrgetter("Quotas")(cognito_async)(user_account_recovery=rate)}
-    )
-    async with cognito_async.AsyncCognitoSession(REGION, endpoint_url=url, **settings) as session:
+    quotas = cognito_async.Quotas() if rate is None else cognito_async.Quotas(user_account_recovery=rate)
+    async with cognito_async.AsyncCognitoSession(REGION, endpoint_url=url, quotas=quotas) as session:
         yield _CognitoAsync(session.client(client_id=CLIENT, user_pool_id=POOL))
 
 
@@ -215,15 +199,15 @@ async def _boto3(url: str) -> AsyncIterator[Caller]:
 
 
 def contenders(rate: float | None = None) -> dict[str, Contender]:
-    """Return every contender by name; `rate` is what those who can be told are told, in requests per second."""
+    """Return the contenders by name; `rate` is the configured one, in requests per second."""
     every = [
         Contender(PLAIN, "aiohttp", _plain_aiohttp),
         Contender(OURS, "cognito_async", _cognito_async),
         Contender(AIOBOTOCORE, "aiobotocore", _aiobotocore),
         Contender(CAPO, "capo_cognito_identity_provider", _capo),
         Contender(BOTO3, "boto3", _boto3),
-        Contender(OURS_TOLD, "cognito_async", partial(_cognito_async, rate=rate)),
-        Contender(OURS_UNTOLD, "cognito_async", _cognito_async),
+        Contender(OURS_WITH_RATE, "cognito_async", partial(_cognito_async, rate=rate)),
+        Contender(OURS_WITHOUT_RATE, "cognito_async", _cognito_async),
         Contender(STANDARD, "aiobotocore", partial(_aiobotocore, mode="standard")),
         Contender(ADAPTIVE, "aiobotocore", partial(_aiobotocore, mode="adaptive")),
     ]

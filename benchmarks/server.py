@@ -1,18 +1,18 @@
-"""A small loopback server that answers like Cognito and costs almost nothing, in a process of its own.
+"""A small loopback server that responds like Cognito and needs little CPU, in its own process.
 
 Run as `python -m benchmarks.server [--rate N --burst N | --ledger --faults SHARE --seed N]`. It prints its port on
-the first line and ends when its standard input closes, hence also with the process that started it.
+the first line, and ends when its standard input closes.
 
 Three behaviours:
 
-- steady (the default): every ConfirmForgotPassword succeeds, every ListUsers gives a full page;
-- `--rate`: the same behind a token bucket; what exceeds it is answered with TooManyRequestsException;
-- `--ledger`: every user has one code, and confirming consumes it; asking for a code sends a message, each time. A share
-  of the users meets a fault on the first attempt, some before and some after the password is changed or the message is
-  sent. The ledger knows what was really applied.
+- steady (the default): every ConfirmForgotPassword succeeds, every ListUsers returns a full page;
+- `--rate`: the same behind a token bucket; requests above the rate get TooManyRequestsException;
+- `--ledger`: every user has one code, and confirming uses it up; every request for a code sends a message. A share of
+  the users gets a fault on the first attempt, before or after the password is changed or the message is sent. The
+  ledger records the changes that were applied.
 
-`GET /stats` gives the numbers of requests and throttled answers, `GET /ledger` the users whose password was changed,
-how many messages each user was sent and the fault each user met.
+`GET /stats` returns the numbers of requests and throttled requests; `GET /ledger` the users whose password was changed,
+the number of messages sent to each user, and each user's fault.
 """
 
 import argparse
@@ -31,20 +31,20 @@ USERS_IN_PAGE = 60
 MAX_REQUEST_BYTES = 1 << 20
 
 
-class Answer(NamedTuple):
-    """What goes back over the wire, and whether the connection is cut after it."""
+class Response(NamedTuple):
+    """The bytes of a response, and whether the connection is closed after it."""
 
     wire: bytes
     cut: bool = False
 
 
 class Behaviour(Protocol):
-    """How the server decides what to answer; it counts what it sees."""
+    """Decides how to respond, and counts requests."""
 
     counts: Counter[str]
 
-    def answer(self, operation: bytes, body: bytes) -> Answer:
-        """Answer one request for the named operation."""
+    def respond(self, operation: bytes, body: bytes) -> Response:
+        """Respond to a request for the named operation."""
 
 
 def http_response(
@@ -68,7 +68,7 @@ def http_response(
 
 
 def error_response(code: str, message: str, *, status: str = "400 Bad Request") -> bytes:
-    """Build an error answer in the form that Cognito uses: the code in the body and in a header ending in a colon."""
+    """Build an error response as Cognito does: the code in the body, and in a header that ends with a colon."""
     body = json.dumps({"__type": code, "message": message}).encode()
     return http_response(body, status=status, extra=f"x-amzn-ErrorType: {code}:\r\n")
 
@@ -101,22 +101,22 @@ def user_page() -> bytes:
     return json.dumps({"Users": users}).encode()
 
 
-CONFIRMED = Answer(http_response(b"{}"))
-CODE_SENT = Answer(
+CONFIRMED = Response(http_response(b"{}"))
+CODE_SENT = Response(
     http_response(
         b'{"CodeDeliveryDetails": {"Destination": "u***@e***", "DeliveryMedium": "EMAIL", "AttributeName": "email"}}'
     )
 )
-PAGE = Answer(http_response(user_page()))
-UNKNOWN_OPERATION = Answer(error_response("UnknownOperationException", "No such operation here"))
-THROTTLED = Answer(error_response("TooManyRequestsException", "Rate exceeded"))
-EXPIRED = Answer(error_response("ExpiredCodeException", "Invalid code provided, please request a code again."))
-INTERNAL = Answer(error_response("InternalErrorException", "Something broke", status="500 Internal Server Error"))
-BAD_GATEWAY = Answer(
+PAGE = Response(http_response(user_page()))
+UNKNOWN_OPERATION = Response(error_response("UnknownOperationException", "No such operation here"))
+THROTTLED = Response(error_response("TooManyRequestsException", "Rate exceeded"))
+EXPIRED = Response(error_response("ExpiredCodeException", "Invalid code provided, please request a code again."))
+INTERNAL = Response(error_response("InternalErrorException", "Something broke", status="500 Internal Server Error"))
+BAD_GATEWAY = Response(
     http_response(b"<html><h1>502 Bad Gateway</h1></html>", status="502 Bad Gateway", content_type="text/html")
 )
-TRUNCATED = Answer(http_response(b"{", length=2), cut=True)
-CUT = Answer(b"", cut=True)
+TRUNCATED = Response(http_response(b"{", length=2), cut=True)
+CUT = Response(b"", cut=True)
 
 FAULTS = {
     "cut before applying": CUT,
@@ -132,13 +132,13 @@ SENDING = frozenset({b"ForgotPassword", b"AdminResetUserPassword"})
 
 
 class Steady:
-    """Answer every known operation with success."""
+    """Respond to every known operation with success."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()
 
-    def answer(self, operation: bytes, body: bytes) -> Answer:
-        """Answer one request, whatever its body."""
+    def respond(self, operation: bytes, body: bytes) -> Response:
+        """Respond to a request, regardless of its body."""
         del body
         self.counts["requests"] += 1
         if operation == b"ConfirmForgotPassword":
@@ -149,7 +149,7 @@ class Steady:
 
 
 class Bucket:
-    """Let `rate` requests a second through, `burst` at once after a rest; refuse the others as Cognito does."""
+    """Let `rate` requests per second through, with a burst; refuse the others as Cognito does."""
 
     def __init__(self, rate: float, burst: float) -> None:
         self.counts: Counter[str] = Counter()
@@ -159,8 +159,8 @@ class Bucket:
         self._tokens = burst
         self._filled_at = time.monotonic()
 
-    def answer(self, operation: bytes, body: bytes) -> Answer:
-        """Take a token and answer, or say that the rate was exceeded."""
+    def respond(self, operation: bytes, body: bytes) -> Response:
+        """Take a token and respond, or refuse if there is none."""
         self.counts["requests"] += 1
         now = time.monotonic()
         self._tokens = min(self._burst, self._tokens + (now - self._filled_at) * self._rate)
@@ -169,7 +169,7 @@ class Bucket:
             self.counts["throttled"] += 1
             return THROTTLED
         self._tokens -= 1
-        return self._behind.answer(operation, body)
+        return self._behind.respond(operation, body)
 
 
 class Ledger:
@@ -183,8 +183,8 @@ class Ledger:
         self._share = share
         self._seed = seed
 
-    def answer(self, operation: bytes, body: bytes) -> Answer:
-        """Apply the reset or not, answer truly or not, as the user's fault says."""
+    def respond(self, operation: bytes, body: bytes) -> Response:
+        """Apply the change, or not, and respond as the user's fault requires."""
         self.counts["requests"] += 1
         if operation == b"ConfirmForgotPassword":
             apply = self._apply
@@ -205,25 +205,25 @@ class Ledger:
         return FAULTS[fault]
 
     def _fault_of(self, user: str) -> str | None:
-        """Draw the user's fault, the same for every client and order of requests."""
-        chance = random.Random(f"{self._seed}:{user}")
-        return chance.choice(tuple(FAULTS)) if chance.random() < self._share else None
+        """Draw the user's fault; it does not depend on the client or the order of requests."""
+        generator = random.Random(f"{self._seed}:{user}")
+        return generator.choice(tuple(FAULTS)) if generator.random() < self._share else None
 
-    def _apply(self, user: str) -> Answer:
-        """Consume the user's code; a second time it is gone."""
+    def _apply(self, user: str) -> Response:
+        """Use up the user's code."""
         if user in self.applied:
             return EXPIRED
         self.applied.add(user)
         return CONFIRMED
 
-    def _send(self, user: str) -> Answer:
+    def _send(self, user: str) -> Response:
         """Send the user another code."""
         self.messages[user] += 1
         return CODE_SENT
 
 
 class Connection(asyncio.Protocol):
-    """One keep-alive connection: reads whole requests, hands them to the behaviour, writes its answers."""
+    """A keep-alive connection: reads requests, passes them to the behaviour, writes its responses."""
 
     def __init__(self, behaviour: Behaviour) -> None:
         self._behaviour = behaviour
@@ -236,7 +236,7 @@ class Connection(asyncio.Protocol):
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
-        """Answer every request that has arrived whole; keep the rest for the next time."""
+        """Respond to all complete requests; keep the rest."""
         transport = self._transport
         assert transport is not None
         self._received = self._received + data if self._received else data
@@ -252,27 +252,27 @@ class Connection(asyncio.Protocol):
                 break
             body = self._received[start:stop]
             self._received = self._received[stop:]
-            answer = self._answer(head, lowered, body)
-            if answer.wire:
-                transport.write(answer.wire)
-            if answer.cut:
+            response = self._respond(head, lowered, body)
+            if response.wire:
+                transport.write(response.wire)
+            if response.cut:
                 transport.close()
                 return
         if len(self._received) > MAX_REQUEST_BYTES:
             transport.abort()
 
-    def _answer(self, head: bytes, lowered: bytes, body: bytes) -> Answer:
-        """Answer one whole request."""
+    def _respond(self, head: bytes, lowered: bytes, body: bytes) -> Response:
+        """Respond to a complete request."""
         if head.startswith(b"POST / "):
             target = _header(head, lowered, b"x-amz-target")
-            return self._behaviour.answer(target.removeprefix(TARGET_PREFIX), body)
+            return self._behaviour.respond(target.removeprefix(TARGET_PREFIX), body)
         if head.startswith(b"GET /stats "):
-            return Answer(http_response(json.dumps(dict(self._behaviour.counts)).encode()))
+            return Response(http_response(json.dumps(dict(self._behaviour.counts)).encode()))
         if head.startswith(b"GET /ledger ") and isinstance(self._behaviour, Ledger):
             ledger = self._behaviour
             known = {"applied": sorted(ledger.applied), "messages": ledger.messages, "faults": ledger.faults}
-            return Answer(http_response(json.dumps(known).encode()))
-        return Answer(http_response(b"{}", status="404 Not Found"))
+            return Response(http_response(json.dumps(known).encode()))
+        return Response(http_response(b"{}", status="404 Not Found"))
 
 
 def _header(head: bytes, lowered: bytes, name: bytes) -> bytes:
@@ -290,20 +290,20 @@ async def serve(behaviour: Behaviour) -> None:
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Connection(behaviour), "127.0.0.1", 0, backlog=1024)
     print(server.sockets[0].getsockname()[1], flush=True)
-    left_alone = asyncio.StreamReader()
-    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(left_alone), sys.stdin)
-    await left_alone.read()
+    stdin = asyncio.StreamReader()
+    await loop.connect_read_pipe(lambda: asyncio.StreamReaderProtocol(stdin), sys.stdin)
+    await stdin.read()
     server.close()
 
 
 def main() -> None:
     """Read the command line and serve."""
-    parser = argparse.ArgumentParser(description="A loopback server that answers like Cognito.")
-    parser.add_argument("--rate", type=float, help="requests let through per second; no limit without it")
-    parser.add_argument("--burst", type=float, default=10, help="requests let through at once after a rest")
+    parser = argparse.ArgumentParser(description="A loopback server that responds like Cognito.")
+    parser.add_argument("--rate", type=float, help="requests per second (default: no limit)")
+    parser.add_argument("--burst", type=float, default=10, help="requests that may follow each other without delay")
     parser.add_argument("--ledger", action="store_true", help="one code per user, with faults")
     parser.add_argument("--faults", type=float, default=0.4, help="share of users with a fault on the first attempt")
-    parser.add_argument("--seed", type=int, default=1, help="what the faults are drawn from")
+    parser.add_argument("--seed", type=int, default=1, help="seed of the faults")
     options = parser.parse_args()
     behaviour: Behaviour
     if options.ledger:

@@ -1,4 +1,4 @@
-"""How much there is: files, lines, wheel, installed size; and what creating a client and a first use cost."""
+"""Size of the wheel and the installation, lines of code, and the time of the first use of an operation."""
 
 import ast
 import importlib.metadata
@@ -14,40 +14,34 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from benchmarks.child import ROOT, ChildFailedError, answer_of, environment, last_line
 from benchmarks.contenders import AIOBOTOCORE, CAPO, OURS, contenders
-from benchmarks.rounds import Spread
-from benchmarks.subject import families, heaviest
-from benchmarks.table import Table
+from benchmarks.internals import families, heaviest
+from benchmarks.processes import ROOT, ChildFailedError, environment, last_line, result_of
+from benchmarks.results import Spread, Table
 
 GENERATED = "# GENERATED"
 PEERS = {AIOBOTOCORE: "aiobotocore", CAPO: "capo-cognito-identity-provider"}
 
 
-def run(*, quick: bool) -> list[Table]:
-    """Weigh the wheel and what it needs, count its lines, time client creation and first use."""
-    tables = [_weigh()]
-    known = contenders()
+def size(*, quick: bool) -> list[Table]:
+    """Measure the installed size, count lines, and time the creation of a client and the first use of an operation."""
     times = Table(
-        "Creating a client, and the first use of an operation",
-        "Fresh processes, third-party libraries loaded before: what is timed is the library's own share. First use: "
-        "import the family, build a request with every member set, validate, encode, decode a full answer.",
-        ("measure", "ms", "bar"),
+        "Creating a client and first use of an operation",
+        "Fresh processes with third-party libraries already loaded. First use: import the module, build a request with "
+        "every member set, validate, encode, and decode a full response.",
+        ("measurement", "ms", "target"),
     )
-    if why := known[OURS].absence("AsyncCognitoSession"):
-        times.add(OURS, why)
-    else:
-        _time_ours(times, runs=2 if quick else 3)
+    _time_ours(times, runs=2 if quick else 3)
     _time_aiobotocore(times, runs=2 if quick else 3)
-    return [*tables, times]
+    return [_installed(), times]
 
 
-def _weigh() -> Table:
+def _installed() -> Table:
     table = Table(
         "Size",
-        "Installed: the bytes of all files of the wheel and of all that it requires, without bytecode, pip and "
-        "setuptools; MB = 1,000,000 bytes. Lines: of the .py files in the wheel.",
-        ("measure", "value", "bar"),
+        "Installed: all files of the wheel and its dependencies, without bytecode, pip and setuptools; "
+        "MB = 1,000,000 bytes. Lines: of the .py files in the wheel.",
+        ("measurement", "value", "target"),
     )
     with tempfile.TemporaryDirectory() as folder:
         try:
@@ -58,24 +52,24 @@ def _weigh() -> Table:
                 own = sum(entry.file_size for entry in content.infolist())
                 metadata = next(name for name in content.namelist() if name.endswith(".dist-info/METADATA"))
                 needed = _requirements(content.read(metadata).decode())
-            parts = {name: _installed_bytes(name) for name in sorted(_closure(needed))}
-            total = own + sum(parts.values())
-            table.add(f"installed, {OURS} and the {len(parts)} it needs", f"{total / 1e6:.1f} MB", "<= 16 MB")
+            parts = _closure(needed)
+            total = own + sum(map(_installed_bytes, parts))
+            table.add(f"installed, {OURS} and {len(parts)} dependencies", f"{total / 1e6:.1f} MB", "<= 16 MB")
         except (ChildFailedError, importlib.metadata.PackageNotFoundError, OSError) as failure:
             table.add_failed(OURS, failure)
     for name, distribution in PEERS.items():
         try:
-            peers_parts = _closure({distribution})
-            weight = sum(map(_installed_bytes, peers_parts))
+            parts = _closure({distribution})
+            total = sum(map(_installed_bytes, parts))
         except importlib.metadata.PackageNotFoundError:
             table.add(f"installed, {name}", "not installed")
         else:
-            table.add(f"installed, {name} and the {len(peers_parts) - 1} it needs", f"{weight / 1e6:.1f} MB")
+            table.add(f"installed, {name} and {len(parts) - 1} dependencies", f"{total / 1e6:.1f} MB")
     return table
 
 
 def _built_wheel(folder: Path) -> Path:
-    """Build the wheel with the hatchling of this environment."""
+    """Build the wheel with the installed hatchling."""
     command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
     done = subprocess.run(
         command, env=environment(), cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
@@ -86,7 +80,7 @@ def _built_wheel(folder: Path) -> Path:
 
 
 def _count_lines(table: Table, content: zipfile.ZipFile) -> None:
-    """Count the lines of the package as shipped, the generated ones apart."""
+    """Count the lines of the package, generated ones separately."""
     lines = {True: 0, False: 0}
     files = {True: 0, False: 0}
     code = 0
@@ -98,13 +92,13 @@ def _count_lines(table: Table, content: zipfile.ZipFile) -> None:
             files[generated] += 1
             if not generated and "/testing/" not in name:
                 code += _code_lines(text)
-    table.add("hand-written lines of code, testing/ apart", f"{code:,}", "<= 2,500")
-    table.add("hand-written lines of all kinds", f"{lines[False]:,} in {files[False]} files")
+    table.add("hand-written lines of code, without testing/", f"{code:,}")
+    table.add("hand-written lines, comments included", f"{lines[False]:,} in {files[False]} files")
     table.add("generated lines", f"{lines[True]:,} in {files[True]} files", "<= 9,000 in <= 30 files")
 
 
 def _code_lines(text: str) -> int:
-    """Count the lines that hold code: no blank lines, comments or docstrings."""
+    """Count lines of code, without empty lines, comments and docstrings."""
     documented: set[int] = set()
     for node in ast.walk(ast.parse(text)):
         body = getattr(node, "body", None)
@@ -119,7 +113,7 @@ def _code_lines(text: str) -> int:
 
 
 def _requirements(metadata: str) -> set[str]:
-    """Return what a METADATA file requires here, without extras."""
+    """Return the requirements in a METADATA file that apply here, without extras."""
     lines = (line.removeprefix("Requires-Dist:") for line in metadata.splitlines() if line.startswith("Requires-Dist:"))
     return _applying(lines)
 
@@ -133,7 +127,7 @@ def _applying(lines: Iterable[str]) -> set[str]:
 
 
 def _closure(names: set[str]) -> set[str]:
-    """Return the distributions with all that they require in turn."""
+    """Return the distributions with their direct and indirect requirements."""
     found: set[str] = set()
     waiting = set(names)
     while waiting:
@@ -144,33 +138,33 @@ def _closure(names: set[str]) -> set[str]:
 
 
 def _installed_bytes(name: str) -> int:
-    """Add up the files of an installed distribution, without bytecode."""
+    """Return the size of an installed distribution, without bytecode."""
     files = importlib.metadata.files(name) or []
     paths = [Path(str(file.locate())) for file in files if "__pycache__" not in file.parts]
     return sum(path.stat().st_size for path in paths if path.is_file())
 
 
 def _time_ours(table: Table, runs: int) -> None:
-    """Time the heaviest operation of each family, each run in a process of its own."""
+    """Time the largest operation of each module, each run in its own process."""
     first: dict[str, float] = {}
-    answers: list[dict[str, float]] = []
+    all_results: list[dict[str, float]] = []
     for family in families():
         request = heaviest(family)
         name = f"{request.removesuffix('Request')} in {family}"
         try:
-            mine = [answer_of("benchmarks.programs.first_use", family, request, kind=dict) for _ in range(runs + 1)]
+            results = [result_of("benchmarks.programs.first_use", family, request, kind=dict) for _ in range(runs + 1)]
         except ChildFailedError as failure:
             table.add_failed(f"first use of {name}", failure)
         else:
-            first[name] = Spread.of(one["first"] for one in mine[1:]).median  # the very first compiled the bytecode
-            answers += mine[1:]
+            first[name] = Spread.of(one["first"] for one in results[1:]).median  # the first run compiled the bytecode
+            all_results += results[1:]
     if not first:
         return
     slowest = max(first, key=lambda name: first[name])
-    opened, client, second = (Spread.of(one[part] for one in answers) for part in ("open", "client", "second"))
+    opened, client, second = (Spread.of(one[part] for one in all_results) for part in ("open", "client", "second"))
     table.add("creating a client", client.show("{:.4f}"), "<= 1 ms")
-    table.add(f"first use, the slowest of {len(first)} families: {slowest}", f"{first[slowest]:.1f}", "<= 25 ms")
-    table.add("first use, over all families", Spread.of(first.values()).show("{:.1f}"))
+    table.add(f"first use, slowest of {len(first)} modules: {slowest}", f"{first[slowest]:.1f}", "<= 25 ms")
+    table.add("first use, all modules", Spread.of(first.values()).show("{:.1f}"))
     table.add("second use", second.show("{:.2f}"))
     table.add("for comparison: import, session and first client", opened.show("{:.1f}"))
 
@@ -180,7 +174,7 @@ def _time_aiobotocore(table: Table, runs: int) -> None:
         table.add(AIOBOTOCORE, why)
         return
     try:
-        times = [answer_of("benchmarks.programs.aiobotocore_client", kind=list) for _ in range(runs)]
+        times = [result_of("benchmarks.programs.first_use", AIOBOTOCORE, kind=list) for _ in range(runs)]
     except ChildFailedError as failure:
         table.add_failed(AIOBOTOCORE, failure)
         return

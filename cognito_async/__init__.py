@@ -35,13 +35,42 @@ if TYPE_CHECKING:
     from cognito_async.transport import PoolLimits as PoolLimits
     from cognito_async.transport import Transport as Transport
 
-_HOME = {
+# fmt: off
+__all__ = [
+    "AccessDeniedException", "AliasExistsException", "AmbiguousDetails", "AmbiguousOutcomeError",
+    "AnalyticsMetadataType", "AsyncCognitoSession", "CategoryLimiter", "CodeDeliveryFailureException",
+    "CodeMismatchException", "CognitoClient", "CognitoError", "ConcurrentModificationException", "ConnectError",
+    "ConnectTimeoutError", "Credentials", "CredentialsError", "DeviceKeyExistsException",
+    "DuplicateProviderException", "EnableSoftwareTokenMFAException", "ExpiredCodeException", "Fault",
+    "FeatureUnavailableInTierException", "ForbiddenException", "GroupExistsException", "InternalErrorException",
+    "InternalServerException", "InvalidEmailRoleAccessPolicyException", "InvalidLambdaResponseException",
+    "InvalidOAuthFlowException", "InvalidParameterException", "InvalidPasswordException", "InvalidResponseError",
+    "InvalidSmsRoleAccessPolicyException", "InvalidSmsRoleTrustRelationshipException",
+    "InvalidUserPoolConfigurationException", "LimitExceededException", "MFAMethodNotFoundException",
+    "ManagedLoginBrandingExistsException", "NotAuthorizedException", "OperationNotEnabledException",
+    "PaginationError", "Paginator", "ParameterValidationError", "PasswordHistoryPolicyViolationException",
+    "PasswordResetRequiredException", "PoolLimits", "PreconditionNotMetException", "Quotas", "RateLimitDetails",
+    "RateLimitTimeoutError", "RateLimiter", "RefreshTokenReuseException", "RequestTimeoutError",
+    "ResourceNotFoundException", "RetryDetails", "RetryKind", "RetryPolicy", "ScopeDoesNotExistException",
+    "ServiceError", "ServiceQuotaExceededException", "SessionClosedError", "SoftwareTokenMFANotFoundException",
+    "Stats", "TermsExistsException", "TierChangeNotAllowedException", "Timeouts", "TooManyFailedAttemptsException",
+    "TooManyRequestsException", "Transport", "TransportError", "UnauthorizedException", "UnexpectedLambdaException",
+    "UnsupportedIdentityProviderException", "UnsupportedOperationException", "UnsupportedTokenTypeException",
+    "UnsupportedUserStateException", "UserContextDataType", "UserImportInProgressException",
+    "UserLambdaValidationException", "UserNotConfirmedException", "UserNotFoundException",
+    "UserPoolAddOnNotEnabledException", "UserPoolTaggingException", "UsernameExistsException",
+    "WebAuthnChallengeNotFoundException", "WebAuthnClientMismatchException", "WebAuthnConfigurationMissingException",
+    "WebAuthnCredentialNotSupportedException", "WebAuthnNotEnabledException", "WebAuthnOriginNotAllowedException",
+    "WebAuthnRelyingPartyMismatchException", "__version__", "errors", "operations",
+]
+# fmt: on
+
+_MODULES = {
     "AmbiguousDetails": "protocol.events",
     "AnalyticsMetadataType": "operations",
     "AsyncCognitoSession": "session",
     "CognitoClient": "client",
     "Credentials": "protocol.signing",
-    "Fault": "errors",
     "CategoryLimiter": "rate_limiter",
     "RateLimitDetails": "protocol.events",
     "RateLimiter": "rate_limiter",
@@ -59,20 +88,16 @@ _HOME = {
 
 
 def __dir__() -> list[str]:
-    return sorted({*_HOME, *dir(import_module(f"{__name__}.errors")), "__version__", "errors", "operations"})
+    return sorted(__all__)
 
 
-if not TYPE_CHECKING:  # the checkers see the imports above, and so each misspelt name
+if not TYPE_CHECKING:  # type checkers use the imports above, so typos are errors
 
     def __getattr__(name: str) -> Any:
-        """Import a public name, and keep it here from then on."""
-        if name == "__all__":
-            return __dir__()
+        """Import a public name on first use."""
+        if name not in __all__:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         if name in {"errors", "operations"}:
             return import_module(f"{__name__}.{name}")
-        home = _HOME.get(name) or ("errors" if name.endswith(("Error", "Exception")) else None)
-        value = getattr(import_module(f"{__name__}.{home}"), name, None) if home else None
-        if value is None:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        globals()[name] = value
+        value = globals()[name] = getattr(import_module(f"{__name__}.{_MODULES.get(name, 'errors')}"), name)
         return value

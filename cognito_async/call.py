@@ -24,7 +24,6 @@ from cognito_async.protocol.operation import Request, ResponseT
 from cognito_async.protocol.retry import RetryKind, RetryPolicy, RetryQuota, classify
 from cognito_async.protocol.settings import number
 from cognito_async.protocol.shapes import Record
-from cognito_async.protocol.validation import guarded
 from cognito_async.protocol.wire import (
     LARGE_BODY,
     HttpRequest,
@@ -58,6 +57,8 @@ class Timeouts(Record):
         attempt: For one attempt, from waiting for a pooled connection to the last byte of the response.
         connect: For opening a connection, including TLS.
     """
+
+    __module__ = "cognito_async"
 
     total: float | None = field(default=30.0, validator=number(0, above=True, unlimited=True))
     attempt: float | None = field(default=10.0, validator=number(0, above=True, unlimited=True))
@@ -122,7 +123,7 @@ class Call(Generic[ResponseT]):
         self._timeouts = timeouts
         self._before = before
         self._limiter = context.rate_limiter.limiter(request.OPERATION)
-        self._body = guarded(encode, request)
+        self._body = encode(request)
         self._headers = headers_for(request.OPERATION, USER_AGENT, f"{context.id_prefix}{next(context.counter):012x}")
         self._loop = asyncio.get_running_loop()
         self._attempts = 0

@@ -1,7 +1,6 @@
 """The client: a method for each operation, with the bound values filled in."""
 
 from collections.abc import Awaitable, Callable, Coroutine
-from copy import copy
 from typing import TYPE_CHECKING, Any
 
 from cognito_async.call import Timeouts
@@ -21,6 +20,8 @@ class CognitoClient(OperationMethods):
     Created by ``AsyncCognitoSession.client``. Its bound values fill ``client_id``, ``user_pool_id`` and the secret hash
     of every request that takes them; a value passed to the call takes precedence.
     """
+
+    __module__ = "cognito_async"
 
     def __init__(
         self,
@@ -74,18 +75,15 @@ class CognitoClient(OperationMethods):
         Raises:
             ParameterValidationError: The request is invalid.
         """
-        copied = self._fill(copy(request))
-        validate(copied)
-        return copied
+        filled = self._fill(request)
+        validate(filled)
+        return filled
 
-    async def send(
-        self, request: Request[ResponseT], *, before: Callable[[], Awaitable[object]] | None = None
-    ) -> ResponseT:
+    async def send(self, request: Request[ResponseT]) -> ResponseT:
         """Fill in the bound values and send a request, as the method of its operation does.
 
         Args:
             request: An instance of one of the request classes in ``cognito_async.operations``.
-            before: Awaited before each attempt, see ``AsyncCognitoSession.send``; None for no hook.
 
         Returns:
             The operation's response; None if it has no members.
@@ -94,24 +92,29 @@ class CognitoClient(OperationMethods):
             ParameterValidationError: The request is invalid; nothing was sent.
             CognitoError: Any other failure, see ``cognito_async.errors``.
         """
-        return await self._call(copy(request), before)
+        return await self._call(request)
 
     def _call(
         self, request: Request[ResponseT], before: Callable[[], Awaitable[object]] | None = None
     ) -> Coroutine[Any, Any, ResponseT]:
-        return self._session.send(
-            self._fill(request),
-            timeouts=self._timeouts,
-            retry=self._retry,
-            user_pool_id=self._bound.user_pool_id,
-            before=before,
+        return self._session.start_call(
+            self._fill(request), self._timeouts, self._retry, self._bound.user_pool_id, before
         )
 
     def _fill(self, request: Request[ResponseT]) -> Request[ResponseT]:
-        """Fill in the bound values in place: the frozen request is new and not shared yet."""
-        return guarded(self._filled, request)
+        """Return the request with the bound values."""
+        changes = guarded(self._missing, request)
+        return request.with_members(changes) if changes else request
 
-    def _filled(self, request: Request[ResponseT]) -> Request[ResponseT]:
-        for name, value in missing(request, self._bound).items():
-            object.__setattr__(request, name, value)
-        return request
+    def _missing(self, request: Request[Any]) -> dict[str, Any]:
+        return missing(request, self._bound)
+
+
+def send_with_hook(
+    client: CognitoClient, request: Request[ResponseT], before: Callable[[], Awaitable[object]]
+) -> Coroutine[Any, Any, ResponseT]:
+    """Send a request and await ``before`` before each attempt, after the rate limit has admitted it.
+
+    Internal: bulk jobs write the attempt to their journal. An error of the hook ends the call.
+    """
+    return client._call(request, before)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]

@@ -20,6 +20,8 @@ class Paginator(Generic[Page, Item]):
     requested when they are needed and not kept, so memory stays flat. Each loop starts with the first page.
     """
 
+    __module__ = "cognito_async"
+
     def __init__(self, caller: OperationCaller, request: Request[Page], *, cursor: str, items: str) -> None:
         """Create a paginator; ``cursor`` (the page token) and ``items`` are member names."""
         self._caller = caller

@@ -34,6 +34,8 @@ class Quotas(Record):
     categories are those of https://docs.aws.amazon.com/cognito/latest/developerguide/quotas.html.
     """
 
+    __module__ = "cognito_async"
+
     user_authentication: float | None = _rate()
     user_creation: float | None = _rate()
     user_federation: float | None = _rate()

@@ -17,6 +17,8 @@ SHORTEST_TIMER = 0.001
 class CategoryLimiter(Protocol):
     """The rate limit of one quota category. An implementation may share it between processes."""
 
+    __module__: str = "cognito_async"
+
     @property
     def rate(self) -> float | None:
         """Requests per second; None while the category is not limited."""
@@ -54,6 +56,8 @@ class CategoryLimiter(Protocol):
 
 class RateLimiter(Protocol):
     """Maps operations to the limiters of their quota categories."""
+
+    __module__: str = "cognito_async"
 
     def limiter(self, operation: Operation) -> CategoryLimiter:
         """Return the limiter of an operation's quota category."""

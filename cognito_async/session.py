@@ -5,9 +5,9 @@ import random
 import re
 import ssl
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
 from types import TracebackType
-from typing import TYPE_CHECKING, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 # The classes of the most common operations, created here and not while the event loop runs.
 import cognito_async.operations.account_recovery  # noqa: F401  # pyright: ignore[reportUnusedImport]
@@ -21,7 +21,6 @@ from cognito_async.protocol.endpoints import region_of_pool
 from cognito_async.protocol.operation import Operation, Request, ResponseT
 from cognito_async.protocol.proxy import Proxy, parse_proxy
 from cognito_async.protocol.retry import RetryPolicy, RetryQuota
-from cognito_async.protocol.validation import validate
 from cognito_async.rate_limiter import LocalRateLimiter
 from cognito_async.transport import AiohttpTransport, Connector, PoolLimits, Transport
 
@@ -40,6 +39,8 @@ class AsyncCognitoSession:
 
     Open it with ``async with``, or close it with ``await session.close()``. Creating one does no I/O.
     """
+
+    __module__ = "cognito_async"
 
     def __init__(
         self,
@@ -169,7 +170,6 @@ class AsyncCognitoSession:
         timeouts: Timeouts | None = None,
         retry: RetryPolicy | None = None,
         user_pool_id: str | None = None,
-        before: "Callable[[], Awaitable[object]] | None" = None,
     ) -> ResponseT:
         """Send a request, with retries, and return the response.
 
@@ -178,8 +178,6 @@ class AsyncCognitoSession:
             timeouts: The time limits of this call; None for the session's.
             retry: The retry policy of this call; None for the session's.
             user_pool_id: A user pool whose ID names the region if neither session nor request does; None for none.
-            before: Awaited before each attempt, once the rate limit admits it. An error that it raises ends the call.
-                None for no hook.
 
         Returns:
             The operation's response; None if it has no members.
@@ -188,13 +186,28 @@ class AsyncCognitoSession:
             ParameterValidationError: The request is invalid; nothing was sent.
             CognitoError: Any other failure, see ``cognito_async.errors``.
         """
+        return await self.start_call(request, timeouts, retry, user_pool_id)
+
+    def start_call(
+        self,
+        request: Request[ResponseT],
+        timeouts: Timeouts | None,
+        retry: RetryPolicy | None,
+        user_pool_id: str | None,
+        before: "Callable[[], Awaitable[object]] | None" = None,
+    ) -> Coroutine[Any, Any, ResponseT]:
+        """Validate a request and return the coroutine that sends it; internal, see ``CognitoClient``."""
         self._check_open()
-        validate(request)
-        region = self._location.given_region
+        location = self._location
+        region = location.given_region
         if region is None:
             region = region_of_pool(getattr(request, "user_pool_id", None) or user_pool_id)
-        context = self._contexts.get(region) or await self._open_context(region)
-        return await Call(request, context, retry or self._retry, timeouts or self._timeouts, before).run()
+        context = self._contexts.get(region)
+        if context is None:
+            if location.needs_profile(location.region(region)):
+                return self._read_profile_and_send(request, timeouts, retry, user_pool_id, before)
+            context = self._contexts[region] = self._create_context(location.region(region))
+        return Call(request, context, retry or self._retry, timeouts or self._timeouts, before).run()
 
     def limiter(self, operation: Operation) -> "CategoryLimiter":
         """Return the rate limiter of an operation, with its current rate and the number of waiting calls.
@@ -226,26 +239,30 @@ class AsyncCognitoSession:
         if self._closed:
             raise SessionClosedError("the session is closed; open a new one with AsyncCognitoSession(...)")
 
-    async def _open_context(self, pool_region: str | None) -> CallContext:
+    async def _read_profile_and_send(
+        self,
+        request: Request[ResponseT],
+        timeouts: Timeouts | None,
+        retry: RetryPolicy | None,
+        user_pool_id: str | None,
+        before: "Callable[[], Awaitable[object]] | None",
+    ) -> ResponseT:
+        await self._location.read_profile()
+        return await self.start_call(request, timeouts, retry, user_pool_id, before)
+
+    def _create_context(self, region: str | None) -> CallContext:
         """Create what calls to a region share."""
-        location = self._location
-        if location.needs_profile(location.region(pool_region)):
-            await location.read_profile()
-        region = location.region(pool_region)
-        return self._contexts.setdefault(
-            pool_region,
-            CallContext(
-                url=f"{location.url(region)}/",
-                region=region,
-                transport=self._transport,
-                signer=self._signing,
-                retry_quota=self._retry_quota,
-                rate_limiter=self._rate_limiter,
-                random=self._random,
-                on_event=self._on_event,
-                counts=self._counts,
-                timer=self._timer,
-            ),
+        return CallContext(
+            url=f"{self._location.url(region)}/",
+            region=region,
+            transport=self._transport,
+            signer=self._signing,
+            retry_quota=self._retry_quota,
+            rate_limiter=self._rate_limiter,
+            random=self._random,
+            on_event=self._on_event,
+            counts=self._counts,
+            timer=self._timer,
         )
 
     def _signing(self) -> "Signer":

@@ -5,7 +5,7 @@ import logging
 import os
 import select
 import ssl
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from functools import lru_cache, partial
 from http.cookies import SimpleCookie
 from pathlib import Path
@@ -15,7 +15,6 @@ from weakref import WeakSet
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.http import RawResponseMessage
 from aiohttp.payload import BytesPayload, payload_type
 from attrs import field, frozen
 from yarl import URL
@@ -49,12 +48,11 @@ CA_VARIABLES = ("AWS_CA_BUNDLE", "SSL_CERT_FILE")
 Connector = aiohttp.BaseConnector
 """aiohttp's base class of connectors, for the session's option ``connector``."""
 
-UUID_LENGTH = 36
-"""Length of the service's request IDs. Fixed IDs of test servers are shorter."""
-
 
 class Transport(Protocol):
     """Sends the requests of a session: any object with these two methods."""
+
+    __module__: str = "cognito_async"
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """Send a request once, without retries or redirects.
@@ -86,6 +84,8 @@ class PoolLimits(Record):
         response_bytes: Maximum size of a response body in bytes; a larger one raises InvalidResponseError.
     """
 
+    __module__ = "cognito_async"
+
     connections: int = field(default=100, validator=number(1))
     keepalive: float = field(default=15.0, validator=number(0))
     dns_cache: int = field(default=10, validator=number(0))
@@ -107,21 +107,18 @@ class _TrackedPayload(BytesPayload):
         super(BytesPayload, self).__init__(value, *args, **kwargs)
         self._size = len(value)
 
-    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:
-        await self._track(super().write_with_length(writer, content_length))
-
-    async def write(self, writer: AbstractStreamWriter) -> None:
-        await self._track(super().write(writer))
-
-    async def _track(self, writing: Coroutine[Any, Any, None]) -> None:
+    async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:  # noqa: ARG002 - the whole body
         body: _TrackedBody = self._value  # type: ignore[assignment]  # the constructor takes nothing else
         body.sent = None
         try:
-            await writing
+            await writer.write(body)
         except aiohttp.ClientConnectionResetError:
             body.sent = False  # the connection was already closed; nothing was written
             raise
         body.sent = True
+
+    async def write(self, writer: AbstractStreamWriter) -> None:
+        await self.write_with_length(writer, self._size)
 
 
 class _Connection(ResponseHandler):
@@ -132,11 +129,11 @@ class _Connection(ResponseHandler):
     """
 
     idle = False
-    _request_id: str | None = None
 
     def __init__(self, loop: asyncio.AbstractEventLoop, on_surplus: Callable[[], None]) -> None:
         super().__init__(loop)
         self._on_surplus = on_surplus
+        self._poll: Callable[[float], object] | None = None
 
     def data_received(self, data: bytes) -> None:
         if not self.idle or not data:  # aiohttp passes no data to continue parsing
@@ -146,36 +143,24 @@ class _Connection(ResponseHandler):
             self._on_surplus()
         self.abort()
 
-    def feed_data(  # pyright: ignore[reportIncompatibleMethodOverride]  # parameters differ between aiohttp's releases
-        self,
-        data: tuple[RawResponseMessage, aiohttp.StreamReader],
-        *args: Any,  # noqa: ANN401
-    ) -> None:
-        request_id = data[0].headers.get("x-amzn-RequestId")
-        if request_id is not None and request_id == self._request_id and len(request_id) == UUID_LENGTH:
-            self._on_surplus()  # the same response again; the one that is waited for may follow
-            self.force_close()
-            return
-        self._request_id = request_id
-        super().feed_data(data, *args)
-
     def take(self) -> bool:
         """Take the connection from the pool; return False if it must not be used again."""
         self.idle = False
-        transport = self.transport
-        return transport is not None and not self.should_close and not _has_unread_data(transport)
+        if self.should_close or self.transport is None:
+            return False
+        if self._poll is None:
+            self._poll = _poll(self.transport)
+        return not self._poll(0)  # data, or an end of file, that the event loop has not read yet
 
 
-def _has_unread_data(transport: asyncio.BaseTransport) -> bool:
-    """Return whether the socket has data, or an end of file, that the event loop has not read yet."""
+def _poll(transport: asyncio.BaseTransport) -> Callable[[float], object]:
+    """Return a function that returns whether the socket is readable within a time."""
     socket: Any = transport.get_extra_info("socket")
-    if socket is None:
-        return False
     if not hasattr(select, "poll"):  # Windows
-        return bool(select.select([socket], (), (), 0)[0])
+        return lambda seconds: select.select([socket], (), (), seconds)[0]
     poll = select.poll()
     poll.register(socket.fileno(), select.POLLIN)
-    return bool(poll.poll(0))
+    return poll.poll
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -195,9 +180,14 @@ class _Connector(aiohttp.TCPConnector):
         self._factory = partial(_Connection, loop=self._loop, on_surplus=self._suspend_reuse)  # type: ignore[assignment]
         self._no_reuse_until = 0.0
 
-    async def connect(self, *args: Any, **kwargs: Any) -> aiohttp.connector.Connection:  # noqa: ANN401 - as in the base
+    async def connect(
+        self,
+        req: aiohttp.ClientRequest,
+        traces: list[Any],
+        timeout: aiohttp.ClientTimeout,  # noqa: ASYNC109 - aiohttp's
+    ) -> aiohttp.connector.Connection:
         while True:
-            connection = await super().connect(*args, **kwargs)
+            connection = await super().connect(req, traces, timeout)
             protocol = connection.protocol
             if not isinstance(protocol, _Connection) or not protocol.idle:
                 return connection
@@ -237,8 +227,7 @@ class _CheckedConnector:
                 if protocol is not None:
                     self._used.add(protocol)
                 return connection
-            transport = protocol.transport
-            if transport is not None and not protocol.should_close and not _has_unread_data(transport):
+            if protocol.transport and not protocol.should_close and not _poll(protocol.transport)(0):
                 return connection
             connection.close()  # nothing was sent on it; the next one is used instead
 

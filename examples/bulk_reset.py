@@ -1,8 +1,7 @@
-"""300 passwords reset in bulk, against a service that throttles, with the plug pulled halfway.
+"""Resets 300 passwords against a service that throttles, kills the job halfway and resumes it.
 
-It is played in a user pool on this machine, behind a proxy that throttles as Amazon Cognito does, with the command that
-you would use: each is printed before it runs. What it leaves behind, the report among it, is in the folder that it
-names.
+It uses a user pool on this machine, behind a proxy that throttles as Amazon Cognito does, and runs the command line
+program; each command is printed before it runs. The lists, journals and reports are left in a folder.
 """
 
 import argparse
@@ -17,7 +16,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 from pathlib import Path
 
-from story import act, check, tell
+from story import act, check, run
 from throttling import ThrottlingProxy
 
 from cognito_async import AsyncCognitoSession
@@ -26,98 +25,98 @@ from cognito_async.testing import LocalPool
 USERS = 300
 QUOTA = 50.0
 BURST = 5
-TOLD = "60"  # more than the quota: so the service throttles
+RATE = "60"  # above the quota, so that the service throttles
 KILLED_AFTER = 150
-OLD_PASSWORD = "Analytical-1843"  # noqa: S105 - of nobody, and only here
-CODE, WRONG_CODE = "654321", "000000"  # the pool on this machine always sends the same
-MISTYPED = 3
-SOME_REFUSED = 3
-MOST_UNKNOWN = 20
+OLD_PASSWORD = "Analytical-1843"  # noqa: S105 - only used here
+CODE, WRONG_CODE = "654321", "000000"  # the local user pool always sends the same code
+WRONG_CODES = 3
+PARTIAL = 3
+"""The exit code of a job with refused or unknown rows."""
+
+MAX_SECOND_MESSAGES = 20
 
 
-async def play(folder: Path) -> None:
-    """Play the story; exit with a sentence unless all of it holds.
+async def demo(folder: Path) -> None:
+    """Run the demo; exit with a message if an expectation fails.
 
     Args:
-        folder: Where to leave lists, journals and reports.
+        folder: The folder for lists, journals and reports.
     """
-    print(f"\n{USERS} passwords, a service that throttles, and a plug that is pulled: told by cognito_async.\n")
+    print(f"\nReset {USERS} passwords against a service that throttles, with a crash halfway.\n")
     users = [f"user{number:03}@example.com" for number in range(1, USERS + 1)]
     invited, coded = _write_lists(folder, users)
-    async with AsyncExitStack() as until_the_end:
-        with act(f"A user pool opens, and {USERS} users move in") as note:
-            pool = await until_the_end.enter_async_context(LocalPool(users=dict.fromkeys(users, OLD_PASSWORD)))
-            proxy = await until_the_end.enter_async_context(ThrottlingProxy(pool.endpoint_url, rate=QUOTA, burst=BURST))
-            note(f"{pool.user_pool_id}, behind a quota of {QUOTA:.0f} requests a second.")
+    async with AsyncExitStack() as stack:
+        with act(f"Create a user pool with {USERS} users") as note:
+            pool = await stack.enter_async_context(LocalPool(users=dict.fromkeys(users, OLD_PASSWORD)))
+            proxy = await stack.enter_async_context(ThrottlingProxy(pool.endpoint_url, rate=QUOTA, burst=BURST))
+            note(f"{pool.user_pool_id}, with a quota of {QUOTA:.0f} requests per second.")
         command = Command(folder, pool, proxy)
         await _send_codes(command, invited)
-        await _count_messages(pool, users, twice=0)
-        await _send_once_more(command, invited)
-        await _count_messages(pool, users, twice=MOST_UNKNOWN)
+        await _count_messages(pool, users, max_twice=0)
+        await _retry_unknown(command, invited)
+        await _count_messages(pool, users, max_twice=MAX_SECOND_MESSAGES)
         await _set_passwords(command, coded)
         await _sign_in(pool, users)
-        check(await command.run("report", coded.name + ".journal") == 0, "a report should have been made.")
-    print(f"All of it held. The service throttled {proxy.throttled} requests, and nothing was lost.")
-    print(f"Look into {folder}: the report is {coded.name}.journal.html.")
-    print("Your own pool: docs/run-book.md.\n")
+        check(await command.run("report", coded.name + ".journal") == 0, "the report should be written")
+    print(f"All checks passed. The service throttled {proxy.throttled} requests; no row was lost.")
+    print(f"Report: {folder / coded.name}.journal.html")
+    print("For your own user pool, see docs/run-book.md.\n")
 
 
 async def _send_codes(command: "Command", invited: Path) -> None:
-    """Send each user a code: rehearsed, killed halfway, and resumed."""
+    """Send each user a code: validate the list, kill the job halfway, and resume it."""
     journal = f"{invited.name}.journal"
-    options = ("--client-id", command.pool.client_id, "--rate", TOLD)
-    check(await command.run("forgot", invited.name, *options, "--dry-run") == SOME_REFUSED, "one row is broken.")
+    options = ("--client-id", command.pool.client_id, "--rate", RATE)
+    check(await command.run("forgot", invited.name, *options, "--dry-run") == PARTIAL, "one row should be invalid")
     code = await command.run("forgot", invited.name, *options, "--plain", killed_after=KILLED_AFTER)
-    check(code == -signal.SIGKILL, "the job should have been killed.")
-    print(f"\n  The plug is pulled, after {KILLED_AFTER} requests. What does the journal know?\n")
+    check(code == -signal.SIGKILL, "the job should have been killed")
+    print(f"\n  The job was killed after {KILLED_AFTER} requests. Its journal:\n")
     await command.run("status", journal)
-    print("\n  The machine comes back.\n")
-    check(await command.run("resume", journal) == SOME_REFUSED, "all but the broken row should be settled.")
+    print("\n  Resume the job.\n")
+    check(await command.run("resume", journal) == PARTIAL, "all rows should be settled")
 
 
-async def _count_messages(pool: LocalPool, users: list[str], *, twice: int) -> None:
-    """Count what arrived: so many may have two messages, and no more."""
-    with act("Who got a message?") as note:
+async def _count_messages(pool: LocalPool, users: list[str], *, max_twice: int) -> None:
+    """Count the messages that each user received; at most some users may have two."""
+    with act("Count the messages of each user") as note:
         received = Counter(received for message in await pool.messages() for received in message.to)
         numbers = Counter(received[user] for user in users)
-        check(numbers[2] <= twice and max(numbers) <= 2, "some users got a message too many.")  # noqa: PLR2004
-        note(f"{numbers[1]} users got one, {numbers[2] or 'nobody'} got two.")
+        check(numbers[2] <= max_twice and max(numbers) <= 2, "some users received too many messages")  # noqa: PLR2004
+        note(f"{numbers[1]} users received one message, {numbers[2]} received two.")
         if numbers[0]:
-            note(
-                f"{numbers[0]} got none: their requests were about to leave when the plug was pulled. They are unknown."
-            )
+            note(f"{numbers[0]} received none: they were in flight when the job was killed, so their rows are unknown.")
 
 
-async def _send_once_more(command: "Command", invited: Path) -> None:
-    """Send for the unknown rows once more."""
-    print("  Those who got none need one, and a second does no harm.\n")
+async def _retry_unknown(command: "Command", invited: Path) -> None:
+    """Send the unknown rows again."""
+    print("  Send the unknown rows again; a second message is acceptable.\n")
     code = await command.run("resume", f"{invited.name}.journal", "--again", "unknown")
-    check(code == SOME_REFUSED, "all but the broken row should be done.")
+    check(code == PARTIAL, "all rows except the invalid one should be done")
 
 
 async def _set_passwords(command: "Command", coded: Path) -> None:
-    """Set each user's password with the code from the mail; some mistyped it."""
-    code = await command.run("confirm", coded.name, "--client-id", command.pool.client_id, "--rate", TOLD)
-    check(code == SOME_REFUSED, f"the {MISTYPED} mistyped codes should be refused, and nothing else.")
+    """Set each user's password with the code; some codes are wrong."""
+    code = await command.run("confirm", coded.name, "--client-id", command.pool.client_id, "--rate", RATE)
+    check(code == PARTIAL, f"only the {WRONG_CODES} rows with a wrong code should be refused")
 
 
 async def _sign_in(pool: LocalPool, users: list[str]) -> None:
-    """Sign in with the new password, as one of them."""
-    with act("Somebody signs in") as note:
+    """Sign in as one of the users with the new password."""
+    with act("Sign in with a new password") as note:
         async with AsyncCognitoSession(pool.region, endpoint_url=pool.endpoint_url) as session:
-            answer = await session.client(client_id=pool.client_id).initiate_auth(
+            response = await session.client(client_id=pool.client_id).initiate_auth(
                 auth_flow="USER_PASSWORD_AUTH",
                 auth_parameters={"USERNAME": users[-1], "PASSWORD": _new_password(users[-1])},
             )
-        check(answer.authentication_result, "signing in should have brought tokens.")
-        note(f"Welcome, {users[-1]}, with your new password.")
+        check(response.authentication_result, "the response should hold tokens")
+        note(f"{users[-1]} is signed in.")
 
 
 class Command:
-    """The command line, as a user runs it."""
+    """Runs the command line program in a folder, against a user pool behind a proxy."""
 
     def __init__(self, folder: Path, pool: LocalPool, proxy: ThrottlingProxy) -> None:
-        """Take where to run it, and against what."""
+        """Create the command."""
         self._folder = folder
         self.pool = pool
         self._proxy = proxy
@@ -128,10 +127,10 @@ class Command:
         Args:
             name: The command.
             arguments: Its arguments.
-            killed_after: After how many more requests to kill it; None to let it live.
+            killed_after: The number of requests after which to kill it; None to let it finish.
 
         Returns:
-            Its exit code.
+            The exit code.
         """
         print(f"  $ cognito-async bulk {name} {' '.join(arguments)}\n", flush=True)
         process = await asyncio.create_subprocess_exec(
@@ -147,9 +146,9 @@ class Command:
         return code
 
 
-def _after(times: int, function: Callable[[], None]) -> Callable[[], None]:
-    """Call a function at the last of so many calls."""
-    left = iter(range(times - 1, -1, -1))
+def _after(calls: int, function: Callable[[], None]) -> Callable[[], None]:
+    """Return a function that calls another one on a given call."""
+    left = iter(range(calls - 1, -1, -1))
 
     def count() -> None:
         if next(left, None) == 0:
@@ -159,7 +158,7 @@ def _after(times: int, function: Callable[[], None]) -> Callable[[], None]:
 
 
 def _write_lists(folder: Path, users: list[str]) -> tuple[Path, Path]:
-    """Write the list of whom to send codes, with a broken row, and the list of codes and passwords."""
+    """Write the list of users, with an invalid row, and the list of codes and passwords."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     invited, coded = folder / "users.csv", folder / "codes.csv"
@@ -168,12 +167,12 @@ def _write_lists(folder: Path, users: list[str]) -> tuple[Path, Path]:
         lines = csv.writer(file)
         lines.writerow(["username"])
         lines.writerows([user] for user in users)
-        lines.writerow(["an address, with a comma", "and a field too many"])
+        lines.writerow(["a username, with a comma", "an extra field"])
     with coded.open("w", newline="") as file:
         lines = csv.writer(file)
         lines.writerow(["username", "confirmation_code", "password"])
         for number, user in enumerate(users):
-            lines.writerow([user, WRONG_CODE if number < MISTYPED else CODE, _new_password(user)])
+            lines.writerow([user, WRONG_CODE if number < WRONG_CODES else CODE, _new_password(user)])
     return invited, coded
 
 
@@ -182,10 +181,10 @@ def _new_password(user: str) -> str:
 
 
 def main() -> None:
-    """Read the command line and tell the story."""
+    """Parse the arguments and run the demo."""
     parser = argparse.ArgumentParser(description="Reset 300 passwords in a user pool on this machine.")
-    parser.add_argument("--folder", type=Path, default=Path("demo-bulk"), help="where to leave lists and reports")
-    tell(play(parser.parse_args().folder.resolve()))
+    parser.add_argument("--folder", type=Path, default=Path("demo-bulk"), help="folder for lists and reports")
+    run(demo(parser.parse_args().folder.resolve()))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,11 @@
-"""A forgotten password, from a mistyped code to the new sign-in.
+"""Reset a forgotten password.
 
-With no arguments it is played in a user pool on this machine, and needs no AWS account. With some, it resets the
-password of a user in AWS:
+Without arguments, the whole flow runs against a local user pool; no AWS account is needed. With arguments, the script
+resets the password of a user in AWS:
 
     python examples/reset_password.py --region eu-west-1 --client-id 4f2c… --username ada@example.com
 
-If the app client has a secret, put it into the variable COGNITO_CLIENT_SECRET.
+If the app client has a secret, set COGNITO_CLIENT_SECRET.
 """
 
 import argparse
@@ -13,7 +13,7 @@ import os
 from contextlib import AsyncExitStack
 from getpass import getpass
 
-from story import act, check, quote, refused, tell
+from story import act, check, quote, refused, run
 
 from cognito_async import (
     AsyncCognitoSession,
@@ -27,82 +27,82 @@ from cognito_async import (
 from cognito_async.testing import LocalPool
 
 ADA = "ada@example.com"
-OLD_PASSWORD = "Analytical-1843"  # noqa: S105 - of nobody, and only here
+OLD_PASSWORD = "Analytical-1843"  # noqa: S105 - exists only in the local pool
 NEW_PASSWORD = "Differential-1822"  # noqa: S105
 WRONG_CODE = "000000"
-TRIES = 3
+MAX_ATTEMPTS = 3
 
 
-async def play() -> None:
-    """Play the story in a user pool on this machine; exit with a sentence unless all of it holds."""
-    print("\nA forgotten password, told by cognito_async in a user pool on this machine.\n")
-    async with AsyncExitStack() as until_the_end:
-        with act("A user pool opens, and Ada moves in") as note:
-            pool = await until_the_end.enter_async_context(LocalPool(users={ADA: OLD_PASSWORD}))
-            note(f"{pool.user_pool_id} has one user, {ADA}.")
-        session = AsyncCognitoSession(pool.region, endpoint_url=pool.endpoint_url)
-        client = (await until_the_end.enter_async_context(session)).client(client_id=pool.client_id)
-        await sign_in(client, "She signs in", OLD_PASSWORD)
-        await ask_for_a_reset(client)
-        await mistype_the_code(client)
-        await confirm_with_the_right_one(client, pool)
-        await sign_in(client, "She signs in with the new one", NEW_PASSWORD)
-        await try_the_old_one(client)
-    print("All of it held.\n")
+async def demo() -> None:
+    """Run all steps against a local user pool. Exit with an error if one has another result than expected."""
+    print("\nReset a forgotten password with cognito_async, in a local user pool.\n")
+    async with AsyncExitStack() as stack:
+        with act("Start a user pool with one user") as note:
+            pool = await stack.enter_async_context(LocalPool(users={ADA: OLD_PASSWORD}))
+            note(f"{pool.user_pool_id}: {ADA}")
+        session = await stack.enter_async_context(AsyncCognitoSession(pool.region, endpoint_url=pool.endpoint_url))
+        client = session.client(client_id=pool.client_id)
+        await sign_in(client, "Sign in with the old password", OLD_PASSWORD)
+        await request_code(client)
+        await confirm_with_wrong_code(client)
+        await confirm_with_right_code(client, pool)
+        await sign_in(client, "Sign in with the new password", NEW_PASSWORD)
+        await sign_in_with_old_password(client)
+    print("All steps had the expected result.\n")
 
 
 async def sign_in(client: CognitoClient, title: str, password: str) -> None:
-    """Sign in, which must succeed."""
+    """Sign in and show how long the access token is valid."""
     with act(title) as note:
-        answer = await client.initiate_auth(
+        response = await client.initiate_auth(
             auth_flow="USER_PASSWORD_AUTH", auth_parameters={"USERNAME": ADA, "PASSWORD": password}
         )
-        tokens = check(answer.authentication_result, "signing in should have brought tokens.")
-        check(tokens.access_token, "there should have been an access token among them.")
-        note(f"Welcome, Ada: here is an access token for the next {(tokens.expires_in or 0) // 60} minutes.")
+        tokens = check(response.authentication_result, "the response has no tokens.")
+        check(tokens.access_token, "the response has no access token.")
+        note(f"Signed in: the access token is valid for {(tokens.expires_in or 0) // 60} minutes.")
 
 
-async def ask_for_a_reset(client: CognitoClient) -> None:
-    """Ask for a reset, which must send a code."""
-    with act("Months later, she has forgotten her password") as note:
-        answer = await client.forgot_password(username=ADA)
-        sent = check(answer.code_delivery_details, "a code should be on its way to her.")
-        note(f"A code is on its way to {sent.destination}.")
+async def request_code(client: CognitoClient) -> None:
+    """Request a code and show where it was sent."""
+    with act("Request a code") as note:
+        response = await client.forgot_password(username=ADA)
+        delivery = check(response.code_delivery_details, "no code was sent.")
+        note(f"Code sent to {delivery.destination}.")
 
 
-async def mistype_the_code(client: CognitoClient) -> None:
-    """Try a wrong code, which must be refused."""
-    with act("In her haste she mistypes it") as note:
-        attempt = client.confirm_forgot_password(username=ADA, confirmation_code=WRONG_CODE, password=NEW_PASSWORD)
-        note(quote(await refused(attempt, CodeMismatchException)))
+async def confirm_with_wrong_code(client: CognitoClient) -> None:
+    """Confirm with a wrong code, which fails."""
+    with act("Set a new password with a wrong code") as note:
+        call = client.confirm_forgot_password(username=ADA, confirmation_code=WRONG_CODE, password=NEW_PASSWORD)
+        note(quote(await refused(call, CodeMismatchException)))
 
 
-async def confirm_with_the_right_one(client: CognitoClient, pool: LocalPool) -> None:
-    """Take the code from the mail and set the new password with it."""
-    with act("She takes a breath, and copies it from the mail") as note:
+async def confirm_with_right_code(client: CognitoClient, pool: LocalPool) -> None:
+    """Read the code from the mail and set the new password."""
+    with act("Set a new password with the code from the e-mail") as note:
         code = await pool.code_for(ADA)
         await client.confirm_forgot_password(username=ADA, confirmation_code=code, password=NEW_PASSWORD)
-        note("Her new password is set.")
+        note("Password changed.")
 
 
-async def try_the_old_one(client: CognitoClient) -> None:
-    """Sign in with the old password, which must be refused."""
-    with act("Someone finds the old one on a slip of paper") as note:
-        attempt = client.initiate_auth(
+async def sign_in_with_old_password(client: CognitoClient) -> None:
+    """Sign in with the old password, which fails."""
+    with act("Sign in with the old password again") as note:
+        call = client.initiate_auth(
             auth_flow="USER_PASSWORD_AUTH", auth_parameters={"USERNAME": ADA, "PASSWORD": OLD_PASSWORD}
         )
-        note(quote(await refused(attempt, NotAuthorizedException)))
+        note(quote(await refused(call, NotAuthorizedException)))
 
 
 async def reset(region: str, client_id: str, username: str) -> None:
-    """Reset the password of a user in AWS, with a code and a password from the keyboard."""
+    """Reset the password of a user in AWS, with a code and a password from the terminal."""
     async with AsyncCognitoSession(region) as session:
         client = session.client(client_id=client_id, client_secret=os.environ.get("COGNITO_CLIENT_SECRET") or None)
-        answer = await client.forgot_password(username=username)
-        sent = answer.code_delivery_details
-        print(f"A code is on its way to {sent.destination if sent else username}.")
-        for _ in range(TRIES):
-            code, password = ask()
+        response = await client.forgot_password(username=username)
+        delivery = response.code_delivery_details
+        print(f"Code sent to {delivery.destination if delivery else username}.")
+        for _ in range(MAX_ATTEMPTS):
+            code, password = prompt()
             try:
                 await client.confirm_forgot_password(username=username, confirmation_code=code, password=password)
             except (
@@ -113,30 +113,30 @@ async def reset(region: str, client_id: str, username: str) -> None:
             ) as error:
                 print(quote(error))
             else:
-                print("The new password is set.")
+                print("Password changed.")
                 return
-    raise SystemExit(f"Not in {TRIES} tries: the password is what it was.")
+    raise SystemExit(f"Password not changed: {MAX_ATTEMPTS} attempts failed.")
 
 
-def ask() -> tuple[str, str]:
-    """Ask for code and password at the keyboard; nothing else runs in this loop, so it may wait."""
-    return input("The code: ").strip(), getpass("The new password: ")
+def prompt() -> tuple[str, str]:
+    """Ask for code and password. This blocks the event loop, in which nothing else runs."""
+    return input("Code: ").strip(), getpass("New password: ")
 
 
 def main() -> None:
-    """Read the command line and tell the story that it asks for."""
-    parser = argparse.ArgumentParser(description="Reset a forgotten password: locally as a story, or in AWS.")
-    parser.add_argument("--region", help="the user pool's AWS region, such as eu-west-1")
-    parser.add_argument("--client-id", help="the app client's id; its secret comes from COGNITO_CLIENT_SECRET")
-    parser.add_argument("--username", help="whose password to reset")
-    given = parser.parse_args()
-    in_aws = (given.region, given.client_id, given.username)
-    if not any(in_aws):
-        tell(play())
-    elif all(in_aws):
-        tell(reset(*in_aws))
+    """Parse the command line and run the demo or the reset."""
+    parser = argparse.ArgumentParser(description="Reset a forgotten password: a local demo, or a user in AWS.")
+    parser.add_argument("--region", help="AWS region of the user pool, such as eu-west-1")
+    parser.add_argument("--client-id", help="ID of the app client; its secret is read from COGNITO_CLIENT_SECRET")
+    parser.add_argument("--username", help="user whose password to reset")
+    options = parser.parse_args()
+    user_in_aws = (options.region, options.client_id, options.username)
+    if not any(user_in_aws):
+        run(demo())
+    elif all(user_in_aws):
+        run(reset(*user_in_aws))
     else:
-        parser.error("for a user in AWS, --region, --client-id and --username are all needed")
+        parser.error("--region, --client-id and --username are required together")
 
 
 if __name__ == "__main__":

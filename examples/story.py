@@ -1,4 +1,4 @@
-"""How the examples tell what happens: each act on a line, how long it took, and under it what came of it."""
+"""Helpers of the examples: steps with their duration, expectations, and an exit code."""
 
 import asyncio
 import sys
@@ -14,50 +14,50 @@ from cognito_async.testing import LocalPoolError
 WIDTH = 78
 INDENT = " " * 6
 Value = TypeVar("Value")
-Refusal = TypeVar("Refusal", bound=CognitoError)
+Error = TypeVar("Error", bound=CognitoError)
 
 
 @contextmanager
 def act(title: str) -> Generator[Callable[[str], None], None, None]:
-    """Time what the block does, then print it with what the block has to say about the outcome."""
-    outcome: list[str] = []
+    """Run a step; print its title, its duration, and the results that it passes to the yielded function."""
+    results: list[str] = []
     started = perf_counter()
-    yield outcome.append
+    yield results.append
     took = f"{(perf_counter() - started) * 1000:,.0f} ms"
     print(f"  {title}{took:>{WIDTH - len(title) - 2}}")
-    for line in outcome:
+    for line in results:
         print(fill(line, WIDTH, initial_indent=INDENT, subsequent_indent=INDENT))
     print(flush=True)
 
 
-def check(held: Value | None, sentence: str) -> Value:
-    """Return what must be there or true; where it is not, end the story with a sentence."""
-    if not held:
-        raise SystemExit(f"It did not hold: {sentence}")
-    return held
+def check(value: Value | None, expectation: str) -> Value:
+    """Return a value that must be true; otherwise exit with the expectation."""
+    if not value:
+        raise SystemExit(f"Failed: {expectation}")
+    return value
 
 
-async def refused(attempt: Awaitable[object], kind: type[Refusal]) -> Refusal:
-    """Await what must be refused, and return the error that it was refused with."""
+async def refused(attempt: Awaitable[object], kind: type[Error]) -> Error:
+    """Await a call that must fail, and return its error; exit if it succeeds."""
     try:
         await attempt
     except kind as error:
         return error
-    raise SystemExit(f"It did not hold: this should have been refused with {kind.__name__}.")
+    raise SystemExit(f"Failed: expected {kind.__name__}")
 
 
 def quote(error: CognitoError) -> str:
-    """Put a typed error into a line: its name, and what the service said."""
+    """Return the name and the message of an error."""
     return f"{type(error).__name__}: {error.message}"
 
 
-def tell(story: Coroutine[Any, Any, None]) -> None:
-    """Run a story; where it goes wrong, end with one sentence and exit code 1."""
+def run(example: Coroutine[Any, Any, None]) -> None:
+    """Run an example; on an error exit with a message and code 1."""
     try:
-        asyncio.run(story)
+        asyncio.run(example)
     except CognitoError as error:
-        sys.exit(f"It went wrong: {type(error).__name__}: {error}")
+        sys.exit(f"Failed: {type(error).__name__}: {error}")
     except LocalPoolError as error:
         sys.exit(str(error))
     except (KeyboardInterrupt, EOFError):
-        sys.exit("\nGoodbye.")
+        sys.exit("\nInterrupted.")

@@ -1,4 +1,4 @@
-"""A proxy that throttles as Amazon Cognito does, for the user pool on this machine, which never would."""
+"""A proxy with a rate limit, since the local user pool has none."""
 
 import asyncio
 import json
@@ -14,21 +14,21 @@ THROTTLED = json.dumps({"__type": "TooManyRequestsException", "message": "Too ma
 
 
 class ThrottlingProxy:
-    """Passes requests on, so many a second; those that are too many are refused as the service refuses them.
+    """Forward requests up to a rate, and refuse the others as Amazon Cognito does.
 
     Attributes:
-        passed: How many requests were passed on, by operation.
-        throttled: How many were refused.
-        on_passed: Called after each request that was passed on; None for nobody.
+        passed: Number of forwarded requests, by operation.
+        throttled: Number of refused requests.
+        on_passed: Called after each forwarded request; None for no call.
     """
 
     def __init__(self, target_url: str, *, rate: float, burst: int) -> None:
-        """Say where requests go.
+        """Create a proxy; it listens inside its `async with` block.
 
         Args:
-            target_url: The service.
-            rate: How many requests a second may pass.
-            burst: How many may pass at once after a quiet time.
+            target_url: URL of the service.
+            rate: Requests per second.
+            burst: Requests that may follow each other without delay.
         """
         self._target_url = target_url
         self._rate = rate
@@ -45,7 +45,7 @@ class ThrottlingProxy:
 
     @property
     def url(self) -> str:
-        """Return the address that it answers on."""
+        """Return the URL that the proxy listens on."""
         host, port, *_ = self._runner.addresses[0]
         return f"http://{host}:{port}"
 
@@ -63,22 +63,22 @@ class ThrottlingProxy:
             await self._client.close()
 
     async def _handle(self, request: web.Request) -> web.Response:
-        if not self._takes():
+        if not self._take_token():
             self.throttled += 1
             return web.Response(status=400, text=THROTTLED, content_type="application/x-amz-json-1.1")
-        kept = {name: value for name, value in request.headers.items() if name.lower() != "host"}
+        headers = {name: value for name, value in request.headers.items() if name.lower() != "host"}
         body = await request.read()
         if self._client is None:
             raise web.HTTPServiceUnavailable
-        async with self._client.post(self._target_url, data=body, headers=kept) as answer:
-            content = await answer.read()
+        async with self._client.post(self._target_url, data=body, headers=headers) as response:
+            content = await response.read()
         self.passed[request.headers.get(TARGET, "").rpartition(".")[2]] += 1
         if self.on_passed is not None:
             self.on_passed()
-        return web.Response(status=answer.status, body=content, content_type=answer.content_type)
+        return web.Response(status=response.status, body=content, content_type=response.content_type)
 
-    def _takes(self) -> bool:
-        """Take a request out of the bucket, if there is one left."""
+    def _take_token(self) -> bool:
+        """Take a token from the bucket; return False if it is empty."""
         now = asyncio.get_running_loop().time()
         self._available = min(self._available + (now - self._filled_at) * self._rate, self._burst)
         self._filled_at = now

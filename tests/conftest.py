@@ -10,6 +10,7 @@ from hypothesis import settings
 
 from tests.support.clocks import ManualClockLoop, VirtualClockLoop
 from tests.support.mocked_http import MockedHttp
+from tests.support.signals import restore_default_signals
 
 # Deterministic Hypothesis runs, without deadlines on slow machines.
 settings.register_profile("tests", deadline=None, derandomize=True)
@@ -23,6 +24,7 @@ CLOCKS: Mapping[str, Callable[[], asyncio.AbstractEventLoop]] = {
 
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marks."""
+    restore_default_signals()
     config.addinivalue_line("markers", "virtual_clock: run on a loop whose time jumps to the next timer")
     config.addinivalue_line("markers", "manual_clock: run on a loop whose time moves with advance()")
 

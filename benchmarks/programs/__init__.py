@@ -1,1 +1,1 @@
-"""The programs that are measured, each in a fresh process."""
+"""The measured programs. Each runs in a fresh process."""

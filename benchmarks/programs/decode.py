@@ -1,5 +1,5 @@
-"""Decode one ListUsers page again and again with every decoder named, and print seconds: `decode BLOCKS NAME…`."""
-# ruff: noqa: PLC0415 - only the decoders that are named need be installed
+"""Decode a ListUsers page repeatedly with each decoder, and print seconds per decode: `decode BLOCKS NAME…`."""
+# ruff: noqa: PLC0415 - only the selected decoders have to be installed
 
 import asyncio
 import json
@@ -19,7 +19,7 @@ Decoder = Callable[[], Awaitable[int]]
 
 def cognito_async_decoder(body: bytes) -> Decoder:
     """Decode into typed users."""
-    from benchmarks.subject import list_users_decoder
+    from benchmarks.internals import list_users_decoder
 
     decode = list_users_decoder(HEADERS, body)
 
@@ -36,10 +36,10 @@ def aiobotocore_decoder(body: bytes) -> Decoder:
 
     shape = get_session().get_service_model("cognito-idp").operation_model("ListUsers").output_shape
     parser = create_parser("json")
-    answer = {"headers": HEADERS, "status_code": 200, "body": body, "context": {"operation_name": "ListUsers"}}
+    response = {"headers": HEADERS, "status_code": 200, "body": body, "context": {"operation_name": "ListUsers"}}
 
     async def decoded() -> int:
-        return len((await parser.parse(answer, shape))["Users"])
+        return len((await parser.parse(response, shape))["Users"])
 
     return decoded
 
@@ -55,7 +55,7 @@ def capo_decoder(body: bytes) -> Decoder:
 
 
 def json_decoder(body: bytes) -> Decoder:
-    """Parse the JSON and leave it at that: the floor."""
+    """Parse the JSON only: the lower bound."""
 
     async def decoded() -> int:
         return len(json.loads(body)["Users"])
@@ -72,13 +72,13 @@ DECODERS = {
 
 
 async def main(blocks: int, names: list[str]) -> None:
-    """Take turns, a block each; print a list of blocks with the seconds per decode of each decoder."""
+    """Let the decoders take turns; print a list of blocks with the seconds per decode of each decoder."""
     body = user_page()
     decoders = [DECODERS[name](body) for name in names]
     for decode in decoders:
         users = await decode()
         if users != USERS_IN_PAGE:
-            raise RuntimeError(f"{users} users were decoded, not {USERS_IN_PAGE}")
+            raise RuntimeError(f"decoded {users} users instead of {USERS_IN_PAGE}")
     print(json.dumps([[await per_decode(decode) for decode in decoders] for _ in range(blocks)]))
 
 

@@ -1,29 +1,30 @@
-"""Print what the first use of an operation costs the library itself: `first_use FAMILY REQUEST`.
+"""Print the time of a first use, in milliseconds: `first_use MODULE REQUEST` or `first_use aiobotocore`.
 
-aiohttp, attrs, cattrs and the parts of the standard library that they load are imported before the clock starts, and
-so is the package with a session and a client; what is left is our own work for one operation: import of its family,
-request, validation, encoding, decoding.
+aiohttp, attrs and cattrs are imported before, and a session and a client are open: only the work for the operation is
+measured. For aiobotocore it is the creation of its first and second client.
 """
+# ruff: noqa: PLC0415 - imports are measured
 
 import asyncio
 import json
 import sys
 import time
 
-import aiohttp  # noqa: F401
-import attrs  # noqa: F401
-import cattrs.gen  # noqa: F401
-
-from benchmarks.contenders import CLIENT, REGION
-from benchmarks.subject import use
+from benchmarks.contenders import AIOBOTOCORE, CLIENT, REGION
 
 CLIENTS = 200
 
 
-async def main(family: str, request_name: str) -> None:
-    """Print milliseconds: session, client, first use, second use."""
+async def operation(module: str, request_name: str) -> None:
+    """Measure opening a session, creating a client, and the first and the second use."""
+    import aiohttp  # noqa: F401
+    import attrs  # noqa: F401
+    import cattrs.gen  # noqa: F401
+
+    from benchmarks.internals import use
+
     began = time.perf_counter()
-    from cognito_async import AsyncCognitoSession  # noqa: PLC0415 - part of what is timed
+    from cognito_async import AsyncCognitoSession
 
     async with AsyncCognitoSession(REGION) as session:
         session.client(client_id=CLIENT)
@@ -31,9 +32,9 @@ async def main(family: str, request_name: str) -> None:
         for _ in range(CLIENTS):
             session.client(client_id=CLIENT)
         created = time.perf_counter()
-        use(family, request_name)
+        use(module, request_name)
         used = time.perf_counter()
-        use(family, request_name)
+        use(module, request_name)
         again = time.perf_counter()
     times = {
         "open": opened - began,
@@ -44,5 +45,18 @@ async def main(family: str, request_name: str) -> None:
     print(json.dumps({name: seconds * 1e3 for name, seconds in times.items()}))
 
 
+async def aiobotocore_clients() -> None:
+    """Measure the creation of two clients from one session."""
+    from aiobotocore.session import get_session
+
+    session = get_session()
+    times = []
+    for _ in range(2):
+        began = time.perf_counter()
+        async with session.create_client("cognito-idp", region_name=REGION):
+            times.append((time.perf_counter() - began) * 1e3)
+    print(json.dumps(times))
+
+
 if __name__ == "__main__":
-    asyncio.run(main(sys.argv[1], sys.argv[2]))
+    asyncio.run(aiobotocore_clients() if sys.argv[1] == AIOBOTOCORE else operation(sys.argv[1], sys.argv[2]))

@@ -1,7 +1,6 @@
-"""Reset many users' passwords and print what the library said of each: `resets CONTENDER URL USERS TASKS [RATE]`.
+"""Reset the passwords of many users, each once, and print the outcomes: `resets CONTENDER URL USERS TASKS RATE`.
 
-RATE is what a contender that can be told a rate is told. Every user has a name and a code of its own and is tried
-once: what a loop over a list of users does. The answer: seconds, and the users by what their caller learned.
+RATE is the configured rate of contenders that have one. The result: seconds, and the users by outcome.
 """
 
 import asyncio
@@ -16,8 +15,8 @@ UNKNOWN = "AmbiguousOutcomeError"
 TIME_LIMIT = 150.0
 
 
-class Learned:
-    """What the callers learned of their users."""
+class Outcomes:
+    """The users by outcome, as reported by the library."""
 
     def __init__(self) -> None:
         self.succeeded: list[str] = []
@@ -26,10 +25,10 @@ class Learned:
         self.errors: Counter[str] = Counter()
 
     async def reset(self, caller: Caller, user: str) -> None:
-        """Reset one password and keep what came of it."""
+        """Reset a password and record the outcome."""
         try:
             await caller.confirm(user, "123456")
-        except Exception as error:  # noqa: BLE001 - every library raises its own
+        except Exception as error:  # noqa: BLE001 - each library has its own errors
             kind = name_of(error)
             self.errors[kind] += 1
             (self.unknown if kind == UNKNOWN else self.failed).append(user)
@@ -38,21 +37,21 @@ class Learned:
 
 
 def name_of(error: Exception) -> str:
-    """Return the error's name: its class, or for botocore's one class the code of the service."""
-    answer = getattr(error, "response", None)
-    if isinstance(answer, dict):
-        return str(answer.get("Error", {}).get("Code", type(error).__name__))
+    """Return the name of an error's class, or the service's code for botocore."""
+    response = getattr(error, "response", None)
+    if isinstance(response, dict):
+        return str(response.get("Error", {}).get("Code", type(error).__name__))
     return type(error).__name__
 
 
 async def main(name: str, url: str, users: int, tasks: int, rate: float) -> None:
-    """Work through the users with that many tasks."""
-    learned = Learned()
+    """Reset all users from concurrent tasks."""
+    outcomes = Outcomes()
     left = iter(range(users))
 
     async def work(caller: Caller) -> None:
         for number in left:
-            await learned.reset(caller, f"user{number}@example.com")
+            await outcomes.reset(caller, f"user{number}@example.com")
 
     async with contenders(rate)[name].opened(url) as caller, asyncio.timeout(TIME_LIMIT):
         began = time.perf_counter()
@@ -60,14 +59,14 @@ async def main(name: str, url: str, users: int, tasks: int, rate: float) -> None
             for _ in range(tasks):
                 group.create_task(work(caller))
         seconds = time.perf_counter() - began
-    answer = {
+    result = {
         "seconds": seconds,
-        "succeeded": learned.succeeded,
-        "failed": learned.failed,
-        "unknown": learned.unknown,
-        "errors": learned.errors,
+        "succeeded": outcomes.succeeded,
+        "failed": outcomes.failed,
+        "unknown": outcomes.unknown,
+        "errors": outcomes.errors,
     }
-    print(json.dumps(answer))
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
-"""What a job does to each of its rows: a table of actions."""
+"""The actions of bulk jobs, and the passwords that ``set-password`` generates."""
 
+import secrets
+import string
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -19,23 +21,28 @@ from cognito_async.protocol.operation import Operation, Request
 Values = Mapping[str, Any]
 
 PASSWORD: Final = "password"
+PASSWORD_LENGTH: Final = 20
+SYMBOLS: Final = "-_.!"  # accepted by every password policy; need no quoting in shells and spreadsheets
+CHARACTER_KINDS: Final = (string.ascii_lowercase, string.ascii_uppercase, string.digits, SYMBOLS)
 
 
 @frozen(kw_only=True)
 class Action:
-    """What a job does to each row.
+    """What a job does for each row.
 
     Attributes:
-        name: Its name on the command line and in the journal.
-        operation: The operation that it stands on.
-        make: Makes the request from a row's values.
-        secrets: The columns beside ``username`` that a row must have; none of them is ever written down.
-        user_pool: Whether it needs the user pool's id; it needs the app client's otherwise.
-        constants: What every request gets beside the row's values.
-        generates: Whether each row gets a password of its own making.
-        variant: What tells it from others of its name; empty where there are none.
-        does: What it does, for people.
+        name: The name on the command line and in the journal.
+        operation: The API operation that it calls.
+        make: The request class.
+        secrets: The columns beside ``username`` that a source must have. They are never written to the journal.
+        user_pool: Whether it needs a user pool ID; otherwise it needs an app client ID.
+        constants: Parameters that are the same in every request.
+        generates: Whether each row gets a generated password.
+        variant: Distinguishes actions of the same name; empty if there is only one.
+        does: A description for users.
     """
+
+    __module__ = "cognito_async.bulk"
 
     name: str
     operation: Operation = field(repr=False)
@@ -49,7 +56,7 @@ class Action:
 
     @property
     def label(self) -> str:
-        """Its name and variant, by which a journal tells it from others."""
+        """The name and the variant, which identify the action in a journal."""
         return f"{self.name} {self.variant}".rstrip()
 
     @property
@@ -59,22 +66,19 @@ class Action:
 
     @property
     def rereads(self) -> bool:
-        """Whether rows hold what the journal does not, so that the source is needed for each of them."""
+        """Whether every run has to read the source, because the journal does not hold all columns."""
         return bool(self.secrets)
 
     def request(self, values: Values) -> Request[Any]:
-        """Make a row's request; where passwords are generated, the values hold one."""
+        """Build the request for a row; the values include the generated password, if any."""
         columns = (*self.columns, PASSWORD) if self.generates else self.columns
         return self.make(**{column: values[column] for column in columns}, **self.constants)
 
     def with_metadata(self, client_metadata: Mapping[str, str]) -> "Action":
-        """Make a copy whose requests carry metadata for the pool's Lambda triggers.
+        """Return a copy whose requests pass metadata to the Lambda triggers of the user pool.
 
         Args:
-            client_metadata: The metadata; confirm, forgot and reset take some.
-
-        Returns:
-            The copy.
+            client_metadata: The metadata, for ``confirm``, ``forgot`` and ``reset``.
         """
         return evolve(self, constants={**self.constants, "client_metadata": client_metadata})
 
@@ -85,39 +89,36 @@ CONFIRM: Final = Action(
     make=ConfirmForgotPasswordRequest,
     secrets=("confirmation_code", PASSWORD),
     user_pool=False,
-    does="set a new password with the code that the user was sent",
+    does="set a new password with the confirmation code that the user received",
 )
 FORGOT: Final = Action(
     name="forgot",
     operation=ForgotPasswordRequest.OPERATION,
     make=ForgotPasswordRequest,
     user_pool=False,
-    does="send the user a code to set a new password with",
+    does="send the user a code for setting a new password",
 )
 RESET: Final = Action(
     name="reset",
     operation=AdminResetUserPasswordRequest.OPERATION,
     make=AdminResetUserPasswordRequest,
-    does="make the password invalid and send the user a code",
+    does="invalidate the password and send the user a code",
 )
 SIGN_OUT: Final = Action(
     name="sign-out",
     operation=AdminUserGlobalSignOutRequest.OPERATION,
     make=AdminUserGlobalSignOutRequest,
-    does="end all of the user's sessions",
+    does="end all sessions of the user",
 )
 
 
 def set_password(*, permanent: bool, generate: bool = False) -> Action:
-    """Make the action that sets passwords.
+    """Return the action that sets passwords.
 
     Args:
-        permanent: True for passwords to keep; False for ones that the user must change at the next sign-in.
-        generate: Whether to make each password up; the sources then need no column ``password``, and the job a file
-            for them.
-
-    Returns:
-        The action.
+        permanent: Whether the passwords are permanent; otherwise users must change them at the next sign-in.
+        generate: Whether to generate the passwords. The source then needs no ``password`` column, and the job needs
+            ``passwords=``, the file to write them to.
     """
     kind = "permanent" if permanent else "temporary"
     return Action(
@@ -135,4 +136,15 @@ def set_password(*, permanent: bool, generate: bool = False) -> Action:
 ACTIONS: Final[Mapping[str, Action]] = MappingProxyType(
     {action.name: action for action in (CONFIRM, FORGOT, RESET, SIGN_OUT, set_password(permanent=True))}
 )
-"""The actions by name; ``set-password`` with permanent passwords from the source."""
+"""The actions by name; ``set-password`` sets permanent passwords from the source."""
+
+
+def generate_password() -> str:
+    """Return a random password of 20 characters (120 bits) with one of each kind that a policy can require."""
+    alphabet = "".join(CHARACTER_KINDS)
+    while True:
+        password = secrets.choice(string.ascii_letters) + "".join(
+            secrets.choice(alphabet) for _ in range(PASSWORD_LENGTH - 1)
+        )
+        if all(any(character in kind for character in password) for kind in CHARACTER_KINDS):
+            return password

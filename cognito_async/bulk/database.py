@@ -1,4 +1,4 @@
-"""The SQLite file under a journal: opened for one process, with transactions, and with words for what goes wrong."""
+"""SQLite files: one exclusive writer, consistent snapshots for readers, errors as JournalErrors."""
 
 import os
 import sqlite3
@@ -6,152 +6,153 @@ import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
+
+from attrs import frozen
 
 from cognito_async.bulk.errors import JournalError, JournalInUseError
-from cognito_async.bulk.lock import OWNER_ONLY, PAUSE, FileLock, is_locked
+from cognito_async.files import LOCK_INTERVAL, OWNER_ONLY, FileLock, is_locked
 
-APPLICATION_ID: Final = 0x436F674A  # "CogJ": tells a journal from any other SQLite file
-VERSION: Final = 1
+Result = TypeVar("Result")
+
+SUFFIXES: Final = ("", "-wal", "-shm", "-lock")
+"""The suffixes of the files that belong to a journal."""
+
 CACHE_KIB: Final = 2048
 SETTINGS: Final = (
     "journal_mode = WAL",
-    "synchronous = FULL",  # what was written survives the machine, not only the process
+    "synchronous = FULL",  # commits survive a power failure
     f"cache_size = -{CACHE_KIB}",
 )
-PATIENCE: Final = 0.1
-CLAIM_PATIENCE: Final = 2.0  # seconds; whoever reads a journal is in the way, too
-PRIMARY: Final = 0xFF  # the part of SQLite's codes that tells the kind of error
-NO_FILE: Final = Path("of this rehearsal")
-LIVE: Final = "mode=ro"
-IMMUTABLE: Final = "immutable=1"  # leaves no files beside it, and needs no right to write any
-SCHEMA: Final = f"""
-BEGIN;
-CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE rows (
-    line INTEGER PRIMARY KEY,      -- in the input, from 1
-    username TEXT NOT NULL,        -- '' where the row could not be read
-    state TEXT NOT NULL,           -- planned, sent, done, refused, deferred, unknown
-    code TEXT,                     -- the kind of trouble
-    reason TEXT,                   -- what happened, without secrets
-    attempts INTEGER NOT NULL DEFAULT 0,
-    at REAL,                       -- when the state was reached, in seconds since 1970
-    due REAL,                      -- when a deferred row is tried again
-    ambiguous INTEGER NOT NULL DEFAULT 0,
-    deferrals INTEGER NOT NULL DEFAULT 0
-);
-CREATE TABLE runs (
-    id INTEGER PRIMARY KEY,
-    started REAL NOT NULL,
-    ended REAL,                    -- NULL while it runs, and where it was killed
-    ending TEXT,                   -- why it ended
-    quota REAL,                    -- requests a second that it kept to
-    throttled INTEGER NOT NULL DEFAULT 0
-);
-PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {VERSION};
-COMMIT;
-"""
-_ADVICE: Final = {
-    "full": "make room and resume; nothing is lost",
-    "no space": "make room and resume; nothing is lost",
+LOCK_TIMEOUT: Final = 0.1
+CLAIM_TIMEOUT: Final = 2.0  # seconds; readers hold the file, too
+PRIMARY_CODE: Final = 0xFF  # the part of SQLite's error codes that names the kind of error
+TEMPORARY: Final = Path("(temporary)")
+
+_FIXES: Final = {
+    "full": "free disk space and resume; nothing is lost",
+    "no space": "free disk space and resume; nothing is lost",
     "readonly": "make it writable and resume",
     "permission denied": "make it writable and resume",
-    "not a database": "name another file",
+    "not a database": "use another file",
 }
 
 
-class Database:
-    """An SQLite file that only one process has open for writing."""
+@frozen
+class Schema:
+    """What a database file must be.
 
-    def __init__(self, path: Path | None) -> None:
-        """Open the file, or begin it.
+    Attributes:
+        application_id: Distinguishes it from the SQLite files of other programs.
+        version: The version of the schema.
+        tables: The statements that create the tables.
+    """
+
+    application_id: int
+    version: int
+    tables: str
+
+    def check(self, path: Path, database: "Database") -> None:
+        """Raise JournalError unless a database has this schema."""
+        if database.value("PRAGMA application_id") != self.application_id:
+            raise JournalError(f"{path} is an SQLite database but not a cognito_async journal; use another file")
+        version = database.value("PRAGMA user_version")
+        if version != self.version:
+            raise JournalError(f"{path} has journal version {version}; this release supports version {self.version}")
+
+
+class Database:
+    """An SQLite connection that raises JournalError."""
+
+    def __init__(self, path: Path, connection: sqlite3.Connection) -> None:
+        self.path: Path = path
+        self._connection = connection
+
+    def rows(self, statement: str, values: "Sequence[object] | dict[str, object]" = ()) -> list[Any]:
+        """Return all rows of a query."""
+        with journal_errors(self.path):
+            return self._connection.execute(statement, values).fetchall()
+
+    def value(self, statement: str, values: "Sequence[object] | dict[str, object]" = ()) -> Any:  # noqa: ANN401 - of any type
+        """Return the first column of the first row of a query."""
+        return self.rows(statement, values)[0][0]
+
+
+class ExclusiveDatabase(Database):
+    """An SQLite file that this process alone may write."""
+
+    def __init__(self, path: Path | None, schema: Schema) -> None:
+        """Open or create the file.
 
         Args:
-            path: Where it is; None for none: what does not fit into memory goes to a file that nobody else can find.
+            path: The file; None for a temporary database that no other process can open.
+            schema: The schema to create or to require.
 
         Raises:
-            JournalInUseError: Another process has it.
-            JournalError: It can't be opened, or is something else.
+            JournalInUseError: Another process uses the file.
+            JournalError: The file cannot be opened, or is not a journal.
         """
-        self.path: Path = path or NO_FILE
+        named = path or TEMPORARY
+        file = "" if path is None else os.path.realpath(path)  # one lock per file, whatever path leads to it
         self._lock: FileLock | None = None
-        file = "" if path is None else os.path.realpath(path)  # a journal by another name is the same journal
         try:
-            with told(self.path):
+            with journal_errors(named):
                 if file:
-                    self._lock = self._taken(Path(file))
-                self._connection = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
-            self._begin()
+                    self._lock = _create_locked(Path(file), named)
+                super().__init__(named, sqlite3.connect(file, isolation_level=None, check_same_thread=False))
+            self._prepare(schema)
         except BaseException:
             self.close()
             raise
 
-    def _taken(self, file: Path) -> FileLock:
-        """Take the file's lock, and make the file."""
-        try:
-            lock = FileLock(lock_of(file), patience=PATIENCE)
-        except BlockingIOError:
-            raise in_use_error(self.path) from None
-        try:
-            if not file.exists():
-                os.close(os.open(file, os.O_RDWR | os.O_CREAT, OWNER_ONLY))
-            check_names(file, self.path)
-        except BaseException:
-            lock.release()
-            raise
-        return lock
-
-    def _begin(self) -> None:
-        empty = self.rows("SELECT count(*) FROM sqlite_schema")[0][0] == 0
-        if not empty:
-            check_kind(self.path, *self.rows("PRAGMA application_id")[0], *self.rows("PRAGMA user_version")[0])
+    def _prepare(self, schema: Schema) -> None:
+        is_new = self.value("SELECT count(*) FROM sqlite_schema") == 0
+        if not is_new:
+            schema.check(self.path, self)
             self._claim()
-        with told(self.path):
-            if empty:
-                self._connection.executescript(SCHEMA)
+        with journal_errors(self.path):
+            if is_new:
+                self._connection.executescript(
+                    f"BEGIN; {schema.tables} PRAGMA application_id = {schema.application_id};"
+                    f" PRAGMA user_version = {schema.version}; COMMIT;"
+                )
             for setting in SETTINGS:
                 self._connection.execute(f"PRAGMA {setting}")
-            self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # from here on others see us
+            self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # visible to others from here on
 
     def _claim(self) -> None:
-        """Make sure that nobody else works on it: where the lock's file was removed, only SQLite knows.
+        """Check that no other process uses the file, even if the lock file was removed.
 
-        Leaving the mode that is meant for several takes being alone. Any other trouble shows with the first change.
+        Leaving WAL mode requires SQLite's exclusive lock. Other errors show with the first write.
         """
-        give_up = time.monotonic() + CLAIM_PATIENCE
+        deadline = time.monotonic() + CLAIM_TIMEOUT
         while True:
             try:
                 self._connection.execute("PRAGMA journal_mode = DELETE")
             except sqlite3.DatabaseError as error:
-                if error.sqlite_errorcode & PRIMARY != sqlite3.SQLITE_BUSY:
+                if error.sqlite_errorcode & PRIMARY_CODE != sqlite3.SQLITE_BUSY:
                     return
             else:
                 return
-            if time.monotonic() >= give_up:
-                raise in_use_error(self.path)
-            time.sleep(PAUSE)
+            if time.monotonic() >= deadline:
+                raise _in_use_error(self.path)
+            time.sleep(LOCK_INTERVAL)
 
     def close(self) -> None:
-        """Close the file, and give it free; safe twice."""
+        """Close the file and release the lock; safe to call twice."""
         if hasattr(self, "_connection"):
-            with suppress(sqlite3.Error):  # where somebody reads it, its other files stay; but it is whole without them
+            with suppress(sqlite3.Error):  # a reader keeps the -wal file; the main file is complete without it
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._connection.close()
         if self._lock is not None:
             self._lock.release()
 
-    def rows(self, statement: str, values: Sequence[object] = ()) -> list[Any]:
-        """Give all rows of a query."""
-        with told(self.path):
-            return self._connection.execute(statement, values).fetchall()
-
     def execute(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
-        """Change something, within a transaction."""
+        """Execute a statement within a transaction."""
         return self._connection.execute(statement, values)
 
     def execute_many(self, statement: str, values: Iterable[Sequence[object]]) -> None:
-        """Change something for each of some values, within a transaction."""
+        """Execute a statement for each of some values, within a transaction."""
         self._connection.executemany(statement, values)
 
     def function(self, name: str, function: Callable[[str], int]) -> None:
@@ -160,8 +161,8 @@ class Database:
 
     @contextmanager
     def transaction(self) -> Generator[None]:
-        """Make all changes within the block durable together, or none of them."""
-        with told(self.path):
+        """Commit all changes of the block, or none."""
+        with journal_errors(self.path):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -172,88 +173,104 @@ class Database:
                 raise
 
 
-def check_names(file: Path, path: Path) -> None:
-    """Make sure that nobody can come by another name: SQLite keeps what is written last beside the name it was given.
+def _create_locked(file: Path, path: Path) -> FileLock:
+    """Lock a file, and create it if it is missing."""
+    try:
+        lock = FileLock(lock_path(file), timeout=LOCK_TIMEOUT)
+    except BlockingIOError:
+        raise _in_use_error(path) from None
+    try:
+        if not file.exists():
+            os.close(os.open(file, os.O_RDWR | os.O_CREAT, OWNER_ONLY))
+        _check_links(file, path)
+    except BaseException:
+        lock.release()
+        raise
+    return lock
 
-    Args:
-        file: The journal's file.
-        path: How it was named.
 
-    Raises:
-        JournalError: The file has several names.
-    """
+def _check_links(file: Path, path: Path) -> None:
+    """Reject a file with several hard links: SQLite keeps the -wal file beside the name that it was opened by."""
     if file.is_file() and file.stat().st_nlink > 1:
-        raise JournalError(f"the journal {path} has a second name (a hard link), by which others may use it: remove it")
+        raise JournalError(f"the journal {path} has more than one hard link; remove the others")
 
 
-def lock_of(path: Path) -> Path:
-    """Name the lock's file of a journal."""
+def lock_path(path: Path) -> Path:
+    """Return the lock file of a database file."""
     return path.with_name(f"{path.name}-lock")
 
 
-def in_use(path: Path) -> bool:
-    """Tell whether a job is working on a journal."""
-    return is_locked(lock_of(Path(os.path.realpath(path))))
+def is_in_use(path: Path) -> bool:
+    """Return whether a process has a database file open for writing."""
+    return is_locked(lock_path(Path(os.path.realpath(path))))
 
 
-def in_use_error(path: Path) -> JournalInUseError:
-    """Say that a job is working on a journal."""
+def _in_use_error(path: Path) -> JournalInUseError:
     return JournalInUseError(
-        f"another process is working on {path}, or reading it; wait for it, or stop it with Ctrl-C and resume"
+        f"{path} is in use: another process runs the job or reads the journal; wait for it, or stop it and resume"
     )
 
 
-@contextmanager
-def reading(path: Path) -> Generator[sqlite3.Connection]:
-    """Open a journal to look at, also while a job works on it, and leave nothing behind.
+def read_snapshot(path: Path, schema: Schema, query: Callable[[Database], Result]) -> Result:
+    """Query a consistent snapshot of a file, also while a process writes it; leave no files behind.
 
     Args:
-        path: Where it is.
-
-    Yields:
-        A connection that can only read.
-
-    Raises:
-        JournalError: There is no journal.
-    """
-    if not path.exists():
-        raise JournalError(f"there is no journal {path}")
-    if not path.is_file():
-        raise JournalError(f"{path} can't be used as a journal: it is no file")
-    file = Path(os.path.realpath(path))
-    at_rest = not file.with_name(f"{file.name}-wal").exists()
-    with (
-        told(path),
-        closing(sqlite3.connect(f"{file.as_uri()}?{IMMUTABLE if at_rest else LIVE}", uri=True)) as found,
-    ):
-        tables = found.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
-        if not tables:
-            raise JournalError(f"{path} is empty: no job was begun with it")
-        numbers = (found.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version"))
-        check_kind(path, *numbers)
-        yield found
-
-
-def check_kind(path: Path, application_id: int, version: int) -> None:
-    """Make sure that an SQLite file is a journal that this version reads.
+        path: The file.
+        schema: The schema to require.
+        query: Runs the queries. It is called again if a process opened the file meanwhile, because a file that is not
+            in use is read as an immutable one.
 
     Raises:
-        JournalError: It is not.
+        JournalError: The file is missing, is not a journal, or cannot be read.
     """
-    if application_id != APPLICATION_ID:
-        raise JournalError(f"{path} is a database, but no journal of a job; name another file")
-    if version != VERSION:
-        raise JournalError(f"{path} is a journal of version {version}; this program reads version {VERSION}")
+    while True:
+        version = _immutable_version(path)
+        try:
+            with _reading(path, schema) as database:
+                result = query(database)
+        except JournalError:
+            if version is None or _immutable_version(path) == version:
+                raise
+        else:
+            if version is None or _immutable_version(path) == version:
+                return result
 
 
 @contextmanager
-def told(path: Path) -> Generator[None]:
-    """Turn what SQLite and the system say into words about the journal."""
+def _reading(path: Path, schema: Schema) -> Generator[Database]:
+    if not path.exists():
+        raise JournalError(f"journal not found: {path}")
+    if not path.is_file():
+        raise JournalError(f"{path} is not a regular file")
+    uri = Path(os.path.realpath(path)).as_uri()
+    # An immutable database needs no -shm file and no write permission.
+    mode = "mode=ro" if _immutable_version(path) is None else "immutable=1"
+    with journal_errors(path), closing(sqlite3.connect(f"{uri}?{mode}", uri=True, isolation_level=None)) as connection:
+        database = Database(path, connection)
+        connection.execute("BEGIN")  # one snapshot for all queries
+        if not database.value("SELECT count(*) FROM sqlite_schema"):
+            raise JournalError(f"{path} is empty; no job was started with it")
+        schema.check(path, database)
+        yield database
+
+
+def _immutable_version(path: Path) -> tuple[int, int] | None:
+    """Return a value that changes when a file that is not in use does; None if it is in use or missing."""
+    file = Path(os.path.realpath(path))
+    if file.with_name(f"{file.name}-wal").exists() or not file.exists():
+        return None
+    status = file.stat()
+    return status.st_mtime_ns, status.st_size
+
+
+@contextmanager
+def journal_errors(path: Path) -> Generator[None]:
+    """Raise errors of SQLite and the system as JournalErrors."""
     try:
         yield
     except JournalError:
         raise
     except (sqlite3.Error, OSError) as error:
         why = str(error.strerror if isinstance(error, OSError) else error)
-        advice = next((f"; {advice}" for sign, advice in _ADVICE.items() if sign in why.lower()), "")
-        raise JournalError(f"the journal {path} can't be used: {why}{advice}") from error
+        fix = next((f"; {fix}" for sign, fix in _FIXES.items() if sign in why.lower()), "")
+        raise JournalError(f"cannot use the journal {path}: {why}{fix}") from error

@@ -1,18 +1,22 @@
-"""What a job itself can fail with; what single rows fail with is in their outcomes."""
+"""Errors of a job as a whole. Errors of single rows are recorded in their outcomes."""
 
 from cognito_async.errors import CognitoError
 
 
 class BulkError(CognitoError):
-    """Base of what stops a job before its end; nothing is lost, and the message says how to go on."""
+    """Base class of errors that end a job early. The journal stays valid; the message says how to continue."""
+
+    __module__ = "cognito_async.bulk"
 
 
 class SourceError(BulkError, ValueError):
-    """The input can't be used: it is not there, is empty, lacks a column, or holds a bad row under ``strict``.
+    """The source is missing, empty or unreadable, lacks a column, or has an invalid row under ``strict``.
 
     Attributes:
-        line: The line that it is about, from 1; None where it is about all of it.
+        line: The line number, from 1; None if the error concerns the whole source.
     """
+
+    __module__ = "cognito_async.bulk"
 
     def __init__(self, message: str, *, line: int | None = None) -> None:
         super().__init__(message)
@@ -20,12 +24,18 @@ class SourceError(BulkError, ValueError):
 
 
 class JournalError(BulkError, OSError):
-    """The journal can't be read or written: no permission, a full disk, another kind of file."""
+    """The journal cannot be read or written, for example because the disk is full or it is another kind of file."""
+
+    __module__ = "cognito_async.bulk"
 
 
 class JournalInUseError(JournalError):
-    """Another process works on the job; only one may."""
+    """Another process uses the journal."""
+
+    __module__ = "cognito_async.bulk"
 
 
 class JobMismatchError(BulkError, ValueError):
-    """The journal belongs to another job: another action, user pool or app client, or an input that has changed."""
+    """The journal belongs to another job: another action, user pool, app client or input."""
+
+    __module__ = "cognito_async.bulk"

@@ -1,47 +1,45 @@
-"""A job: a source of rows, an action, a journal; run as often as it takes."""
+"""A bulk job: a source of rows, an action, and a journal."""
 
+# pyright: reportUnnecessaryIsInstance=false
+# (arguments are validated for callers without a type checker)
+
+import os
 import random
-import secrets
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Collection, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from pathlib import Path
-from typing import Final
+from typing import Final, cast
 
-from cognito_async.bulk.actions import Action
-from cognito_async.bulk.arguments import action_of, keep_apart, policy_of, source_of, states_of
-from cognito_async.bulk.errors import BulkError, SourceError
-from cognito_async.bulk.files import FileSource
-from cognito_async.bulk.journal import PLANNED
-from cognito_async.bulk.plan import check
-from cognito_async.bulk.policy import BulkPolicy
+from cognito_async.bulk.actions import ACTIONS, Action
+from cognito_async.bulk.errors import BulkError
+from cognito_async.bulk.journal import journal_files
+from cognito_async.bulk.journal_writer import JournalWriter
+from cognito_async.bulk.planner import check_row
+from cognito_async.bulk.policy import BulkPolicy, JobContext
 from cognito_async.bulk.progress import Estimate, Progress, Summary
 from cognito_async.bulk.rows import Outcome, State
 from cognito_async.bulk.runner import Runner
-from cognito_async.bulk.source import Extent, Source
-from cognito_async.bulk.writer import Writer
+from cognito_async.bulk.sources import FileSource, IterableSource, Source
 from cognito_async.client import CognitoClient
 from cognito_async.errors import ParameterValidationError
 
-INPUT: Final = "input"
-SALT: Final = "salt"
-SOURCE: Final = "source"
-STREAM: Final = "read once"
-"""The identity of an input that only its rows can tell from another."""
-LINES: Final = "lines"
-"""The fact about how many rows there are, for those who look on while it is read."""
+RETRYABLE_STATES: Final = (State.DEFERRED, State.REFUSED, State.UNKNOWN)
+"""The states whose rows can be sent again on request."""
 
 
 class Job:
-    """Does something to each user of a list, at the edge of the quota, and loses nothing.
+    """Runs an action for every user of a source, at the rate limit, and resumes where it stopped.
 
         job = Job(client, "reset", "users.csv", journal="users.journal")
         async for outcome in job.run():
             print(outcome.username, outcome.state)
 
-    Its journal outlives it: made again with the same arguments, it goes on where it was, however it ended. The
-    session's quotas set the pace: ``AsyncCognitoSession(quotas=Quotas(user_account_recovery=30))``.
+    Progress is saved in the journal: a job created again with the same arguments resumes, however it ended before. The
+    rate is set by the session's quotas: ``AsyncCognitoSession(quotas=Quotas(user_account_recovery=30))``.
     """
+
+    __module__ = "cognito_async.bulk"
 
     def __init__(
         self,
@@ -57,242 +55,246 @@ class Job:
         wall_clock: Callable[[], float] = time.time,
         random: Callable[[], float] = random.random,
     ) -> None:
-        """Say what to do to whom; nothing is opened yet.
+        """Create the job; no file is opened yet.
 
         Args:
-            client: A client that is bound to the app client, or to the user pool where the action needs that.
-            action: What to do to each row, or its name.
-            source: Where the rows come from: a path for a CSV or JSON Lines file, any async iterable, or a Source.
-            journal: The journal's file; it is begun if it is not there, and is continued if it is.
-            policy: How patient the job is; None for the defaults of BulkPolicy.
-            strict: Whether a row that can't be used ends the job before anything is sent; or before anything more is,
-                where the source can be read only once and the action needs more than usernames.
-            passwords: The file for generated passwords; None where the action generates none.
-            remember: Facts for the journal to keep, for whoever resumes; no secrets. None for none.
-            wall_clock: Gives the time in seconds since 1970.
-            random: Gives random numbers in [0, 1) for the jitter.
+            client: A client that is bound to the app client or the user pool, whichever the action needs.
+            action: The action, or its name.
+            source: A path of a CSV or JSON Lines file, an async iterable of mappings or usernames, or a Source.
+            journal: The path of the journal; it is created if it is missing, and resumed otherwise.
+            policy: Limits for retries, waits and errors; None for the defaults.
+            strict: Whether an invalid row ends the job before anything is sent. If the source can be read only once and
+                the action needs more than usernames, rows before the invalid one have been sent.
+            passwords: The file for generated passwords; None if the action generates none.
+            remember: Facts to store in the journal, without secrets; None for none.
+            wall_clock: Returns the time in seconds since 1970.
+            random: Returns random numbers in [0, 1), for jitter.
 
         Raises:
-            ParameterValidationError: There is no such action, or something that it needs was not given, or can't be
-                right.
-            SourceError: The source can't be what it should be.
+            ParameterValidationError: An argument is invalid or missing.
+            SourceError: The format of the source is unknown.
         """
-        self._action = action_of(action)
-        self._client = client
-        self._source: Source = source_of(source)
-        self._path = Path(journal)
-        self._policy = policy_of(policy)
-        self._strict = strict
+        self._context = JobContext(
+            client=client,
+            action=_action(action),
+            source=_source(source),
+            policy=_policy(policy),
+            strict=strict,
+            wall_clock=wall_clock,
+            random=random,
+        )
+        self._journal = Path(journal)
         self._passwords = None if passwords is None else Path(passwords)
         self._remember = dict(remember or {})
-        self._wall_clock = wall_clock
-        self._random = random
-        self._stopped = False
+        self._stop_requested = False
         self._running = False
-        self._recognised = False
+        self._source_verified = False
         self._runner: Runner | None = None
-        needed = "user_pool_id" if self._action.user_pool else "client_id"
-        if getattr(client.bound, needed) is None:
-            raise ParameterValidationError(needed, f"must be bound to the client for {self._action.name!r}")
-        if self._action.generates and self._passwords is None:
-            raise ParameterValidationError("passwords", "must name the file for the generated passwords")
-        keep_apart(self._path, passwords=self._passwords, input=self._file())
-
-    def _file(self) -> Path | None:
-        return self._source.path if isinstance(self._source, FileSource) else None
+        _check_binding(client, self._context.action)
+        if self._context.action.generates and passwords is None:
+            raise ParameterValidationError("passwords", "is required: the file for the generated passwords")
+        input_path = self._context.source.path if isinstance(self._context.source, FileSource) else None
+        _check_paths(self._journal, passwords=self._passwords, input_path=input_path)
 
     def stop(self) -> None:
-        """Let the run end, or the next one: nothing new is begun, what is on its way comes to its end."""
-        self._stopped = True
+        """Stop the run, or the next one, after the rows in flight."""
+        self._stop_requested = True
         if self._runner is not None:
-            self._runner.halt.stop()
+            self._runner.stop.request()
 
     @property
     def progress(self) -> Progress:
-        """How far the run has come.
+        """The progress of the current or last run.
 
         Raises:
-            BulkError: There has been no run.
+            BulkError: The job has not been run.
         """
-        return self._begun().progress()
+        return self._current().progress()
 
     @property
     def summary(self) -> Summary:
-        """How the last run ended.
+        """The result of the last run.
 
         Raises:
             BulkError: No run has ended.
         """
-        summary = self._begun().summary
+        summary = self._current().summary
         if summary is None:
-            raise BulkError("the run has not ended yet; `progress` tells how far it has come")
+            raise BulkError("the run has not ended; use progress for its current state")
         return summary
 
-    def _begun(self) -> Runner:
+    def _current(self) -> Runner:
         if self._runner is None:
-            raise BulkError("the job was not run yet")
+            raise BulkError("the job has not been run")
         return self._runner
 
-    async def run(self, again: Collection[State] = ()) -> AsyncGenerator[Outcome]:
-        """Run the job to its end, or until it has to stop; ``summary`` tells which.
+    async def run(self, retry_states: Collection[State] = ()) -> AsyncGenerator[Outcome]:
+        """Run the job until every row is settled or it has to stop; ``summary`` holds the result.
 
-        To leave the loop early, call ``stop()`` and read on, or loop within ``contextlib.aclosing(job.run())``, which
-        does so. Cancelled, it leaves at once: what was on its way is settled when the job is run again.
+        To leave the loop early, call ``stop()`` and continue to iterate, or iterate within
+        ``contextlib.aclosing(job.run())``. If the task is cancelled, the run ends immediately, and the rows in flight
+        are settled by the next run.
 
         Args:
-            again: States whose rows are sent for once more, such as ``[State.REFUSED]`` after you have mended what they
-                were refused for. With UNKNOWN, users may get a second message.
+            retry_states: States whose rows are sent again, such as ``[State.REFUSED]`` after their cause is fixed. With
+                State.UNKNOWN, users may receive a second message.
 
         Yields:
-            What became of each row, once the journal has it; a DEFERRED row comes again.
+            The outcome of each row, once it is in the journal. A DEFERRED row is yielded again later.
 
         Raises:
-            ParameterValidationError: Such rows can't be sent for once more.
-            BulkError: The job is being run already.
-            SourceError: The source can't be read, or, under ``strict``, holds a bad row.
-            JournalInUseError: Another process works on the journal.
-            JournalError: The journal can't be written.
+            ParameterValidationError: Rows in one of the states cannot be sent again.
+            BulkError: The job is already running.
+            SourceError: The source cannot be read or, under ``strict``, has an invalid row.
+            JournalInUseError: Another process uses the journal.
+            JournalError: The journal cannot be written.
             JobMismatchError: The journal belongs to another job, or the input has changed.
         """
-        reopened = states_of(again)
+        states = _retry_states(retry_states)
         if self._running:
             raise BulkError(
-                "this job is being run already; to leave the loop over a run early, loop within"
-                " `contextlib.aclosing(job.run())`, or call `stop()` and read on"
+                "the job is already running; to leave its loop early, iterate within contextlib.aclosing(job.run()), or"
+                " call stop() and continue to iterate"
             )
         self._running = True
+        writer = JournalWriter(self._journal, self._context.wall_clock)
         runner: Runner | None = None
-        writer = Writer(self._path, self._wall_clock)
         try:
             await writer.open(self._passwords)
-            complete, lines = await self._recognise(writer)
-            self._runner = runner = Runner(
-                self._client,
-                self._action,
-                self._source,
-                writer,
-                policy=self._policy,
-                strict=self._strict,
-                lines=lines,
-                complete=complete,
-                recognised=self._recognised,
-                wall_clock=self._wall_clock,
-                random=self._random,
-            )
-            if self._stopped:
-                runner.halt.stop()
-            async with aclosing(runner.run(reopened)) as outcomes:
+            self._runner = runner = Runner(self._context, writer, source_verified=self._source_verified)
+            if self._stop_requested:
+                runner.stop.request()
+            async with aclosing(runner.run(states, self._remember)) as outcomes:
                 async for outcome in outcomes:
                     yield outcome
         finally:
-            self._stopped = False
-            self._recognised = self._recognised or (runner is not None and runner.recognised)
+            self._stop_requested = False
+            self._source_verified = self._source_verified or (runner is not None and runner.source_verified)
             try:
                 await writer.close()
             finally:
                 self._running = False
 
-    async def run_to_end(self, again: Collection[State] = ()) -> Summary:
-        """Run the job as ``run`` does, for those who want no more than its end.
+    async def run_to_end(self, retry_states: Collection[State] = ()) -> Summary:
+        """Run the job as ``run`` does, without yielding outcomes.
 
         Args:
-            again: States whose rows are sent for once more.
+            retry_states: States whose rows are sent again.
 
         Returns:
-            How it ended.
+            The result.
         """
-        async with aclosing(self.run(again)) as outcomes:
+        async with aclosing(self.run(retry_states)) as outcomes:
             async for _ in outcomes:
                 pass
         return self.summary
 
     async def check(self) -> AsyncGenerator[Outcome]:
-        """Read and check the whole source, and send nothing; the journal is left alone, for one that leaves no file.
+        """Validate the whole source without sending anything or touching the journal.
 
-        What can be read only once, such as an async generator or standard input, is used up by it.
+        A source that can be read only once, such as a generator or standard input, is consumed.
 
         Yields:
-            What would become of each row: PLANNED, or REFUSED with the reason.
+            For each row a PLANNED outcome, or a REFUSED one with the reason.
 
         Raises:
-            SourceError: The source can't be read.
-            JournalError: There is no room for what has to be remembered meanwhile.
+            SourceError: The source cannot be read.
+            JournalError: There is no space for temporary data.
         """
-        writer = Writer(None, self._wall_clock)
+        context = self._context
+        writer = JournalWriter(None, context.wall_clock)
         try:
             await writer.open(None)
-            async with aclosing(self._source.chunks(self._action.columns)) as chunks:
+            async with aclosing(context.source.chunks(context.action.columns)) as chunks:
                 async for rows in chunks:
-                    checked = [check(row, self._client, self._action) for row in rows]
-                    for outcome in await writer.call(writer.journal.plan, checked, self._wall_clock()):
+                    checked = [check_row(row, context.client, context.action) for row in rows]
+                    for outcome in await writer.call(writer.journal.add_rows, checked, context.wall_clock()):
                         yield outcome
         finally:
             await writer.close()
 
     async def dry_run(self) -> Estimate:
-        """Check the whole source, send nothing, and estimate how long the job takes.
-
-        Returns:
-            What it found.
+        """Validate the whole source as ``check`` does, and estimate the duration of the job.
 
         Raises:
-            SourceError: The source can't be read.
+            SourceError: The source cannot be read.
         """
-        rows = faulty = 0
+        rows = invalid = 0
         async with aclosing(self.check()) as outcomes:
             async for outcome in outcomes:
                 rows += 1
-                faulty += outcome.state is State.REFUSED
-        return self.estimate(rows, faulty)
+                invalid += outcome.state is State.REFUSED
+        return self.estimate(rows, invalid)
 
-    def estimate(self, rows: int, faulty: int) -> Estimate:
-        """Estimate how long the job takes, at the rate that its session was told.
+    def estimate(self, rows: int, invalid: int) -> Estimate:
+        """Estimate the duration of the job at the session's configured rate.
 
         Args:
-            rows: How many rows there are.
-            faulty: How many of them are not sent.
-
-        Returns:
-            The estimate.
+            rows: The number of rows.
+            invalid: The number of rows that are not sent.
         """
-        rate = self._client.session.limiter(self._action.operation).rate
-        return Estimate(rows=rows, faulty=faulty, seconds=None if rate is None else (rows - faulty) / rate, rate=rate)
+        rate = self._context.client.session.limiter(self._context.action.operation).rate
+        seconds = None if rate is None else (rows - invalid) / rate
+        return Estimate(rows=rows, invalid=invalid, seconds=seconds, rate=rate)
 
-    async def _recognise(self, writer: Writer) -> tuple[bool, int | None]:
-        """Make sure that the journal is this job's; tell whether it knows every row, and about how many there are."""
-        journal = writer.journal
-        await writer.call(journal.begin_anew)
-        facts = await writer.call(journal.facts)
-        salt = facts.get(SALT) or secrets.token_hex(16)
-        complete = PLANNED in facts
-        try:
-            extent = await self._source.extent(bytes.fromhex(salt))
-        except SourceError:
-            if self._action.rereads or not complete:
-                raise
-            extent = Extent(volatile=True)
-        self._recognised = self._recognised or extent.volatile or extent.fingerprint is not None
-        remembered = {SALT: salt, SOURCE: self._label(), **self._remember}
-        if extent.lines is not None:
-            remembered[LINES] = str(extent.lines)
-        await writer.call(journal.identify, self._identity(extent), remembered)
-        return complete, extent.lines
 
-    def _identity(self, extent: Extent) -> dict[str, str]:
-        """Tell what must never change from run to run."""
-        bound = self._client.bound
-        identity = {"action": self._action.label}
-        if self._action.user_pool:
-            identity["user pool"] = bound.user_pool_id or ""
-        else:
-            identity["app client"] = bound.client_id or ""
-        if extent.fingerprint is not None:
-            identity[INPUT] = extent.fingerprint
-        elif not self._source.rereadable:  # else it is a file that is not there any more, and not needed
-            identity |= {INPUT: STREAM, SOURCE: self._label()}
-        return identity
+# --- validation of arguments ---
 
-    def _label(self) -> str:
-        """Name the source without telling where it lies: the journal's report is passed on."""
-        file = self._file()
-        return self._source.name if file is None else file.name
+
+def _action(action: Action | str) -> Action:
+    if isinstance(action, Action):
+        return action
+    if action not in ACTIONS:
+        raise ParameterValidationError("action", f"must be one of {', '.join(ACTIONS)}")
+    return ACTIONS[action]
+
+
+def _source(source: object) -> Source:
+    if isinstance(source, str | Path):
+        return FileSource(source)
+    if hasattr(source, "chunks") and hasattr(source, "info"):
+        return cast("Source", source)
+    if isinstance(source, AsyncIterable):
+        return IterableSource(cast("AsyncIterable[Mapping[str, str] | str]", source))
+    raise ParameterValidationError("source", "must be a path, an async iterable or a Source")
+
+
+def _policy(policy: BulkPolicy | None) -> BulkPolicy:
+    if policy is None:
+        return BulkPolicy()
+    if not isinstance(policy, BulkPolicy):
+        raise ParameterValidationError("policy", "must be a BulkPolicy")
+    return policy
+
+
+def _retry_states(states: Collection[State]) -> frozenset[State]:
+    given = {states} if isinstance(states, str) else set(states)
+    if not given <= set(RETRYABLE_STATES):
+        allowed = ", ".join(f"State.{state.name}" for state in RETRYABLE_STATES)
+        raise ParameterValidationError("retry_states", f"must be of {allowed}")
+    return frozenset(State(state) for state in given)
+
+
+def _check_binding(client: CognitoClient, action: Action) -> None:
+    needed = "user_pool_id" if action.user_pool else "client_id"
+    if getattr(client.bound, needed) is None:
+        raise ParameterValidationError(needed, f"must be bound to the client for the action {action.name!r}")
+
+
+def _check_paths(journal: Path, *, passwords: Path | None, input_path: Path | None) -> None:
+    """Check that the journal, the password file and the input are different files."""
+    files = journal_files(journal)
+    if input_path is not None and any(_is_same(input_path, path) for path in files):
+        raise ParameterValidationError("journal", "must not be the input file")
+    if passwords is not None and any(_is_same(passwords, path) for path in files):
+        raise ParameterValidationError("passwords", "must not be the journal or one of its files")
+    if passwords is not None and input_path is not None and _is_same(passwords, input_path):
+        raise ParameterValidationError("passwords", "must not be the input file")
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    if os.path.realpath(one) == os.path.realpath(other):
+        return True
+    with suppress(OSError):  # one of them is missing
+        return one.samefile(other)
+    return False

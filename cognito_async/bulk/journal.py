@@ -1,84 +1,232 @@
-"""The journal: what is known of each row of a job, in one SQLite file, made to be killed at any moment.
+"""The journal: the schema of a job's SQLite file, and everything that reads or writes it.
 
-Everything here blocks; ``writer.py`` keeps it off the loop. No password, code or secret ever comes here.
+A journal is valid at every moment, however the process ends. It never holds a password, a code or a secret. All
+functions block; ``journal_writer`` runs them in a thread.
 """
 
+import os
+import time
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from enum import StrEnum
+from functools import partial
+from hashlib import blake2b
 from pathlib import Path
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self, TypeVar
 
 from attrs import evolve, frozen
 
-from cognito_async.bulk.database import Database
+from cognito_async.bulk.database import SUFFIXES, Database, ExclusiveDatabase, Schema, is_in_use, read_snapshot
 from cognito_async.bulk.errors import JobMismatchError
-from cognito_async.bulk.names import Names
-from cognito_async.bulk.rows import DUPLICATE, INTERRUPTED, Outcome, State
+from cognito_async.bulk.rows import DUPLICATE_ROW, INTERRUPTED, INVALID_ROW, Outcome, State
 
-PLANNED: Final = "planned"
-"""The fact that the whole source is in the journal."""
+Result = TypeVar("Result")
 
+SCHEMA: Final = Schema(
+    application_id=0x436F674A,  # "CogJ"
+    version=1,
+    tables="""
+CREATE TABLE facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE rows (
+    line INTEGER PRIMARY KEY,      -- in the source, from 1
+    username TEXT NOT NULL,        -- '' if the row could not be parsed
+    state TEXT NOT NULL,           -- planned, sent, done, refused, deferred, unknown
+    code TEXT,                     -- the error code
+    reason TEXT,                   -- the error message, without secrets
+    attempts INTEGER NOT NULL DEFAULT 0,
+    at REAL,                       -- when the state was reached, in seconds since 1970
+    due REAL,                      -- when a deferred row is tried again
+    ambiguous INTEGER NOT NULL DEFAULT 0,
+    deferrals INTEGER NOT NULL DEFAULT 0
+);
+CREATE TABLE runs (
+    id INTEGER PRIMARY KEY,
+    started REAL NOT NULL,
+    ended REAL,                    -- NULL while it runs, and if it was killed
+    ending TEXT,                   -- why it ended
+    quota REAL,                    -- the rate limit in requests per second
+    throttled INTEGER NOT NULL DEFAULT 0
+);
+""",
+)
+
+COLUMNS: Final = "line, username, state, code, reason, attempts, due, ambiguous, deferrals"
+INVALID_INPUT: Final = f"coalesce(code, '') IN ('{INVALID_ROW}', '{DUPLICATE_ROW}')"
 INSERT: Final = "INSERT INTO rows (line, username, state, code, reason, at) VALUES (?, ?, ?, ?, ?, ?)"
-MARK: Final = "UPDATE rows SET state = 'sent' WHERE line = ?"
-SETTLE: Final = (
+MARK_SENT: Final = "UPDATE rows SET state = 'sent' WHERE line = ?"
+UPDATE: Final = (
     "UPDATE rows SET state = ?, code = ?, reason = ?, attempts = attempts + ?, at = ?, due = ?, ambiguous = ?,"
     " deferrals = ? WHERE line = ?"
 )
-REOPEN: Final = (
-    "UPDATE rows SET state = 'planned', code = NULL, reason = NULL, due = NULL, deferrals = 0"
-    " WHERE state = ? AND coalesce(code, '') NOT IN ('DuplicateRow', 'InvalidRow')"
+REPLAN: Final = (
+    "UPDATE rows SET state = 'planned', code = NULL, reason = NULL, due = NULL, deferrals = 0"  # noqa: S608 - constants
+    f" WHERE state = ? AND NOT {INVALID_INPUT}"
 )
-ENTRY: Final = "SELECT line, username, state, code, due, ambiguous, deferrals FROM rows"
-KNOWN: Final = f"{ENTRY} WHERE line BETWEEN ? AND ?"
-PENDING: Final = f"{ENTRY} WHERE line > ? AND (state = ? OR (state = 'deferred' AND due <= ?)) ORDER BY line LIMIT ?"
+SETTLED: Final = (
+    f"state IN ('done', 'refused', 'unknown') AND NOT {INVALID_INPUT} AND coalesce(code, '') != '{INTERRUPTED}'"
+)
+"""Rows whose state was set by a response, which is what a chart of the rate shows."""
+
+BLOCK: Final = 100_000
+"""Lines per grouping query: SQLite sorts groups of some rows in memory, of millions on the disk."""
+
+PAGE: Final = 1000
+RECENT: Final = 60
+"""Seconds over which JournalStatus measures the rate."""
 
 
-@frozen
-class Entry:
-    """A row as the journal knows it, for whoever is to send it.
+class Fact(StrEnum):
+    """The names of facts that every journal stores about its job."""
+
+    ACTION = "action"
+    USER_POOL = "user pool"
+    APP_CLIENT = "app client"
+    SOURCE = "source"
+    """The name of the source."""
+    INPUT = "input"
+    """The fingerprint of the source, or STREAM."""
+    SALT = "salt"
+    """The salt of the fingerprint."""
+    LINES = "lines"
+    """The approximate number of rows, if known before they are read."""
+    COMPLETE = "planned"
+    """Present when the journal holds all rows of the source."""
+
+
+STREAM: Final = "read once"
+"""The INPUT of a source that has no fingerprint."""
+
+
+@frozen(kw_only=True)
+class Run:
+    """A run of a job.
 
     Attributes:
-        line: Its line, from 1.
-        username: The user.
-        state: What is known of it.
-        code: The kind of trouble it was in; None if it was in none.
-        due: When it is tried again, in seconds since 1970; None where it isn't deferred.
-        ambiguous: Whether a request for it may have been applied.
-        deferrals: How often it was put off.
+        number: The number of the run, from 1.
+        started: When it started, in seconds since 1970.
+        ended: When it ended; None if it is running, or was killed.
+        ending: Why it ended: a value of StopReason, or ``"cancelled"``; None if it is running, or was killed.
+        quota: The rate limit at its start, in requests per second; None if there was none.
+        throttled: The number of requests that the service throttled; 0 until it ends.
+        settled: The number of rows that it settled by sending requests; only set by ``Report.read``.
+        last: When it settled the last of them, to about a step of the timeline; only set by ``Report.read``.
     """
 
-    line: int
-    username: str
-    state: State
-    code: str | None = None
-    due: float | None = None
-    ambiguous: bool = False
-    deferrals: int = 0
+    __module__ = "cognito_async.bulk.report"
 
-    def is_due(self, now: float, *, planned: bool) -> bool:
-        """Tell whether it is to be sent: if it is planned and those are wanted, or deferred and its time has come."""
-        if self.state is State.PLANNED:
-            return planned
-        return self.state is State.DEFERRED and self.due is not None and self.due <= now
+    number: int
+    started: float
+    ended: float | None = None
+    ending: str | None = None
+    quota: float | None = None
+    throttled: int = 0
+    settled: int = 0
+    last: float | None = None
 
 
-class Journal:
-    """The journal of one job, open for writing; only one process has it open at a time."""
+class JournalReader:
+    """Queries of a journal. Use ``read_journal`` to get a consistent snapshot of one."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def facts(self) -> dict[str, str]:
+        """Return what the journal stores about its job."""
+        return dict(self._database.rows("SELECT name, value FROM facts"))
+
+    def runs(self) -> list[Run]:
+        """Return the runs, in order."""
+        found = self._database.rows("SELECT started, ended, ending, quota, throttled FROM runs ORDER BY id")
+        return [
+            Run(number=number, started=started, ended=ended, ending=ending, quota=quota, throttled=throttled)
+            for number, (started, ended, ending, quota, throttled) in enumerate(found, 1)
+        ]
+
+    def last_line(self) -> int:
+        """Return the last line number; 0 if there are no rows."""
+        return int(self._database.value("SELECT coalesce(max(line), 0) FROM rows"))
+
+    def rows_between(self, first: int, last: int) -> dict[int, Outcome]:
+        """Return the rows from the first line to the last, by line."""
+        return {row.line: row for row in self._select("line BETWEEN ? AND ?", (first, last))}
+
+    def sendable(self, after: int, now: float, limit: int, *, include_planned: bool) -> list[Outcome]:
+        """Return the next rows to send, in order: deferred ones that are due and, if included, planned ones."""
+        planned = State.PLANNED if include_planned else ""
+        due = "line > ? AND (state = ? OR (state = 'deferred' AND due <= ?)) ORDER BY line LIMIT ?"
+        return self._select(due, (after, planned, now, limit))
+
+    def needing_attention(self, after: int) -> list[Outcome]:
+        """Return the next page of refused, unknown and deferred rows after a line."""
+        condition = f"line > ? AND state IN ('refused', 'unknown', 'deferred') ORDER BY line LIMIT {PAGE}"
+        return self._select(condition, (after,))
+
+    def _select(self, condition: str, values: Sequence[object]) -> list[Outcome]:
+        statement = f"SELECT {COLUMNS} FROM rows WHERE {condition}"  # noqa: S608 - constants
+        return [_outcome(*row) for row in self._database.rows(statement, values)]
+
+    def next_due(self) -> float | None:
+        """Return when the next deferred row is due, in seconds since 1970; None if no row is deferred."""
+        due = self._database.value("SELECT min(due) FROM rows WHERE state = 'deferred'")
+        return None if due is None else float(due)
+
+    def counts(self) -> "tuple[Counter[State], Counter[tuple[State, str]]]":
+        """Return the number of rows by state, and of rows with an error by state and code."""
+        states: Counter[State] = Counter()
+        kinds: Counter[tuple[State, str]] = Counter()
+        for name, code, number in self._grouped("state, code", "TRUE"):
+            state = State(name)
+            states[state] += number
+            if code is not None:
+                kinds[state, code] += number
+        return states, kinds
+
+    def settled_span(self) -> tuple[float, float]:
+        """Return when the first and the last row were settled, in seconds since 1970; zeros if none was."""
+        first, last = self._database.rows(f"SELECT min(at), max(at) FROM rows WHERE {SETTLED}")[0]  # noqa: S608 - constants
+        return float(first or 0), float(last or 0)
+
+    def settled_per_cell(self, origin: float, width: int) -> dict[int, Counter[State]]:
+        """Return the rows settled by state, in cells of ``width`` seconds from ``origin`` on; without empty cells."""
+        cells: dict[int, Counter[State]] = {}
+        cell = f"CAST((at - {origin:f}) / {width:d} AS INTEGER)"
+        for number, state, count in self._grouped(f"{cell}, state", SETTLED):
+            cells.setdefault(number, Counter())[State(state)] += count
+        return cells
+
+    def settled_since(self, time: float) -> int:
+        """Return the number of rows settled after a time, in seconds since 1970."""
+        statement = "SELECT count(*) FROM rows WHERE at > ? AND state IN ('done', 'refused', 'unknown')"
+        return int(self._database.value(statement, (time,)))
+
+    def _grouped(self, columns: str, condition: str) -> Generator[Any]:
+        """Count rows by groups, one block of lines after the other."""
+        statement = (
+            f"SELECT {columns}, count(*) FROM rows WHERE line BETWEEN ? AND ? AND {condition} GROUP BY {columns}"  # noqa: S608 - constants and numbers
+        )
+        for first in range(1, self.last_line() + 1, BLOCK):
+            yield from self._database.rows(statement, (first, first + BLOCK - 1))
+
+
+class Journal(JournalReader):
+    """The journal of a job, open for writing by this process alone."""
+
+    _database: ExclusiveDatabase
 
     def __init__(self, path: Path | None) -> None:
-        """Open the journal, or begin it.
+        """Open or create the journal.
 
         Args:
-            path: Where it is; None for one without a file, which is gone when it is closed.
+            path: The file; None for a temporary journal.
 
         Raises:
-            JournalInUseError: Another process has it.
-            JournalError: It can't be opened, or is no journal.
+            JournalInUseError: Another process uses it.
+            JournalError: It cannot be opened, or is not a journal.
         """
-        self._database = Database(path)
+        super().__init__(ExclusiveDatabase(path, SCHEMA))
         self.path: Path = self._database.path
-        self._names: Names | None = None
+        self._duplicates: DuplicateIndex | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -89,198 +237,308 @@ class Journal:
         self.close()
 
     def close(self) -> None:
-        """Close the journal, which leaves one file."""
+        """Close the journal, which leaves a single file."""
         self._database.close()
 
-    # --- the job ---
-
-    def facts(self) -> dict[str, str]:
-        """Give what was remembered of the job."""
-        return dict(self._database.rows("SELECT name, value FROM facts"))
-
     def remember(self, facts: Mapping[str, str]) -> None:
-        """Remember facts of the job, over those of the same names."""
+        """Store facts about the job, replacing those of the same names."""
         with self._database.transaction():
             self._database.execute_many("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts.items())
 
     def identify(self, identity: Mapping[str, str], facts: Mapping[str, str]) -> None:
-        """Remember whose journal it is, or make sure that it is still the same.
+        """Store the identity of the job, or check it against the stored one.
 
         Args:
-            identity: What must never change, by name.
-            facts: What else to remember.
+            identity: Facts that must not change.
+            facts: Other facts to store.
 
         Raises:
             JobMismatchError: The journal belongs to another job.
         """
         known = self.facts()
         for name, value in identity.items():
-            if known.get(name, value) != value:
-                told = "has changed since it was begun" if name == "input" else f"is for {known[name]}, not for {value}"
+            if known.get(name, value) == value:
+                continue
+            if name == Fact.INPUT:
                 raise JobMismatchError(
-                    f"{self.path}: the job's {name} {told}; go on with what it was begun with, or name a new journal"
+                    f"{self.path}: the input changed since the job started; restore it, or use a new journal"
                 )
+            raise JobMismatchError(
+                f"{self.path}: the journal is for the {name} {known[name]}, not {value}; use the same {name}, or a new"
+                " journal"
+            )
         self.remember({**facts, **identity})
 
-    def begin_run(self, now: float, quota: float | None) -> int:
-        """Note that a run begins.
-
-        Returns:
-            Its number.
-        """
+    def start_run(self, now: float, quota: float | None) -> int:
+        """Record the start of a run; return its ID."""
         with self._database.transaction():
             statement = "INSERT INTO runs (started, quota) VALUES (?, ?)"
             return self._database.execute(statement, (now, quota)).lastrowid or 0
 
     def end_run(self, run: int, now: float, ending: str, throttled: int) -> None:
-        """Note that a run has ended, and why."""
+        """Record the end of a run."""
         with self._database.transaction():
             statement = "UPDATE runs SET ended = ?, ending = ?, throttled = ? WHERE id = ?"
             self._database.execute(statement, (now, ending, throttled, run))
 
-    # --- the rows ---
+    def discard_unstarted(self) -> None:
+        """Clear a journal whose source was not read to its end and for which nothing was sent.
 
-    def begin_anew(self) -> None:
-        """Forget a job whose source was not read to its end and for which nothing was sent.
-
-        So an input can be mended after it was refused, and one that changes is read as it is now.
+        An input that was rejected can then be fixed, and one that changed is read again.
         """
         touched = "SELECT 1 FROM rows WHERE attempts > 0 OR state NOT IN ('planned', 'refused') LIMIT 1"
-        if PLANNED in self.facts() or self._database.rows(touched):
+        if Fact.COMPLETE in self.facts() or self._database.rows(touched):
             return
         with self._database.transaction():
             for table in ("rows", "facts"):
                 self._database.execute(f"DELETE FROM {table}")  # noqa: S608 - one of the two
 
-    def last_line(self) -> int:
-        """Give the last line that is known; 0 if none is."""
-        return int(self._database.rows("SELECT coalesce(max(line), 0) FROM rows")[0][0])
-
-    def take_over(self, now: float, *, repeats: bool, reason: str) -> list[Outcome]:
-        """Settle what was on its way when the last run was killed.
+    def recover_sent(self, now: float, *, repeat: bool, reason: str) -> list[Outcome]:
+        """Settle the rows that were in flight when the last run was killed.
 
         Args:
             now: The time in seconds since 1970.
-            repeats: Whether repeating is harmless: then the rows are planned again, else nobody can tell.
-            reason: What to say of the rows of which nobody can tell.
+            repeat: Whether they are planned again, because repeating is safe; otherwise they are unknown.
+            reason: The reason to record for unknown rows.
 
         Returns:
-            The outcomes that are unknown now.
+            The rows that are unknown now.
         """
         with self._database.transaction():
-            if repeats:
+            if repeat:
                 self._database.execute("UPDATE rows SET state = 'planned', ambiguous = 1 WHERE state = 'sent'")
                 return []
-            found = self._database.execute("SELECT line, username FROM rows WHERE state = 'sent'").fetchall()
+            sent = self._select("state = 'sent'", ())
+            unknown = [
+                Outcome(
+                    line=row.line, username=row.username, state=State.UNKNOWN, code=INTERRUPTED, reason=reason,
+                    ambiguous=True,
+                )
+                for row in sent
+            ]  # fmt: skip
             self._database.execute(
                 "UPDATE rows SET state = 'unknown', code = ?, reason = ?, at = ?, ambiguous = 1 WHERE state = 'sent'",
                 (INTERRUPTED, reason, now),
             )
-        state, code = State.UNKNOWN, INTERRUPTED
-        return [
-            Outcome(line=line, username=name, state=state, code=code, reason=reason, ambiguous=True)
-            for line, name in found
-        ]
+        return unknown
 
-    def reopen(self, states: Iterable[State]) -> int:
-        """Plan the rows of these states again, for whoever knows that they may be repeated.
-
-        Rows that the input is to blame for stay refused.
-
-        Returns:
-            How many there are.
-        """
+    def replan(self, states: Iterable[State]) -> int:
+        """Plan the rows in these states again, except invalid and duplicate ones; return how many there are."""
         with self._database.transaction():
-            return sum(self._database.execute(REOPEN, (state,)).rowcount for state in states)
+            return sum(self._database.execute(REPLAN, (state,)).rowcount for state in states)
 
-    def known(self, first: int, last: int) -> dict[int, Entry]:
-        """Give the rows that the journal knows, by line.
-
-        Args:
-            first: The first line.
-            last: The last line.
-
-        Returns:
-            The rows from the first line to the last.
-        """
-        return {row[0]: _entry(row) for row in self._database.rows(KNOWN, (first, last))}
-
-    def pending(self, after: int, now: float, limit: int, *, planned: bool) -> list[Entry]:
-        """Give the next rows to send.
-
-        Args:
-            after: The line after which to begin.
-            now: The time in seconds since 1970.
-            limit: How many to give at most.
-            planned: Whether to give rows that are planned, beside deferred ones whose time has come.
-
-        Returns:
-            The rows, in order.
-        """
-        values = (after, str(State.PLANNED) if planned else "", now, limit)
-        return [_entry(row) for row in self._database.rows(PENDING, values)]
-
-    def next_due(self) -> float | None:
-        """Tell when the next deferred row is due, in seconds since 1970; None if none is."""
-        due = self._database.rows("SELECT min(due) FROM rows WHERE state = 'deferred'")[0][0]
-        return None if due is None else float(due)
-
-    def counts(self) -> "tuple[Counter[State], Counter[tuple[State, str]]]":
-        """Count the rows by state, and those in trouble by state and kind."""
-        states: Counter[State] = Counter()
-        kinds: Counter[tuple[State, str]] = Counter()
-        for state, code, number in self._database.rows("SELECT state, code, count(*) FROM rows GROUP BY state, code"):
-            states[State(state)] += number
-            if code is not None:
-                kinds[State(state), code] += number
-        return states, kinds
-
-    def plan(self, rows: Sequence[Outcome], now: float) -> list[Outcome]:
-        """Take rows in: planned ones, and those that are refused before anything is sent.
+    def add_rows(self, rows: Sequence[Outcome], now: float) -> list[Outcome]:
+        """Add planned rows, and rows that are refused before anything is sent.
 
         Args:
             rows: The rows, in order.
             now: The time in seconds since 1970.
 
         Returns:
-            The rows as they were taken in: one whose user has come before is refused.
+            The rows as they were added: a row whose user has an earlier row is refused.
         """
-        self._names = self._names or Names(self._database)
+        self._duplicates = self._duplicates or DuplicateIndex(self._database)
         with self._database.transaction():
-            firsts = self._names.take([(row.username, row.line) for row in rows if row.state is State.PLANNED])
-            taken = [_unless_come_before(row, firsts) for row in rows]
-            self._database.execute_many(INSERT, [_planned_or_refused(row, now) for row in taken])
-        return taken
+            firsts = self._duplicates.add([(row.username, row.line) for row in rows if row.state is State.PLANNED])
+            added = [
+                evolve(row, state=State.REFUSED, code=DUPLICATE_ROW, reason=f"duplicate of line {firsts[row.line]}")
+                if row.line in firsts
+                else row
+                for row in rows
+            ]
+            self._database.execute_many(
+                INSERT,
+                [
+                    (
+                        row.line,
+                        row.username,
+                        row.state,
+                        row.code,
+                        row.reason,
+                        None if row.state is State.PLANNED else now,
+                    )
+                    for row in added
+                ],
+            )
+        return added
 
     def write(self, sent: Sequence[int], outcomes: Sequence[Outcome], now: float) -> None:
-        """Note which rows are about to be sent, and what became of others, in one transaction.
+        """Record in one transaction which rows are about to be sent, and the outcomes of others.
 
         Args:
             sent: The lines that are about to be sent.
-            outcomes: What became of rows.
+            outcomes: The outcomes.
             now: The time in seconds since 1970.
         """
-        settled = [
-            (o.state, o.code, o.reason, o.attempts, now, o.due, o.ambiguous, o.deferrals, o.line) for o in outcomes
+        updates = [
+            (row.state, row.code, row.reason, row.attempts, now, row.due, row.ambiguous, row.deferrals, row.line)
+            for row in outcomes
         ]
         with self._database.transaction():
-            self._database.execute_many(MARK, [(line,) for line in sent])
-            self._database.execute_many(SETTLE, settled)
+            self._database.execute_many(MARK_SENT, [(line,) for line in sent])
+            self._database.execute_many(UPDATE, updates)
 
 
-def _unless_come_before(row: Outcome, firsts: Mapping[int, int]) -> Outcome:
-    """Refuse a row whose user has come before."""
-    first = firsts.get(row.line)
-    if first is None:
-        return row
-    why = f"the user has come before, in line {first}"
-    return evolve(row, state=State.REFUSED, code=DUPLICATE, reason=why)
+class DuplicateIndex:
+    """The first line of each user, for finding duplicates among millions of rows in little memory.
+
+    It is a temporary table, filled from the rows when a job opens its journal: an index in the journal itself would be
+    rewritten with every batch of rows.
+    """
+
+    CACHE_KIB: Final = 12288  # holds a million users; more go to a file that SQLite deletes
+
+    def __init__(self, database: ExclusiveDatabase) -> None:
+        self._database = database
+        for setting in (f"temp.cache_size = -{self.CACHE_KIB}", "temp.journal_mode = OFF", "temp.synchronous = OFF"):
+            database.rows(f"PRAGMA {setting}")
+        database.rows("CREATE TEMP TABLE users (digest INTEGER PRIMARY KEY, line INTEGER NOT NULL)")
+        database.function("digest", _digest)
+        with database.transaction():
+            database.execute(
+                "INSERT OR IGNORE INTO users SELECT digest(username), line FROM rows"  # noqa: S608 - constants
+                f" WHERE NOT {INVALID_INPUT} ORDER BY line"
+            )
+
+    def add(self, users: Sequence[tuple[str, int]]) -> dict[int, int]:
+        """Add users with their lines, within a transaction; return the first line of each duplicate, by its line."""
+        names = {line: username for username, line in users}
+        firsts: dict[int, int] = {}
+        for username, line in users:
+            digest = _digest(username)
+            if self._database.execute("INSERT OR IGNORE INTO users VALUES (?, ?)", (digest, line)).rowcount == 0:
+                first = int(self._database.value("SELECT line FROM users WHERE digest = ?", (digest,)))
+                if (names.get(first) or self._username(first)) == username:  # not only the digests are equal
+                    firsts[line] = first
+        return firsts
+
+    def _username(self, line: int) -> str:
+        return str(self._database.value("SELECT username FROM rows WHERE line = ?", (line,)))
 
 
-def _planned_or_refused(row: Outcome, now: float) -> tuple[object, ...]:
-    return row.line, row.username, row.state, row.code, row.reason, None if row.state is State.PLANNED else now
+def _digest(username: str) -> int:
+    return int.from_bytes(blake2b(username.encode(), digest_size=8).digest(), signed=True)
 
 
-def _entry(row: tuple[int, str, str, str | None, float | None, int, int]) -> Entry:
-    line, username, state, code, due, ambiguous, deferrals = row
-    return Entry(line, username, State(state), code, due, bool(ambiguous), deferrals)
+def _outcome(  # noqa: PLR0917 - the columns of a row
+    line: int,
+    username: str,
+    state: str,
+    code: str | None,
+    reason: str | None,
+    attempts: int,
+    due: float | None,
+    ambiguous: int,
+    deferrals: int,
+) -> Outcome:
+    return Outcome(
+        line=line, username=username, state=State(state), code=code, reason=reason, attempts=attempts, due=due,
+        ambiguous=bool(ambiguous), deferrals=deferrals,
+    )  # fmt: skip
+
+
+# --- reading a journal from outside its job ---
+
+
+@frozen(kw_only=True)
+class JournalStatus:
+    """What a journal says about its job at one moment.
+
+    Attributes:
+        facts: The facts; see Fact.
+        states: The number of rows by state.
+        kinds: The number of rows with an error, by state and code. A planned row has an error of the job itself.
+        total: The number of rows; None if it is not known yet.
+        rate: Rows settled per second in the last minute, since the last run started.
+        next_due: When the next deferred row is due, in seconds since 1970; None if no row is deferred.
+        last_run: The last run; None before the first.
+        running: Whether a process runs the job.
+    """
+
+    facts: Mapping[str, str]
+    states: Mapping[State, int]
+    kinds: Mapping[tuple[State, str], int]
+    total: int | None
+    rate: float
+    next_due: float | None
+    last_run: Run | None
+    running: bool = False
+
+
+def read_journal(path: Path, query: Callable[[JournalReader], Result]) -> Result:
+    """Query a consistent snapshot of a journal, also while its job runs; change nothing.
+
+    Args:
+        path: The journal.
+        query: Runs the queries; it may be called again if a job starts meanwhile.
+
+    Returns:
+        The result of the query.
+
+    Raises:
+        JournalError: The file is missing, is not a journal, or cannot be read.
+    """
+    return read_snapshot(path, SCHEMA, lambda database: query(JournalReader(database)))
+
+
+def read_with_activity(path: Path, query: Callable[[JournalReader], Result]) -> tuple[Result, bool]:
+    """Query a journal as ``read_journal`` does; return the result, and whether a process ran the job meanwhile."""
+    running = is_in_use(path)
+    while True:
+        result = read_journal(path, query)
+        before, running = running, is_in_use(path)
+        if running == before:
+            return result, running
+
+
+def read_facts(path: Path) -> dict[str, str]:
+    """Return what a journal stores about its job; see Fact.
+
+    Raises:
+        JournalError: The file is missing, is not a journal, or cannot be read.
+    """
+    return read_journal(path, JournalReader.facts)
+
+
+def read_status(path: Path) -> JournalStatus:
+    """Return what a journal says about its job.
+
+    Raises:
+        JournalError: The file is missing, is not a journal, or cannot be read.
+    """
+    status, running = read_with_activity(path, _status)
+    return evolve(status, running=running)
+
+
+def _status(journal: JournalReader) -> JournalStatus:
+    facts, runs, now = journal.facts(), journal.runs(), time.time()
+    states, kinds = journal.counts()
+    last = runs[-1] if runs else None
+    window = 0.0 if last is None else min(RECENT, now - last.started)
+    total = states.total() if Fact.COMPLETE in facts else facts.get(Fact.LINES)
+    return JournalStatus(
+        facts=facts,
+        states=states,
+        kinds=kinds,
+        total=None if total is None else int(total),
+        rate=journal.settled_since(now - window) / window if window > 0 else 0.0,
+        next_due=journal.next_due(),
+        last_run=last,
+    )
+
+
+def rows_needing_attention(path: Path) -> Generator[Outcome]:
+    """Yield the refused, unknown and deferred rows of a journal, in order and in flat memory.
+
+    Raises:
+        JournalError: The file is missing, is not a journal, or cannot be read.
+    """
+    after = 0
+    while page := read_journal(path, partial(JournalReader.needing_attention, after=after)):
+        yield from page
+        after = page[-1].line
+
+
+def journal_files(path: Path) -> list[Path]:
+    """Return the real paths of a journal and of the files that SQLite and the lock keep beside it."""
+    return [Path(f"{os.path.realpath(path)}{suffix}") for suffix in SUFFIXES]

@@ -1,28 +1,37 @@
-"""How patient a job is."""
+"""Settings of a job."""
+
+from collections.abc import Callable
 
 from attrs import field, frozen
 
+from cognito_async.bulk.actions import Action
+from cognito_async.bulk.sources import Source
+from cognito_async.client import CognitoClient
 from cognito_async.protocol.retry import RetryPolicy
 from cognito_async.protocol.settings import number
 
 
 @frozen(kw_only=True)
 class BulkPolicy:
-    """How patient a job is, and when it gives up.
+    """Limits of a job: retries, waits and errors.
 
     Attributes:
-        concurrency: The most rows on their way at once; the pace keeps it lower as a rule.
-        max_errors: The run of refused, unknown and failed rows without one that is done after which the job stops: it
-            may be the wrong pool, or the credentials may be gone. None to go on whatever comes.
-        patience: How long a row waits for a service that throttles or can't be reached, in seconds; then the job stops.
-        settle_attempts: How often a row's ambiguous attempt is repeated where that is harmless, before it is unknown.
-        deferral: How long a row waits at first after LimitExceededException, in seconds; it doubles, and has jitter.
-        longest_deferral: The longest it waits, in seconds.
-        max_deferrals: How often it is put off before it counts as refused.
-        longest_pause: How long the job itself waits when only deferred rows are left, in seconds; beyond that it ends
-            and says when to resume.
-        backoff: The pauses between the attempts for one row; its ``max_attempts`` has no meaning here.
+        concurrency: The maximum number of rows in flight; the rate limit usually keeps it lower.
+        max_errors: The job stops after this many refused, unknown or failed rows without a done row in between, because
+            the user pool or the credentials may be wrong. None for no limit.
+        patience: How long a row is retried while the service throttles or is unreachable, in seconds; then the job
+            stops.
+        settle_attempts: How often a row's ambiguous request is repeated, where repeating is safe, before the row is
+            unknown.
+        deferral: The first delay after LimitExceededException, in seconds; it doubles, with jitter.
+        longest_deferral: The maximum delay after LimitExceededException, in seconds.
+        max_deferrals: How often a row is deferred before it is refused.
+        longest_pause: How long a run waits for deferred rows, in seconds; if they are due later, the run ends and
+            reports when to resume.
+        backoff: The backoff between the attempts of a row; its ``max_attempts`` is ignored.
     """
+
+    __module__ = "cognito_async.bulk"
 
     concurrency: int = field(default=100, validator=number(1))
     max_errors: int | None = field(default=25, validator=number(1, unlimited=True))
@@ -35,14 +44,24 @@ class BulkPolicy:
     backoff: RetryPolicy = field(factory=lambda: RetryPolicy(transient_base=0.2))
 
     def deferred_for(self, deferrals: int, random: float) -> float:
-        """Tell how long a row is put off.
+        """Return how long a row is deferred, in seconds: half to all of the doubled delay.
 
         Args:
-            deferrals: How often it was before.
+            deferrals: How often the row was deferred before.
             random: A random number in [0, 1).
-
-        Returns:
-            Seconds: between one half and the whole of the doubled deferral.
         """
         longest = min(self.deferral * 2.0 ** min(deferrals, 64), self.longest_deferral)
         return longest * (0.5 + 0.5 * random)
+
+
+@frozen(kw_only=True)
+class JobContext:
+    """The validated arguments of a ``Job``, shared by the parts of a run; see ``Job`` for their meaning."""
+
+    client: CognitoClient
+    action: Action
+    source: Source
+    policy: BulkPolicy
+    strict: bool
+    wall_clock: Callable[[], float]
+    random: Callable[[], float]

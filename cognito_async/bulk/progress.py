@@ -1,4 +1,4 @@
-"""How far a job has come."""
+"""Progress and results of a job."""
 
 from collections import Counter, deque
 from collections.abc import Mapping
@@ -7,47 +7,49 @@ from typing import Final
 
 from attrs import field, frozen
 
-from cognito_async.bulk.journal import Entry
-from cognito_async.bulk.rows import FINAL, Outcome, State
+from cognito_async.bulk.rows import FINAL_STATES, Outcome, State
 
-WINDOW: Final = 10
-"""Seconds over which the present rate is measured."""
+RATE_WINDOW: Final = 10
+"""Seconds over which the current rate is measured."""
 
 
-class Ending(Enum):
+class StopReason(Enum):
     """Why a run ended."""
+
+    __module__ = "cognito_async.bulk"
 
     FINISHED = "finished"
     """Every row is done, refused or unknown."""
     STOPPED = "stopped"
-    """It was told to stop; what was on its way came to its end."""
+    """``Job.stop`` was called; rows in flight were completed."""
     DEFERRED = "deferred"
-    """What is left can only be tried later."""
+    """The remaining rows can only be tried later."""
     EMAIL_LIMIT = "e-mail limit"
-    """The account's e-mail for the day is used up."""
+    """The account reached its daily e-mail limit."""
     TOO_MANY_ERRORS = "too many errors"
-    """Row after row went wrong: is it the right pool, are the credentials good?"""
+    """Too many consecutive rows failed; check the user pool and the credentials."""
     NO_SERVICE = "no service"
-    """The service could not be reached, or throttled, for as long as a row may wait."""
+    """The service was unreachable or throttled for longer than the policy allows."""
 
 
 @frozen(kw_only=True)
 class Progress:
-    """How far a job has come, at one moment.
+    """A job's progress at one moment.
 
     Attributes:
         states: The number of rows by state, over all runs of the job.
-        kinds: The number of rows in trouble, by state and code.
-        total: How many rows there are; None while nobody knows.
-        reading: Whether the source is still being read into the journal, before the first request.
-        in_flight: How many rows are on their way.
-        rate: Rows settled a second, over the last seconds.
-        quota: Requests a second that the session keeps to at present; None if nothing limits it.
-        throttled: How many requests the service has throttled in this run.
-        waiting_until: When the job goes on, in seconds since 1970, while it waits for deferred rows; None while it
-            works.
-        trouble: What the job waits for in place, such as the service; None while all is well.
+        kinds: The number of rows with an error, by state and code.
+        total: The number of rows; None if it is not known yet.
+        reading: Whether the source is being read into the journal, before the first request.
+        in_flight: The number of rows in flight.
+        rate: Rows settled per second, over the last seconds.
+        quota: The current rate limit in requests per second; None if there is none.
+        throttled: The number of requests that the service throttled in this run.
+        waiting_until: When the run continues, in seconds since 1970, while it waits for deferred rows; None otherwise.
+        trouble: The error that a row is being retried for, such as an unreachable service; None if there is none.
     """
+
+    __module__ = "cognito_async.bulk"
 
     states: Mapping[State, int]
     kinds: Mapping[tuple[State, str], int]
@@ -62,12 +64,12 @@ class Progress:
 
     @property
     def settled(self) -> int:
-        """How many rows are done, refused or unknown."""
-        return sum(self.states.get(state, 0) for state in FINAL)
+        """The number of rows that are done, refused or unknown."""
+        return sum(self.states.get(state, 0) for state in FINAL_STATES)
 
     @property
     def time_left(self) -> float | None:
-        """Seconds to the end at the present rate; None where nobody can tell."""
+        """Seconds until the end at the current rate; None if unknown."""
         if self.total is None or self.rate <= 0:
             return None
         return max(self.total - self.settled, 0) / self.rate
@@ -75,20 +77,22 @@ class Progress:
 
 @frozen(kw_only=True)
 class Summary:
-    """How a run ended.
+    """The result of a run.
 
     Attributes:
-        ending: Why it ended.
+        ending: Why the run ended.
         states: The number of rows by state, over all runs of the job.
-        kinds: The number of rows in trouble, by state and code.
-        seconds: How long the run took.
-        settled: How many rows it settled.
-        throttled: How many requests the service throttled.
-        until: When to resume, in seconds since 1970; None where it can be at once, or where nothing is left.
-        detail: What to know beside the ending, in a sentence; empty where there is nothing.
+        kinds: The number of rows with an error, by state and code.
+        seconds: The duration of the run.
+        settled: The number of rows that the run settled.
+        throttled: The number of requests that the service throttled.
+        until: When to resume, in seconds since 1970; None if it can be resumed now, or if nothing is left.
+        detail: More about the ending, in a sentence; empty if there is nothing to add.
     """
 
-    ending: Ending
+    __module__ = "cognito_async.bulk"
+
+    ending: StopReason
     states: Mapping[State, int] = field(factory=dict[State, int])
     kinds: Mapping[tuple[State, str], int] = field(factory=dict[tuple[State, str], int])
     seconds: float = 0.0
@@ -99,71 +103,68 @@ class Summary:
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left to do."""
-        return self.ending is Ending.FINISHED
+        """Whether every row is settled."""
+        return self.ending is StopReason.FINISHED
 
     @property
     def all_done(self) -> bool:
-        """Whether every row was done."""
+        """Whether every row is done."""
         return self.finished and sum(self.states.values()) == self.states.get(State.DONE, 0)
 
 
 @frozen(kw_only=True)
 class Estimate:
-    """What a dry run found.
+    """The result of a dry run.
 
     Attributes:
-        rows: How many rows there are.
-        faulty: How many of them would be refused before anything is sent.
-        seconds: How long the job would take at the told rate; None where no rate is told.
-        rate: That rate, in requests a second.
+        rows: The number of rows.
+        invalid: The number of rows that would be refused before anything is sent.
+        seconds: The estimated duration at the configured rate; None if no rate is configured.
+        rate: The configured rate in requests per second; None if there is none.
     """
 
+    __module__ = "cognito_async.bulk"
+
     rows: int
-    faulty: int
+    invalid: int
     seconds: float | None
     rate: float | None
 
 
 class Tally:
-    """Counts what becomes of rows."""
+    """Counts rows by state, and measures the rate."""
 
     def __init__(self) -> None:
-        """Start with nothing."""
         self.states: Counter[State] = Counter()
         self.kinds: Counter[tuple[State, str]] = Counter()
         self.settled: int = 0
-        self._seconds: deque[tuple[int, int]] = deque(maxlen=WINDOW + 1)
+        self._per_second: deque[tuple[int, int]] = deque(maxlen=RATE_WINDOW + 1)
 
-    def load(self, states: Counter[State], kinds: Counter[tuple[State, str]]) -> None:
-        """Take what the journal has counted."""
-        self.states, self.kinds = states, kinds
+    def add(self, row: Outcome) -> None:
+        """Count a new row."""
+        self.states[row.state] += 1
+        if row.code is not None:
+            self.kinds[row.state, row.code] += 1
 
-    def planned(self, outcome: Outcome) -> None:
-        """Count a row that is new."""
-        self.states[outcome.state] += 1
-        if outcome.code is not None:
-            self.kinds[outcome.state, outcome.code] += 1
-
-    def moved(self, entry: Entry, outcome: Outcome, now: float) -> None:
+    def move(self, before: Outcome, after: Outcome, now: float) -> None:
         """Count a row that changed its state."""
-        self.states[entry.state] -= 1
-        if entry.code is not None:
-            self.kinds[entry.state, entry.code] -= 1
-        self.planned(outcome)
-        if outcome.state in FINAL:
+        self.states[before.state] -= 1
+        if before.code is not None:
+            self.kinds[before.state, before.code] -= 1
+        self.add(after)
+        if after.state in FINAL_STATES:
             self.settled += 1
             second = int(now)
-            if self._seconds and self._seconds[-1][0] == second:
-                self._seconds[-1] = (second, self._seconds[-1][1] + 1)
+            if self._per_second and self._per_second[-1][0] == second:
+                self._per_second[-1] = (second, self._per_second[-1][1] + 1)
             else:
-                self._seconds.append((second, 1))
+                self._per_second.append((second, 1))
 
     def rate(self, now: float) -> float:
-        """Measure rows settled a second over the last whole seconds."""
+        """Return the rows settled per second over the last whole seconds."""
         second = int(now)
-        counts = [count for at, count in self._seconds if second - WINDOW <= at < second]
+        counts = [count for at, count in self._per_second if second - RATE_WINDOW <= at < second]
         if not counts:
             return 0.0
-        first = max(self._seconds[0][0], second - WINDOW)
+        first = max(self._per_second[0][0], second - RATE_WINDOW)
         return sum(counts) / (second - first)

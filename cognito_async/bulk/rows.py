@@ -1,4 +1,4 @@
-"""What goes into a job and what comes out: rows, their states, and what became of them."""
+"""Rows of a job and their recorded state."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -8,72 +8,78 @@ from attrs import field, frozen
 
 
 class State(StrEnum):
-    """What is known of a row."""
+    """The state of a row."""
+
+    __module__ = "cognito_async.bulk"
 
     PLANNED = "planned"
     """Nothing was sent for it."""
     SENT = "sent"
-    """A request is, or was when the job was killed, on its way."""
+    """A request is in flight, or was when the job was killed."""
     DONE = "done"
-    """The service did it."""
+    """The service confirmed success."""
     REFUSED = "refused"
-    """It can't be done as it stands: the service refused it, or it broke a rule before anything was sent."""
+    """The service rejected it, or it failed validation before anything was sent."""
     DEFERRED = "deferred"
     """It is tried again later."""
     UNKNOWN = "unknown"
-    """The service may or may not have done it, and asking again would not tell or would do harm."""
+    """The outcome is ambiguous, and repeating the request would be unsafe or inconclusive."""
 
 
-FINAL = frozenset({State.DONE, State.REFUSED, State.UNKNOWN})
-"""The states that stay."""
+FINAL_STATES: Final = frozenset({State.DONE, State.REFUSED, State.UNKNOWN})
+"""A row in one of these states is settled; it is sent again only on request."""
 
 USERNAME: Final = "username"
 """The column that every action needs."""
 
-INVALID: Final = "InvalidRow"
-"""The code of a row that breaks a rule, or can't be read."""
+INVALID_ROW: Final = "InvalidRow"
+"""The code of a row that cannot be parsed or fails validation."""
 
-DUPLICATE: Final = "DuplicateRow"
-"""The code of a row whose user has come before."""
+DUPLICATE_ROW: Final = "DuplicateRow"
+"""The code of a row whose user has an earlier row."""
 
-DAILY_EMAIL: Final = "DailyEmailLimit"
-"""The code of a row that waits because the pool has sent its e-mail for the day."""
+DAILY_EMAIL_LIMIT: Final = "DailyEmailLimit"
+"""The code of a row that waits because the account reached its daily e-mail limit."""
 
 INTERRUPTED: Final = "Interrupted"
-"""The code of a row that was on its way when the job was killed."""
+"""The code of a row that was in flight when the job was killed."""
 
 
 @frozen
 class Row:
-    """One row of a source. Its repr shows no values.
+    """A row of a source. Its repr shows no values.
 
     Attributes:
-        line: Its line in a file, or its place in any other source, from 1.
-        values: Its values by column.
-        fault: Why it can't be read; None if it can.
+        line: The line number in a file, or the position in any other source, from 1.
+        values: The values by column; empty if the row is invalid.
+        error: Why the row is invalid; None if it is valid.
     """
+
+    __module__ = "cognito_async.bulk"
 
     line: int
     values: Mapping[str, str] = field(repr=False)
-    fault: str | None = None
+    error: str | None = None
 
 
 @frozen(kw_only=True)
 class Outcome:
-    """What became of a row.
+    """The state of a row, as recorded in the journal and as yielded by ``Job.run``.
 
     Attributes:
-        line: Its line or place, from 1.
-        username: The user; empty where the row could not be read.
-        state: DONE, REFUSED, UNKNOWN, or DEFERRED for a row that is tried again later.
-        code: The kind of trouble: the service's error code, ``"InvalidRow"``, ``"DuplicateRow"``,
-            ``"DailyEmailLimit"``, ``"Interrupted"`` or the name of an error class; None where it was done.
-        reason: What happened, in a sentence that holds no secret; None where it was done.
-        attempts: How many requests were sent for it in this run.
-        due: When it is tried again, in seconds since 1970; None where it isn't.
-        ambiguous: Whether a request for it may have been applied although no answer said so.
-        deferrals: How often it was put off because of what the service allows a user.
+        line: The line number or position, from 1.
+        username: The user; empty if the row could not be parsed.
+        state: The state. ``Job.run`` yields DONE, REFUSED, UNKNOWN and DEFERRED.
+        code: The service's error code, ``"InvalidRow"``, ``"DuplicateRow"``, ``"DailyEmailLimit"``, ``"Interrupted"``
+            or the name of an error class; None if there was no error.
+        reason: The error message, without secrets; None if there was no error.
+        attempts: The number of requests sent in this run.
+        due: When a deferred row is tried again, in seconds since 1970; None if it is not deferred.
+        ambiguous: Whether an earlier request may have been applied.
+        deferrals: How often the row was deferred by a limit of its user.
     """
+
+    __module__ = "cognito_async.bulk"
 
     line: int
     username: str

@@ -1,270 +1,346 @@
-"""Runs a job once: from its open journal to its end."""
+"""Runs a job once: sends its rows, records their outcomes, and decides when to stop."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable, Collection
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from contextlib import aclosing, suppress
+from datetime import UTC, datetime
 from typing import Final
 
-from attrs import evolve
+from attrs import evolve, frozen
 
-from cognito_async.bulk.actions import Action, Values
-from cognito_async.bulk.attempts import Attempts, Settled
+from cognito_async.bulk.actions import PASSWORD, Values, generate_password
+from cognito_async.bulk.concurrency import ConcurrencyLimiter, Slot, StopSignal
+from cognito_async.bulk.decisions import ActionOnError, Decision, decide, next_email_day
 from cognito_async.bulk.errors import JournalError
-from cognito_async.bulk.halt import Halt
-from cognito_async.bulk.journal import Entry
-from cognito_async.bulk.judgement import Course
-from cognito_async.bulk.plan import Plan
-from cognito_async.bulk.policy import BulkPolicy
-from cognito_async.bulk.progress import Ending, Progress, Summary, Tally
-from cognito_async.bulk.rows import FINAL, Outcome, State
-from cognito_async.bulk.source import Source
-from cognito_async.bulk.valve import Place, Valve
-from cognito_async.bulk.writer import Writer
-from cognito_async.client import CognitoClient
+from cognito_async.bulk.journal_writer import JournalWriter
+from cognito_async.bulk.planner import Planner
+from cognito_async.bulk.policy import JobContext
+from cognito_async.bulk.progress import Progress, StopReason, Summary, Tally
+from cognito_async.bulk.rows import FINAL_STATES, Outcome, State
+from cognito_async.client import send_with_hook
+from cognito_async.errors import CognitoError, SessionClosedError
 from cognito_async.operations.facts import IDEMPOTENCY
+from cognito_async.protocol.retry import RetryPolicy
 
-UNREAD: Final = 256
-"""How many outcomes may wait for the caller before the job waits for the caller."""
+RESULT_QUEUE_SIZE: Final = 256
+"""Outcomes that may wait for the caller before the job does."""
 
-ERRORS: Final = frozenset({Course.REFUSE, Course.DOUBT, Course.REPEAT, Course.BLAME})
-"""What counts into a run of errors."""
+NO_RETRIES: Final = RetryPolicy(max_attempts=1)
+"""The job retries rows itself, because it waits longer than a call and records what it does."""
 
-KILLED: Final = "it was on its way when the job was killed"
+COUNTED_ERRORS: Final = frozenset(
+    {ActionOnError.REFUSE, ActionOnError.UNKNOWN, ActionOnError.REPEAT, ActionOnError.JOB_ERROR}
+)
+"""What counts towards ``max_errors``."""
+
+FINAL_STATE: Final = {
+    ActionOnError.REFUSE: State.REFUSED,
+    ActionOnError.DEFER: State.REFUSED,  # deferred as often as allowed
+    ActionOnError.UNKNOWN: State.UNKNOWN,
+    ActionOnError.REPEAT: State.UNKNOWN,  # repeated as often as allowed
+    ActionOnError.JOB_ERROR: State.PLANNED,
+    ActionOnError.STOP: State.PLANNED,
+}
 
 
 class Runner:
-    """One run of a job."""
+    """One run of a job.
 
-    def __init__(
-        self,
-        client: CognitoClient,
-        action: Action,
-        source: Source,
-        writer: Writer,
-        *,
-        policy: BulkPolicy,
-        strict: bool,
-        lines: int | None,
-        complete: bool,
-        recognised: bool,
-        wall_clock: Callable[[], float],
-        random: Callable[[], float],
-    ) -> None:
-        """Take what ``Job`` was given, the open journal, about how many rows there are, and what it knows of them."""
-        self._session = client.session
-        self._limiter = client.session.limiter(action.operation)
-        self._action = action
+    Attributes:
+        stop: Stops the run.
+        summary: The result; None until the run has ended.
+    """
+
+    def __init__(self, context: JobContext, writer: JournalWriter, *, source_verified: bool) -> None:
+        self._context = context
         self._writer = writer
-        self._journal = writer.journal
-        self._policy = policy
-        self._lines = lines
-        self._strict = strict
-        self.halt: Halt = Halt()
-        self._wall_clock = wall_clock
+        self._session = context.client.session
+        self._rate_limiter = self._session.limiter(context.action.operation)
         self._loop = asyncio.get_running_loop()
         self._started = self._loop.time()
         self._throttled_before = self._session.stats.throttled
         self._tally = Tally()
-        self._valve = Valve(self._limiter, policy.concurrency)
-        self._attempts = Attempts(client, action, policy, halt=self.halt, wall_clock=wall_clock, random=random)
-        self._outcomes: asyncio.Queue[Outcome | None] = asyncio.Queue(UNREAD)
-        self._plan = Plan(
-            source, writer, self._tally,
-            client=client, action=action, strict=strict, complete=complete, recognised=recognised,
-            halt=self.halt, wall_clock=wall_clock,
-            tell=self._outcomes.put,
-        )  # fmt: skip
-        self._rereadable = source.rereadable
-        self._rows: set[asyncio.Task[None]] = set()
-        self._errors_in_a_row = 0
-        self._reading = False
+        self._results: asyncio.Queue[Outcome | None] = asyncio.Queue(RESULT_QUEUE_SIZE)
+        self.stop: StopSignal = StopSignal()
+        self._planner = Planner(
+            context, writer, self.stop, self._tally, verified=source_verified, on_invalid=self._results.put
+        )
+        self._sender = RowSender(context, self.stop)
+        self._concurrency = ConcurrencyLimiter(self._rate_limiter, context.policy.concurrency)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._consecutive_errors = 0
         self._waiting_until: float | None = None
         self.summary: Summary | None = None
 
     @property
-    def recognised(self) -> bool:
-        """Whether the source is known to be the one that the journal knows."""
-        return self._plan.recognised
+    def source_verified(self) -> bool:
+        """Whether the source is known to be the one that the journal was made with."""
+        return self._planner.verified
+
+    @property
+    def _throttled(self) -> int:
+        return self._session.stats.throttled - self._throttled_before
 
     def progress(self) -> Progress:
-        """Tell how far the run has come."""
+        """Return the progress of the job."""
         states = +self._tally.states
-        trouble = self._attempts.trouble
+        trouble = self._sender.trouble
         return Progress(
             states=states,
             kinds=+self._tally.kinds,
-            total=sum(states.values()) if self._plan.complete else self._lines,
-            reading=self._reading,
-            in_flight=self._valve.inside,
+            total=sum(states.values()) if self._planner.complete else self._planner.lines,
+            reading=self._planner.reading,
+            in_flight=self._concurrency.in_flight,
             rate=self._tally.rate(self._loop.time()),
-            quota=self._limiter.rate,
-            throttled=self._session.stats.throttled - self._throttled_before,
+            quota=self._rate_limiter.rate,
+            throttled=self._throttled,
             waiting_until=self._waiting_until,
             trouble=None if trouble is None else trouble.reason,
         )
 
-    async def run(self, again: Collection[State]) -> AsyncGenerator[Outcome]:
-        """Run.
-
-        Args:
-            again: States whose rows are planned once more.
-
-        Yields:
-            What became of the rows.
-        """
-        driver: asyncio.Task[None] | None = None
-        run = None
+    async def run(self, retry_states: Collection[State], remember: Mapping[str, str]) -> AsyncGenerator[Outcome]:
+        """Run the job; yield each outcome once it is in the journal."""
+        worker: asyncio.Task[None] | None = None
+        run_id = None
+        journal, call = self._writer.journal, self._writer.call
         try:
-            interrupted = await self._take_over(again)
-            run = await self._writer.call(self._journal.begin_run, self._wall_clock(), self._limiter.rate)
-            driver = self._loop.create_task(self._drive())
-            for unknown in interrupted:
-                yield unknown
-            while (outcome := await self._outcomes.get()) is not None:
+            await self._planner.identify(remember)
+            interrupted = await self._recover(retry_states)
+            run_id = await call(journal.start_run, self._context.wall_clock(), self._rate_limiter.rate)
+            worker = self._loop.create_task(self._work())
+            for outcome in interrupted:
                 yield outcome
-            await driver
+            while (result := await self._results.get()) is not None:
+                yield result
+            await worker
         except GeneratorExit:
-            self.halt.stop()
-            while driver is not None and await self._outcomes.get() is not None:
+            self.stop.request()
+            while worker is not None and await self._results.get() is not None:
                 pass
             raise
         finally:
-            await self._leave(driver, run)
+            await self._finish(worker, run_id)
 
-    async def _take_over(self, again: Collection[State]) -> list[Outcome]:
-        """Settle what the last run left open, and count what there is."""
-        idempotency = IDEMPOTENCY[self._action.operation.name]
-        call = self._writer.call
-        interrupted = await call(
-            self._journal.take_over,
-            self._wall_clock(),
-            repeats=idempotency.retries_when_ambiguous,
-            reason=f"{KILLED}. {idempotency.how_to_verify}",
+    async def _recover(self, retry_states: Collection[State]) -> list[Outcome]:
+        """Settle what the last run left in flight, plan the rows to retry, and count all rows."""
+        journal, call = self._writer.journal, self._writer.call
+        idempotency = IDEMPOTENCY[self._context.action.operation.name]
+        unknown = await call(
+            journal.recover_sent,
+            self._context.wall_clock(),
+            repeat=idempotency.retries_when_ambiguous,
+            reason=f"in flight when the job was killed. {idempotency.how_to_verify}",
         )
-        await call(self._journal.reopen, again)
-        self._tally.load(*await call(self._journal.counts))
-        return interrupted
+        await call(journal.replan, retry_states)
+        self._tally.states, self._tally.kinds = await call(journal.counts)
+        return unknown
 
-    async def _leave(self, driver: "asyncio.Task[None] | None", run: int | None) -> None:
-        """End what still runs, and note how it ended."""
-        left = [task for task in (driver, *self._rows) if task is not None]
-        for task in left:
+    async def _finish(self, worker: "asyncio.Task[None] | None", run_id: int | None) -> None:
+        """Cancel what is still running, and record the end of the run."""
+        running = [task for task in (worker, *self._tasks) if task is not None]
+        for task in running:
             task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
-        if run is not None and self._writer.error is None:
-            throttled = self._session.stats.throttled - self._throttled_before
+        await asyncio.gather(*running, return_exceptions=True)
+        if run_id is not None and self._writer.error is None:
             ending = "cancelled" if self.summary is None else self.summary.ending.value
-            with suppress(JournalError):  # every row is written; this is a note for the report
-                await self._writer.call(self._journal.end_run, run, self._wall_clock(), ending, throttled)
+            with suppress(JournalError):  # all rows are written; this is for the report
+                end_run = self._writer.journal.end_run
+                await self._writer.call(end_run, run_id, self._context.wall_clock(), ending, self._throttled)
 
-    async def _drive(self) -> None:
-        """Pass over the rows until nothing is left that could be done now."""
+    async def _work(self) -> None:
         try:
-            end = await self._passes()
+            end = await self._run_passes()
             self.summary = evolve(
                 end,
                 states=+self._tally.states,
                 kinds=+self._tally.kinds,
                 seconds=self._loop.time() - self._started,
                 settled=self._tally.settled,
-                throttled=self._session.stats.throttled - self._throttled_before,
+                throttled=self._throttled,
             )
         finally:
-            await self._outcomes.put(None)
+            await self._results.put(None)
 
-    async def _passes(self) -> Summary:
-        planned = True
+    # --- the run loop ---
+
+    async def _run_passes(self) -> Summary:
+        """Send all rows, then deferred ones when they are due, until nothing is left that can be done now."""
+        include_planned = True
         while True:
-            await self._pass(planned=planned)
-            if self.halt.failure is not None:
-                raise self.halt.failure
-            if self.halt.stopped:
-                return Summary(ending=Ending.STOPPED)
-            end = self.halt.resume() or await self._deferred()
-            planned = end.ending is Ending.EMAIL_LIMIT
-            far = end.until is None or end.until - self._wall_clock() > self._policy.longest_pause
-            if end.until is None or far or not self._can_pass_again():
+            await self._send_rows(include_planned=include_planned)
+            if self.stop.failure is not None:
+                raise self.stop.failure
+            if self.stop.requested:
+                return Summary(ending=StopReason.STOPPED)
+            end = self.stop.take_end() or await self._end_of_pass()
+            can_continue = self._context.source.rereadable or not self._context.action.rereads
+            now = self._context.wall_clock()
+            if end.until is None or end.until - now > self._context.policy.longest_pause or not can_continue:
                 return end
-            await self._wait_until(end.until)
+            self._waiting_until = end.until
+            await self.stop.sleep(max(end.until - now, 0.0))
+            self._waiting_until = None
+            include_planned = end.ending is StopReason.EMAIL_LIMIT
 
-    async def _deferred(self) -> Summary:
-        """Give the end of a run that has tried every row: with what is deferred, if anything is."""
-        due = await self._writer.call(self._journal.next_due)
-        if due is not None:
-            return Summary(ending=Ending.DEFERRED, until=due)
-        held = next((code for state, code in +self._tally.kinds if state is State.PLANNED), None)
-        if held is None:
-            return Summary(ending=Ending.FINISHED)
-        return Summary(ending=Ending.TOO_MANY_ERRORS, detail=f"the service refuses the job itself: {held}")
-
-    def _can_pass_again(self) -> bool:
-        return self._rereadable or not self._action.rereads
-
-    async def _wait_until(self, due: float) -> None:
-        self._waiting_until = due
-        await self.halt.within(max(due - self._wall_clock(), 0.0))
-        self._waiting_until = None
-
-    async def _pass(self, *, planned: bool) -> None:
-        """Begin every row whose time has come, as fast as the pace takes them, and see them through."""
-        if not self._action.rereads or (self._strict and self._rereadable):
-            self._reading = True
-            await self._plan.read()
-            self._reading = False
-        rows = self._plan.reread(planned=planned) if self._action.rereads else self._plan.noted(planned=planned)
+    async def _send_rows(self, *, include_planned: bool) -> None:
+        """Start sending rows, as fast as the rate limit allows, and wait for those in flight."""
         try:
-            async with aclosing(rows):
-                await self._begin(rows)
+            async with aclosing(self._planner.rows(include_planned=include_planned)) as rows:
+                async for row, values in rows:
+                    await self._concurrency.wait()
+                    if self.stop.is_set():
+                        return
+                    task = self._loop.create_task(self._send_row(row, values, Slot(self._concurrency)))
+                    self._tasks.add(task)
+                    task.add_done_callback(self._task_done)
         finally:
-            while self._rows:
-                await asyncio.wait(self._rows)
+            while self._tasks:
+                await asyncio.wait(self._tasks)
 
-    async def _begin(self, rows: AsyncGenerator[tuple[Entry, Values]]) -> None:
-        """Begin row after row, until there are no more or the run is to end."""
-        async for entry, values in rows:
-            await self._valve.room()
-            if self.halt:
-                return
-            task = self._loop.create_task(self._row(entry, values, self._valve.place()))
-            self._rows.add(task)
-            task.add_done_callback(self._gone)
-
-    def _gone(self, task: "asyncio.Task[None]") -> None:
-        self._rows.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            self.halt.fail(error)
-
-    async def _row(self, entry: Entry, values: Values, place: Place) -> None:
-        """Send for a row, with the journal told before and after."""
+    async def _send_row(self, row: Outcome, values: Values, slot: Slot) -> None:
+        """Send a row; the journal has it as sent before the first request, and its outcome before the caller."""
         done = False
 
         async def before() -> None:
-            if place.turn():  # its first: later ones are no news to the journal
-                await self._writer.sent(entry.line)
+            if slot.start_request():
+                await self._writer.mark_sent(row.line)
 
         try:
-            settled = await self._attempts.settle(entry, values, before)
-            await self._writer.settled(settled.outcome, settled.password)
-            self._tally.moved(entry, settled.outcome, self._loop.time())
-            self._judge_the_job(entry, settled)
-            done = settled.outcome.state is State.DONE
-            if settled.outcome.state in {*FINAL, State.DEFERRED}:
-                await self._outcomes.put(settled.outcome)
+            result = await self._sender.send(row, values, before)
+            await self._writer.record(result.outcome, result.password)
+            self._tally.move(row, result.outcome, self._loop.time())
+            self._check_errors(row, result)
+            done = result.outcome.state is State.DONE
+            if result.outcome.state in {*FINAL_STATES, State.DEFERRED}:
+                await self._results.put(result.outcome)
         finally:
-            place.leave(done=done)
+            slot.release(done=done)
 
-    def _judge_the_job(self, entry: Entry, settled: Settled) -> None:
-        """End the run, if what a row came to is reason enough."""
-        course, outcome = settled.course, settled.outcome
-        if course is None:
-            self._errors_in_a_row = 0 if outcome.state is State.DONE else self._errors_in_a_row
-            return
-        # A row that was on its way when the last run was killed may well have been done then: that is no error.
-        self._errors_in_a_row += course in ERRORS and not (course is Course.DOUBT and entry.ambiguous)
-        most = self._policy.max_errors
-        if course is Course.STOP or (most is not None and self._errors_in_a_row >= most):
-            self.halt.finish(Summary(ending=Ending.TOO_MANY_ERRORS, detail=f"{outcome.code}: {outcome.reason}"))
-        elif course is Course.WAIT:
-            self.halt.finish(Summary(ending=Ending.NO_SERVICE, detail=f"{outcome.code}: {outcome.reason}"))
-        elif course is Course.PAUSE:
-            self.halt.finish(Summary(ending=Ending.EMAIL_LIMIT, until=outcome.due, detail=outcome.reason or ""))
+    def _task_done(self, task: "asyncio.Task[None]") -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self.stop.fail(error)
+
+    def _check_errors(self, row: Outcome, result: "SendResult") -> None:
+        """Stop the run if the result of a row calls for it."""
+        outcome, action = result.outcome, result.action
+        if outcome.state is State.DONE:
+            self._consecutive_errors = 0
+        # A row that was in flight when the last run was killed may have been applied then: not an error of this run.
+        expected = action is ActionOnError.UNKNOWN and row.ambiguous
+        self._consecutive_errors += action in COUNTED_ERRORS and not expected
+        maximum = self._context.policy.max_errors
+        too_many = action is not None and maximum is not None and self._consecutive_errors >= maximum
+        if action is ActionOnError.STOP or too_many:
+            self.stop.finish(Summary(ending=StopReason.TOO_MANY_ERRORS, detail=f"{outcome.code}: {outcome.reason}"))
+        elif action is ActionOnError.WAIT:
+            self.stop.finish(Summary(ending=StopReason.NO_SERVICE, detail=f"{outcome.code}: {outcome.reason}"))
+        elif action is ActionOnError.PAUSE:
+            self.stop.finish(Summary(ending=StopReason.EMAIL_LIMIT, until=outcome.due, detail=outcome.reason or ""))
+
+    async def _end_of_pass(self) -> Summary:
+        """Return the summary of a run that tried every row."""
+        due = await self._writer.call(self._writer.journal.next_due)
+        if due is not None:
+            return Summary(ending=StopReason.DEFERRED, until=due)
+        code = next((code for state, code in +self._tally.kinds if state is State.PLANNED), None)
+        if code is None:
+            return Summary(ending=StopReason.FINISHED)
+        return Summary(ending=StopReason.TOO_MANY_ERRORS, detail=f"the service rejects the job itself: {code}")
+
+
+@frozen(kw_only=True)
+class SendResult:
+    """The result of sending a row.
+
+    Attributes:
+        outcome: The outcome; PLANNED again if the row was not settled.
+        action: What ended the attempts: WAIT after the policy's patience; None if the row is done, or if the run stops.
+        password: The generated password that the service accepted; None if there is none.
+    """
+
+    outcome: Outcome
+    action: ActionOnError | None = None
+    password: str | None = None
+
+
+class RowSender:
+    """Sends requests for a row until it is settled; the only place where a job sends."""
+
+    def __init__(self, context: JobContext, stop: StopSignal) -> None:
+        self._context = context
+        self._policy = context.policy
+        self._client = context.client.with_options(retry=NO_RETRIES)
+        self._idempotency = IDEMPOTENCY[context.action.operation.name]
+        self._stop = stop
+        self.trouble: Decision | None = None
+        """Why a row is being retried; None after a success."""
+
+    async def send(self, row: Outcome, values: Values, before: Callable[[], Awaitable[object]]) -> SendResult:
+        """Send requests for a row until it is settled, the policy's patience is over, or the run stops.
+
+        Args:
+            row: The recorded state.
+            values: The values of the source.
+            before: Awaited before each request leaves.
+        """
+        time = asyncio.get_running_loop().time
+        deadline = time() + self._policy.patience
+        ambiguous = row.ambiguous
+        attempts = repeats = 0
+        while True:
+            attempts += 1
+            decision, password = await self._attempt(values, before, ambiguous=ambiguous)
+            if decision is None:
+                self.trouble = None
+                done = _recorded(row, State.DONE, attempts)
+                return SendResult(outcome=done, password=password)
+            ambiguous = ambiguous or decision.action in {ActionOnError.REPEAT, ActionOnError.UNKNOWN}
+            outcome = evolve(
+                _recorded(row, State.PLANNED, attempts),
+                code=decision.code, reason=decision.reason, ambiguous=ambiguous,
+            )  # fmt: skip
+            repeats += decision.action is ActionOnError.REPEAT
+            repeat = decision.action is ActionOnError.REPEAT and repeats <= self._policy.settle_attempts
+            if decision.action is not ActionOnError.WAIT and not repeat:
+                return SendResult(outcome=self._settle(outcome, decision.action), action=decision.action)
+            self.trouble = decision
+            random = self._context.random()
+            delay = self._policy.backoff.delay(decision.backoff, attempts, random, decision.retry_after)
+            if time() + delay > deadline:
+                return SendResult(outcome=outcome, action=ActionOnError.WAIT)
+            if await self._stop.sleep(delay):
+                return SendResult(outcome=outcome)
+
+    async def _attempt(
+        self, values: Values, before: Callable[[], Awaitable[object]], *, ambiguous: bool
+    ) -> tuple[Decision | None, str | None]:
+        """Send one request; return a decision if it failed, and the generated password if it succeeded."""
+        action = self._context.action
+        password = generate_password() if action.generates else None
+        try:
+            request = action.request(values if password is None else {**values, PASSWORD: password})
+            await send_with_hook(self._client, request, before)
+        except JournalError:
+            raise  # a CognitoError, but not about the row
+        except CognitoError as error:
+            if isinstance(error, SessionClosedError):
+                self._stop.fail(error)
+            return decide(error, self._idempotency, ambiguous=ambiguous), None
+        return None, password
+
+    def _settle(self, outcome: Outcome, action: ActionOnError) -> Outcome:
+        """Apply the action that ends a row's attempts."""
+        now = self._context.wall_clock()
+        if action is ActionOnError.DEFER and outcome.deferrals < self._policy.max_deferrals:
+            due = now + self._policy.deferred_for(outcome.deferrals, self._context.random())
+            return evolve(outcome, state=State.DEFERRED, due=due, deferrals=outcome.deferrals + 1)
+        if action is ActionOnError.PAUSE:
+            due = next_email_day(datetime.fromtimestamp(now, UTC)).timestamp()
+            return evolve(outcome, state=State.DEFERRED, due=due)
+        return evolve(outcome, state=FINAL_STATE[action])
+
+
+def _recorded(row: Outcome, state: State, attempts: int) -> Outcome:
+    """Return a row in a new state, without its earlier error."""
+    return Outcome(line=row.line, username=row.username, state=state, attempts=attempts, deferrals=row.deferrals)

@@ -1,8 +1,8 @@
-"""The command line ``cognito-async``: bulk jobs, a user pool's users as a file, and single resets.
+"""The command line ``cognito-async``: bulk jobs, user exports and single password resets.
 
     cognito-async bulk reset users.csv --user-pool-id eu-west-1_AbC123
 
-It needs nothing beside the library; with ``rich`` (extra ``cli``) a terminal shows a live display.
+It needs the extra ``cli`` (click, jinja2 and rich).
 """
 
 import sys
@@ -13,11 +13,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line.
 
     Args:
-        arguments: What follows the program's name; None for this process's own.
+        arguments: The arguments after the program's name; None for those of this process.
 
     Returns:
-        The exit code, see ``cognito_async.cli.exits``.
+        The exit code, see ``cognito_async.cli.errors.Exit``.
     """
-    from cognito_async.cli.program import run  # noqa: PLC0415 - importing the package costs nothing
-
-    return run(sys.argv[1:] if arguments is None else arguments)
+    try:
+        from cognito_async.cli.commands import CLI  # noqa: PLC0415 - needs click
+        from cognito_async.cli.errors import run  # noqa: PLC0415 - needs click
+    except ModuleNotFoundError as error:
+        if error.name != "click":
+            raise
+        sys.stderr.write(
+            'cognito-async: the extra "cli" (click, jinja2 and rich) is not installed;'
+            " install it from a checkout of cognito_async: pip install '.[cli]'\n"
+        )
+        return 1
+    return run(CLI, sys.argv[1:] if arguments is None else arguments)

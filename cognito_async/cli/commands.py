@@ -1,213 +1,409 @@
-"""The commands and their options."""
+"""The commands and their options.
 
-from argparse import ArgumentParser
-from collections.abc import Mapping
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Final
+This module imports nothing heavy, so that ``--help`` is fast: each command imports its implementation when it runs.
+"""
 
-from cognito_async.cli import options, values
-from cognito_async.cli.exits import PROGRAM
-from cognito_async.cli.parser import Parser, settings
+from collections.abc import Callable
+from math import inf
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from cognito_async.cli.errors import MEANING, PROGRAM, CommandError, UnexpectedArgument
 from cognito_async.version import __version__
 
 if TYPE_CHECKING:
-    from argparse import _SubParsersAction  # pyright: ignore[reportPrivateUsage]
+    from cognito_async.cli.settings import Options
 
-    Commands = _SubParsersAction[Parser]
+    Run = Callable[[Options], int]
 
-_SUMMARY: Final = """\
-Amazon Cognito user pools from the command line: passwords in bulk, a pool's users as a file, and single resets.
+EXCLUSIVE: Final = (("--json", "--plain"), ("--client-secret-file", "--ask-client-secret"))
+_CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
-Secrets are never typed into a command line: they come from the environment (COGNITO_CLIENT_SECRET, AWS_…), from
-files that only you can read, or from a prompt that doesn't show them."""
-_ACTIONS: Final[Mapping[str, tuple[str, str]]] = MappingProxyType(
-    {
-        "confirm": (
-            "set new passwords with the codes that users were sent",
-            "columns: username, confirmation_code, password; needs --client-id",
-        ),
-        "forgot": ("send users a code to set a new password with", "columns: username; needs --client-id"),
-        "reset": (
-            "make passwords invalid and send users a code",
-            "columns: username; needs --user-pool-id and AWS credentials",
-        ),
-        "set-password": (
-            "set passwords",
-            "columns: username, password; needs --user-pool-id and AWS credentials",
-        ),
-        "sign-out": (
-            "end all sessions of users",
-            "columns: username; needs --user-pool-id and AWS credentials",
-        ),
-    }
+# --- values ---
+
+
+class Value(click.ParamType[Any]):
+    """A value of an option. An invalid one is never repeated: it may be a secret in the wrong place."""
+
+    name = "value"
+
+    def __init__(self, parse: Callable[[str], Any], is_valid: Callable[[Any], bool], requirement: str) -> None:
+        self.requirement: str = requirement
+        """What the value must be, for the error message."""
+        self._parse = parse
+        self._is_valid = is_valid
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
+        """Parse and check a value."""
+        try:
+            parsed = self._parse(value)
+        except ValueError:
+            self.fail(self.requirement, param, ctx)
+        return parsed if self._is_valid(parsed) else self.fail(self.requirement, param, ctx)
+
+
+def _comma_separated(text: str) -> tuple[str, ...]:
+    return tuple(name.strip() for name in text.split(","))
+
+
+def _is_path(text: str) -> bool:
+    return text != "" and "\0" not in text and not text.startswith("-")  # an option here means: the path was forgotten
+
+
+RATE: Final = Value(float, lambda rate: 0.01 <= rate <= 10_000, "must be a number from 0.01 to 10000")  # noqa: PLR2004
+SECONDS: Final = Value(float, lambda seconds: 0 <= seconds < inf, "must be a number of seconds, at least 0")
+COUNT: Final = Value(
+    lambda text: int(text) if text.isascii() and text.isdecimal() else -1,
+    range(10**9).__contains__,
+    "must be a whole number, at least 0",
 )
-_ARGUMENTS: Final[Mapping[str, str]] = MappingProxyType(
-    {
-        "confirm": " INPUT",
-        **dict.fromkeys(("forgot", "reset", "set-password", "sign-out"), " INPUT|--pool"),
-        **dict.fromkeys(("resume", "status", "report"), " JOURNAL"),
-        **dict.fromkeys(("confirm-forgot-password", "forgot-password"), " --username NAME"),
-    }
+FILE: Final = Value(str, _is_path, 'must be a file path ("-" is not accepted here)')
+FILE_OR_STREAM: Final = Value(str, lambda text: text == "-" or _is_path(text), 'must be a file path or "-"')
+PAIR: Final = Value(lambda text: tuple(text.split("=", 1)), lambda pair: pair[0] and pair[1:], "must be NAME=VALUE")
+NAMES: Final = Value(
+    _comma_separated,
+    lambda names: all(names) and len({*names}) == len(names),
+    "must be comma-separated names without duplicates",
 )
-_BULK_EXAMPLES: Final = """\
-  {program} bulk {action} users.csv {whose}
-  {program} bulk {action} users.csv {whose} --rate 20 --dry-run
-  {program} bulk resume users.csv.journal"""
+STATES: Final = Value(
+    _comma_separated, {"refused", "unknown"}.issuperset, "must be refused, unknown or both, separated by a comma"
+)
+FORMAT: Final = Value(str, {"csv", "jsonl"}.__contains__, "must be csv or jsonl")
 
 
-def make_parser() -> Parser:
-    """Make the parser of the whole command line.
-
-    Returns:
-        The parser; each command's options say in which ``room`` of the package it is carried out.
-    """
-    parser = Parser(prog=PROGRAM, **settings(_SUMMARY))
-    parser.add_argument("--version", action="version", version=f"{PROGRAM} {__version__}", help="print the version")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND", title="commands")
-    bulk = commands.add_parser("bulk", **settings("Do something to each user of a list.", brief="many users at once"))
-    in_bulk = bulk.add_subparsers(required=True, metavar="ACTION", title="actions")
-    for name in _ACTIONS:
-        _action(in_bulk, name)
-    _resume(in_bulk)
-    _status(in_bulk)
-    _report(in_bulk)
-    users = commands.add_parser("users", **settings("A user pool's users.", brief="a user pool's users"))
-    _export(users.add_subparsers(required=True, metavar="ACTION", title="actions"))
-    _confirm_forgot_password(commands)
-    _forgot_password(commands)
-    return parser
+# --- options that commands share ---
 
 
-def _leaf(commands: "Commands", name: str, room: str, summary: str, *, more: str = "", examples: str = "") -> Parser:
-    """Add a command that does something."""
-    text = f"{summary[0].upper()}{summary[1:]}." + (f"\n{more}" if more else "")
-    parser = commands.add_parser(name, **settings(text, examples, brief=summary))
-    parser.set_defaults(room=room, parser=parser)
-    parser.usage = f"{parser.prog}{_ARGUMENTS.get(name, '')} [options]"
-    return parser
+class Option(click.Option):
+    """An option that help lists in a section."""
+
+    section: str = "Options"
 
 
-def _action(commands: "Commands", name: str) -> None:
-    does, needs = _ACTIONS[name]
-    whose = "--client-id ID --region eu-west-1" if "client-id" in needs else "--user-pool-id eu-west-1_AbC123"
-    examples = _BULK_EXAMPLES.format(program=PROGRAM, action=name, whose=whose)
-    parser = _leaf(commands, name, "beginning", does, more=f"INPUT's {needs}.", examples=examples)
-    parser.set_defaults(action=name)
-    alone = name == "confirm"
-    parser.add_argument(
-        "input",
-        metavar="INPUT",
-        type=values.file_or_stream,
-        nargs=None if alone else "?",
-        help="a CSV or JSON Lines file; - for standard input, which needs --journal",
+def option(name: str, metavar: str, help: str, type: click.ParamType[Any] | None = None, **more: Any) -> Option:  # noqa: A002, ANN401 - as click
+    """Create an option with a value."""
+    return Option([name], metavar=metavar, help=help, type=type, **more)
+
+
+def flag(name: str, help: str) -> Option:  # noqa: A002 - as click
+    """Create an option without a value."""
+    return Option([name], is_flag=True, help=help)
+
+
+def section(title: str, *options: Option) -> tuple[Option, ...]:
+    """Put options into a section of the help."""
+    for each in options:
+        each.section = title
+    return options
+
+
+INPUT: Final = click.Argument(["input"], metavar="INPUT", type=FILE_OR_STREAM)
+JOURNAL: Final = click.Argument(["journal"], metavar="JOURNAL", type=FILE)
+USERNAME: Final = option("--username", "NAME", "Username, or an alias of the user", required=True)
+JSON: Final = flag("--json", "Print the result as a JSON object, for programs")
+USER_POOL: Final = option("--user-pool-id", "ID", "User pool ID (default: COGNITO_USER_POOL_ID)")
+APP_CLIENT: Final = option("--client-id", "ID", "App client ID (default: COGNITO_CLIENT_ID)")
+SECRET_FILE: Final = option(
+    "--client-secret-file", "FILE", "Private file with the app client's secret (default: COGNITO_CLIENT_SECRET)", FILE
+)
+ASK_SECRET: Final = flag("--ask-client-secret", "Prompt for the app client's secret without showing it")
+LOCATION: Final = (
+    option("--region", "REGION", "AWS region (default: that of the user pool ID, AWS_REGION, AWS_DEFAULT_REGION)"),
+    option("--endpoint-url", "URL", "Endpoint, for emulators and private endpoints (default: AWS_ENDPOINT_URL)"),
+)
+TARGET: Final = section("Target", USER_POOL, APP_CLIENT, SECRET_FILE, ASK_SECRET, *LOCATION)
+UNUSED_ENDPOINT: Final = option("--endpoint-url", "URL", "Accepted for consistency; ignored")
+FILTERS: Final = section(
+    "Users of the pool",
+    option("--filter", "EXPRESSION", "Filter expression of ListUsers, such as 'email ^= \"ada\"'"),
+    option("--status", "STATUS", "User status, such as CONFIRMED"),
+    option(
+        "--attribute", "NAME=VALUE", "Required attribute, such as email_verified=true (repeatable)", PAIR, multiple=True
+    ),
+)
+INPUT_OR_POOL: Final = (
+    click.Argument(["input"], metavar="[INPUT]", required=False, type=FILE_OR_STREAM),
+    *section("Users of the pool", flag("--pool", "Select users from the pool, not from INPUT; requires --journal")),
+    *FILTERS,
+)
+PASSWORDS: Final = section(
+    "Passwords",
+    flag("--temporary", "Users must change the password at the next sign-in"),
+    flag("--generate", "Generate a password for each user; INPUT then needs only the column username"),
+    option("--passwords-file", "FILE", "Private CSV file for the generated passwords", FILE),
+)
+JOB: Final = section(
+    "Job",
+    option("--journal", "FILE", "Journal, for resuming the job (default: INPUT.journal)", FILE),
+    option("--format", "csv|jsonl", "Format of INPUT (default: by its file name)", FORMAT),
+    flag("--strict", "Send nothing if any row of INPUT is invalid"),
+    flag("--dry-run", "Check every row and estimate the duration; send nothing"),
+)
+RUN_OUTPUT: Final = section(
+    "Output",
+    flag("--json", "Print JSON Lines to stdout, for programs"),
+    flag("--plain", "Print plain lines even on a terminal"),
+    option("--interval", "SECONDS", "Seconds between two lines of progress (default: 5)", SECONDS, default="5"),
+)
+COLUMNS: Final = (
+    "Comma-separated columns: username, status, enabled, created, modified and names of attributes (default: username,"
+    " status, enabled, email, email_verified, phone_number, created, modified; in JSON Lines all)"
+)
+EXPORT_OUTPUT: Final = section(
+    "Output",
+    option("--columns", "NAMES", COLUMNS, NAMES),
+    option("--format", "csv|jsonl", "Format (default: by the name of --output, else csv)", FORMAT),
+    option("--output", "FILE", "Private output file (default: -, standard output)", FILE_OR_STREAM),
+)
+REPORTS: Final = section(
+    "Reports",
+    Option(["--html", "html_file"], metavar="FILE", type=FILE_OR_STREAM, help="HTML page; it contains no usernames"),
+    Option(["--csv", "csv_file"], metavar="FILE", type=FILE_OR_STREAM, help="Rows that are not done, for spreadsheets"),
+    Option(
+        ["--json", "json_file"], metavar="FILE", type=FILE_OR_STREAM, help="All figures and these rows, for programs"
+    ),
+)
+CODE_AND_PASSWORD: Final = section(
+    "Secrets",
+    option("--code-file", "FILE", "Private file with the code (default: COGNITO_CONFIRMATION_CODE)", FILE),
+    option("--password-file", "FILE", "Private file with the new password (default: COGNITO_PASSWORD)", FILE),
+)
+
+
+def limits(rate: str, errors: str, wait: str) -> tuple[Option, ...]:
+    """Create the options that limit a job, with their defaults."""
+    return section(
+        "Limits",
+        option("--rate", "N", f"Requests per second; your applications share the quota (default: {rate})", RATE),
+        option("--max-errors", "N", f"Stop after N consecutive errors; 0 for no limit (default: {errors})", COUNT),
+        option("--wait", "SECONDS", f"Longest wait for deferred rows before the job pauses (default: {wait})", SECONDS),
     )
-    if alone:
-        parser.set_defaults(pool=False, filter=None, status=None, attribute=None)
-    else:
-        options.pool_choice(parser, instead=True)
-    parser.set_defaults(generate=False, temporary=False, passwords_file=None)
-    if name == "set-password":
-        _passwords(parser)
-    options.connection(parser, app_client=True)
-    options.job(parser)
-    options.pace(parser, remembered=False)
-    options.output(parser)
 
 
-def _passwords(parser: ArgumentParser) -> None:
-    group = parser.add_argument_group("the passwords")
-    group.add_argument("--temporary", action="store_true", help="users must change theirs at the next sign-in")
-    group.add_argument(
-        "--generate", action="store_true", help="make each password up; INPUT then needs only the column username"
+# --- commands with help in sections ---
+
+
+class Help(click.Command):
+    """Help that ends with examples and the exit codes."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments; click does not set the context of every error."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            error.ctx = error.ctx or ctx
+            raise
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as click
+        """Write the examples and the exit codes."""
+        if self.epilog:
+            with formatter.section("Examples"):
+                formatter.write("".join(f"  {line}\n" for line in self.epilog.splitlines()))
+        with formatter.section("Exit codes"):
+            formatter.write_dl([(str(int(code)), meaning) for code, meaning in MEANING.items()])
+
+
+class Command(Help):
+    """A command with options in sections."""
+
+    allow_extra_args = True  # they are rejected below, by an error that does not quote them
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse the arguments."""
+        rest = super().parse_args(ctx, args)
+        if rest:
+            raise UnexpectedArgument(rest[0], ctx)
+        for one, other in EXCLUSIVE:
+            if ctx.params.get(one[2:].replace("-", "_")) and ctx.params.get(other[2:].replace("-", "_")):
+                raise CommandError(f"{one} and {other} are mutually exclusive")
+        return rest
+
+    def invoke(self, ctx: click.Context) -> int:
+        """Run the command."""
+        from cognito_async.cli.settings import Options
+
+        assert self.callback is not None  # noqa: S101 - every command has one
+        return int(self.callback(Options(**ctx.params)))
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options by section."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for param in self.get_params(ctx):
+            if isinstance(param, click.Option) and (record := param.get_help_record(ctx)) is not None:
+                sections.setdefault(getattr(param, "section", Option.section), []).append(record)
+        for title, records in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
+class Group(Help, click.Group):
+    """A group that lists its commands in the order of the table."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click
+        """Return the names of the commands."""
+        return list(self.commands)
+
+
+def command(
+    name: str, run: "Run", summary: str, *params: click.Parameter, more: str = "", examples: str = ""
+) -> Command:
+    """Create a command; ``run`` gets the parsed options."""
+    text = f"{summary}.\n\n{more}"
+    return Command(
+        name, context_settings=_CONTEXT, callback=run, params=[*params], short_help=summary, help=text, epilog=examples
     )
-    group.add_argument(
-        "--passwords-file",
-        metavar="FILE",
-        type=values.file,
-        help="where generated passwords go: a CSV file that only you can read",
+
+
+def group(name: str, summary: str, *commands: click.Command, more: str = "") -> Group:
+    """Create a group of commands."""
+    text = f"{summary}.\n\n{more}"
+    return Group(
+        name, context_settings=_CONTEXT, commands=commands, short_help=summary, help=text, subcommand_metavar="COMMAND"
     )
 
 
-def _resume(commands: "Commands") -> None:
-    examples = f"  {PROGRAM} bulk resume users.csv.journal\n  {PROGRAM} bulk resume users.csv.journal --again refused"
-    more = "The journal remembers everything but secrets; what is given here wins."
-    parser = _leaf(commands, "resume", "resumption", "go on with a job where it was", more=more, examples=examples)
-    options.journal(parser)
-    parser.add_argument(
-        "--again",
-        metavar="STATES",
-        type=options.AGAIN_TYPE,
-        default=(),
-        help="send once more for rows that were refused, unknown, or both: refused,unknown;"
-        " for unknown ones, users may get a second message",
+# --- implementations, imported when a command runs ---
+
+
+def _start(action: str) -> "Run":
+    def start_action(options: "Options") -> int:
+        from cognito_async.cli.jobs import start
+
+        return start(action, options)
+
+    return start_action
+
+
+def _resume(options: "Options") -> int:
+    from cognito_async.cli.jobs import resume
+
+    return resume(options)
+
+
+def _status(options: "Options") -> int:
+    from cognito_async.cli.status import show
+
+    return show(options)
+
+
+def _report(options: "Options") -> int:
+    from cognito_async.cli.status import report
+
+    return report(options)
+
+
+def _export(options: "Options") -> int:
+    from cognito_async.cli.users import export
+
+    return export(options)
+
+
+def _forgot_password(options: "Options") -> int:
+    from cognito_async.cli.users import forgot_password
+
+    return forgot_password(options)
+
+
+def _confirm_forgot_password(options: "Options") -> int:
+    from cognito_async.cli.users import confirm_forgot_password
+
+    return confirm_forgot_password(options)
+
+
+# --- the command table ---
+
+_POOL: Final = "--user-pool-id eu-west-1_AbC123"
+_CLIENT: Final = "--client-id ID --region eu-west-1"
+
+
+def _action(name: str, summary: str, columns: str, target: str, *params: click.Parameter) -> Command:
+    """Create the command that starts a bulk job."""
+    needs = "--client-id" if target == _CLIENT else "--user-pool-id and AWS credentials"
+    start = f"{PROGRAM} bulk {name} users.csv {target}"
+    return command(
+        name,
+        _start(name),
+        summary,
+        *(*params, *TARGET, *JOB, *limits("the published AWS quota", "25", "7200"), *RUN_OUTPUT),
+        more=f"INPUT is a CSV or JSON Lines file with the columns {columns}; - is standard input. Requires {needs}.",
+        examples=f"{start}\n{start} --rate 20 --dry-run\n{PROGRAM} bulk resume users.csv.journal",
     )
-    group = parser.add_argument_group("the service")
-    options.client_secret(group)
-    options.place(group)
-    options.pace(parser, remembered=True)
-    options.output(parser)
 
 
-def _status(commands: "Commands") -> None:
-    more = "It only reads, and so works while the job runs."
-    parser = _leaf(commands, "status", "status", "tell how far a job has come", more=more)
-    options.journal(parser)
-    parser.add_argument("--json", action="store_true", help="print a JSON object, for programs")
-    options.unused_place(parser)
-
-
-def _report(commands: "Commands") -> None:
-    more = "Without an option: an HTML page beside the journal. For FILE, - stands for standard output."
-    parser = _leaf(commands, "report", "reporting", "tell what became of a job", more=more)
-    options.journal(parser)
-    options.reports(parser)
-    options.unused_place(parser)
-
-
-def _export(commands: "Commands") -> None:
-    examples = (
-        f"  {PROGRAM} users export --user-pool-id eu-west-1_AbC123 --status CONFIRMED --output users.csv\n"
-        f"  {PROGRAM} users export --user-pool-id eu-west-1_AbC123 --columns username | {PROGRAM} bulk sign-out -"
-        " --user-pool-id eu-west-1_AbC123 --journal users.journal"
-    )
-    more = "What it writes can be the INPUT of a bulk job."
-    parser = _leaf(
-        commands, "export", "export", "write a user pool's users as CSV or JSON Lines", more=more, examples=examples
-    )
-    options.pool_choice(parser, instead=False)
-    options.export(parser)
-    options.connection(parser)
-
-
-def _confirm_forgot_password(commands: "Commands") -> None:
-    more = "Code and password are asked for, without showing them, unless a file or the environment tells them."
-    parser = _leaf(
-        commands, "confirm-forgot-password", "recovery", "set one user's new password with the code", more=more,
-        examples=f"  {PROGRAM} confirm-forgot-password --username ada@example.com --client-id ID --region eu-west-1",
-    )  # fmt: skip
-    parser.set_defaults(step="confirm")
-    options.user(parser)
-    group = parser.add_argument_group("secrets")
-    group.add_argument(
-        "--code-file",
-        metavar="FILE",
-        type=values.file,
-        help="a file with the confirmation code that only you can read (default: COGNITO_CONFIRMATION_CODE)",
-    )
-    group.add_argument(
-        "--password-file",
-        metavar="FILE",
-        type=values.file,
-        help="a file with the new password that only you can read (default: COGNITO_PASSWORD)",
-    )
-    options.connection(parser, app_client=True)
-
-
-def _forgot_password(commands: "Commands") -> None:
-    parser = _leaf(
-        commands, "forgot-password", "recovery", "send one user a code to set a new password with",
-        examples=f"  {PROGRAM} forgot-password --username ada@example.com --client-id ID --region eu-west-1",
-    )  # fmt: skip
-    parser.set_defaults(step="forgot")
-    options.user(parser)
-    options.connection(parser, app_client=True)
+BULK: Final = group(
+    "bulk",
+    "Run bulk jobs over many users",
+    _action("confirm", "Set new passwords with codes", "username, confirmation_code and password", _CLIENT, INPUT),
+    _action("forgot", "Send users a code to reset their password", "username", _CLIENT, *INPUT_OR_POOL),
+    _action("reset", "Invalidate passwords and send users a code", "username", _POOL, *INPUT_OR_POOL),
+    _action("set-password", "Set passwords", "username and password", _POOL, *INPUT_OR_POOL, *PASSWORDS),
+    _action("sign-out", "Sign users out of all sessions", "username", _POOL, *INPUT_OR_POOL),
+    command(
+        "resume",
+        _resume,
+        "Resume a job from its journal",
+        JOURNAL,
+        option(
+            "--again",
+            "STATES",
+            "Retry refused or unknown rows, or both (refused,unknown); users of unknown rows may get a second message",
+            STATES,
+        ),
+        *(SECRET_FILE, ASK_SECRET, *LOCATION, *limits(*["as before"] * 3), *RUN_OUTPUT),
+        more="The journal holds all settings except secrets; options take precedence.",
+        examples=f"{PROGRAM} bulk resume users.csv.journal\n{PROGRAM} bulk resume users.csv.journal --again refused",
+    ),
+    command(
+        "status",
+        _status,
+        "Show a job's progress",
+        *(JOURNAL, JSON, UNUSED_ENDPOINT),
+        more="It only reads the journal and works while the job runs.",
+    ),
+    command(
+        "report",
+        _report,
+        "Write a report about a job",
+        *(JOURNAL, *REPORTS, UNUSED_ENDPOINT),
+        more="By default it writes an HTML page beside the journal. FILE can be - for standard output.",
+    ),
+)
+USERS: Final = group(
+    "users",
+    "Export a user pool's users",
+    command(
+        "export",
+        _export,
+        "Write a user pool's users as CSV or JSON Lines",
+        *(*FILTERS, *EXPORT_OUTPUT, USER_POOL, *LOCATION),
+        more="The output can be the INPUT of a bulk job.",
+        examples=f"{PROGRAM} users export {_POOL} --status CONFIRMED --output users.csv\n"
+        f"{PROGRAM} users export {_POOL} --columns username"
+        f" | {PROGRAM} bulk sign-out - {_POOL} --journal users.journal",
+    ),
+)
+CLI: Final = group(
+    PROGRAM,
+    "Manage users of Amazon Cognito user pools: bulk jobs, exports and single password resets",
+    BULK,
+    USERS,
+    command(
+        "confirm-forgot-password",
+        _confirm_forgot_password,
+        "Set one user's new password with a code",
+        *(USERNAME, JSON, *CODE_AND_PASSWORD, *TARGET),
+        more="Code and password are read from files or the environment, else from a hidden prompt.",
+        examples=f"{PROGRAM} confirm-forgot-password --username ada@example.com {_CLIENT}",
+    ),
+    command(
+        "forgot-password",
+        _forgot_password,
+        "Send one user a code to reset the password",
+        *(USERNAME, JSON, *TARGET),
+        examples=f"{PROGRAM} forgot-password --username ada@example.com {_CLIENT}",
+    ),
+    more="Secrets are never passed on the command line: set them in the environment (COGNITO_CLIENT_SECRET, AWS_*),"
+    " in files that only you can read, or enter them at a prompt.",
+)
+click.version_option(__version__, prog_name=PROGRAM, message="%(prog)s %(version)s")(CLI)

@@ -1,112 +1,129 @@
-"""``bulk status``: tells how far a job has come, from its journal alone."""
+"""``bulk status`` and ``bulk report``: read a job's journal."""
 
 import os
+import stat
 import time
-from argparse import Namespace
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
-from shlex import quote
+from typing import IO
 
-from cognito_async.bulk import State
-from cognito_async.bulk.advice import advise
-from cognito_async.cli.displays import kinds, states
-from cognito_async.cli.exits import PROGRAM, Exit
-from cognito_async.cli.ledger import Ledger, read_ledger
-from cognito_async.cli.order import source_of
-from cognito_async.cli.paths import journal_to_read
-from cognito_async.cli.streams import put, put_json
-from cognito_async.cli.wording import clean, duration, iso, moment, pace
+from cognito_async.bulk.journal import Fact, JournalStatus, journal_files, read_facts, read_status
+from cognito_async.bulk.report import Report, write_csv, write_html, write_json
+from cognito_async.bulk.rows import FINAL_STATES
+from cognito_async.cli import output
+from cognito_async.cli.display import bulk_command, counts_json, counts_line, kind_lines
+from cognito_async.cli.errors import CommandError, Exit
+from cognito_async.cli.output import duration, iso, local_time
+from cognito_async.cli.settings import Options, source_label
 
-SETTLED = (State.DONE, State.REFUSED, State.UNKNOWN)
-OPEN = (State.DEFERRED, State.SENT, State.PLANNED)
+Write = Callable[[Report, IO[str]], object]
 
 
-def run(options: Namespace) -> Exit:
-    """Tell how far a job has come.
-
-    Args:
-        options: The command's options.
-
-    Returns:
-        The exit code: DONE, whatever the job's state is.
-    """
-    journal = journal_to_read(options.journal)
-    ledger = read_ledger(journal)
+def show(options: Options) -> Exit:
+    """Print a job's progress."""
+    journal = output.journal_path(options.journal or "", must_exist=True)
+    status = read_status(journal)
     if options.json:
-        put_json(_object(ledger, journal))
+        output.put_json(_status_json(status, journal))
     else:
-        for line in _lines(ledger, journal, time.time()):
-            put(clean(line))
+        for line in _status_lines(status, journal, time.time()):
+            output.put(output.printable(line))
     return Exit.DONE
 
 
-def _object(ledger: Ledger, journal: Path) -> dict[str, object]:
-    last = ledger.last
+def report(options: Options) -> Exit:
+    """Write reports about a job; an HTML page beside the journal by default."""
+    journal = output.journal_path(options.journal or "", must_exist=True)
+    choices: tuple[tuple[Write, str | None], ...] = (
+        (write_html, options.html_file),
+        (write_csv, options.csv_file),
+        (partial(write_json, rows=True), options.json_file),
+    )
+    chosen: list[tuple[Write, str]] = [(write, name) for write, name in choices if name is not None]
+    wanted = chosen or [(write_html, f"{journal}.html")]
+    _check_names([name for _, name in wanted], journal)
+    # If stdout holds a report, the file names go to stderr.
+    announce = output.log if any(output.is_stdout(name) for _, name in wanted) else output.put
+    content = Report.read(journal, source=source_label(read_facts(journal)))
+    for write, name in wanted:
+        with output.writing(name) as file:
+            write(content, file)
+        if not output.is_stdout(name):
+            announce(name)
+    return Exit.DONE
+
+
+def _status_json(status: JournalStatus, journal: Path) -> dict[str, object]:
+    last = status.last_run
     return {
         "event": "status",
         "journal": str(journal),
-        "action": ledger.facts.get("action"),
-        "user_pool_id": ledger.facts.get("user pool"),
-        "client_id": ledger.facts.get("app client"),
-        "source": source_of(ledger.facts),
-        "running": ledger.running,
-        "total": ledger.total,
-        "settled": _settled(ledger),
-        "states": states(ledger.states),
-        "kinds": kinds(ledger.kinds),
-        "rate": ledger.rate,
-        "next_due": iso(ledger.due),
+        "action": status.facts.get(Fact.ACTION),
+        "user_pool_id": status.facts.get(Fact.USER_POOL),
+        "client_id": status.facts.get(Fact.APP_CLIENT),
+        "source": source_label(status.facts),
+        "running": status.running,
+        "total": status.total,
+        "settled": _settled(status),
+        **counts_json(status.states, status.kinds),
+        "rate": status.rate,
+        "next_due": iso(status.next_due),
         "last_run": None
         if last is None
         else {"started": iso(last.started), "ended": iso(last.ended), "ending": last.ending, "quota": last.quota},
     }
 
 
-def _lines(ledger: Ledger, journal: Path, now: float) -> list[str]:
-    facts = ledger.facts
-    target = next((f"{kind} {facts[kind]}" for kind in ("user pool", "app client") if kind in facts), "")
-    settled, total = _settled(ledger), ledger.total
-    far = f"{settled:,} rows settled"
-    if total is not None:
-        far = f"{settled:,} of {total:,} rows settled" + (f" ({100 * settled / total:.0f} %)" if total else "")
-    lines = [f"{facts.get('action', 'a job')}, {target}", f"  {_activity(ledger, now)}", f"  {far}"]
-    if ledger.running and ledger.rate:
-        left = "" if total is None else f", about {duration(max(total - settled, 0) / ledger.rate)} left"
-        lines.append(f"  {pace(ledger.rate)} a second in the last minute{left}")
-    for state in (*SETTLED, *OPEN):
-        if ledger.states.get(state):
-            lines.append(f"  {ledger.states[state]:>9,} {_NAMES.get(state, state.value)}")
-            lines += _kinds(ledger, state)
-    if ledger.due is not None:
-        lines.append(f"  the next deferred row is tried again at {moment(ledger.due, now)}")
-    if not ledger.running and total != settled:
-        lines.append(f"  go on with  {PROGRAM} bulk resume {quote(os.path.relpath(journal))}")
+def _status_lines(status: JournalStatus, journal: Path, now: float) -> list[str]:
+    facts, total, settled = status.facts, status.total, _settled(status)
+    action = facts.get(Fact.ACTION, "unknown action")
+    target = next((f", {kind} {facts[kind]}" for kind in (Fact.USER_POOL, Fact.APP_CLIENT) if kind in facts), "")
+    lines = [f"{action}{target}", f"  {_activity(status, now)}"]
+    if total is None:
+        lines.append(f"  {settled:,} rows settled")
+    else:
+        share = f" ({100 * settled / total:.0f} %)" if total else ""
+        lines.append(f"  {settled:,} of {total:,} rows settled{share}")
+    if status.running and status.rate:
+        left = "" if total is None else f", about {duration(max(total - settled, 0) / status.rate)} left"
+        lines.append(f"  {output.rate(status.rate)} per second in the last minute{left}")
+    if counts := counts_line(status.states):
+        lines.append(f"  {counts}")
+    lines += kind_lines(status.kinds, facts.get(Fact.ACTION, ""))
+    if status.next_due is not None:
+        lines.append(f"  the next deferred row is retried at {local_time(status.next_due, now)}")
+    if not status.running and total != settled:
+        lines.append(f"  resume:  {bulk_command('resume', journal)}")
     return lines
 
 
-def _kinds(ledger: Ledger, state: State) -> list[str]:
-    action = ledger.facts.get("action", "")
-    found = sorted(((number, code) for (held, code), number in ledger.kinds.items() if held is state), reverse=True)
-    lines: list[str] = []
-    for number, code in found:
-        advice = advise(code, action, state)
-        title = "" if advice.title == code else f" - {advice.title}"
-        lines += [f"    {number:>9,} {code}{title}", f"              {advice.todo}"]
-    return lines
+def _settled(status: JournalStatus) -> int:
+    return sum(status.states.get(state, 0) for state in FINAL_STATES)
 
 
-def _settled(ledger: Ledger) -> int:
-    return sum(ledger.states.get(state, 0) for state in SETTLED)
-
-
-def _activity(ledger: Ledger, now: float) -> str:
-    last = ledger.last
-    if ledger.running:
-        return "running" + ("" if last is None or last.ended is not None else f" since {moment(last.started, now)}")
+def _activity(status: JournalStatus, now: float) -> str:
+    last = status.last_run
+    if status.running:
+        started = "" if last is None or last.ended is not None else f" since {local_time(last.started, now)}"
+        return f"running{started}"
     if last is None:
-        return "not running; it has not sent anything yet"
+        return "not running; nothing has been sent yet"
     if last.ended is None:
-        return f"not running; its last run was killed, begun {moment(last.started, now)}"
-    return f"not running; its last run ended at {moment(last.ended, now)}: {last.ending}"
+        return f"not running; the last run, started at {local_time(last.started, now)}, was killed"
+    return f"not running; the last run ended at {local_time(last.ended, now)}: {last.ending}"
 
 
-_NAMES = {State.SENT: "on their way", State.PLANNED: "not sent yet"}
+def _check_names(names: Sequence[str], journal: Path) -> None:
+    """Check that no report replaces the journal or another report."""
+    journals = {str(path) for path in journal_files(journal)}
+    taken: set[str] = set()
+    for name in names:
+        place = output.STANDARD_STREAM if output.is_stdout(name) else os.path.realpath(name)
+        if place in journals:
+            raise CommandError(f"{name} is the journal itself; use another file for the report")
+        if place in taken:
+            raise CommandError(f"{name} is used for two reports; use one file for each")
+        found = None if place == output.STANDARD_STREAM else output.find_file(Path(name))
+        if found is None or stat.S_ISREG(found.st_mode):
+            taken.add(place)

@@ -22,24 +22,48 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from cognito_async.errors.tree import *  # noqa: F403 - the names of tree.__all__
-from cognito_async.errors.tree import __all__ as _tree
 
 if TYPE_CHECKING:
-    from cognito_async.errors.modelled import *  # noqa: F403 - one name per declared error; __all__ is generated
+    from cognito_async.errors.modelled import *  # noqa: F403 - one name for each declared error
+
+# fmt: off
+__all__ = [
+    "AccessDeniedException", "AliasExistsException", "AmbiguousOutcomeError", "CodeDeliveryFailureException",
+    "CodeMismatchException", "CognitoError", "ConcurrentModificationException", "ConnectError", "ConnectTimeoutError",
+    "CredentialsError", "DeviceKeyExistsException", "DuplicateProviderException", "EnableSoftwareTokenMFAException",
+    "ExpiredCodeException", "Fault", "FeatureUnavailableInTierException", "ForbiddenException",
+    "GroupExistsException", "InternalErrorException", "InternalServerException",
+    "InvalidEmailRoleAccessPolicyException", "InvalidLambdaResponseException", "InvalidOAuthFlowException",
+    "InvalidParameterException", "InvalidPasswordException", "InvalidResponseError",
+    "InvalidSmsRoleAccessPolicyException", "InvalidSmsRoleTrustRelationshipException",
+    "InvalidUserPoolConfigurationException", "LimitExceededException", "MFAMethodNotFoundException",
+    "ManagedLoginBrandingExistsException", "NotAuthorizedException", "OperationNotEnabledException",
+    "PaginationError", "ParameterValidationError", "PasswordHistoryPolicyViolationException",
+    "PasswordResetRequiredException", "PreconditionNotMetException", "RateLimitTimeoutError",
+    "RefreshTokenReuseException", "RequestTimeoutError", "ResourceNotFoundException", "ScopeDoesNotExistException",
+    "ServiceError", "ServiceQuotaExceededException", "SessionClosedError", "SoftwareTokenMFANotFoundException",
+    "TermsExistsException", "TierChangeNotAllowedException", "TooManyFailedAttemptsException",
+    "TooManyRequestsException", "TransportError", "UnauthorizedException", "UnexpectedLambdaException",
+    "UnsupportedIdentityProviderException", "UnsupportedOperationException", "UnsupportedTokenTypeException",
+    "UnsupportedUserStateException", "UserImportInProgressException", "UserLambdaValidationException",
+    "UserNotConfirmedException", "UserNotFoundException", "UserPoolAddOnNotEnabledException",
+    "UserPoolTaggingException", "UsernameExistsException", "WebAuthnChallengeNotFoundException",
+    "WebAuthnClientMismatchException", "WebAuthnConfigurationMissingException",
+    "WebAuthnCredentialNotSupportedException", "WebAuthnNotEnabledException", "WebAuthnOriginNotAllowedException",
+    "WebAuthnRelyingPartyMismatchException",
+]
+# fmt: on
 
 
 def __dir__() -> list[str]:
-    return sorted([*_tree, *import_module(f"{__name__}.modelled").__all__])
+    return sorted(__all__)
 
 
 if not TYPE_CHECKING:  # type checkers use the imports above, so typos are errors
 
     def __getattr__(name: str) -> Any:
-        """Import the declared errors on first use: successful calls do not need the 59 classes."""
-        modelled = import_module(f"{__name__}.modelled")
-        if name == "__all__":
-            return __dir__()
-        if name not in modelled.__all__:
+        """Load the declared errors on first use: a call that succeeds does not need 59 classes."""
+        if name not in __all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        value = globals()[name] = getattr(modelled, name)
+        value = globals()[name] = getattr(import_module(f"{__name__}.modelled"), name)
         return value

@@ -25,6 +25,8 @@ __all__ = [
 class Fault(Enum):
     """Who has to act on an error of the service."""
 
+    __module__ = "cognito_async"
+
     USER = "user"
     """The user, or a value sent for the user: a wrong code, a weak password, too many attempts, a disabled user."""
 
@@ -58,6 +60,13 @@ class CognitoError(Exception):
         server_date: The response's Date header as sent. None without one.
         fault: Who has to act, see ``Fault``. None if the error is not an error response of the service.
     """
+
+    __module__ = "cognito_async"
+
+    def __init_subclass__(cls) -> None:
+        """Show errors under the name that users import."""
+        if cls.__module__.startswith("cognito_async.errors"):
+            cls.__module__ = "cognito_async"
 
     def __init__(
         self,

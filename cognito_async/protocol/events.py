@@ -22,6 +22,8 @@ class RetryDetails:
         elapsed: How long the call has taken so far, in seconds.
     """
 
+    __module__ = "cognito_async"
+
     operation: str
     attempt: int
     max_attempts: int
@@ -42,6 +44,8 @@ class RateLimitDetails:
         wait: How long it will wait at that rate, in seconds.
     """
 
+    __module__ = "cognito_async"
+
     operation: str
     category: str
     rate: float
@@ -56,6 +60,8 @@ class AmbiguousDetails:
         operation: The operation's AWS name.
         error: The error that the caller gets.
     """
+
+    __module__ = "cognito_async"
 
     operation: str
     error: AmbiguousOutcomeError
@@ -81,6 +87,8 @@ class Stats:
         rates: The present rate of each quota category that is limited, in requests a second.
         waiting: How many requests wait in each of those categories.
     """
+
+    __module__ = "cognito_async"
 
     calls: int
     attempts: int

@@ -47,6 +47,8 @@ RETRY_AFTER_SLACK = 5.0
 class RetryKind(Enum):
     """Why a request may be sent again."""
 
+    __module__ = "cognito_async"
+
     THROTTLED = "throttled"
     LIMIT_EXCEEDED = "limit_exceeded"
     TRANSIENT = "transient"
@@ -109,6 +111,8 @@ class RetryPolicy(Record):
         max_delay: The longest pause in seconds before jitter.
         on_retry: Called with a RetryDetails before each pause; an error that it raises ends the call. None for no hook.
     """
+
+    __module__ = "cognito_async"
 
     max_attempts: int = field(default=3, validator=number(1))
     limit_exceeded_retries: int = field(default=1, validator=number(0))

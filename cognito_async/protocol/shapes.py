@@ -219,10 +219,14 @@ class Structure(Record):
 
     def __copy__(self) -> Self:
         """Copy shallowly; attrs' generic copy takes 1.5 times as long."""
-        copied = object.__new__(type(self))
+        return self.with_members({})
+
+    def with_members(self, changes: Mapping[str, Any]) -> Self:
+        """Return a copy with other values for some members."""
+        changed = object.__new__(type(self))
         for name, _ in members(type(self)):
-            object.__setattr__(copied, name, getattr(self, name))
-        return copied
+            object.__setattr__(changed, name, changes[name] if name in changes else getattr(self, name))
+        return changed
 
 
 AnyStructure = TypeVar("AnyStructure", bound=Structure)

@@ -38,6 +38,8 @@ class Credentials(Record):
         session_token: The session token of temporary credentials; None or "" for long-term ones.
     """
 
+    __module__ = "cognito_async"
+
     access_key_id: str
     secret_access_key: str = field(metadata={"secret": True})
     session_token: str | None = field(default=None, metadata={"secret": True})

@@ -125,7 +125,7 @@ def _structure(value: Structure) -> Fault | None:
 def _plan(kind: type[Structure]) -> "list[tuple[str, bool, Check, Shape]]":
     """Make and keep the list of checks of a class."""
     plan = [
-        (name, about.required, _MEMBER_CHECKS.get((kind.__name__, name), _CHECKS[type(about.shape)]), about.shape)
+        (name, about.required, MEMBER_CHECKS.get((kind.__name__, name), _CHECKS[type(about.shape)]), about.shape)
         for name, about in members(kind)
     ]
     _PLANS[kind] = plan
@@ -269,5 +269,5 @@ _CHECKS: dict[type[Shape], Check] = {
     MapOf: _map,
     Struct: _struct,
 }
-_MEMBER_CHECKS: dict[tuple[str, str], Check] = {("ListUsersRequest", "filter"): _filter}
+MEMBER_CHECKS: dict[tuple[str, str], Check] = {("ListUsersRequest", "filter"): _filter}
 """Checks of members that the service model describes in prose only."""

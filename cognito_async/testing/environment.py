@@ -14,17 +14,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapp
 from pathlib import Path
 from typing import Final
 
-if sys.platform == "win32":
-    import msvcrt
-
-    def _try_to_lock(file: int) -> None:
-        msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
-else:
-    import fcntl
-
-    def _try_to_lock(file: int) -> None:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-
+from cognito_async.files import FileLock
 
 PREPARE_COMMAND: Final = "python -m cognito_async.testing prepare"
 LAST_WORDS: Final = 30  # lines of output kept to explain a failure
@@ -126,15 +116,17 @@ async def _make(folder: Path, python: Path, run: StepRunner, lock: int) -> None:
 
 @contextlib.asynccontextmanager
 async def _locked(path: Path) -> AsyncGenerator[int, None]:
-    """Hold a lock among processes; the system lets go of it for one that dies."""
-    with await asyncio.to_thread(path.open, "ab") as file:
-        while True:
-            try:
-                _try_to_lock(file.fileno())
-                break
-            except (BlockingIOError, PermissionError):
-                await asyncio.sleep(0.1)
-        yield file.fileno()
+    """Hold an inter-process lock; yield its descriptor."""
+    while True:
+        try:
+            lock = FileLock(path)  # does not wait, so it does not block the loop
+            break
+        except BlockingIOError:
+            await asyncio.sleep(0.1)
+    try:
+        yield lock.fileno()
+    finally:
+        lock.release()
 
 
 async def to_the_end(work: Coroutine[object, None, object]) -> None:

@@ -1,4 +1,4 @@
-"""Bulk jobs that are killed 200 times, at any moment of their lives: nothing is lost, done twice or made up."""
+"""Jobs that are killed 200 times: nothing is lost, repeated or misreported."""
 
 import asyncio
 import json
@@ -15,46 +15,46 @@ from typing import Final, Self
 
 import pytest
 
-from tests.support.bulk_pool import Moment, Pool
+from tests.support.bulk_pool import FakePool, Phase
 from tests.support.processes import ROOT
 
-FORKER: Final = Path(__file__).parent / "programs" / "forker.py"
+FORK_JOBS: Final = Path(__file__).parent / "programs" / "fork_jobs.py"
 ROWS: Final = 10_000
 KILLS: Final = 100
-"""How often each of the two jobs is killed at least."""
+"""The minimum number of kills of each of the two jobs."""
 SPARE: Final = 10
-"""Kills that may find nothing left to kill."""
-AT_THE_START: Final = 10
-"""How many of the kills come first, at some time after the start and not at a request: while rows are read, say."""
-LONGEST_START: Final = 0.5
-ON_THEIR_WAY: Final = 16
-"""The most rows on their way at once, of which a killed job leaves nothing but the question."""
+"""Additional kills, because some find no process."""
+KILLS_AT_START: Final = 10
+"""The kills at a random time after the start, for example while rows are read, and not at a request."""
+MAX_START_DELAY: Final = 0.5
+MAX_IN_FLIGHT: Final = 16
+"""The maximum number of rows in flight, which may be unknown after a kill."""
 
 
 def kill_process(pid: int) -> None:
-    """Kill a process, as nothing else ends one."""
-    with suppress(ProcessLookupError):  # it has just come to its end
+    """Send SIGKILL to a process, unless it has ended."""
+    with suppress(ProcessLookupError):
         os.kill(pid, signal.SIGKILL)
 
 
-class Victim:
-    """A job that is started again each time that it was killed."""
+class KilledJob:
+    """A job that runs in a forked process and can be started again."""
 
-    def __init__(self, action: str, folder: Path, pool: Pool) -> None:
+    def __init__(self, action: str, folder: Path, pool: FakePool) -> None:
         self.journal = folder / "rows.journal"
-        self.told = folder / "told.csv"
+        self.outcomes = folder / "outcomes.csv"
         self._child: int | None = None
         self.task = {
             "action": action,
             "source": str(folder / "rows.csv"),
             "journal": str(self.journal),
-            "told": str(self.told),
+            "outcomes": str(self.outcomes),
             "url": pool.url,
         }
 
     async def __aenter__(self) -> Self:
-        self._forker = await asyncio.create_subprocess_exec(
-            sys.executable, FORKER, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=ROOT
+        self._fork_jobs = await asyncio.create_subprocess_exec(
+            sys.executable, FORK_JOBS, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, cwd=ROOT
         )
         return self
 
@@ -63,47 +63,47 @@ class Victim:
     ) -> None:
         if self._child is not None:
             kill_process(self._child)
-        await self._forker.communicate(b"")  # without anything to write, Python 3.11 leaves the pipe open
+        await self._fork_jobs.communicate(b"")  # without anything to write, Python 3.11 leaves the pipe open
 
     async def start(self) -> int:
-        """Start it; give its process id."""
-        assert self._forker.stdin is not None
-        self._forker.stdin.write(json.dumps(self.task).encode() + b"\n")
+        """Start the job; return its process ID."""
+        assert self._fork_jobs.stdin is not None
+        self._fork_jobs.stdin.write(json.dumps(self.task).encode() + b"\n")
         self._child = await self._number()
         return self._child
 
     async def ended(self) -> int:
-        """Wait for its end; give its exit status, or the negative number of the signal that killed it."""
+        """Wait for the end; return the exit status, or the negative number of the signal."""
         status = os.waitstatus_to_exitcode(await self._number())
         self._child = None
         return status
 
     async def _number(self) -> int:
-        assert self._forker.stdout is not None
-        return int(await self._forker.stdout.readline())
+        assert self._fork_jobs.stdout is not None
+        return int(await self._fork_jobs.stdout.readline())
 
     def rows(self) -> dict[str, str]:
-        """Give each user's state."""
+        """Return the state of each user."""
         with closing(sqlite3.connect(self.journal)) as connection:
             return dict(connection.execute("SELECT username, state FROM rows").fetchall())
 
 
 class Killer:
-    """Kills a victim at random moments: at a request, of which it draws the number and the phase, or after a while."""
+    """Kills a job at a random phase of a random request, or after a random delay."""
 
-    def __init__(self, victim: Victim, pool: Pool, chance: random.Random) -> None:
-        self._victim = victim
+    def __init__(self, job: KilledJob, pool: FakePool, rng: random.Random) -> None:
+        self._job = job
         self._pool = pool
-        self._chance = chance
+        self._rng = rng
         self.killed = 0
 
-    async def live(self, kills: int) -> None:
-        """Start and kill the victim so often, then let it come to its end."""
+    async def run(self, kills: int) -> None:
+        """Start and kill the job a number of times, then run it to its end."""
         while True:
-            pid = await self._victim.start()
-            timer = self._aim(pid, kills - self.killed) if self.killed < kills else None
-            status = await self._victim.ended()
-            self._pool.at = lambda moment: None
+            pid = await self._job.start()
+            timer = self._schedule_kill(pid, kills - self.killed) if self.killed < kills else None
+            status = await self._job.ended()
+            self._pool.at = lambda phase: None
             if timer is not None:
                 timer.cancel()
             if status == 0:
@@ -111,62 +111,64 @@ class Killer:
             assert status == -signal.SIGKILL
             self.killed += 1
 
-    def _aim(self, pid: int, kills: int) -> asyncio.TimerHandle | None:
-        if self.killed < AT_THE_START:
-            delay = self._chance.uniform(0.0, LONGEST_START)
+    def _schedule_kill(self, pid: int, kills: int) -> asyncio.TimerHandle | None:
+        if self.killed < KILLS_AT_START:
+            delay = self._rng.uniform(0.0, MAX_START_DELAY)
             return asyncio.get_running_loop().call_later(delay, kill_process, pid)
-        rows = (ROWS - len(self._pool.seen)) // kills - ON_THEIR_WAY
-        left = self._chance.randint(1, max(rows, 1))
-        phase = self._chance.choice(list(Moment))
+        rows = (ROWS - len(self._pool.seen)) // kills - MAX_IN_FLIGHT
+        left = self._rng.randint(1, max(rows, 1))
+        target = self._rng.choice(list(Phase))
 
-        def strike(moment: Moment) -> None:
+        def kill_at(phase: Phase) -> None:
             nonlocal left
-            left -= moment is phase
+            left -= phase is target
             if not left:
                 kill_process(pid)
 
-        self._pool.at = strike
+        self._pool.at = kill_at
         return None
 
 
-def write_rows(path: Path, chance: random.Random) -> None:
-    """Write the input: among many good rows some of users who aren't there, and of codes that are wrong."""
+def write_rows(path: Path, rng: random.Random) -> None:
+    """Write the input: mostly valid rows, some with missing users and wrong codes."""
     with path.open("w") as file:
         file.write("username,confirmation_code,password\n")
         for number in range(ROWS):
-            kind = chance.choices(("user", "nobody", "mistaken"), (97, 1, 2))[0]
-            file.write(f"{kind}{number},{'654321' if kind == 'mistaken' else '123456'},Passw0rd!{number}\n")
+            kind = rng.choices(("user", "missing", "mistyped"), (97, 1, 2))[0]
+            file.write(f"{kind}{number},{'654321' if kind == 'mistyped' else '123456'},Passw0rd!{number}\n")
 
 
-async def kill(action: str, folder: Path) -> None:
-    """Kill a job over and over, and see that what it did, what it told and what its journal says are one."""
-    chance = random.Random(f"{action} 1")
-    write_rows(folder / "rows.csv", chance)
-    async with Pool(chance) as pool, Victim(action, folder, pool) as victim:
-        killer = Killer(victim, pool, chance)
-        await killer.live(KILLS + SPARE)
-        rows, applied = victim.rows(), pool.applied
-    told: dict[str, set[str]] = {}
-    for line in victim.told.read_text().splitlines():
+async def kill_repeatedly(action: str, folder: Path) -> None:
+    """Kill a job repeatedly; compare the service, the outcomes and the journal."""
+    rng = random.Random(f"{action} 1")
+    write_rows(folder / "rows.csv", rng)
+    async with FakePool(rng) as pool, KilledJob(action, folder, pool) as job:
+        killer = Killer(job, pool, rng)
+        await killer.run(KILLS + SPARE)
+        rows, applied = job.rows(), pool.applied
+    outcomes: dict[str, set[str]] = {}
+    for line in job.outcomes.read_text().splitlines():
         _, user, state = line.split(",")
-        told.setdefault(user, set()).add(state)
+        outcomes.setdefault(user, set()).add(state)
 
     assert killer.killed >= KILLS
-    assert len(rows) == ROWS, "rows were lost"
-    assert set(rows.values()) == {"done", "refused", "unknown"}, "rows were left"
-    assert max(applied.values()) == 1, "something was done twice"
-    assert not [user for user, state in rows.items() if state == "done" and not applied[user]], "made up"
-    assert not [user for user, state in rows.items() if state == "refused" and applied[user]], "denied"
-    assert not [user for user, states in told.items() if "done" in states and rows[user] != "done"], "told too early"
-    assert not [user for user, states in told.items() if len(states - {"deferred"}) > 1], "told of twice"
+    assert len(rows) == ROWS, "lost rows"
+    assert set(rows.values()) == {"done", "refused", "unknown"}, "unsettled rows"
+    assert max(applied.values()) == 1, "applied twice"
+    assert not [user for user, state in rows.items() if state == "done" and not applied[user]], "done, but not applied"
+    assert not [user for user, state in rows.items() if state == "refused" and applied[user]], "refused, but applied"
+    assert not [user for user, states in outcomes.items() if "done" in states and rows[user] != "done"], (
+        "yielded before the journal"
+    )
+    assert not [user for user, states in outcomes.items() if len(states - {"deferred"}) > 1], "yielded twice"
     unknown = Counter(rows.values())["unknown"]
-    assert 0 < unknown < killer.killed * ON_THEIR_WAY + ROWS * 0.02, "what is known is not to be called unknown"
+    assert 0 < unknown < killer.killed * MAX_IN_FLIGHT + ROWS * 0.02, "too many unknown rows"
 
 
-@pytest.mark.timeout(400)  # where the machine is busy with other things
-async def test_nothing_is_lost_or_done_twice_or_made_up(tmp_path: Path) -> None:
-    """Kill jobs over 10,000 rows at 200 moments: each row is done exactly once, refused, or honestly unknown."""
-    async with asyncio.TaskGroup() as group:  # side by side, for the time it takes
+@pytest.mark.timeout(400)  # for a busy machine
+async def test_killed_jobs_lose_and_repeat_nothing(tmp_path: Path) -> None:
+    """Over 10,000 rows and 200 kills, each row is done once, refused or unknown."""
+    async with asyncio.TaskGroup() as group:  # concurrently, to save time
         for action in ("confirm", "forgot"):
             (tmp_path / action).mkdir()
-            group.create_task(kill(action, tmp_path / action))
+            group.create_task(kill_repeatedly(action, tmp_path / action))

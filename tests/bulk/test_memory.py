@@ -1,4 +1,4 @@
-"""Jobs need as much memory for many rows as for few."""
+"""The memory of a job does not depend on the number of rows."""
 
 import gc
 import os
@@ -9,40 +9,40 @@ from pathlib import Path
 import pytest
 
 from cognito_async.bulk import Job, State
-from tests.support.bulk_server import Asked, Bench, Reply, write_csv
+from tests.support.bulk_server import JobHarness, ReceivedRequest, Reply, write_csv
 from tests.support.scripted_transport import respond
 
 ROWS = int(os.environ.get("BULK_ROWS", "10000"))
-"""Set it to 200000 for the long run; one object kept for each row would be found either way."""
+"""The number of rows; set BULK_ROWS=200000 for a longer run."""
 
 
-def blocks() -> int:
-    """Count what Python has allocated."""
+def allocated_blocks() -> int:
+    """Return the number of blocks that Python has allocated."""
     gc.collect()
     return sys.getallocatedblocks()
 
 
 @pytest.mark.timeout(600)  # for the long run
 @pytest.mark.parametrize("action", ["confirm", "forgot"])
-async def test_memory_does_not_grow_with_the_rows(action: str, tmp_path: Path) -> None:
-    """Find as many blocks allocated after all rows as after the first tenth, and in flight no more than the limit."""
+async def test_job_memory_is_flat(action: str, tmp_path: Path) -> None:
+    """The number of allocated blocks does not grow with the rows."""
     early = late = 0
-    async with Bench(tmp_path) as bench:
+    async with JobHarness(tmp_path) as harness:
 
-        async def forget(asked: Asked) -> Reply:
-            bench.service.requests.clear()  # the test itself must not keep them
+        async def discard(request: ReceivedRequest) -> Reply:
+            harness.service.requests.clear()  # not kept by the test
             return respond()
 
-        bench.service.answer = forget
-        write_csv(bench.source, ROWS)
-        job: Job = bench.job(action)
+        harness.service.respond = discard
+        write_csv(harness.source, ROWS)
+        job: Job = harness.job(action)
         number = 0
         async with aclosing(job.run()) as outcomes:
             async for _ in outcomes:
                 number += 1
                 if number == ROWS // 10:
-                    early = blocks()
+                    early = allocated_blocks()
                 elif number == ROWS - ROWS // 100:
-                    late = blocks()
+                    late = allocated_blocks()
         assert job.summary.states == {State.DONE: ROWS}
     assert late - early < ROWS // 4 + 1500

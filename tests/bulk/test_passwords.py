@@ -1,4 +1,4 @@
-"""Passwords that a job makes up, and their file."""
+"""Generated passwords and their file."""
 
 import csv
 import os
@@ -8,85 +8,86 @@ from pathlib import Path
 import pytest
 
 from cognito_async.bulk import BulkError, JournalError, set_password
-from cognito_async.bulk.passwords import PasswordFile, new_password
+from cognito_async.bulk.actions import generate_password
+from cognito_async.bulk.journal_writer import PasswordFile
 from tests.bulk.test_journal import file_limit
-from tests.support.bulk_server import Bench, write_csv
+from tests.support.bulk_server import JobHarness, write_csv
 
 GENERATE = set_password(permanent=True, generate=True)
 
 
-def lines(path: Path) -> list[list[str]]:
-    """Read the file."""
+def read_lines(path: Path) -> list[list[str]]:
+    """Return the lines of the file."""
     return list(csv.reader(path.read_text().splitlines()))
 
 
-def test_a_password_suits_every_policy() -> None:
-    """Have 20 characters of all four kinds that a policy can ask for, the first a letter; never twice the same."""
-    made = [new_password() for _ in range(300)]
+def test_generated_password_satisfies_every_policy() -> None:
+    """Passwords have 20 characters of all kinds, start with a letter, and differ."""
+    passwords = [generate_password() for _ in range(300)]
     kinds = (string.ascii_lowercase, string.ascii_uppercase, string.digits, "^$*.[]{}()?-\"!@#%&/\\,><':;|_~`+=")
-    assert len(set(made)) == 300
-    assert all(len(password) == 20 and password[0].isalpha() for password in made)
-    assert all(any(character in kind for character in password) for password in made for kind in kinds)
+    assert len(set(passwords)) == 300
+    assert all(len(password) == 20 and password[0].isalpha() for password in passwords)
+    assert all(any(character in kind for character in password) for password in passwords for kind in kinds)
 
 
-def test_the_file_is_for_its_owner_and_is_continued(tmp_path: Path) -> None:
-    """Make it with mode 0600 whatever the umask, name the columns once, and append."""
-    path, before = tmp_path / "p.csv", os.umask(0)
+def test_password_file_is_private_and_appended(tmp_path: Path) -> None:
+    """The file has mode 0600 whatever the umask, one header, and keeps earlier lines."""
+    path, umask = tmp_path / "p.csv", os.umask(0)
     try:
         for user in ("ada", 'b,"o"b'):
             file = PasswordFile(path)
             file.write([(user, "secret")])
             file.close()
     finally:
-        os.umask(before)
+        os.umask(umask)
     assert path.stat().st_mode & 0o777 == 0o600
-    assert lines(path) == [["username", "password"], ["ada", "secret"], ['b,"o"b', "secret"]]
+    assert read_lines(path) == [["username", "password"], ["ada", "secret"], ['b,"o"b', "secret"]]
 
 
 @pytest.mark.parametrize("mode", [0o644, 0o640, 0o606, 0o622])
-async def test_a_file_that_others_can_read_is_refused(mode: int, tmp_path: Path) -> None:
-    """Refuse it before anything is sent, and free the journal."""
+async def test_password_file_readable_by_others_is_rejected(mode: int, tmp_path: Path) -> None:
+    """The file is rejected before anything is sent."""
     path = tmp_path / "p.csv"
     path.touch()
     path.chmod(mode)
-    async with Bench(tmp_path) as bench:
-        write_csv(bench.source, 1, secrets=False)
-        with pytest.raises(BulkError, match=f"its mode is {mode:o}"):
-            await bench.run(GENERATE, passwords=path)
-        assert not bench.service.requests
+    async with JobHarness(tmp_path) as harness:
+        write_csv(harness.source, 1, secrets=False)
+        with pytest.raises(BulkError, match=f"mode {mode:o}"):
+            await harness.run(GENERATE, passwords=path)
+        assert not harness.service.requests
         path.chmod(0o600)
-        assert (await bench.run(GENERATE, passwords=path)).all_done
+        assert (await harness.run(GENERATE, passwords=path)).all_done
 
 
 @pytest.mark.parametrize("name", ["", "absent/p.csv"])
-async def test_a_file_that_cannot_be_made(name: str, tmp_path: Path) -> None:
-    """Say so before anything is sent."""
-    async with Bench(tmp_path) as bench:
-        write_csv(bench.source, 1, secrets=False)
-        with pytest.raises(BulkError, match="the passwords can't be written to"):
-            await bench.run(GENERATE, passwords=tmp_path / name)
-        assert not bench.service.requests
+async def test_password_file_impossible_path_is_rejected(name: str, tmp_path: Path) -> None:
+    """A path that cannot be a file is rejected before anything is sent."""
+    async with JobHarness(tmp_path) as harness:
+        write_csv(harness.source, 1, secrets=False)
+        with pytest.raises(BulkError, match="cannot write the passwords"):
+            await harness.run(GENERATE, passwords=tmp_path / name)
+        assert not harness.service.requests
 
 
-def test_no_room_for_the_first_line(tmp_path: Path) -> None:
-    """Say that the file can't be written, and leave nothing open."""
-    with file_limit(5), pytest.raises(BulkError, match="the passwords can't be written"):
+def test_password_file_without_space_for_header_raises_bulk_error(tmp_path: Path) -> None:
+    """A file whose header cannot be written is rejected."""
+    with file_limit(5), pytest.raises(BulkError, match="cannot write the passwords"):
         PasswordFile(tmp_path / "p.csv")
 
 
-def test_half_a_line_is_taken_back(tmp_path: Path) -> None:
-    """Leave whole lines only where there was no room for all."""
+def test_password_file_partial_line_is_removed(tmp_path: Path) -> None:
+    """A partial write is undone."""
     file = PasswordFile(tmp_path / "p.csv")
     file.write([("ada", "secret")])
     with file_limit(40), pytest.raises(OSError, match=r"large|space"):
         file.write([("bob", "secret" * 9)])
     file.write([("eve", "secret")])
     file.close()
-    assert lines(tmp_path / "p.csv") == [["username", "password"], ["ada", "secret"], ["eve", "secret"]]
+    assert read_lines(tmp_path / "p.csv") == [["username", "password"], ["ada", "secret"], ["eve", "secret"]]
 
 
-async def test_a_password_that_cannot_be_written_is_made_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Count nobody as done whose password is lost: such a user gets a new one on the next run."""
+async def test_unwritten_password_is_generated_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A row whose password was not written is not done, and gets a new password later."""
     path, write = tmp_path / "p.csv", PasswordFile.write
 
     def fail(self: PasswordFile, given: list[tuple[str, str]]) -> None:
@@ -94,14 +95,14 @@ async def test_a_password_that_cannot_be_written_is_made_anew(tmp_path: Path, mo
             raise OSError(28, "No space left on device")
         write(self, given)
 
-    async with Bench(tmp_path) as bench:
-        write_csv(bench.source, 40, secrets=False)
+    async with JobHarness(tmp_path) as harness:
+        write_csv(harness.source, 40, secrets=False)
         with monkeypatch.context() as patch:
             patch.setattr(PasswordFile, "write", fail)
-            with pytest.raises(JournalError, match="No space left on device; their users are given new ones"):
-                await bench.run(GENERATE, passwords=path)
-        assert 0 < bench.counts()["done"] < 40
-        assert bench.counts()["done"] == len(lines(path)) - 1
-        assert (await bench.run(GENERATE, passwords=path)).all_done
-    last = {asked.user: asked.body["Password"] for asked in bench.service.requests}
-    assert dict(map(tuple, lines(path)[1:])) == last  # type: ignore[arg-type]
+            with pytest.raises(JournalError, match="No space left on device"):
+                await harness.run(GENERATE, passwords=path)
+        assert 0 < harness.counts()["done"] < 40
+        assert harness.counts()["done"] == len(read_lines(path)) - 1
+        assert (await harness.run(GENERATE, passwords=path)).all_done
+    last = {request.user: request.body["Password"] for request in harness.service.requests}
+    assert dict(map(tuple, read_lines(path)[1:])) == last  # type: ignore[arg-type]

@@ -7,7 +7,6 @@ import ssl
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from uuid import NAMESPACE_DNS, uuid5
 
 import aiohttp
 import pytest
@@ -126,26 +125,6 @@ async def test_surplus_response_suspends_reuse(data: bytes, connections: list[in
         advance(61)
         assert [await username(client, name) for name in ("dan", "eve")] == ["dan", "eve"]
         assert [request.connection for request in server.requests[1:]] == connections
-
-
-async def test_duplicated_response_during_the_next_request_is_skipped(caplog: pytest.LogCaptureFixture) -> None:
-    """The service's request ID tells it from the response to the request."""
-
-    def identified(name: str) -> bytes:
-        head = b"x-amzn-RequestId: %b\r\nContent-Length" % str(uuid5(NAMESPACE_DNS, name)).encode()
-        return http({"Username": name, "UserAttributes": []}).replace(b"Content-Length", head)
-
-    async def first(connection: Connection) -> None:
-        await connection.write(identified("ada"))
-
-    async def second(connection: Connection) -> None:
-        await connection.write(identified("ada"))
-        await connection.write(identified("bob"))
-
-    async with ScriptedServer(first, second, otherwise=echo_user) as server, client_of(server) as client:
-        assert [await username(client, name) for name in ("ada", "bob", "cyd")] == ["ada", "bob", "cyd"]
-        assert [request.connection for request in server.requests] == [1, 1, 2]
-    assert [record.levelname for record in caplog.records if record.name == "cognito_async"] == ["WARNING"]
 
 
 async def test_closed_connection_is_not_used_without_a_turn(tls: ssl.SSLContext | None) -> None:

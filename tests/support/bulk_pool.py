@@ -1,4 +1,4 @@
-"""A user pool over HTTP that remembers what it did to each user, misbehaves by chance, and can kill who asks it."""
+"""A fake user pool over HTTP: counts what it applied, fails at random, and calls a hook at each phase of a request."""
 
 import asyncio
 import json
@@ -19,55 +19,55 @@ MESSAGES: Final = {
 }
 
 
-class Moment(Enum):
-    """Where in a request's life something happens."""
+class Phase(Enum):
+    """The phases of a request."""
 
-    BEFORE = "it has arrived, and nothing is applied"
-    APPLIED = "it is applied, and not answered"
-    ANSWERED = "it is answered"
+    RECEIVED = "received, not applied"
+    APPLIED = "applied, not responded"
+    RESPONDED = "responded"
 
 
-class Fault(Enum):
-    """What goes wrong with a request."""
+class Failure(Enum):
+    """How a request fails."""
 
-    NONE = "nothing"
-    THROTTLED = "refused as one too many"
-    LIMITED = "refused for what the user may do in an hour"
-    CUT_BEFORE = "the connection is reset, nothing applied"
-    CUT_AFTER = "applied, then the connection is reset"
-    FAILED_BEFORE = "status 500, nothing applied"
+    NONE = "no failure"
+    THROTTLED = "throttled"
+    LIMITED = "the user's hourly limit"
+    CUT_BEFORE = "connection reset, not applied"
+    CUT_AFTER = "applied, then connection reset"
+    FAILED_BEFORE = "status 500, not applied"
     FAILED_AFTER = "applied, then status 500"
 
 
-WEIGHTS: Final[Mapping[Fault, float]] = {
-    Fault.NONE: 95.0,
-    Fault.THROTTLED: 3.0,
-    Fault.LIMITED: 0.4,
-    Fault.CUT_BEFORE: 0.4,
-    Fault.CUT_AFTER: 0.4,
-    Fault.FAILED_BEFORE: 0.4,
-    Fault.FAILED_AFTER: 0.4,
+WEIGHTS: Final[Mapping[Failure, float]] = {
+    Failure.NONE: 95.0,
+    Failure.THROTTLED: 3.0,
+    Failure.LIMITED: 0.4,
+    Failure.CUT_BEFORE: 0.4,
+    Failure.CUT_AFTER: 0.4,
+    Failure.FAILED_BEFORE: 0.4,
+    Failure.FAILED_AFTER: 0.4,
 }
 
 
-class Pool:
-    """The users, and what was done to them.
+class FakePool:
+    """A user pool that counts the requests that it applied.
 
     Attributes:
-        applied: How often something was done to each user.
-        seen: The users that requests came for.
-        at: Called at each moment of each request; may kill the process that sent it.
-        url: Where it listens.
+        applied: The number of applied requests by user.
+        seen: The users of all requests.
+        at: Called at each phase of each request; may kill the client.
+        url: The endpoint URL.
     """
 
     url: str
 
-    def __init__(self, chance: Random, weights: Mapping[Fault, float] = WEIGHTS, latency: float = 0.002) -> None:
+    def __init__(self, rng: Random, weights: Mapping[Failure, float] = WEIGHTS, latency: float = 0.002) -> None:
         self.applied: Counter[str] = Counter()
         self.seen: set[str] = set()
-        self.at: Callable[[Moment], None] = lambda moment: None
-        self._chance = chance
-        self._faults, self._weights = list(weights), list(weights.values())
+        self.at: Callable[[Phase], None] = lambda phase: None
+        self._rng = rng
+        self._failures, self._weights = list(weights), list(weights.values())
         self._latency = latency
         self._connections: set[_Connection] = set()
 
@@ -84,39 +84,39 @@ class Pool:
             connection.abort()
         await self._server.wait_closed()
 
-    def enter(self, connection: "_Connection") -> None:
-        """Take a connection in."""
+    def add(self, connection: "_Connection") -> None:
+        """Add a connection."""
         self._connections.add(connection)
 
-    def leave(self, connection: "_Connection") -> None:
-        """Forget a connection."""
+    def remove(self, connection: "_Connection") -> None:
+        """Remove a connection."""
         self._connections.discard(connection)
 
-    def take(self, connection: "_Connection", operation: str, body: Mapping[str, Any]) -> None:
-        """Take a request: decide now what becomes of it, and answer after the latency."""
+    def handle(self, connection: "_Connection", operation: str, body: Mapping[str, Any]) -> None:
+        """Apply a request, or choose how it fails; respond after the latency."""
         self.seen.add(body["Username"])
-        self.at(Moment.BEFORE)
-        fault = self._chance.choices(self._faults, self._weights)[0]
-        refusal = _REFUSALS.get(fault)
-        if refusal is None and fault is not Fault.CUT_BEFORE:
-            refusal = self._apply(operation, body)
-            self.at(Moment.APPLIED)
-            if fault is Fault.FAILED_AFTER:
-                refusal = "InternalErrorException"
-        delay = self._latency * (0.5 + self._chance.random())
-        asyncio.get_running_loop().call_later(delay, self._answer, connection, fault, refusal)
+        self.at(Phase.RECEIVED)
+        failure = self._rng.choices(self._failures, self._weights)[0]
+        error = _ERRORS.get(failure)
+        if error is None and failure is not Failure.CUT_BEFORE:
+            error = self._apply(operation, body)
+            self.at(Phase.APPLIED)
+            if failure is Failure.FAILED_AFTER:
+                error = "InternalErrorException"
+        delay = self._latency * (0.5 + self._rng.random())
+        asyncio.get_running_loop().call_later(delay, self._respond, connection, failure, error)
 
-    def _answer(self, connection: "_Connection", fault: Fault, refusal: str | None) -> None:
-        if fault in {Fault.CUT_BEFORE, Fault.CUT_AFTER}:
+    def _respond(self, connection: "_Connection", failure: Failure, error: str | None) -> None:
+        if failure in {Failure.CUT_BEFORE, Failure.CUT_AFTER}:
             connection.abort()
             return
-        connection.answer(refusal)
-        self.at(Moment.ANSWERED)
+        connection.respond(error)
+        self.at(Phase.RESPONDED)
 
     def _apply(self, operation: str, body: Mapping[str, Any]) -> str | None:
-        """Do what is asked, or give the code of the refusal."""
+        """Apply a request, or return an error code."""
         user = body["Username"]
-        if user.startswith("nobody"):
+        if user.startswith("missing"):
             return "UserNotFoundException"
         if operation == "ConfirmForgotPassword":
             if body["ConfirmationCode"] != "123456":
@@ -127,29 +127,29 @@ class Pool:
         return None
 
 
-_REFUSALS: Final[Mapping[Fault, str]] = {
-    Fault.THROTTLED: "TooManyRequestsException",
-    Fault.LIMITED: "LimitExceededException",
-    Fault.FAILED_BEFORE: "InternalErrorException",
+_ERRORS: Final[Mapping[Failure, str]] = {
+    Failure.THROTTLED: "TooManyRequestsException",
+    Failure.LIMITED: "LimitExceededException",
+    Failure.FAILED_BEFORE: "InternalErrorException",
 }
 
 
 class _Connection(asyncio.Protocol):
-    """Speaks as much HTTP as one client needs."""
+    """A minimal HTTP server connection."""
 
     transport: asyncio.Transport
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: FakePool) -> None:
         self._pool = pool
         self._buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
-        self._pool.enter(self)
+        self._pool.add(self)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._pool.leave(self)
+        self._pool.remove(self)
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -161,17 +161,17 @@ class _Connection(asyncio.Protocol):
         if len(rest) >= length:
             self._buffer = rest[length:]
             operation = head.partition(b"X-Amz-Target: AWSCognitoIdentityProviderService.")[2].split(b"\r\n")[0]
-            self._pool.take(self, operation.decode(), json.loads(rest[:length]))
+            self._pool.handle(self, operation.decode(), json.loads(rest[:length]))
 
-    def answer(self, refusal: str | None) -> None:
-        """Say that it is done, or why not."""
+    def respond(self, error: str | None) -> None:
+        """Send success, or an error."""
         if self.transport.is_closing():
             return
-        body = b"{}" if refusal is None else json.dumps({"__type": refusal, "message": MESSAGES[refusal]}).encode()
-        status = 200 if refusal is None else 500 if refusal == "InternalErrorException" else 400
+        body = b"{}" if error is None else json.dumps({"__type": error, "message": MESSAGES[error]}).encode()
+        status = 200 if error is None else 500 if error == "InternalErrorException" else 400
         head = f"HTTP/1.1 {status} X\r\nContent-Type: application/x-amz-json-1.1\r\nContent-Length: {len(body)}\r\n\r\n"
         self.transport.write(head.encode() + body)
 
     def abort(self) -> None:
-        """Cut the connection."""
+        """Reset the connection."""
         self.transport.abort()

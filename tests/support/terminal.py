@@ -1,4 +1,4 @@
-"""Runs the command line as a process of its own, with or without a terminal, against a service that does as told."""
+"""Run the command line in this process, in a child process or on a terminal, against a scripted service."""
 
 import asyncio
 import fcntl
@@ -10,7 +10,7 @@ import sys
 import termios
 from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,40 +23,39 @@ from tests.support.scripted_server import Connection, ScriptedServer, answer
 
 PROGRAM = (sys.executable, "-W", "error", "-m", "cognito_async.cli")
 AWS = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test"}
+CODE, PASSWORD, CLIENT_SECRET = "123456", "Pass-w0rd!", "app-client-5ecret"
+TIMEOUT = 60
 
-Answer = tuple[int, dict[str, Any]]
-OK: Answer = (200, {})
+Response = tuple[int, dict[str, Any]]
+OK: Response = (200, {})
 
 
-def refusal(code: str, message: str = "no", status: int = 400) -> Answer:
-    """Make an answer that refuses."""
+def error_response(code: str, message: str = "no", status: int = 400) -> Response:
+    """Return an error response of the service."""
     return status, {"__type": code, "message": message}
 
 
-CODE_MISMATCH = refusal("CodeMismatchException", "Invalid code provided.")
-LIMIT = refusal("LimitExceededException", "Attempt limit exceeded.")
-THROTTLED = refusal("TooManyRequestsException", "Rate exceeded")
+CODE_MISMATCH = error_response("CodeMismatchException", "Invalid code provided.")
+LIMIT = error_response("LimitExceededException", "Attempt limit exceeded.")
+THROTTLED = error_response("TooManyRequestsException", "Rate exceeded")
 
 
 class Service:
-    """Stands for Amazon Cognito: answers each user as told, with success where nothing was told.
-
-    Attributes:
-        answers: What each user is answered, one after the other.
-        always: What each user is answered after that.
-        gate: Where each request waits before it is answered.
-        users: What ListUsers gives.
-        seen: The operation and the user of each request.
-    """
+    """A server in place of Amazon Cognito: by default every request succeeds."""
 
     def __init__(self) -> None:
-        self.answers: dict[str, list[Answer]] = defaultdict(list)
-        self.always: dict[str, Answer] = {}
+        self.responses: dict[str, list[Response]] = defaultdict(list)
+        """The next responses for each username."""
+        self.defaults: dict[str, Response] = {}
+        """The response for each username after those."""
         self.gate = asyncio.Event()
+        """Requests wait for it before they are answered; it is set at first."""
         self.gate.set()
         self.users: list[dict[str, Any]] = []
-        self.seen: list[tuple[str, str]] = []
-        self.server = ScriptedServer(otherwise=self._answer)
+        """The users that ListUsers returns."""
+        self.calls: list[tuple[str, str]] = []
+        """The operation and the username of each request."""
+        self.server = ScriptedServer(otherwise=self._respond)
 
     async def __aenter__(self) -> Self:
         await self.server.__aenter__()
@@ -68,36 +67,41 @@ class Service:
 
     @property
     def url(self) -> str:
-        """Give its address."""
+        """The endpoint."""
         return self.server.url
 
-    async def until(self, requests: int) -> None:
-        """Wait until so many requests have come."""
-        async with asyncio.timeout(60):
-            await self.server.until(lambda: len(self.server.requests) >= requests)
+    def options(self, *, rate: str = "500") -> tuple[str, ...]:
+        """Return the command-line options that select the service, a user pool and an app client."""
+        location = ("--region", "eu-west-1", "--endpoint-url", self.url)
+        return (*location, "--user-pool-id", "eu-west-1_AbC", "--client-id", "app", "--rate", rate)
 
-    def sent(self) -> dict[str, int]:
-        """Count the requests by user."""
+    async def wait_for_requests(self, number: int) -> None:
+        """Wait until the service has received a number of requests."""
+        async with asyncio.timeout(TIMEOUT):
+            await self.server.until(lambda: len(self.server.requests) >= number)
+
+    def requests_by_user(self) -> dict[str, int]:
+        """Count the requests by username."""
         counts: dict[str, int] = defaultdict(int)
-        for _, user in self.seen:
+        for _, user in self.calls:
             counts[user] += 1
         return dict(counts)
 
-    async def _answer(self, connection: Connection) -> None:
+    async def _respond(self, connection: Connection) -> None:
         request = connection.request
         assert request is not None
         operation = request.headers["x-amz-target"].rpartition(".")[2]
         user = request.json.get("Username", "")
-        self.seen.append((operation, user))
+        self.calls.append((operation, user))
         await self.gate.wait()
         if operation == "ListUsers":
-            status, body = self._page(request.json)
+            status, body = self._list_users(request.json)
         else:
-            told = self.answers[user]
-            status, body = told.pop(0) if told else self.always.get(user, OK)
+            queued = self.responses[user]
+            status, body = queued.pop(0) if queued else self.defaults.get(user, OK)
         await answer(body, status)(connection)
 
-    def _page(self, request: Mapping[str, Any]) -> Answer:
+    def _list_users(self, request: Mapping[str, Any]) -> Response:
         first = int(request.get("PaginationToken", "0"))
         limit = int(request.get("Limit", 60))
         body: dict[str, Any] = {"Users": self.users[first : first + limit]}
@@ -106,15 +110,18 @@ class Service:
         return 200, body
 
 
-@frozen
-class Ended:
-    """How a process ended.
+def write_users(folder: Path, number: int = 6, *, name: str = "users.csv") -> Path:
+    """Write an input for any action: users a0, a1, … with codes and passwords."""
+    path = folder / name
+    path.touch(mode=0o600)
+    rows = [f"a{index},{CODE},{PASSWORD}{index}" for index in range(number)]
+    path.write_text("\n".join(["username,confirmation_code,password", *rows, ""]))
+    return path
 
-    Attributes:
-        code: Its exit code.
-        out: Its standard output.
-        err: Its standard error.
-    """
+
+@frozen
+class Completed:
+    """The exit code and the output of a command."""
 
     code: int
     out: str
@@ -122,24 +129,24 @@ class Ended:
 
     @property
     def objects(self) -> list[dict[str, Any]]:
-        """Give standard output as JSON Lines."""
+        """Standard output as JSON Lines."""
         return [json.loads(line) for line in self.out.splitlines()]
 
 
 def environment(variables: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Give the environment of the processes: this one's without what people set for themselves."""
+    """Return an environment for child processes without the settings of the machine."""
     own = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "COGNITO_", "NO_COLOR"))}
-    own["AWS_EC2_METADATA_DISABLED"] = "true"  # no test looks further than loopback
+    own["AWS_EC2_METADATA_DISABLED"] = "true"
     return {**own, "PYTHONPATH": str(ROOT), "TERM": "xterm-256color", "COLUMNS": "100", **(variables or {})}
 
 
-async def begin(
-    *arguments: str, variables: Mapping[str, str] | None = None, cwd: Path | None = None, stdout: int | None = None
-) -> asyncio.subprocess.Process:
-    """Begin a process that has no terminal."""
-    return await asyncio.create_subprocess_exec(
-        *PROGRAM,
-        *arguments,
+@asynccontextmanager
+async def spawned(
+    *command: str, variables: Mapping[str, str] | None = None, cwd: Path | None = None, stdout: int | None = None
+) -> AsyncIterator[asyncio.subprocess.Process]:
+    """Start a process without a terminal; it is killed if the block leaves it running."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
         env=environment(variables),
         cwd=cwd,
         stdin=asyncio.subprocess.PIPE,
@@ -147,41 +154,55 @@ async def begin(
         stderr=asyncio.subprocess.PIPE,
         start_new_session=True,
     )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+            await process.communicate()
 
 
-async def end(process: asyncio.subprocess.Process, stdin: str = "") -> Ended:
-    """Wait until a process ends."""
-    async with asyncio.timeout(60):
+def started(
+    *arguments: str, variables: Mapping[str, str] | None = None, cwd: Path | None = None, stdout: int | None = None
+) -> AbstractAsyncContextManager[asyncio.subprocess.Process]:
+    """Start the command line as a process without a terminal."""
+    return spawned(*PROGRAM, *arguments, variables=variables, cwd=cwd, stdout=stdout)
+
+
+async def finish(process: asyncio.subprocess.Process, stdin: str = "") -> Completed:
+    """Wait for the end of a process."""
+    async with asyncio.timeout(TIMEOUT):
         out, err = await process.communicate(stdin.encode())
     assert process.returncode is not None
-    return Ended(process.returncode, (out or b"").decode(), err.decode())
+    return Completed(process.returncode, (out or b"").decode(), err.decode())
 
 
 async def run(
     *arguments: str, variables: Mapping[str, str] | None = None, cwd: Path | None = None, stdin: str = ""
-) -> Ended:
-    """Run a process that has no terminal."""
-    return await end(await begin(*arguments, variables=variables, cwd=cwd), stdin)
+) -> Completed:
+    """Run the command line as a process without a terminal."""
+    async with started(*arguments, variables=variables, cwd=cwd) as process:
+        return await finish(process, stdin)
 
 
-def look(capsys: pytest.CaptureFixture[str], *arguments: str) -> Ended:
-    """Run a command that only reads, in this process."""
+def run_here(capsys: pytest.CaptureFixture[str], *arguments: str) -> Completed:
+    """Run the command line in this process."""
     capsys.readouterr()
     code = main(arguments)
-    said = capsys.readouterr()
-    return Ended(code, said.out, said.err)
+    captured = capsys.readouterr()
+    return Completed(code, captured.out, captured.err)
 
 
 @frozen
-class Here:
-    """Runs commands in a thread of this process: as `run` does, and four times as fast."""
+class InThread:
+    """Runs the command line in a thread of this process: like ``run``, and four times as fast."""
 
     capsys: pytest.CaptureFixture[str]
     monkeypatch: pytest.MonkeyPatch
 
     async def __call__(
         self, *arguments: str, variables: Mapping[str, str] | None = None, cwd: Path | None = None
-    ) -> Ended:
+    ) -> Completed:
         """Run a command."""
         with self.monkeypatch.context() as patch:
             for name in set(os.environ) - set(environment()):
@@ -190,18 +211,15 @@ class Here:
                 patch.setenv(name, value)
             if cwd is not None:
                 patch.chdir(cwd)
-            return await asyncio.to_thread(look, self.capsys, *arguments)
+            return await asyncio.to_thread(run_here, self.capsys, *arguments)
 
 
 class Terminal:
-    """A process on a terminal of its own.
-
-    Attributes:
-        shown: What it has written there so far.
-    """
+    """A process on a pseudo-terminal."""
 
     def __init__(self, process: asyncio.subprocess.Process, descriptor: int) -> None:
         self.shown = ""
+        """The process's output so far."""
         self._process = process
         self._descriptor = descriptor
         self._changed = asyncio.Event()
@@ -210,28 +228,28 @@ class Terminal:
     def _read(self) -> None:
         try:
             self.shown += os.read(self._descriptor, 65536).decode(errors="replace")
-        except OSError:  # the process is gone, and its side of the terminal with it
+        except OSError:  # the process has ended and closed its side
             asyncio.get_running_loop().remove_reader(self._descriptor)
         self._changed.set()
 
-    async def until(self, text: str) -> None:
-        """Wait until it has shown a text."""
-        async with asyncio.timeout(60):
+    async def wait_for(self, text: str) -> None:
+        """Wait until the process has printed a text."""
+        async with asyncio.timeout(TIMEOUT):
             while text not in self.shown:
                 self._changed.clear()
                 await self._changed.wait()
 
     def type(self, text: str) -> None:
-        """Type something."""
+        """Type a text."""
         os.write(self._descriptor, text.encode())
 
-    async def end(self) -> int:
-        """Wait until the process ends, and give its exit code."""
-        async with asyncio.timeout(60):
+    async def exit_code(self) -> int:
+        """Wait for the end of the process and return its exit code."""
+        async with asyncio.timeout(TIMEOUT):
             return await self._process.wait()
 
     def close(self) -> None:
-        """Take the terminal away."""
+        """Close the terminal."""
         asyncio.get_running_loop().remove_reader(self._descriptor)
         os.close(self._descriptor)
 
@@ -246,7 +264,7 @@ def _take_terminal() -> None:
 async def terminal(
     *arguments: str, variables: Mapping[str, str] | None = None, cwd: Path | None = None
 ) -> AsyncIterator[Terminal]:
-    """Run a process on a terminal of 100 columns."""
+    """Run the command line on a terminal of 100 columns."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
     process = await asyncio.create_subprocess_exec(

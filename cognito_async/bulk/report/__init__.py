@@ -1,7 +1,11 @@
-"""The report on a job: what its journal tells, as a page for people, and as CSV and JSON for programs."""
+"""Reports on a job: an HTML page for people, CSV and JSON for programs.
 
-from cognito_async.bulk.report.content import Report as Report
-from cognito_async.bulk.report.content import Run as Run
-from cognito_async.bulk.report.exports import write_csv as write_csv
-from cognito_async.bulk.report.exports import write_json as write_json
-from cognito_async.bulk.report.page import write_html as write_html
+report = Report.read("users.journal")
+write_html(report, "report.html")
+"""
+
+from cognito_async.bulk.journal import Run
+from cognito_async.bulk.report.exports import write_csv, write_html, write_json
+from cognito_async.bulk.report.model import Report
+
+__all__ = ["Report", "Run", "write_csv", "write_html", "write_json"]

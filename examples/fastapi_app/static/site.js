@@ -1,53 +1,50 @@
-// What JavaScript adds; without it every page works. It sends nothing and asks nobody.
+// Enhancements: every page works without JavaScript. This script sends no requests.
 "use strict";
 
-// Hints for the new password tick while it is typed. The number of those left is said to screen readers.
+// Tick the password rules while the user types, and announce the number left to screen readers.
 for (const list of document.querySelectorAll("[data-rules-for]")) {
   const input = document.getElementById(list.dataset.rulesFor);
-  const said = document.querySelector(`[data-rules-left="${list.dataset.rulesFor}"]`);
+  const status = document.querySelector(`[data-rules-left="${list.dataset.rulesFor}"]`);
   const rules = [...list.children].map((item) => [item, new RegExp(item.dataset.pattern, "u")]);
-  const tick = () => {
+  let previous = rules.length;
+  const update = () => {
     let left = 0;
     for (const [item, pattern] of rules) {
-      const met = pattern.test(input.value);
+      const met = input.value !== "" && pattern.test(input.value);
       item.classList.toggle("met", met);
       left += met ? 0 : 1;
     }
-    return left;
-  };
-  let before = tick();
-  input.addEventListener("input", () => {
-    const left = tick();
-    if (left !== before) {
-      said.textContent = left ? `${left} of ${rules.length} rules left` : "The password keeps all rules";
-      before = left;
+    if (left !== previous) {
+      status.textContent = left ? `${left} of ${rules.length} rules left` : "The password meets all rules";
+      previous = left;
     }
-  });
+  };
+  input.addEventListener("input", update);
 }
 
-// A button shows what was typed as a password.
+// Add a button that shows the password.
 for (const input of document.querySelectorAll('input[type="password"]')) {
   const button = document.createElement("button");
   button.type = "button";
   button.className = "reveal";
   button.setAttribute("aria-controls", input.id);
-  const word = document.createElement("span");
-  const rest = document.createElement("span");
-  rest.className = "hidden";
-  rest.textContent = " password";
-  button.append(word, rest);
+  const verb = document.createElement("span");
+  const noun = document.createElement("span");
+  noun.className = "hidden";
+  noun.textContent = " password";
+  button.append(verb, noun);
   const show = (shown) => {
     input.type = shown ? "text" : "password";
-    word.textContent = shown ? "Hide" : "Show";
+    verb.textContent = shown ? "Hide" : "Show";
   };
   show(false);
   button.addEventListener("click", () => show(input.type === "password"));
-  // Browsers remember what is sent from a text field, and must not remember this.
+  // Browsers remember the values of text fields; they must not remember this one.
   input.form.addEventListener("submit", () => show(false));
   input.parentElement.append(button);
 }
 
-// A form that was sent is not sent again. The server would not mind; the visitor sees that something happens.
+// Send a form once. The server handles a second click too; this shows that the first one had an effect.
 for (const form of document.querySelectorAll("form")) {
   form.addEventListener("submit", (event) => {
     if (form.dataset.sent) {
@@ -60,7 +57,7 @@ for (const form of document.querySelectorAll("form")) {
   });
 }
 
-// Back from the next page, the browser may show this one as it was left.
+// After going back, the browser may show this page as it was left.
 window.addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) {
     delete form.dataset.sent;
@@ -69,5 +66,5 @@ window.addEventListener("pageshow", () => {
   }
 });
 
-// The focus is on what the page has to say, also where the browser does not know autofocus on it.
-document.getElementById("note")?.focus();
+// Some browsers ignore autofocus on elements that are not form fields.
+document.querySelector("[autofocus]")?.focus();

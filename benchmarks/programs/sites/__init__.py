@@ -1,0 +1,1 @@
+"""The same FastAPI route with each library, its server and its clients."""

@@ -1,0 +1,197 @@
+"""Writes the journal and the password file in one thread, with group commits."""
+
+import asyncio
+import csv
+import errno
+import io
+import os
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from cognito_async.bulk.errors import BulkError, JournalError
+from cognito_async.bulk.journal import Journal
+from cognito_async.bulk.rows import Outcome
+from cognito_async.files import OWNER_ONLY
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+class JournalWriter:
+    """Writes in the order of the calls; everything that arrives during a commit goes into the next one.
+
+    Attributes:
+        error: The error that ended writing; None if there is none.
+    """
+
+    def __init__(self, path: Path | None, wall_clock: Callable[[], float]) -> None:
+        self._path = path
+        self._wall_clock = wall_clock
+        self._journal: Journal | None = None
+        self._password_file: PasswordFile | None = None
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="cognito_async-journal")
+        self._sent: list[int] = []
+        self._outcomes: list[Outcome] = []
+        self._passwords: list[tuple[str, str]] = []
+        self._waiting: list[asyncio.Future[None]] = []
+        self._flushing: asyncio.Task[None] | None = None
+        self.error: BaseException | None = None
+
+    @property
+    def journal(self) -> Journal:
+        """The journal, whose methods are to be run by ``call``."""
+        if self._journal is None:
+            raise BulkError("the journal is not open")
+        return self._journal
+
+    async def open(self, passwords: Path | None) -> None:
+        """Open the journal and the password file, if any.
+
+        Raises:
+            JournalError: The journal cannot be opened, or another process uses it.
+            BulkError: The password file cannot be opened.
+        """
+        await self.call(self._open, passwords)
+
+    def _open(self, passwords: Path | None) -> None:
+        self._journal = Journal(self._path)
+        self._password_file = None if passwords is None else PasswordFile(passwords)
+
+    async def call(
+        self, function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
+    ) -> Result:
+        """Call a blocking function in the journal's thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: function(*args, **kwargs))
+
+    def mark_sent(self, line: int) -> asyncio.Future[None]:
+        """Record that a row is about to be sent; await the result before sending it."""
+        self._sent.append(line)
+        return self._committed()
+
+    def record(self, outcome: Outcome, password: str | None = None) -> asyncio.Future[None]:
+        """Record an outcome and, before it, the generated password, if any."""
+        self._outcomes.append(outcome)
+        if password is not None:
+            self._passwords.append((outcome.username, password))
+        return self._committed()
+
+    def _committed(self) -> asyncio.Future[None]:
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[None] = loop.create_future()
+        self._waiting.append(waiter)
+        if self._flushing is None:
+            self._flushing = loop.create_task(self._flush())
+        return waiter
+
+    async def _flush(self) -> None:
+        try:
+            while self._waiting:
+                await self._flush_once()
+        finally:
+            self._flushing = None
+
+    async def _flush_once(self) -> None:
+        """Commit everything that waits; after an error, write nothing more."""
+        sent, outcomes, passwords, waiting = self._sent, self._outcomes, self._passwords, self._waiting
+        self._sent, self._outcomes, self._passwords, self._waiting = [], [], [], []
+        if self.error is None:
+            try:
+                await self.call(self._write, sent, outcomes, passwords)
+            except BaseException as error:  # noqa: BLE001 - every waiter must receive it
+                self.error = error
+        for waiter in waiting:
+            if not waiter.done():
+                waiter.set_result(None) if self.error is None else waiter.set_exception(self.error)
+
+    def _write(self, sent: list[int], outcomes: list[Outcome], passwords: list[tuple[str, str]]) -> None:
+        if passwords and self._password_file is not None:
+            try:
+                self._password_file.write(passwords)
+            except OSError as error:
+                raise JournalError(
+                    f"cannot write the passwords: {error.strerror}; their users get new passwords when you resume"
+                ) from error
+        self.journal.write(sent, outcomes, self._wall_clock())
+
+    async def close(self) -> None:
+        """Write what is left, then close the files, even if they are still being opened."""
+        try:
+            while self._flushing is not None:
+                await asyncio.wait([self._flushing])
+        finally:
+            await self._close_files()
+
+    async def _close_files(self) -> None:
+        cancelled = False
+        try:
+            await self.call(self._close)
+        except asyncio.CancelledError:
+            cancelled = True  # the thread closes the files and ends by itself
+            raise
+        finally:
+            self._thread.shutdown(wait=not cancelled)
+
+    def _close(self) -> None:
+        for file in (self._journal, self._password_file):
+            if file is not None:
+                file.close()
+
+
+class PasswordFile:
+    """A CSV file of usernames and generated passwords, readable by its owner only.
+
+    A password is written once the service accepted it. After a crash a user may appear twice; the last line wins.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Open or create the file.
+
+        Raises:
+            BulkError: The file cannot be written, or other users can read it.
+        """
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, OWNER_ONLY)
+        except OSError as error:
+            raise _not_writable(path, error) from error
+        self._file = os.fdopen(descriptor, "ab", buffering=0)
+        mode = os.fstat(descriptor).st_mode & 0o777
+        if os.name == "posix" and mode & ~OWNER_ONLY:
+            self._file.close()
+            raise BulkError(f"other users can read {path} (mode {mode:o}); chmod 600 it, or use another file")
+        try:
+            if os.fstat(descriptor).st_size == 0:
+                self.write([("username", "password")])
+        except OSError as error:
+            self._file.close()
+            raise _not_writable(path, error) from error
+
+    def write(self, lines: Sequence[tuple[str, str]]) -> None:
+        """Append usernames with their passwords, and sync them to the disk.
+
+        Raises:
+            OSError: The lines cannot be written completely; none of them is kept.
+        """
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(lines)
+        content = text.getvalue().encode()
+        descriptor = self._file.fileno()
+        size = os.fstat(descriptor).st_size
+        written = 0
+        try:
+            written = self._file.write(content) or 0
+            os.fsync(descriptor)
+        finally:
+            if written != len(content):
+                os.ftruncate(descriptor, size)
+        if written != len(content):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    def close(self) -> None:
+        """Close the file."""
+        self._file.close()
+
+
+def _not_writable(path: Path, error: OSError) -> BulkError:
+    return BulkError(f"cannot write the passwords to {path}: {error.strerror}")

@@ -1,0 +1,223 @@
+"""Reads rows from the source into the journal, and selects those to send."""
+
+import asyncio
+import secrets
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
+
+from cognito_async.bulk.actions import PASSWORD, Action, Values, generate_password
+from cognito_async.bulk.concurrency import StopSignal
+from cognito_async.bulk.errors import JobMismatchError, SourceError
+from cognito_async.bulk.journal import STREAM, Fact
+from cognito_async.bulk.journal_writer import JournalWriter
+from cognito_async.bulk.policy import JobContext
+from cognito_async.bulk.progress import Tally
+from cognito_async.bulk.rows import INVALID_ROW, USERNAME, Outcome, Row, State
+from cognito_async.bulk.sources import CHUNK, FileSource, SourceInfo
+from cognito_async.client import CognitoClient
+from cognito_async.errors import ParameterValidationError
+
+
+def check_row(row: Row, client: CognitoClient, action: Action) -> Outcome:
+    """Return a planned outcome, or a refused one if the row is invalid. Nothing is sent."""
+    username = row.values.get(USERNAME, "")
+    error = row.error
+    if error is None:
+        values = {**row.values, PASSWORD: generate_password()} if action.generates else row.values
+        try:
+            client.prepare(action.request(values))
+        except ParameterValidationError as invalid:
+            error = invalid.message
+    if error is None:
+        return Outcome(line=row.line, username=username, state=State.PLANNED)
+    return Outcome(line=row.line, username=username, state=State.REFUSED, code=INVALID_ROW, reason=error)
+
+
+class Planner:
+    """The rows of a job, as its source and its journal know them.
+
+    Attributes:
+        complete: Whether the journal holds all rows of the source.
+        verified: Whether the source is known to be the one that the journal was made with.
+        lines: The approximate number of rows; None if unknown.
+        reading: Whether the whole source is being read, before the first request.
+    """
+
+    def __init__(
+        self,
+        context: JobContext,
+        writer: JournalWriter,
+        stop: StopSignal,
+        tally: Tally,
+        *,
+        verified: bool,
+        on_invalid: Callable[[Outcome], Awaitable[None]],
+    ) -> None:
+        self._context = context
+        self._source = context.source
+        self._writer = writer
+        self._journal = writer.journal
+        self._stop = stop
+        self._tally = tally
+        self._on_invalid = on_invalid
+        self.complete: bool = False
+        self.verified: bool = verified
+        self.lines: int | None = None
+        self.reading: bool = False
+
+    async def identify(self, remember: Mapping[str, str]) -> None:
+        """Check that the journal belongs to this job, and store the job's facts.
+
+        Raises:
+            SourceError: The source cannot be read, and the journal does not hold all of its rows.
+            JobMismatchError: The journal belongs to another job.
+        """
+        call = self._writer.call
+        await call(self._journal.discard_unstarted)
+        facts = await call(self._journal.facts)
+        salt = facts.get(Fact.SALT) or secrets.token_hex(16)
+        self.complete = Fact.COMPLETE in facts
+        try:
+            info = await self._source.info(bytes.fromhex(salt))
+        except SourceError:
+            if self._context.action.rereads or not self.complete:
+                raise
+            info = SourceInfo(volatile=True)  # the file is gone, and no longer needed
+        self.verified = self.verified or info.volatile or info.fingerprint is not None
+        self.lines = info.lines
+        stored: dict[str, str] = {Fact.SALT: salt, Fact.SOURCE: self._source_label(), **remember}
+        if info.lines is not None:
+            stored[Fact.LINES] = str(info.lines)
+        await call(self._journal.identify, self._identity(info), stored)
+
+    def _identity(self, info: SourceInfo) -> dict[str, str]:
+        """Return the facts that must not change from run to run."""
+        action, bound = self._context.action, self._context.client.bound
+        identity: dict[str, str] = {Fact.ACTION: action.label}
+        if action.user_pool:
+            identity[Fact.USER_POOL] = bound.user_pool_id or ""
+        else:
+            identity[Fact.APP_CLIENT] = bound.client_id or ""
+        if info.fingerprint is not None:
+            identity[Fact.INPUT] = info.fingerprint
+        elif not self._source.rereadable:
+            identity |= {Fact.INPUT: STREAM, Fact.SOURCE: self._source_label()}
+        return identity
+
+    def _source_label(self) -> str:
+        """Return the source's name without the folder, because reports on a journal are passed on."""
+        path = self._source.path if isinstance(self._source, FileSource) else None
+        return self._source.name if path is None else path.name
+
+    async def rows(self, *, include_planned: bool) -> AsyncGenerator[tuple[Outcome, Values]]:
+        """Yield the rows to send, with their values.
+
+        The whole source is read before the first row, unless each run has to read it again: so a pool is not listed
+        while its users change, and strict jobs send nothing if a row is invalid.
+
+        Args:
+            include_planned: Whether to yield planned rows, and not only deferred ones that are due.
+
+        Raises:
+            JobMismatchError: The source has other rows than before.
+            SourceError: The source cannot be read, or has an invalid row under ``strict``.
+        """
+        rereads = self._context.action.rereads
+        if not rereads or (self._context.strict and self._source.rereadable):
+            self.reading = True
+            await self._read_all()
+            self.reading = False
+        select = self._from_source if rereads else self._from_journal
+        async with aclosing(select(include_planned=include_planned)) as rows:
+            async for row in rows:
+                yield row
+
+    async def _read_all(self) -> None:
+        """Read the whole source into the journal, and verify a source that only its rows can identify."""
+        if self.complete and self.verified:
+            return
+        async with aclosing(self._chunks()) as chunks:
+            async for rows in chunks:
+                await self._plan(rows)
+
+    async def _from_journal(self, *, include_planned: bool) -> AsyncGenerator[tuple[Outcome, Values]]:
+        after = 0
+        while rows := await self._writer.call(
+            self._journal.sendable, after, self._context.wall_clock(), CHUNK, include_planned=include_planned
+        ):
+            for row in rows:
+                yield row, {USERNAME: row.username}
+            after = rows[-1].line
+
+    async def _from_source(self, *, include_planned: bool) -> AsyncGenerator[tuple[Outcome, Values]]:
+        async with aclosing(self._chunks()) as chunks:
+            async for rows in chunks:
+                planned = await self._plan(rows)
+                now = self._context.wall_clock()
+                for row in rows:
+                    recorded = planned[row.line]
+                    is_due = recorded.state is State.DEFERRED and recorded.due is not None and recorded.due <= now
+                    if is_due or (include_planned and recorded.state is State.PLANNED):
+                        yield recorded, row.values
+
+    async def _chunks(self) -> AsyncGenerator[list[Row]]:
+        """Yield the source's chunks until the stop signal is set; a pipe may block forever."""
+        last = 0
+        async with aclosing(self._source.chunks(self._context.action.columns)) as chunks:
+            stopped = asyncio.ensure_future(self._stop.wait())
+            try:
+                while True:
+                    following = asyncio.ensure_future(anext(chunks, None))
+                    try:
+                        await asyncio.wait({following, stopped}, return_when=asyncio.FIRST_COMPLETED)
+                    finally:
+                        following.cancel()
+                        await asyncio.wait({following})
+                    if following.cancelled():
+                        return
+                    if (rows := following.result()) is None:
+                        break
+                    last = rows[-1].line
+                    yield rows
+            finally:
+                stopped.cancel()
+        await self._check_end(last)
+
+    async def _check_end(self, last: int) -> None:
+        """Record that the source was read to its end."""
+        known = await self._writer.call(self._journal.last_line)
+        if last < known:
+            raise self._mismatch(f"{self._source.name} ends at line {last}; it had {known} lines before")
+        await self._writer.call(self._journal.remember, {Fact.COMPLETE: "yes"})
+        self.complete = self.verified = True
+
+    async def _plan(self, rows: Sequence[Row]) -> dict[int, Outcome]:
+        """Add new rows to the journal; return the recorded state of all rows by line."""
+        known = await self._writer.call(self._journal.rows_between, rows[0].line, rows[-1].line)
+        for row in rows:
+            before = known.get(row.line)
+            if before is None and self.complete:
+                raise self._mismatch(f"{self._source.name} has a new line {row.line}")
+            if before is not None and row.values.get(USERNAME, "") != before.username:
+                raise self._mismatch(f"line {row.line} of {self._source.name} is about another user than before")
+        new = [row for row in rows if row.line not in known]
+        return known | {row.line: row for row in await self._add(new)}
+
+    def _mismatch(self, problem: str) -> JobMismatchError:
+        return JobMismatchError(f"{self._journal.path}: {problem}; restore the input, or use a new journal")
+
+    async def _add(self, rows: Sequence[Row]) -> list[Outcome]:
+        """Check rows and add them to the journal."""
+        if not rows:
+            return []
+        checked = [check_row(row, self._context.client, self._context.action) for row in rows]
+        added = await self._writer.call(self._journal.add_rows, checked, self._context.wall_clock())
+        for outcome in added:
+            self._tally.add(outcome)
+        invalid = [outcome for outcome in added if outcome.state is State.REFUSED]
+        if invalid and self._context.strict:
+            first = invalid[0]
+            raise SourceError(f"line {first.line} of {self._source.name}: {first.reason}", line=first.line)
+        for outcome in invalid:
+            await self._on_invalid(outcome)
+        return added

@@ -1,0 +1,362 @@
+"""Sources of rows: files, pipes and standard input, async iterables, and the user pool itself."""
+
+import asyncio
+import hashlib
+import os
+import stat
+import threading
+from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Generator, Mapping, Sequence
+from contextlib import aclosing, contextmanager, suppress
+from functools import partial
+from io import FileIO
+from pathlib import Path
+from typing import Final, Protocol, TypeVar, cast
+
+from attrs import frozen
+
+from cognito_async.bulk.csv_jsonl import PARSERS, Format, LineSplitter, format_of, row_of
+from cognito_async.bulk.errors import SourceError
+from cognito_async.bulk.rows import USERNAME, Row
+from cognito_async.client import CognitoClient
+from cognito_async.operations import UserType
+from cognito_async.quotas import PATIENT
+
+Result = TypeVar("Result")
+
+CHUNK: Final = 500
+"""Rows per chunk of an async iterable."""
+
+BLOCK: Final = 32768
+"""Bytes per read of a file: some hundred rows."""
+
+PAGE: Final = 60
+"""Users per page of ListUsers."""
+
+STANDARD_INPUT: Final = "-"
+FINGERPRINT_ROUNDS: Final = 100_000
+USER_STATUS: Final = "cognito:user_status"
+
+
+@frozen
+class SourceInfo:
+    """What is known about a source before its rows are read.
+
+    Attributes:
+        fingerprint: Changes when the content does; None if it cannot be computed.
+        lines: The approximate number of rows; None if unknown.
+        volatile: Whether the source may return other rows each time; then the rows that were read first count.
+    """
+
+    __module__ = "cognito_async.bulk"
+
+    fingerprint: str | None = None
+    lines: int | None = None
+    volatile: bool = False
+
+
+class Source(Protocol):
+    """A source of rows. Any object with these members can be passed to a job."""
+
+    __module__: str = "cognito_async.bulk"
+
+    @property
+    def name(self) -> str:
+        """The name in messages and in the journal."""
+        ...
+
+    @property
+    def rereadable(self) -> bool:
+        """Whether it can be read more than once, with the same rows in the same order."""
+        ...
+
+    async def info(self, salt: bytes) -> SourceInfo:
+        """Return what is known before the rows are read.
+
+        Args:
+            salt: The salt of the fingerprint.
+
+        Raises:
+            SourceError: The source cannot be read.
+        """
+        ...
+
+    def chunks(self, columns: Sequence[str]) -> AsyncGenerator[list[Row]]:
+        """Yield the rows in chunks of a few hundred; an invalid row has an error.
+
+        Args:
+            columns: The columns that each row must have.
+
+        Raises:
+            SourceError: The source cannot be read.
+        """
+        ...
+
+
+class FileSource:
+    """A UTF-8 file: CSV with a header line, or JSON Lines with an object per line."""
+
+    __module__ = "cognito_async.bulk"
+
+    def __init__(self, path: str | Path, format: Format | None = None) -> None:  # noqa: A002 - the public name
+        """Create the source; nothing is read yet.
+
+        Args:
+            path: The file or named pipe; ``"-"`` for standard input.
+            format: The format; None to infer it from the suffix, and CSV for standard input.
+
+        Raises:
+            SourceError: The format is unknown, or standard input is a terminal.
+        """
+        standard = str(path) == STANDARD_INPUT
+        if standard and os.isatty(0):
+            raise SourceError("standard input is a terminal; pipe rows into it, or pass a file")
+        if format is not None and format not in PARSERS:
+            raise SourceError(f"format must be one of {', '.join(PARSERS)}")
+        self.path: Path | None = None if standard else Path(path)
+        """The file; None for standard input."""
+        self._format: Format = format or ("csv" if standard else format_of(path))
+        self._started = False
+        self.name: str = "standard input" if standard else str(path)
+        self.rereadable: bool = not standard and not is_pipe(Path(path))
+
+    async def info(self, salt: bytes) -> SourceInfo:
+        """Fingerprint a regular file and count its lines; a pipe is not read."""
+        if not self.rereadable:
+            return SourceInfo()
+        with self._source_errors():
+            return await asyncio.to_thread(self._read_info, salt)
+
+    def _read_info(self, salt: bytes) -> SourceInfo:
+        digest, lines, last = hashlib.sha256(), 0, b"\n"
+        with open(self.path or 0, "rb") as file:  # noqa: PTH123 - a path or a descriptor
+            while block := file.read(BLOCK):
+                digest.update(block)
+                lines += block.count(b"\n")
+                last = block
+        lines += not last.endswith(b"\n")
+        # Deliberately slow: a plain digest of a short file would allow guessing its passwords.
+        fingerprint = hashlib.pbkdf2_hmac("sha256", digest.digest(), salt, FINGERPRINT_ROUNDS).hex()
+        return SourceInfo(fingerprint, max(lines - (self._format == "csv"), 0))
+
+    async def chunks(self, columns: Sequence[str]) -> AsyncGenerator[list[Row]]:
+        """Yield the rows in chunks; see Source."""
+        if self._started and self.path is None:
+            raise SourceError("standard input has already been read; start the program again to read it again")
+        self._started = True
+        parser, splitter = PARSERS[self._format](columns, self.name), LineSplitter()
+        with self._source_errors():
+            file = await _in_thread(self._open, discard=FileIO.close)
+        try:
+            block = b"\n"
+            while block:
+                with self._source_errors():
+                    block = await _in_thread(lambda: file.read(BLOCK))
+                if rows := parser.rows(splitter.lines(block)):
+                    yield rows
+        finally:
+            file.close()
+        parser.end()
+
+    def _open(self) -> FileIO:
+        return open(self.path or 0, "rb", buffering=0, closefd=self.path is not None)
+
+    @contextmanager
+    def _source_errors(self) -> Generator[None]:
+        try:
+            yield
+        except FileNotFoundError:
+            raise SourceError(
+                f"{self.name} not found; progress is saved in the journal: restore the file and resume"
+            ) from None
+        except OSError as error:
+            raise SourceError(f"cannot read {self.name}: {error.strerror}") from error
+
+
+def is_pipe(path: Path) -> bool:
+    """Return whether a path leads to something that can be read only once, such as a named pipe."""
+    with suppress(OSError):
+        return not stat.S_ISREG(path.stat().st_mode)
+    return False
+
+
+async def _in_thread(function: Callable[[], Result], discard: Callable[[Result], object] = lambda _: None) -> Result:
+    """Call a function that may block forever, such as reading a silent pipe, in a daemon thread.
+
+    Args:
+        function: The function.
+        discard: Called with a result that arrives after a cancellation.
+    """
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[Result] = loop.create_future()
+
+    def settle(result: Result) -> None:
+        discard(result) if future.done() else future.set_result(result)
+
+    def fail(error: BaseException) -> None:
+        if not future.done():
+            future.set_exception(error)
+
+    def work() -> None:
+        try:
+            report: Callable[[], None] = partial(settle, function())
+        except BaseException as error:  # noqa: BLE001 - the caller must receive it
+            report = partial(fail, error)
+        with suppress(RuntimeError):  # the loop is closed
+            loop.call_soon_threadsafe(report)
+
+    thread = threading.Thread(target=work, name="cognito_async-input", daemon=True)
+    thread.start()
+    try:
+        return await future
+    finally:
+        if not future.cancelled():
+            thread.join()  # it has reported, and ends
+
+
+class IterableSource:
+    """Rows from an async iterable of mappings or usernames."""
+
+    __module__ = "cognito_async.bulk"
+
+    def __init__(
+        self, rows: AsyncIterable[Mapping[str, str] | str], *, name: str = "rows", lines: int | None = None
+    ) -> None:
+        """Create the source.
+
+        Args:
+            rows: The rows: mappings with the action's columns, or usernames.
+            name: The name in messages and in the journal.
+            lines: The number of rows; None if unknown.
+        """
+        self._rows = rows
+        self._started = False
+        self.name: str = name
+        self.rereadable: bool = False
+        self._lines = lines
+
+    async def info(self, salt: bytes) -> SourceInfo:  # noqa: ARG002 - there is no fingerprint
+        """Return the number of rows, if known."""
+        return SourceInfo(lines=self._lines)
+
+    async def chunks(self, columns: Sequence[str]) -> AsyncGenerator[list[Row]]:
+        """Yield the rows in chunks.
+
+        Raises:
+            SourceError: The rows come from a generator that has already been read.
+        """
+        rows = aiter(self._rows)
+        if self._started and rows is self._rows:
+            raise SourceError(f"{self.name}: the iterator has already been read; pass a new one")
+        self._started = True
+        chunk: list[Row] = []
+        line = 0
+        async for item in rows:
+            line += 1
+            chunk.append(_item_row(line, item, columns))
+            if len(chunk) == CHUNK:
+                yield chunk
+                chunk = []
+        if chunk:
+            yield chunk
+
+
+def _item_row(line: int, item: object, columns: Sequence[str]) -> Row:
+    if isinstance(item, str):
+        return row_of(line, {USERNAME: item}, columns)
+    if isinstance(item, Mapping):
+        return row_of(line, cast("Mapping[str, object]", item), columns)
+    return Row(line, {}, f"must be a mapping or a username, not {type(item).__name__}")
+
+
+class PoolSource:
+    """The users of a user pool, or some of them. Needs AWS credentials with permission for ListUsers."""
+
+    __module__ = "cognito_async.bulk"
+
+    def __init__(
+        self,
+        client: CognitoClient,
+        *,
+        filter: str | None = None,  # noqa: A002 - AWS's name for it
+        status: str | None = None,
+        attributes: Mapping[str, str] | None = None,
+    ) -> None:
+        """Create the source.
+
+        Args:
+            client: A client that is bound to the user pool.
+            filter: A ListUsers filter, such as ``'email ^= "ada"'``; None for none.
+            status: The status of the users, such as ``"CONFIRMED"``; None for any.
+            attributes: The attribute values of the users, such as ``{"email_verified": "true"}``; None for any.
+        """
+        self._client = client.with_options(retry=PATIENT)
+        self._filter = filter if filter is not None or status is None else f'{USER_STATUS} = "{status}"'
+        self._status = status
+        self._attributes = dict(attributes or {})
+        conditions = [part for part in (self._filter, status if filter else None, str(self._attributes or "")) if part]
+        self.rereadable: bool = False
+        self.name: str = " ".join(["the user pool", *conditions])
+
+    async def info(self, salt: bytes) -> SourceInfo:  # noqa: ARG002 - there is no fingerprint
+        """Return that the rows may change."""
+        return SourceInfo(volatile=True)
+
+    async def users(self) -> AsyncIterator[UserType]:
+        """Yield the users, in flat memory.
+
+        Raises:
+            CognitoError: ListUsers failed.
+        """
+        async for user in self._client.iter_list_users(limit=PAGE, filter=self._filter):
+            if self._matches(user):
+                yield user
+
+    async def chunks(self, columns: Sequence[str]) -> AsyncGenerator[list[Row]]:
+        """Yield the rows in chunks.
+
+        Raises:
+            SourceError: The action needs more than usernames.
+        """
+        if tuple(columns) != (USERNAME,):
+            raise SourceError(f"columns not available from a user pool: {', '.join(columns[1:])}; use a file")
+        async with aclosing(IterableSource(self._usernames()).chunks(columns)) as chunks:
+            async for chunk in chunks:
+                yield chunk
+
+    async def _usernames(self) -> AsyncIterator[str]:
+        async for user in self.users():
+            if user.username is not None:
+                yield user.username
+
+    def _matches(self, user: UserType) -> bool:
+        if self._status is not None and user.user_status != self._status:
+            return False
+        values = {attribute.name: attribute.value for attribute in user.attributes or ()} if self._attributes else {}
+        return all(values.get(name) == value for name, value in self._attributes.items())
+
+
+class JournaledSource:
+    """Stands for a source that is gone, when the journal holds all of its rows."""
+
+    __module__ = "cognito_async.bulk"
+
+    def __init__(self, name: str) -> None:
+        """Create the source.
+
+        Args:
+            name: The name in messages and in the journal.
+        """
+        self.name: str = name
+        self.rereadable: bool = False
+
+    async def info(self, salt: bytes) -> SourceInfo:  # noqa: ARG002 - there is no fingerprint
+        """Return that the rows in the journal count."""
+        return SourceInfo(volatile=True)
+
+    def chunks(self, columns: Sequence[str]) -> AsyncGenerator[list[Row]]:  # noqa: ARG002 - there are no rows
+        """Raise an error.
+
+        Raises:
+            SourceError: Always.
+        """
+        raise SourceError(f"the journal does not hold all rows; {self.name} is needed again")

@@ -1,0 +1,191 @@
+"""Output: text formatting, stdout for data, stderr for messages, and files that are replaced as a whole."""
+
+import io
+import json
+import os
+import stat
+import sys
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager, suppress
+from datetime import datetime
+from pathlib import Path
+from typing import IO, Final, cast
+
+from cognito_async.cli.errors import PROGRAM, CommandError, Exit
+from cognito_async.cli.signals import as_keyboard_interrupt
+from cognito_async.errors import CognitoError
+from cognito_async.files import OWNER_ONLY, descriptor_of, is_replaced, open_output
+
+STANDARD_STREAM: Final = "-"
+"""The file name that stands for standard input or output."""
+
+_UNITS: Final = ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
+
+# --- text ---
+
+
+def printable(text: str) -> str:
+    """Escape line breaks and control characters, so that the text fits in one line and cannot control a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+
+
+def plural(number: int, noun: str) -> str:
+    """Return a number with its noun."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def duration(seconds: float) -> str:
+    """Return a duration in its two largest units."""
+    whole = round(seconds)
+    for size, unit, smaller, smaller_unit in _UNITS:
+        if whole >= size:
+            return f"{whole // size} {unit} {whole % size // smaller} {smaller_unit}"
+    return f"{whole} s"
+
+
+def rate(per_second: float) -> str:
+    """Return a rate per second with up to three significant digits."""
+    if per_second < 1:
+        return f"{round(per_second, 2):g}"
+    fractional = per_second < 100 and per_second != round(per_second)  # noqa: PLR2004 - three digits
+    return f"{per_second:.1f}" if fractional else f"{per_second:,.0f}"
+
+
+def local_time(at: float, now: float) -> str:
+    """Return a local time and its distance, such as ``14:35 (in 12 min 3 s)``; both are seconds since 1970."""
+    then = datetime.fromtimestamp(at).astimezone()
+    is_today = datetime.fromtimestamp(now).astimezone().date() == then.date()
+    distance = f"in {duration(at - now)}" if at > now else f"{duration(now - at)} ago"
+    return f"{then:%H:%M} ({distance})" if is_today else f"{then:%Y-%m-%d %H:%M} ({distance})"
+
+
+def iso(at: float | None) -> str | None:
+    """Return a time in ISO 8601 with its zone; None for None."""
+    return None if at is None else datetime.fromtimestamp(at).astimezone().isoformat(timespec="seconds")
+
+
+# --- streams ---
+
+
+class Stderr:
+    """Standard error, where a terminal that is gone is not an error."""
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(sys.stderr, name)
+
+    def write(self, text: str) -> int:
+        """Write the text if possible."""
+        with suppress(OSError, ValueError):
+            sys.stderr.write(text)
+        return len(text)
+
+    def flush(self) -> None:
+        """Flush if possible."""
+        with suppress(OSError, ValueError):
+            sys.stderr.flush()
+
+
+STDERR: Final = cast("IO[str]", Stderr())
+
+
+def log(text: str) -> None:
+    """Print a line to stderr."""
+    STDERR.write(f"{text}\n")
+    STDERR.flush()
+
+
+def warn(text: str) -> None:
+    """Print a line to stderr that starts with the program's name."""
+    log(f"{PROGRAM}: {text}")
+
+
+def put(text: str) -> None:
+    """Print a line of data to stdout."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def put_json(values: Mapping[str, object]) -> None:
+    """Print a JSON object as a line of data."""
+    put(json.dumps(values, ensure_ascii=True))
+
+
+def is_smart_terminal() -> bool:
+    """Return whether stderr is a terminal on which lines can be overwritten."""
+    with suppress(OSError, ValueError):
+        return STDERR.isatty() and os.environ.get("TERM", "") not in {"", "dumb"}
+    return False
+
+
+# --- files ---
+
+
+def find_file(path: Path) -> os.stat_result | None:
+    """Return the status of the file at a path; None if there is none."""
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise CommandError(f"cannot access {path}: {error.strerror}") from None
+    if stat.S_ISDIR(found.st_mode):
+        raise CommandError(f"{path} is a directory; a file is required")
+    return found
+
+
+def journal_path(name: str, *, must_exist: bool = False) -> Path:
+    """Check the path of a journal."""
+    path = Path(name)
+    found = find_file(path)
+    if found is None and must_exist:
+        raise CommandError(f"journal not found: {path}")
+    if found is not None and not stat.S_ISREG(found.st_mode):
+        raise CommandError(f"invalid journal {path}: not a regular file")
+    return path
+
+
+def check_passwords_file(path: Path) -> None:
+    """Check that a file can hold generated passwords."""
+    found = find_file(path)
+    if found is None:
+        return
+    if not stat.S_ISREG(found.st_mode):
+        raise CommandError(f"invalid passwords file {path}: not a regular file")
+    mode = found.st_mode & 0o777
+    if os.name == "posix" and mode & ~OWNER_ONLY:
+        raise CommandError(f"other users can access {path} (mode {mode:o}): chmod 600 it, or use another file")
+
+
+def is_stdout(name: str) -> bool:
+    """Return whether a file name stands for standard output: ``-``, or such as ``/dev/stdout``."""
+    with _write_errors(name):
+        return name == STANDARD_STREAM or descriptor_of(Path(name)) == 1
+
+
+@contextmanager
+def writing(name: str) -> Generator[IO[str]]:
+    """Open a file, a pipe or standard output for UTF-8 text; a file is replaced as a whole when the block ends."""
+    if is_stdout(name):
+        stdout: object = sys.stdout
+        if isinstance(stdout, io.TextIOWrapper):
+            stdout.reconfigure(encoding="utf-8", newline="")
+        yield sys.stdout
+        return
+    path = Path(name)
+    # A temporary file would be left behind if a signal ended the process; a pipe has nothing to clean up.
+    with _write_errors(name), as_keyboard_interrupt(enabled=is_replaced(path)), open_output(path) as file:
+        yield file
+
+
+@contextmanager
+def _write_errors(name: str) -> Generator[None]:
+    try:
+        yield
+    except CognitoError:  # some are OSErrors too, but not about this file
+        raise
+    except IsADirectoryError:
+        raise CommandError(f"{name} is a directory; a file is required") from None
+    except OSError as error:
+        raise CommandError(f"cannot write {name}: {error.strerror}", Exit.FAILURE) from None

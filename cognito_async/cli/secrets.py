@@ -1,0 +1,101 @@
+"""Secrets from a file, the environment or a hidden prompt; never from the command line."""
+
+import os
+import stat
+import sys
+import unicodedata
+from collections.abc import Mapping
+from contextlib import suppress
+from getpass import getpass
+from pathlib import Path
+from typing import Final
+
+from attrs import frozen
+
+from cognito_async.cli.errors import CommandError
+
+MAX_SIZE: Final = 4096
+OTHERS: Final = 0o077
+"""The permissions of users other than the owner."""
+
+
+@frozen
+class Secret:
+    """A secret that a command needs."""
+
+    name: str
+    variable: str
+    """The environment variable that may hold it."""
+    option: str
+    """The option that names a file with it."""
+    confirmed: bool = False
+    """Whether the prompt asks for it twice."""
+
+
+CLIENT_SECRET: Final = Secret("client secret", "COGNITO_CLIENT_SECRET", "--client-secret-file")
+PASSWORD: Final = Secret("new password", "COGNITO_PASSWORD", "--password-file", confirmed=True)
+CODE: Final = Secret("confirmation code", "COGNITO_CONFIRMATION_CODE", "--code-file")
+
+
+def read(secret: Secret, file: str | None, environ: Mapping[str, str] = os.environ) -> str | None:
+    """Read a secret from its file if one was given, else from the environment."""
+    if file is not None:
+        return _read_file(secret, Path(file))
+    value = environ.get(secret.variable) or None
+    if value is not None and not _is_text(value):
+        raise CommandError(f"invalid {secret.variable}: must be one line of UTF-8 text without control characters")
+    return value
+
+
+def client_secret(file: str | None, *, ask: bool) -> str | None:
+    """Return the app client's secret; None if it has none."""
+    return prompt(CLIENT_SECRET) if ask else read(CLIENT_SECRET, file)
+
+
+def prompt(secret: Secret) -> str:
+    """Prompt for a secret without showing it."""
+    if not _is_terminal():
+        raise CommandError(
+            f"no {secret.name}: set {secret.variable} or pass {secret.option} (cannot prompt: stdin is not a terminal)"
+        )
+    value = _ask(f"{secret.name.capitalize()}: ")
+    if not value:
+        raise CommandError(f"no {secret.name} was entered")
+    if secret.confirmed and _ask(f"Repeat {secret.name}: ") != value:
+        raise CommandError(f"the two entries of the {secret.name} do not match; nothing was sent")
+    return value
+
+
+def _ask(text: str) -> str:
+    try:
+        return getpass(text, stream=sys.stderr)
+    except EOFError:
+        return ""
+
+
+def _is_terminal() -> bool:
+    with suppress(ValueError, AttributeError):  # closed or missing
+        return sys.stdin.isatty()
+    return False
+
+
+def _read_file(secret: Secret, path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            status = os.fstat(file.fileno())
+            content = file.read(MAX_SIZE + 1)
+    except OSError as error:
+        raise CommandError(f"cannot read the {secret.name} from {path}: {error.strerror}") from None
+    # A pipe, such as `<(pass show …)`, has no meaningful mode.
+    if os.name == "posix" and stat.S_ISREG(status.st_mode) and status.st_mode & OTHERS:
+        raise CommandError(f"other users can access {path}, which holds the {secret.name}: chmod 600 it")
+    with suppress(UnicodeDecodeError):
+        value = content.decode("utf-8-sig").removesuffix("\n").removesuffix("\r")
+        if value and len(content) <= MAX_SIZE and _is_text(value):
+            return value
+    raise CommandError(f"invalid {path}: must hold the {secret.name} only, as one line of UTF-8 text")
+
+
+def _is_text(value: str) -> bool:
+    """Return whether a value has no control characters and no bytes that are not UTF-8 (surrogates)."""
+    return not any(unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} for char in value)

@@ -1,0 +1,182 @@
+"""Lock files and atomic file replacement."""
+
+import os
+import re
+import stat
+import sys
+import tempfile
+import time
+from collections.abc import Generator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Final, TypeAlias
+
+if sys.platform == "win32":
+    import msvcrt
+
+    def _lock(descriptor: int) -> None:
+        msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
+else:
+    import fcntl
+
+    def _lock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+OWNER_ONLY: Final = 0o600
+"""The mode of files that may name users."""
+
+LOCK_INTERVAL: Final = 0.01
+"""Seconds between two attempts to take a lock."""
+
+MAX_SYMLINKS: Final = 40
+
+Target: TypeAlias = str | Path | IO[str]
+"""A path, or a text stream that is open for writing."""
+
+
+class FileLock:
+    """An exclusive lock on a file of its own, released by the system when the process dies.
+
+    The lock file is separate from the file that it protects: closing any descriptor of an SQLite file would drop the
+    locks that SQLite holds on it.
+    """
+
+    def __init__(self, path: Path, *, timeout: float = 0.0) -> None:
+        """Take the lock.
+
+        Args:
+            path: The lock file; created if missing, removed on release.
+            timeout: How long to wait for the lock, in seconds. ``is_locked`` holds a lock for an instant.
+
+        Raises:
+            BlockingIOError: Another process, or another lock of this process, holds it.
+            OSError: The file cannot be created or locked.
+        """
+        self._path = path
+        deadline = time.monotonic() + timeout
+        while True:
+            self._descriptor: int | None = os.open(path, os.O_RDWR | os.O_CREAT, OWNER_ONLY)
+            try:
+                _lock(self._descriptor)
+            except (BlockingIOError, PermissionError) as error:  # PermissionError: Windows
+                self._close()
+                if time.monotonic() >= deadline:
+                    raise BlockingIOError(error.errno, error.strerror) from None
+                time.sleep(LOCK_INTERVAL)
+                continue
+            except OSError:
+                self._close()
+                raise
+            if self._is_at(path):
+                return
+            self._close()  # the previous holder removed the file between open and lock
+
+    def fileno(self) -> int:
+        """Return the descriptor; a child process that inherits it keeps the lock if this process dies."""
+        if self._descriptor is None:
+            raise ValueError("the lock is released")
+        return self._descriptor
+
+    def release(self) -> None:
+        """Release the lock and remove its file; safe to call twice."""
+        if self._descriptor is not None:
+            if self._is_at(self._path):  # do not remove a lock file that replaced ours
+                with suppress(OSError):  # Windows does not remove an open file; a leftover file is harmless
+                    self._path.unlink()
+            self._close()
+
+    def _is_at(self, path: Path) -> bool:
+        with suppress(OSError):
+            return self._descriptor is not None and os.path.samestat(os.fstat(self._descriptor), path.stat())
+        return False
+
+    def _close(self) -> None:
+        if self._descriptor is not None:
+            os.close(self._descriptor)
+            self._descriptor = None
+
+
+def is_locked(path: Path) -> bool:
+    """Return whether a lock is held; False if its file is missing or cannot be opened."""
+    if not path.exists():
+        return False
+    try:
+        FileLock(path).release()
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    return False
+
+
+@contextmanager
+def open_output(target: Target) -> Generator[IO[str]]:
+    """Open a target for writing UTF-8 text with unchanged line ends.
+
+    Regular files are replaced atomically (through symbolic links). Devices, pipes and descriptors such as
+    ``/dev/stdout`` are written in place.
+
+    Args:
+        target: A path, or a stream, which is used as it is and stays open.
+
+    Raises:
+        OSError: The target cannot be written.
+    """
+    if not isinstance(target, str | Path):
+        yield target
+        return
+    path = Path(target)
+    if is_replaced(path):
+        with replace_file(Path(os.path.realpath(path))) as file:
+            yield file
+        return
+    descriptor = descriptor_of(path)
+    # Opening /dev/stdout by name would truncate a file that the shell appends to with >>.
+    with open(path if descriptor is None else os.dup(descriptor), "w", encoding="utf-8", newline="") as file:  # noqa: PTH123 - a path or a descriptor
+        yield file
+
+
+def is_replaced(path: Path) -> bool:
+    """Return whether ``open_output`` replaces the file at a path; True for a missing file.
+
+    Raises:
+        OSError: The path cannot be accessed.
+    """
+    try:
+        mode = path.stat().st_mode
+    except FileNotFoundError:
+        return True
+    return stat.S_ISREG(mode) and descriptor_of(path) is None
+
+
+def descriptor_of(path: Path) -> int | None:
+    """Return the descriptor that a path such as ``/dev/stdout`` refers to; None for other paths."""
+    pattern = re.compile(rf"(?:/dev/fd|/proc/{os.getpid()}/fd)/([0-9]+)")
+    for _ in range(MAX_SYMLINKS):
+        folder = Path(os.path.realpath(path.parent))
+        found = pattern.fullmatch(str(folder / path.name))
+        if found is not None:
+            return int(found[1])
+        if not path.is_symlink():
+            return None
+        path = folder / path.readlink()
+    return None
+
+
+@contextmanager
+def replace_file(path: Path) -> Generator[IO[str]]:
+    """Write a temporary file with mode 0600 that replaces ``path`` when the block succeeds.
+
+    Raises:
+        OSError: The file cannot be written.
+    """
+    folder, prefix = path.absolute().parent, f".{path.name}."
+    temporary = tempfile.NamedTemporaryFile("w", dir=folder, prefix=prefix, delete=False, newline="", encoding="utf-8")  # noqa: SIM115 - renamed below
+    try:
+        with temporary as file:
+            yield file
+        Path(temporary.name).replace(path)
+    except BaseException:
+        Path(temporary.name).unlink(missing_ok=True)
+        raise

@@ -1,0 +1,147 @@
+"""Every page of the example site at two widths and in two themes: accessibility, layout, and screenshots."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from axe_playwright_python.base import AXE_SCRIPT  # type: ignore[import-untyped]
+from playwright.async_api import Browser, Page
+
+from tests.examples.site import (
+    ADA,
+    DEMO,
+    NEW_PASSWORD,
+    PASSWORD,
+    RESET_CODE,
+    WRONG_CODE,
+    SiteBrowser,
+    heading,
+    served,
+    sign_in,
+)
+from tests.support.processes import ROOT
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+SCREENSHOTS = ROOT / ".artefacts" / "screenshots"
+PHONE, DESKTOP = 390, 1280
+Steps = Callable[[Page], Awaitable[object]]
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def demo(chromium: Browser) -> AsyncIterator[SiteBrowser]:
+    """Start the demo, which also has an inbox."""
+    SCREENSHOTS.mkdir(parents=True, exist_ok=True)
+    async with served(DEMO) as process:
+        yield SiteBrowser(process, chromium)
+
+
+def visit(path: str) -> Steps:
+    """Open a page."""
+    return lambda page: page.goto(path)
+
+
+async def refused_sign_in(page: Page) -> None:
+    """Sign in with a wrong password."""
+    await sign_in(page, ADA, WRONG_CODE)
+
+
+async def empty_sign_up(page: Page) -> None:
+    """Send the empty sign-up form."""
+    await page.goto("/sign-up")
+    await page.get_by_role("button", name="Create the account").click()
+
+
+async def weak_sign_up(page: Page) -> None:
+    """Type a weak password and show it."""
+    await page.goto("/sign-up")
+    await page.get_by_label("E-mail address").fill("katherine@example.com")
+    await page.get_by_label("Password", exact=True).fill("orbit-1962")
+    await page.get_by_role("button", name="Show password").click()
+
+
+async def code_requested(page: Page, email: str = "grace@example.com") -> None:
+    """Request a code."""
+    await page.goto("/forgot-password")
+    await page.get_by_label("E-mail address").fill(email)
+    await page.get_by_role("button", name="Send the code").click()
+
+
+async def empty_code(page: Page) -> None:
+    """Send no code and a weak password."""
+    await code_requested(page)
+    await page.get_by_label("Code", exact=True).fill("")
+    await page.get_by_label("New password", exact=True).fill("compiler")
+    await page.get_by_role("button", name="Set the new password").click()
+
+
+async def password_changed(page: Page) -> None:
+    """Set a new password when the mail has arrived."""
+    email = "alan@example.com"
+    await code_requested(page, email)
+    while email not in await (await page.context.request.get("/inbox")).text():
+        pass
+    await page.get_by_label("Code", exact=True).fill(RESET_CODE)
+    await page.get_by_label("New password", exact=True).fill(NEW_PASSWORD)
+    await page.get_by_role("button", name="Set the new password").click()
+
+
+async def signed_in(page: Page) -> None:
+    """Sign in."""
+    await sign_in(page, ADA, PASSWORD)
+
+
+async def full_inbox(page: Page) -> None:
+    """Request a code, then open the inbox."""
+    await code_requested(page)
+    await page.goto("/inbox")
+
+
+PAGES: dict[str, tuple[Steps, str]] = {
+    "sign-in": (visit("/sign-in"), "Sign in"),
+    "sign-in-refused": (refused_sign_in, "Sign in"),
+    "sign-up": (visit("/sign-up"), "Create an account"),
+    "sign-up-empty": (empty_sign_up, "Create an account"),
+    "sign-up-typing": (weak_sign_up, "Create an account"),
+    "confirm-sign-up": (visit("/confirm-sign-up"), "Confirm your address"),
+    "forgot-password": (visit("/forgot-password"), "Forgot your password?"),
+    "reset-password": (code_requested, "Set a new password"),
+    "reset-password-refused": (empty_code, "Set a new password"),
+    "password-changed": (password_changed, "Sign in"),
+    "session-needed": (visit("/account"), "Sign in"),
+    "account": (signed_in, "Your account"),
+    "inbox": (full_inbox, "Demo inbox"),
+}
+ALL_RULES = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
+# Rules that depend on the theme.
+THEME_RULES = {
+    "type": "rule",
+    "values": ["color-contrast", "link-in-text-block", "target-size"],
+}
+
+
+async def violations(page: Page, rules: Mapping[str, Any]) -> list[str]:
+    """Return the violations that axe-core finds."""
+    if not await page.evaluate("'axe' in window"):
+        await page.evaluate(AXE_SCRIPT)
+    found = await page.evaluate("rules => axe.run({runOnly: rules, resultTypes: ['violations']})", rules)
+    return [f"{one['id']}: {[node['html'] for node in one['nodes']]}" for one in found["violations"]]
+
+
+@pytest.mark.parametrize("name", PAGES)
+async def test_page_is_accessible_and_fits(demo: SiteBrowser, name: str) -> None:
+    """No page violates a rule of axe-core or is wider than its window. The screenshots are kept."""
+    steps, title = PAGES[name]
+    async with demo.page(width=DESKTOP) as page:
+        await steps(page)
+        assert await heading(page) == title
+        for width, theme in ((DESKTOP, "light"), (PHONE, "light"), (PHONE, "dark"), (DESKTOP, "dark")):
+            await page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
+            await page.set_viewport_size({"width": width, "height": 844})
+            if (width == DESKTOP) == (theme == "light"):
+                assert await violations(page, ALL_RULES if theme == "light" else THEME_RULES) == []
+            assert await page.evaluate("document.documentElement.scrollWidth") <= width
+            # Written here, since Playwright would leave a thread behind.
+            picture = await page.screenshot(full_page=True, animations="disabled")
+            (SCREENSHOTS / f"{name}-{width}-{theme}.png").write_bytes(picture)
