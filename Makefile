@@ -11,7 +11,7 @@ BENCH := .venv-bench
 OLDEST := .venv-oldest
 PIP_FLAGS := --disable-pip-version-check --quiet
 
-.PHONY: help demo demo-web demo-bulk test test-oldest check fmt generate bench clean
+.PHONY: help demo demo-web demo-bulk test test-oldest check fmt generate upgrade-model bench clean
 .DELETE_ON_ERROR:
 
 help:
@@ -21,7 +21,8 @@ help:
 	@echo "make test      run the tests"
 	@echo "make check     lint, types, and whether the generated code is as generated"
 	@echo "make fmt       format the code and mend what the linter can"
-	@echo "make generate  write the generated code anew from the pinned service model"
+	@echo "make generate  write the generated code from the pinned service model"
+	@echo "make upgrade-model  pin the newest service model; then run make generate"
 	@echo "make bench     measure against plain aiohttp, aiobotocore, boto3 and capo"
 	@echo "make clean     remove the environments"
 
@@ -77,6 +78,7 @@ check: $(DEV)/.ready
 	@$(DEV)/bin/mypy
 	@$(DEV)/bin/basedpyright
 	@$(DEV)/bin/python -m tools.generate --check
+	@$(DEV)/bin/python -m tools.botocore_release
 
 fmt: $(DEV)/.ready
 	@$(DEV)/bin/ruff check --fix-only --quiet .
@@ -84,6 +86,9 @@ fmt: $(DEV)/.ready
 
 generate: $(DEV)/.ready
 	@$(DEV)/bin/python -m tools.generate
+
+upgrade-model: $(DEV)/.ready
+	@$(DEV)/bin/python -m tools.botocore_release --pin
 
 bench: $(BENCH)/.ready
 	@$(BENCH)/bin/python -m benchmarks

@@ -60,7 +60,7 @@ def use(family: str, request_name: str) -> None:
     request = _filled(kind)
     validate(request)
     encode(request)
-    response = kind.OPERATION.answer
+    response = kind.OPERATION.response
     decode(HttpResponse(200, {}, b"{}" if response is None else _response_body(response)), request)
 
 
@@ -74,8 +74,8 @@ def _weight(kind: type[Any]) -> int:
     """Count members at any depth, each class once."""
     seen: set[type[Any]] = set()
     _visit(kind, seen)
-    if kind.OPERATION.answer is not None:
-        _visit(kind.OPERATION.answer, seen)
+    if kind.OPERATION.response is not None:
+        _visit(kind.OPERATION.response, seen)
     return sum(len(_members(structure)) for structure in seen)
 
 

@@ -243,7 +243,12 @@ class Call(Generic[ResponseT]):
         """Return the backoff delay, or None if the operation had already succeeded; raise to stop."""
         # Imported here because a call that succeeds does not need them.
         from cognito_async.operations.facts import IDEMPOTENCY  # noqa: PLC0415
-        from cognito_async.protocol.idempotency import Verdict, is_ambiguous, judge  # noqa: PLC0415
+        from cognito_async.protocol.idempotency import (  # noqa: PLC0415
+            Verdict,
+            idempotency_by_name,
+            is_ambiguous,
+            judge,
+        )
 
         error.operation, error.attempts = self._operation.name, self._attempts
         self._history.append(error)
@@ -252,7 +257,7 @@ class Call(Generic[ResponseT]):
         kind = classify(error)
         self._record(kind, error)
         delay = self._backoff(kind, error)
-        idempotency = IDEMPOTENCY[self._operation.name]
+        idempotency = IDEMPOTENCY.get(self._operation.name) or idempotency_by_name(self._operation.name)
         ambiguous_before = any(map(is_ambiguous, self._history[:-1]))
         verdict = judge(error, idempotency, ambiguous_before=ambiguous_before, may_retry=delay is not None)
         if verdict is Verdict.RETRY and kind is not None and delay is not None:

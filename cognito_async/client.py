@@ -1,13 +1,17 @@
 """The client: a method for each operation, with the bound values filled in."""
 
-from collections.abc import Awaitable, Callable, Coroutine
+import re
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
+from cognito_async import operations
 from cognito_async.call import Timeouts
+from cognito_async.errors import ParameterValidationError
 from cognito_async.operations.methods import OperationMethods
 from cognito_async.protocol.binding import Bound, missing
-from cognito_async.protocol.operation import Request, ResponseT
+from cognito_async.protocol.operation import Operation, RawRequest, Request, ResponseT
 from cognito_async.protocol.retry import RetryPolicy
+from cognito_async.protocol.shapes import JsonValue
 from cognito_async.protocol.validation import guarded, validate
 
 if TYPE_CHECKING:
@@ -94,6 +98,41 @@ class CognitoClient(OperationMethods):
         """
         return await self._call(request)
 
+    async def call(
+        self, operation: str, payload: Mapping[str, JsonValue] | None = None, *, signed: bool = True
+    ) -> dict[str, Any]:
+        """Call an operation by its AWS name, such as one that is newer than this version.
+
+        The payload is sent as it is: bound values are not filled in, and only its form is checked. Retries, time limits
+        and rate limits are those of other calls. Operations that this version knows keep their signing, quota category
+        and idempotency. Of others, only reads (Get…, List…, Describe…) are retried when the outcome is ambiguous.
+
+        Args:
+            operation: The AWS name, e.g. ``"DescribeUserPool"``.
+            payload: The members by their AWS names: JSON values. Error messages mask secrets by name, at any depth.
+                None for no members.
+            signed: Whether an operation that this version does not know is signed with AWS credentials.
+
+        Returns:
+            The members of the response by their AWS names, as in the JSON; empty if there are none.
+
+        Raises:
+            ParameterValidationError: The name or the payload is invalid; nothing was sent.
+            AmbiguousOutcomeError: The outcome is unknown.
+            CognitoError: Any other failure, see ``cognito_async.errors``.
+        """
+        request = RawRequest(OPERATION=_operation(operation, signed=signed), extra={} if payload is None else payload)
+        del payload  # tracebacks with locals show the masked request instead
+        if not _is_operation_name(operation):
+            raise ParameterValidationError("operation", "must be the AWS name of an operation, such as 'ListUsers'")
+        response = await self._session.send(
+            request,
+            timeouts=self._timeouts,
+            retry=self._retry,
+            user_pool_id=guarded(_user_pool_id, request) or self._bound.user_pool_id,
+        )
+        return response or {}  # None if the operation is known to return nothing
+
     def _call(
         self, request: Request[ResponseT], before: Callable[[], Awaitable[object]] | None = None
     ) -> Coroutine[Any, Any, ResponseT]:
@@ -118,3 +157,22 @@ def send_with_hook(
     Internal: bulk jobs write the attempt to their journal. An error of the hook ends the call.
     """
     return client._call(request, before)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+
+def _is_operation_name(value: object) -> bool:
+    return isinstance(value, str) and re.fullmatch(r"[A-Z][A-Za-z0-9]{0,127}", value) is not None
+
+
+def _operation(name: str, *, signed: bool) -> Operation:
+    """Describe an operation for calls by AWS names, with what this version knows about it."""
+    known: Operation | None = getattr(getattr(operations, f"{name}Request", None), "OPERATION", None)
+    if known is None:
+        return Operation(f"{name}", signed=signed, response=dict)
+    response = None if known.response is None else dict
+    return Operation(known.name, signed=known.signed, category=known.category, response=response)
+
+
+def _user_pool_id(request: Request[Any]) -> str | None:
+    """Return the user pool ID, whose region the request is sent to."""
+    value = request.extra.get("UserPoolId") if isinstance(request.extra, Mapping) else None
+    return value if isinstance(value, str) else None

@@ -1,7 +1,8 @@
 """Generate ``cognito_async/operations`` and ``cognito_async/errors/modelled.py`` from the service model and the tables.
 
 Usage: ``python -m tools.generate`` writes the files; ``python -m tools.generate --check`` fails and shows the
-differences if the committed files are out of date, because of a manual edit or a newer botocore.
+differences if the committed files are out of date, because of a manual edit or a newer botocore. Rows that the tables
+lack have defaults; the command lists them for review.
 """
 
 import argparse
@@ -9,7 +10,7 @@ import sys
 from difflib import unified_diff
 from pathlib import Path
 
-from tools.checks import ModelError
+from tools.checks import ModelError, stale_rows, to_review
 from tools.facts import facts_text
 from tools.model import Reader, load_model
 from tools.render_methods import method_files
@@ -29,12 +30,16 @@ def render(directory: str | None = None) -> dict[str, str]:
     Returns:
         The contents by path below the project root.
     """
-    model = load_model(directory)
-    service = Reader(model).service()
+    return render_model(Reader(load_model(directory)))
+
+
+def render_model(reader: Reader) -> dict[str, str]:
+    """Render every generated file from a model that was read."""
+    service = reader.service()
     files = {f"operations/{name}": text for name, text in (type_files(service) | method_files(service)).items()}
     files["errors/modelled.py"] = errors_file(service)
     package = {f"cognito_async/{name}": text for name, text in sorted(files.items())}
-    return {FACTS: facts_text(model), **package}
+    return {FACTS: facts_text(reader.model), **package}
 
 
 def generated_files(root: Path) -> set[str]:
@@ -60,14 +65,6 @@ def changed_lines(files: dict[str, str], root: Path) -> list[str]:
     return lines
 
 
-def news(directory: str | None) -> list[str]:
-    """Return the changes of a model, even if the tables lack rows for it."""
-    try:
-        return changed_lines({FACTS: facts_text(load_model(directory))}, ROOT)
-    except ModelError:
-        return []
-
-
 def write(files: dict[str, str], root: Path) -> None:
     """Write the files and remove stale ones."""
     for name in generated_files(root) - set(files):
@@ -85,16 +82,19 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--model", metavar="DIR", help="read DIR/cognito-idp/… instead of botocore's model")
     options = parser.parse_args(arguments)
     try:
-        files = render(options.model)
+        reader = Reader(load_model(options.model))
+        files = render_model(reader)
     except ModelError as error:
-        print("\n".join(news(options.model)))
         print(f"generate: {error}", file=sys.stderr)
         return 2
+    stale = [*stale_rows(reader)]
     if not options.check:
         write(files, ROOT)
         print(f"generate: wrote {len(files)} files")
+    print("".join(f"to review: {line}\n" for line in [*to_review(reader, reader.service()), *stale]), end="")
+    if not options.check:
         return 0
-    changed = differences(files, ROOT)
+    changed = [*stale, *differences(files, ROOT)]
     if not changed:
         print(f"generate: {len(files)} files are as generated")
         return 0

@@ -1,6 +1,5 @@
 """Read the service model and the tables into plain data for the renderers."""
 
-import builtins
 import keyword
 import re
 import tomllib
@@ -8,13 +7,21 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from attrs import field, frozen
+from attrs import evolve, field, frozen
 from botocore.exceptions import BotoCoreError
 from botocore.loaders import Loader
 
-from tools.checks import ModelError, check_tables
+from cognito_async.protocol.secret_names import is_secret_name
+from tools import defaults
+from tools.checks import ModelError, check_values
+from tools.normalize import normalize
 
 TABLES = Path(__file__).parent / "tables"
+TABLE_NAMES = ("operations", "families", "quotas", "names", "bounds", "binding", "types", "parameters", "secrets")
+# Python names that a member cannot have: they would hide a type in annotations, the instance or the unknown members.
+RESERVED = frozenset({"str", "int", "bool", "bytes", "datetime", "list", "dict", "self", "extra"})
+# Names of the client that an operation cannot have.
+CLIENT_NAMES = frozenset({"bound", "call", "prepare", "send", "session", "with_options"})
 TOKENS = ("NextToken", "PaginationToken")
 SCALARS = {
     "string": "str",
@@ -100,6 +107,7 @@ class Service:
     nested: dict[str, Structure]
     quotas: dict[str, Any]
     values: dict[str, tuple[str, ...]]
+    secret_names: tuple[str, ...]
     errors: dict[str, dict[str, str]] = field(repr=False)
 
 
@@ -123,39 +131,67 @@ def load_model(directory: str | None = None) -> dict[str, Any]:
         model: dict[str, Any] = loader.load_service_model("cognito-idp", "service-2")
     except BotoCoreError as error:
         raise ModelError(f"no cognito-idp model in {directory or 'botocore'}") from error
-    for operation in model["operations"].values():  # some errors are listed twice
-        operation["errors"] = [{"shape": name} for name in dict.fromkeys(each["shape"] for each in operation["errors"])]
-    return model
+    return normalize(model)
 
 
 class Reader:
-    """Combines a model with the tables."""
+    """Combines a model with the tables, and fills in defaults for missing rows."""
 
     def __init__(self, model: dict[str, Any]) -> None:
         """Read the tables."""
         self.model = model
         self.shapes: dict[str, Any] = model["shapes"]
-        self.rows = table("operations")
-        self.families: dict[str, str] = table("families")["families"]
-        self.shared: dict[str, Any] = table("families")["shared"]
-        self.quotas = table("quotas")
+        self.tables = {name: table(name) for name in TABLE_NAMES}
+        self.families: dict[str, str] = self.tables["families"]["families"]
+        self.shared: dict[str, Any] = self.tables["families"]["shared"]
+        self.quotas = self.tables["quotas"]
         self.rates: dict[str, int] = {name: row["rate"] for name, row in self.quotas["categories"].items()}
-        self.names = table("names")
-        self.bounds = table("bounds")
-        self.binding = table("binding")
-        self.types = table("types")
-        self.phrases = table("parameters")
-        self.secrets = set(table("secrets")["unmarked"]["members"])
+        self.names = self.tables["names"]
+        self.binding = self.tables["binding"]
+        self.secrets = set(self.tables["secrets"]["unmarked"]["members"])
+        self.not_secret = set(self.tables["secrets"]["not_secret"]["names"])
         self.sent = self.reachable("input")
+        self.rows = {name: self._row(name) for name in self._operation_names()}
+        self.unreviewed_phrases: set[str] = set()
+        self.unreviewed_secrets: set[str] = set()
+        self.unreviewed_names: set[str] = set()
+
+    def _operation_names(self) -> list[str]:
+        """Return the names of the operations in the order of the table, new ones last."""
+        known = [name for name in self.tables["operations"] if name in self.model["operations"]]
+        return [*known, *sorted(set(self.model["operations"]) - set(known))]
+
+    def _row(self, name: str) -> dict[str, Any]:
+        row: dict[str, Any] = self.tables["operations"].get(name, {})
+        default = defaults.operation_row(name, self.model, self.tables["families"]["nouns"])
+        missing = {key: value for key, value in default.items() if key not in row}
+        if "idempotency" in row:
+            missing = {key: missing[key] for key in ("family", "summary") if key in missing}
+        return {**missing, **row}
 
     def service(self) -> Service:
         """Return the whole service."""
-        check_tables(self)
+        check_values(self)
         operations = tuple(self.operation(name) for name in self.rows)
         nested_names = sorted(self.reachable("input") | self.reachable("output"))
-        nested = {name: self.structure(name, self.types[name]) for name in nested_names}
+        nested = {name: self.structure(name, self._type_doc(name)) for name in nested_names}
         enums = {name: tuple(shape["enum"]) for name, shape in sorted(self.shapes.items()) if shape.get("enum")}
-        return Service(operations, self.families, self.shared, nested, self.quotas, enums, dict(self._errors()))
+        structures = [*nested.values(), *(each for op in operations for each in (op.request, op.response) if each)]
+        members = [member for structure in structures for member in structure.members]
+        return Service(
+            operations=operations,
+            families=self.families,
+            shared=self.shared,
+            nested=nested,
+            quotas=self.quotas,
+            values=enums,
+            secret_names=tuple(sorted({member.wire_name for member in members if member.secret})),
+            errors=dict(self._errors()),
+        )
+
+    def _type_doc(self, name: str) -> str:
+        default = f"{defaults.words(name.removesuffix('Type'))}."
+        return str(self.tables["types"].get(name) or default[0].upper() + default[1:])
 
     def operation(self, name: str) -> Operation:
         """Return one operation."""
@@ -167,7 +203,7 @@ class Reader:
         signed = None if name in self.binding["optionally_signed"]["operations"] else model.get("authtype") != "none"
         return Operation(
             name=name,
-            method=self.python_name(name),
+            method=self._method_name(name),
             family=row["family"],
             summary=row["summary"],
             category=row.get("category"),
@@ -190,27 +226,31 @@ class Reader:
         shape = self.shapes[name]
         is_request = operation is not None and name == self.model["operations"][operation]["input"]["shape"]
         received_only = not is_request and name not in self.sent
-        members = tuple(
-            self._member(name, wire_name, operation if is_request else None, received_only=received_only)
-            for wire_name in shape["members"]
-        )
+        members: dict[str, Member] = {}
+        for wire_name in shape["members"]:
+            member = self._member(name, wire_name, operation if is_request else None, received_only=received_only)
+            while member.name in members:  # spelled alike, such as UserID and UserId
+                self.unreviewed_names.add(f"{name}.{wire_name}")
+                member = evolve(member, name=f"{member.name}_")
+            members[member.name] = member
         targets = [self._leaf(member["shape"]) for member in shape["members"].values()]
         nested = [target for target in targets if self._is_struct(target)]
         values = [target for target in targets if self.shapes[target].get("enum")]
-        return Structure(name, doc, members, tuple(dict.fromkeys(nested)), tuple(dict.fromkeys(values)))
+        return Structure(name, doc, tuple(members.values()), tuple(dict.fromkeys(nested)), tuple(dict.fromkeys(values)))
 
     def python_name(self, wire_name: str) -> str:
         """Return the Python name of a member or method."""
-        name: str = self.names["members"].get(wire_name) or snake_case(wire_name, self.names["words"])
-        types = {"str", "int", "bool", "bytes", "list", "dict"}
-        if keyword.iskeyword(name) or (name in types and name in vars(builtins)):
-            raise ModelError(f"{wire_name} becomes {name}, which Python reserves: add another name to names.toml")
-        return name
+        name = snake_case(wire_name, self.names["words"])
+        return f"{name}_" if keyword.iskeyword(name) or name in RESERVED else name
+
+    def _method_name(self, operation: str) -> str:
+        name = self.python_name(operation)
+        return f"{name}_" if name in CLIENT_NAMES else name
 
     def _member(self, owner: str, wire_name: str, operation: str | None, *, received_only: bool) -> Member:
         shape_name = self.shapes[owner]["members"][wire_name]["shape"]
         shape = self.shapes[shape_name]
-        low, high = self.bounds.get(f"{owner}.{wire_name}", (shape.get("min"), shape.get("max")))
+        low, high = self.tables["bounds"].get(f"{owner}.{wire_name}", (shape.get("min"), shape.get("max")))
         filled = {member for _, member in self._fills(operation, owner)} if operation else set()
         name = self.python_name(wire_name)
         return Member(
@@ -219,7 +259,7 @@ class Reader:
             annotation=self.annotation(shape_name, received_only=received_only),
             expression=self._expression(shape_name, low, high),
             required=wire_name in self.shapes[owner].get("required", ()),
-            secret=self._is_sensitive(shape_name) or f"{owner}.{wire_name}" in self.secrets,
+            secret=self._is_secret(owner, wire_name),
             bindable=received_only or (operation is not None and name in filled),
             bounds=_bounds_text(shape["type"], low, high),
             phrase=self._phrase(operation, wire_name) if operation else "",
@@ -259,10 +299,11 @@ class Reader:
         return self._expression(shape_name, shape.get("min"), shape.get("max"))
 
     def _phrase(self, operation: str, wire_name: str) -> str:
-        phrase = self.phrases["by_operation"].get(f"{operation}.{wire_name}") or self.phrases["any"].get(wire_name)
+        phrases = self.tables["parameters"]
+        phrase = phrases["by_operation"].get(f"{operation}.{wire_name}") or phrases["any"].get(wire_name)
         if not phrase:
-            raise ModelError(f"parameters.toml: add {wire_name} (of {operation})")
-        return str(phrase)
+            self.unreviewed_phrases.add(wire_name)
+        return str(phrase or defaults.words(wire_name))
 
     def _fills(self, operation: str, request: str) -> Iterator[tuple[str, str]]:
         """Yield the bound values that fill a request: a rule of protocol.binding, and the member."""
@@ -271,8 +312,12 @@ class Reader:
             if wire_name in self.shapes[request]["members"]:
                 yield rule, self.python_name(wire_name)
         for rule in ("client_secret", "secret_hash_in_map"):
-            if operation in self.binding[rule]:
+            if self.binding[rule].get(operation) in self.sent_members(operation):
                 yield rule, self.python_name(self.binding[rule][operation])
+
+    def sent_members(self, operation: str) -> list[str]:
+        """Return the AWS names of the members of an operation's request."""
+        return [*self.shapes[self.model["operations"][operation]["input"]["shape"]]["members"]]
 
     def _page(self, request: str, response: str | None) -> Page | None:
         if response is None:
@@ -280,10 +325,8 @@ class Reader:
         received = self.shapes[response]["members"]
         tokens = [token for token in TOKENS if token in self.shapes[request]["members"] and token in received]
         lists = [name for name, member in received.items() if self.shapes[member["shape"]]["type"] == "list"]
-        if not tokens:
+        if not tokens or len(lists) != 1:  # with several lists, it is unclear which of them is paginated
             return None
-        if len(lists) != 1:
-            raise ModelError(f"{response} has a page token and {len(lists)} lists instead of one")
         item = self.shapes[received[lists[0]]["shape"]]["member"]["shape"]
         return Page(self.python_name(tokens[0]), self.python_name(lists[0]), self.annotation(item, received_only=True))
 
@@ -316,6 +359,18 @@ class Reader:
         shape = self.shapes[shape_name]
         inner = shape.get("member") or shape.get("value")
         return bool(shape.get("sensitive")) or (inner is not None and self._is_marked_scalar(inner["shape"]))
+
+    def _is_secret(self, owner: str, wire_name: str) -> bool:
+        """Return whether a member is secret: by the model, by the table, or by its name until it is reviewed."""
+        shape_name = self.shapes[owner]["members"][wire_name]["shape"]
+        if self._is_sensitive(shape_name) or f"{owner}.{wire_name}" in self.secrets:
+            return True
+        leaf = self.shapes[self._leaf(shape_name)]
+        free_form = leaf.get("document") or (leaf["type"] in {"string", "blob"} and not leaf.get("enum"))
+        if not free_form or wire_name in self.not_secret or not is_secret_name(wire_name):
+            return False
+        self.unreviewed_secrets.add(f"{owner}.{wire_name}")
+        return True
 
     def _is_marked_scalar(self, shape_name: str) -> bool:
         return not self._is_struct(self._leaf(shape_name)) and self._is_sensitive(shape_name)

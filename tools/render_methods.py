@@ -151,10 +151,9 @@ def _ambiguous(operation: Operation) -> str:
 
 
 def _raises(operation: Operation) -> str:
-    declared = fill(
-        [f"{error}," for error in operation.errors[:-1]] + [f"{operation.errors[-1]}: declared by the service."],
-        " " * 12,
-    )
+    errors = [f"{error}," for error in operation.errors[:-1]]
+    errors += [f"{error}: declared by the service." for error in operation.errors[-1:]]
+    declared = fill(errors, " " * 12) if errors else ""
     return (
         declared
         + _ambiguous(operation)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Iterator
 
+from cognito_async.protocol.secret_names import is_secret_name
 from tools.model import Member, Operation, Service, Structure
 from tools.render import HEADER, imports, packed
 
@@ -152,7 +153,7 @@ def _operation(operation: Operation) -> str:
     if operation.category:
         facts.append(f'category="{operation.category}"')
     if operation.response:
-        facts.append(f"answer={operation.response.name}")
+        facts.append(f"response={operation.response.name}")
     if operation.fills:
         pairs = [f"({_quoted(rule)}, {_quoted(member)})" for rule, member in operation.fills]
         facts.append(f"fills=({', '.join(pairs)}{',' if len(pairs) == 1 else ''})")
@@ -194,7 +195,12 @@ def _facts(service: Service) -> str:
                 "), IDEMPOTENT),",
                 "    ",
             ),
-            "}\n",
+            "}\n\n# Members with secrets whose names do not say so, see protocol.secret_names.\n",
+            packed(
+                "SECRET_MEMBERS = frozenset({",
+                [_quoted(name) for name in service.secret_names if not is_secret_name(name)],
+                "})",
+            ),
         ]
     )
 

@@ -23,7 +23,8 @@ _CODES = {
         WebAuthnCredentialNotSupportedException
     """,
     Fault.APP_CLIENT: """
-        DuplicateProviderException FeatureUnavailableInTierException GroupExistsException InvalidOAuthFlowException
+        CachedCIMDURLDoesNotExistException DuplicateProviderException FeatureUnavailableInTierException
+        GroupExistsException InvalidOAuthFlowException
         InvalidUserPoolConfigurationException ManagedLoginBrandingExistsException OperationNotEnabledException
         PreconditionNotMetException ResourceNotFoundException ScopeDoesNotExistException
         SoftwareTokenMFANotFoundException TermsExistsException TierChangeNotAllowedException UnknownOperationException

@@ -7,24 +7,24 @@ from typing import ClassVar
 from cognito_async.errors.tree import ServiceError
 
 __all__ = [
-    "AccessDeniedException", "AliasExistsException", "CodeDeliveryFailureException", "CodeMismatchException",
-    "ConcurrentModificationException", "DeviceKeyExistsException", "DuplicateProviderException",
-    "EnableSoftwareTokenMFAException", "ExpiredCodeException", "FeatureUnavailableInTierException",
-    "ForbiddenException", "GroupExistsException", "InternalErrorException", "InternalServerException",
-    "InvalidEmailRoleAccessPolicyException", "InvalidLambdaResponseException", "InvalidOAuthFlowException",
-    "InvalidParameterException", "InvalidPasswordException", "InvalidSmsRoleAccessPolicyException",
-    "InvalidSmsRoleTrustRelationshipException", "InvalidUserPoolConfigurationException", "LimitExceededException",
-    "MFAMethodNotFoundException", "ManagedLoginBrandingExistsException", "NotAuthorizedException",
-    "OperationNotEnabledException", "PasswordHistoryPolicyViolationException", "PasswordResetRequiredException",
-    "PreconditionNotMetException", "RefreshTokenReuseException", "ResourceNotFoundException",
-    "ScopeDoesNotExistException", "ServiceQuotaExceededException", "SoftwareTokenMFANotFoundException",
-    "TermsExistsException", "TierChangeNotAllowedException", "TooManyFailedAttemptsException",
-    "TooManyRequestsException", "UnauthorizedException", "UnexpectedLambdaException",
-    "UnsupportedIdentityProviderException", "UnsupportedOperationException", "UnsupportedTokenTypeException",
-    "UnsupportedUserStateException", "UserImportInProgressException", "UserLambdaValidationException",
-    "UserNotConfirmedException", "UserNotFoundException", "UserPoolAddOnNotEnabledException",
-    "UserPoolTaggingException", "UsernameExistsException", "WebAuthnChallengeNotFoundException",
-    "WebAuthnClientMismatchException", "WebAuthnConfigurationMissingException",
+    "AccessDeniedException", "AliasExistsException", "CachedCIMDURLDoesNotExistException",
+    "CodeDeliveryFailureException", "CodeMismatchException", "ConcurrentModificationException",
+    "DeviceKeyExistsException", "DuplicateProviderException", "EnableSoftwareTokenMFAException",
+    "ExpiredCodeException", "FeatureUnavailableInTierException", "ForbiddenException", "GroupExistsException",
+    "InternalErrorException", "InternalServerException", "InvalidEmailRoleAccessPolicyException",
+    "InvalidLambdaResponseException", "InvalidOAuthFlowException", "InvalidParameterException",
+    "InvalidPasswordException", "InvalidSmsRoleAccessPolicyException", "InvalidSmsRoleTrustRelationshipException",
+    "InvalidUserPoolConfigurationException", "LimitExceededException", "MFAMethodNotFoundException",
+    "ManagedLoginBrandingExistsException", "NotAuthorizedException", "OperationNotEnabledException",
+    "PasswordHistoryPolicyViolationException", "PasswordResetRequiredException", "PreconditionNotMetException",
+    "RefreshTokenReuseException", "ResourceNotFoundException", "ScopeDoesNotExistException",
+    "ServiceQuotaExceededException", "SoftwareTokenMFANotFoundException", "TermsExistsException",
+    "TierChangeNotAllowedException", "TooManyFailedAttemptsException", "TooManyRequestsException",
+    "UnauthorizedException", "UnexpectedLambdaException", "UnsupportedIdentityProviderException",
+    "UnsupportedOperationException", "UnsupportedTokenTypeException", "UnsupportedUserStateException",
+    "UserImportInProgressException", "UserLambdaValidationException", "UserNotConfirmedException",
+    "UserNotFoundException", "UserPoolAddOnNotEnabledException", "UserPoolTaggingException", "UsernameExistsException",
+    "WebAuthnChallengeNotFoundException", "WebAuthnClientMismatchException", "WebAuthnConfigurationMissingException",
     "WebAuthnCredentialNotSupportedException", "WebAuthnNotEnabledException", "WebAuthnOriginNotAllowedException",
     "WebAuthnRelyingPartyMismatchException",
 ]
@@ -32,17 +32,18 @@ __all__ = [
 
 class AccessDeniedException(ServiceError): """Declared by AddUserPoolClientSecret."""
 class AliasExistsException(ServiceError): """Declared by 8 operations."""
+class CachedCIMDURLDoesNotExistException(ServiceError): """Declared by UpdateClientMetadataURLState."""
 class CodeDeliveryFailureException(ServiceError): """Declared by 7 operations."""
 class CodeMismatchException(ServiceError): """Declared by 7 operations."""
-class ConcurrentModificationException(ServiceError): """Declared by 18 operations."""
+class ConcurrentModificationException(ServiceError): """Declared by 24 operations."""
 class DeviceKeyExistsException(ServiceError): """Declared by ConfirmDevice."""
 class DuplicateProviderException(ServiceError): """Declared by CreateIdentityProvider."""
 class EnableSoftwareTokenMFAException(ServiceError): """Declared by VerifySoftwareToken."""
 class ExpiredCodeException(ServiceError): """Declared by 6 operations."""
-class FeatureUnavailableInTierException(ServiceError): """Declared by 13 operations."""
+class FeatureUnavailableInTierException(ServiceError): """Declared by 21 operations."""
 class ForbiddenException(ServiceError): """Declared by 35 operations."""
 class GroupExistsException(ServiceError): """Declared by CreateGroup."""
-class InternalErrorException(ServiceError): """Declared by 138 operations."""
+class InternalErrorException(ServiceError): """Declared by 150 operations."""
 class InternalServerException(ServiceError): """Declared by AddUserPoolClientSecret, ListUserPoolClientSecrets, DeleteUserPoolClientSecret."""
 class InvalidEmailRoleAccessPolicyException(ServiceError): """Declared by 14 operations."""
 class InvalidLambdaResponseException(ServiceError): """Declared by 18 operations."""
@@ -51,23 +52,23 @@ class InvalidPasswordException(ServiceError): """Declared by 8 operations."""
 class InvalidSmsRoleAccessPolicyException(ServiceError): """Declared by 15 operations."""
 class InvalidSmsRoleTrustRelationshipException(ServiceError): """Declared by 15 operations."""
 class InvalidUserPoolConfigurationException(ServiceError): """Declared by 14 operations."""
-class LimitExceededException(ServiceError): """Declared by 28 operations."""
+class LimitExceededException(ServiceError): """Declared by 31 operations."""
 class MFAMethodNotFoundException(ServiceError): """Declared by RespondToAuthChallenge, AdminInitiateAuth, AdminRespondToAuthChallenge."""
 class ManagedLoginBrandingExistsException(ServiceError): """Declared by CreateManagedLoginBranding."""
-class NotAuthorizedException(ServiceError): """Declared by 136 operations."""
-class OperationNotEnabledException(ServiceError): """Declared by 125 operations."""
+class NotAuthorizedException(ServiceError): """Declared by 148 operations."""
+class OperationNotEnabledException(ServiceError): """Declared by 134 operations."""
 class PasswordHistoryPolicyViolationException(ServiceError): """Declared by 5 operations."""
 class PasswordResetRequiredException(ServiceError): """Declared by 28 operations."""
 class PreconditionNotMetException(ServiceError): """Declared by 4 operations."""
 class RefreshTokenReuseException(ServiceError): """Declared by GetTokensFromRefreshToken."""
-class ResourceNotFoundException(ServiceError): """Declared by 135 operations."""
+class ResourceNotFoundException(ServiceError): """Declared by 147 operations."""
 class ScopeDoesNotExistException(ServiceError): """Declared by CreateUserPoolClient, UpdateUserPoolClient."""
 class ServiceQuotaExceededException(ServiceError): """Declared by UpdateProvisionedLimit."""
 class SoftwareTokenMFANotFoundException(ServiceError): """Declared by 4 operations."""
 class TermsExistsException(ServiceError): """Declared by CreateTerms, UpdateTerms."""
 class TierChangeNotAllowedException(ServiceError): """Declared by CreateUserPool, UpdateUserPool."""
 class TooManyFailedAttemptsException(ServiceError): """Declared by ConfirmForgotPassword, ConfirmSignUp, AdminConfirmSignUp."""
-class TooManyRequestsException(ServiceError): """Declared by 132 operations."""
+class TooManyRequestsException(ServiceError): """Declared by 144 operations."""
 class UnauthorizedException(ServiceError): """Declared by RevokeToken."""
 class UnexpectedLambdaException(ServiceError): """Declared by 17 operations."""
 class UnsupportedIdentityProviderException(ServiceError): """Declared by UpdateIdentityProvider, DeleteIdentityProvider."""
@@ -91,7 +92,7 @@ class WebAuthnRelyingPartyMismatchException(ServiceError): """Declared by Comple
 
 
 class InvalidParameterException(ServiceError):
-    """Declared by 141 operations.
+    """Declared by 153 operations.
 
     Attributes:
         reason_code: The response's ``reasonCode``; None if there is none.

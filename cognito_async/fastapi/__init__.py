@@ -29,9 +29,11 @@ from cognito_async.fastapi.dependencies import (
     ResetRequestsDep,
     UserContextDep,
     client_metadata,
+    rate_limit,
 )
 from cognito_async.fastapi.errors import (
     BadInputError,
+    BodyTimeoutError,
     BodyTooLargeError,
     CrossOriginError,
     MalformedBodyError,
@@ -49,7 +51,7 @@ from cognito_async.fastapi.origin import same_origin
 from cognito_async.fastapi.password_policy import PasswordPolicy, PasswordRule
 from cognito_async.fastapi.password_reset import ResetConfirmation, minimum_duration, password_reset_router
 from cognito_async.fastapi.problems import PROBLEMS, Problem, Problems, log_problem, problem_of
-from cognito_async.fastapi.rate_limits import MemoryRateLimit, RateLimit, check_username_limit, rate_limit
+from cognito_async.fastapi.rate_limits import MemoryRateLimit, RateLimit, check_username_limit
 from cognito_async.fastapi.reset_queue import ResetLimits, ResetRequests
 from cognito_async.fastapi.responses import install_problems, problem_response, problem_responses, problem_route
 from cognito_async.fastapi.settings import CognitoSettings
@@ -57,6 +59,7 @@ from cognito_async.fastapi.settings import CognitoSettings
 __all__ = [
     "PROBLEMS",
     "BadInputError",
+    "BodyTimeoutError",
     "BodyTooLargeError",
     "ClientIpDep",
     "ClientMetadataDep",

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import TypeAlias
 
@@ -25,18 +26,15 @@ def parse_address(text: str) -> Address | None:
     return address.ipv4_mapped or IPv6Address(int(address))  # without the zone, which only its own host understands
 
 
+_parse_peer = lru_cache(parse_address)  # peers are short, unlike headers, and often the same proxy
+
+
 def client_ip(peer: str | None, forwarded: Iterable[str], trusted: Sequence[Network]) -> Address | None:
-    """Return the rightmost address that is not a trusted proxy.
+    """Return the rightmost address that is not a trusted proxy; the last trusted one if the next entry is invalid.
 
-    Args:
-        peer: The address of the connection; None if there is none, as on a Unix socket.
-        forwarded: The values of all ``X-Forwarded-For`` headers, in order.
-        trusted: The networks of the trusted proxies.
-
-    Returns:
-        The address; the last trusted one if the next entry is invalid. None if the peer has no address.
+    ``peer`` is the address of the connection and ``forwarded`` the values of all ``X-Forwarded-For`` headers in order.
     """
-    address = None if peer is None else parse_address(peer)
+    address = None if peer is None else _parse_peer(peer)
     if address is None:
         return None
     hops = [hop for value in forwarded for hop in value.split(",")]

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Coroutine, Mapping
-from functools import cache
+from functools import cache, lru_cache
 from operator import itemgetter
 from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
@@ -13,6 +13,8 @@ from starlette.requests import HTTPConnection
 from cognito_async.client import CognitoClient
 from cognito_async.fastapi.client_ip import Address, client_ip
 from cognito_async.fastapi.errors import PoolNotOpenError
+from cognito_async.fastapi.origin import SAFE_METHODS
+from cognito_async.fastapi.rate_limits import RateLimit, check_client_limit
 from cognito_async.fastapi.reset_queue import ResetQueue, ResetRequests
 from cognito_async.fastapi.settings import DEFAULT_POOL, CognitoSettings
 from cognito_async.operations import UserContextDataType
@@ -62,28 +64,19 @@ def find_pool(state: Mapping[str, Any], name: str) -> OpenPool:
 
 @frozen(kw_only=True, eq=False)
 class Dependencies:
-    """The dependencies of one user pool. A pool name always has the same objects, so overrides work."""
+    """The dependencies of one user pool. A pool name always has the same objects, so overrides work.
+
+    ``user_context`` is ``user_context_data`` with the client IP; ``form_user_context`` adds the form field
+    ``encoded_data``. Both are None if nothing is known, and so is ``client_ip``.
+    """
 
     settings: Dependency[CognitoSettings]
-    """The settings of the pool."""
-
     session: Dependency[AsyncCognitoSession]
-    """The session of the pool."""
-
     client: Dependency[CognitoClient]
-    """A client bound to the app client and user pool."""
-
     reset_requests: Dependency[ResetRequests]
-    """Sends password reset codes in the background."""
-
     client_ip: Dependency[Address | None]
-    """The client IP; None if unknown."""
-
     user_context: Dependency[UserContextDataType | None]
-    """``user_context_data`` with the client IP; None if unknown."""
-
     form_user_context: Dependency[UserContextDataType | None]
-    """The same with the form field ``encoded_data``, for routes that read forms."""
 
 
 @cache
@@ -139,12 +132,29 @@ def with_encoded_data(context: UserContextDataType | None, encoded_data: str | N
     return UserContextDataType(ip_address=context.ip_address if context else None, encoded_data=encoded_data)
 
 
+def rate_limit(limit: RateLimit, pool: str = DEFAULT_POOL) -> Callable[..., Coroutine[Any, Any, None]]:
+    """Return a dependency that raises RateLimitedError for too many requests per IPv4 address or IPv6 network.
+
+    GET, HEAD and OPTIONS requests are not counted, so the dependency can protect a whole router or application.
+    ``pool`` is the user pool whose settings list the trusted proxies.
+    """
+
+    async def check(
+        connection: HTTPConnection, ip: Annotated[Address | None, Depends(dependencies_of(pool).client_ip)]
+    ) -> None:
+        if connection.scope.get("method") not in SAFE_METHODS:  # a WebSocket has no method
+            await check_client_limit(limit, ip)
+
+    return check
+
+
 async def client_metadata(connection: HTTPConnection) -> Mapping[str, str]:
     """Return the preferred language for Lambda triggers, such as ``{"locale": "de-CH"}``; empty if there is none."""
-    language = preferred_language(",".join(connection.headers.getlist("accept-language")))
+    language = preferred_language(",".join(connection.headers.getlist("accept-language"))[: _MAX_LANGUAGE_HEADER + 1])
     return {} if language is None else {"locale": language}
 
 
+@lru_cache
 def preferred_language(header: str) -> str | None:
     """Return the first language tag with the highest weight in an Accept-Language header; None if there is none."""
     if len(header) > _MAX_LANGUAGE_HEADER:

@@ -43,6 +43,10 @@ class BodyTooLargeError(RequestRejectedError):
     """The request body exceeds the limit."""
 
 
+class BodyTimeoutError(RequestRejectedError):
+    """The request body did not arrive in time."""
+
+
 class BadInputError(RequestRejectedError):
     """Fields are missing or invalid."""
 
@@ -60,7 +64,7 @@ class CrossOriginError(RequestRejectedError):
 
 
 class RateLimitedError(RequestRejectedError):
-    """Too many requests from one client IP or for one username."""
+    """Too many requests from one client IP or network, or for one username."""
 
 
 class ResetQueueFullError(RequestRejectedError):

@@ -12,9 +12,6 @@ from cognito_async.fastapi.settings import DEFAULT_POOL, CognitoSettings, Settin
 from cognito_async.session import AsyncCognitoSession
 
 Lifespan: TypeAlias = Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any] | None]]
-"""The type of FastAPI's ``lifespan`` argument."""
-
-SessionFactory: TypeAlias = Callable[[CognitoSettings], AsyncCognitoSession]
 
 
 def session_of(settings: CognitoSettings) -> AsyncCognitoSession:
@@ -24,9 +21,6 @@ def session_of(settings: CognitoSettings) -> AsyncCognitoSession:
 
 class Cognito:
     """A user pool in an application. Settings are read and connections opened by its lifespan, in each process.
-
-        cognito = Cognito()
-        app = FastAPI(lifespan=cognito.lifespan)
 
     Attributes:
         name: The name of the pool in this application.
@@ -39,7 +33,7 @@ class Cognito:
         name: str = DEFAULT_POOL,
         settings: SettingsSource | None = None,
         *,
-        session: SessionFactory = session_of,
+        session: Callable[[CognitoSettings], AsyncCognitoSession] = session_of,
         reset_limits: ResetLimits | None = None,
     ) -> None:
         """Configure a user pool.
@@ -64,22 +58,21 @@ class Cognito:
     async def lifespan(self, app: object) -> AsyncGenerator[dict[str, Any]]:
         """Open the pool while the application runs; for ``FastAPI(lifespan=...)`` and ``combine_lifespans``.
 
+        It yields the lifespan state, which servers pass to every request, including requests to mounted applications.
         On exit, queued password resets are sent and the session is closed.
-
-        Args:
-            app: The application; not used.
-
-        Yields:
-            The lifespan state. Servers pass it to every request, including requests to mounted applications.
 
         Raises:
             SettingsError: A setting is missing or invalid.
         """
         del app
         settings, limits = read_settings(self.name, self._settings), self._reset_limits
-        secret = None if settings.client_secret is None else settings.client_secret.get_secret_value()
         async with self._session(settings) as session, ResetQueue(limits) as queue:
-            client = session.client(settings.client_id, secret, settings.user_pool_id)
+            client = session.client(
+                settings.client_id,
+                # Not a local variable, which error reporters collect.
+                None if settings.client_secret is None else settings.client_secret.get_secret_value(),
+                settings.user_pool_id,
+            )
             pool = OpenPool(
                 settings=settings,
                 session=session,
@@ -90,13 +83,7 @@ class Cognito:
             yield {state_key(self.name): pool}
 
     def client_of(self, state: Mapping[str, Any]) -> CognitoClient:
-        """Return the client of the pool outside of requests, for a lifespan of your own that wraps the pool's.
-
-        Args:
-            state: The state yielded by the lifespan of the pool.
-
-        Returns:
-            The client, bound to the app client and user pool. It works until the lifespan ends.
+        """Return the client from the state yielded by ``lifespan``, for a lifespan of your own that wraps it.
 
         Raises:
             PoolNotOpenError: The state does not contain this pool.
@@ -107,13 +94,8 @@ class Cognito:
 def combine_lifespans(*lifespans: Lifespan) -> Callable[[Any], AbstractAsyncContextManager[dict[str, Any]]]:
     """Combine lifespans into one: entered in this order, exited in reverse, with their states merged.
 
-    A lifespan that needs a pool at startup must wrap the pool's lifespan instead, see ``Cognito.client_of``.
-
-    Args:
-        *lifespans: The lifespans of pools and your own.
-
-    Returns:
-        The lifespan for ``FastAPI(lifespan=...)``. It raises SettingsError if two lifespans yield the same key.
+    It raises SettingsError if two lifespans yield the same key. A lifespan that needs a pool at startup must wrap the
+    pool's lifespan instead, see ``Cognito.client_of``.
     """
 
     @asynccontextmanager

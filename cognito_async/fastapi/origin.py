@@ -15,19 +15,12 @@ _OWN_SITES: Final = frozenset({"same-origin", "none"})
 
 
 def same_origin(*allowed: str) -> Callable[[HTTPConnection], Coroutine[Any, Any, None]]:
-    """Return a dependency that rejects requests from pages of other origins, except JSON.
+    """Return a dependency that raises CrossOriginError for requests from pages of other origins, except JSON.
 
     GET, HEAD and OPTIONS requests pass, so the dependency can protect a whole router or application. WebSockets are
-    checked like forms. JSON is not checked, because browsers send a CORS preflight request first.
-
-    Pages with forms should not send ``Referrer-Policy: no-referrer``: browsers then send ``Origin: null``, which is
-    rejected if ``Sec-Fetch-Site`` is missing too (in old browsers and over plain HTTP). Use ``same-origin`` instead.
-
-    Args:
-        *allowed: Additional allowed origins, such as ``"https://www.example.com"``.
-
-    Returns:
-        The dependency. It raises CrossOriginError.
+    checked like forms. JSON is not checked, because browsers send a CORS preflight request first. Pages with forms
+    should send ``Referrer-Policy: same-origin``; ``no-referrer`` hides their own origin too. ``allowed`` are other
+    origins, such as ``"https://www.example.com"``.
     """
 
     async def check(connection: HTTPConnection) -> None:
@@ -51,10 +44,9 @@ def is_same_origin(headers: Mapping[str, str], allowed: Collection[str] = ()) ->
     ``Sec-Fetch-Site`` decides if present: browsers since 2023 send it over HTTPS. Otherwise the host in ``Origin`` must
     equal ``Host``. A request with neither header does not come from a browser, so it cannot be forged by another site.
     """
-    origin = headers.get("origin")
+    origin, site = headers.get("origin"), headers.get("sec-fetch-site")
     if origin is not None and origin in allowed:
         return True
-    site = headers.get("sec-fetch-site")
     if site is not None:
         return site in _OWN_SITES
     if origin is None:

@@ -47,27 +47,15 @@ class PasswordPolicy:
     """The minimum length in characters. The service does not accept less than 6."""
 
     require_lowercase: bool = True
-    """Whether a letter from a to z is required."""
-
     require_uppercase: bool = True
-    """Whether a letter from A to Z is required."""
-
     require_numbers: bool = True
-    """Whether a digit is required."""
-
     require_symbols: bool = True
-    """Whether a symbol is required."""
 
     @classmethod
     async def from_pool(cls, client: CognitoClient) -> Self:
-        """Read the policy of the pool with DescribeUserPool.
+        """Read the policy of the pool that a client is bound to; the default policy if it has none.
 
-        Args:
-            client: A client bound to the pool. The operation needs AWS credentials with the permission
-                ``cognito-idp:DescribeUserPool``.
-
-        Returns:
-            The policy; the default policy if the response has none.
+        This needs AWS credentials with the permission ``cognito-idp:DescribeUserPool``.
 
         Raises:
             CognitoError: The call failed, see ``CognitoClient.describe_user_pool``.
@@ -78,20 +66,10 @@ class PasswordPolicy:
 
     @classmethod
     def from_type(cls, policy: PasswordPolicyType) -> Self:
-        """Convert the policy in a response of the service.
-
-        Args:
-            policy: The policy. Members that are None are not required.
-
-        Returns:
-            The converted policy.
-        """
+        """Convert the policy in a response of the service. Members that are None are not required."""
         return cls(
             minimum_length=policy.minimum_length or _DEFAULT_LENGTH,
-            require_lowercase=bool(policy.require_lowercase),
-            require_uppercase=bool(policy.require_uppercase),
-            require_numbers=bool(policy.require_numbers),
-            require_symbols=bool(policy.require_symbols),
+            **{name: bool(getattr(policy, name)) for name, _, _ in _REQUIRED},
         )
 
     @property
@@ -107,12 +85,5 @@ class PasswordPolicy:
         )
 
     def broken_rules(self, password: str) -> tuple[str, ...]:
-        """Return the rules that a password breaks.
-
-        Args:
-            password: The password.
-
-        Returns:
-            The rules, such as ``"must have a digit"``; empty if the password meets the policy.
-        """
+        """Return the rules that a password breaks, such as ``"must have a digit"``."""
         return tuple(f"must have {rule.text}" for rule in self.rules if not rule.matches(password))

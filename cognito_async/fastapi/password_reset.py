@@ -2,20 +2,23 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Collection, Mapping
+from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from io import BytesIO
 from typing import Annotated, Any, Final, TypeVar
+from urllib.parse import parse_qsl
 
 from attrs import field, frozen
-from fastapi import APIRouter, Depends, Request, Response, status
+from fastapi import APIRouter, Depends, Request, Response
 from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
 from starlette.requests import ClientDisconnect
 
 from cognito_async.client import CognitoClient
+from cognito_async.deadline import Deadline, SharedTimer
 from cognito_async.errors import CognitoError, InvalidPasswordException, PasswordHistoryPolicyViolationException
 from cognito_async.fastapi import errors
 from cognito_async.fastapi.client_ip import Address
@@ -26,9 +29,10 @@ from cognito_async.fastapi.problems import PROBLEMS, Problems
 from cognito_async.fastapi.rate_limits import (
     MemoryRateLimit,
     RateLimit,
+    check_client_limit,
     check_rate_limit,
-    check_username_limit,
-    rate_limit_key,
+    client_ip_of,
+    username_key,
 )
 from cognito_async.fastapi.reset_queue import ResetRequests
 from cognito_async.fastapi.responses import problem_responses, problem_route
@@ -36,19 +40,21 @@ from cognito_async.fastapi.settings import DEFAULT_POOL
 from cognito_async.operations import UserContextDataType
 from cognito_async.protocol.settings import number
 
-FORMS: Final = frozenset({"application/x-www-form-urlencoded", "multipart/form-data"})
+URLENCODED: Final = "application/x-www-form-urlencoded"
+FORMS: Final = frozenset({URLENCODED, "multipart/form-data"})
 MAX_BODY_BYTES: Final = 32 * 1024
+BODY_TIMEOUT: Final = 10.0
 MAX_FORM_FIELDS: Final = 20
 SIGN_OUT_TIMEOUT: Final = 10.0
 
 _LOG = logging.getLogger("cognito_async.fastapi")
-_BODY_PROBLEMS: Final = (
-    *("MalformedBodyError", "UnsupportedBodyError", "BodyTooLargeError", "BadInputError", "CrossOriginError"),
+_PROBLEMS: Final = (
+    *("MalformedBodyError", "UnsupportedBodyError", "BodyTooLargeError", "BodyTimeoutError", "BadInputError"),
+    *("CrossOriginError", "RateLimitedError"),
 )
-_FORGOT_PROBLEMS: Final = (*_BODY_PROBLEMS, "RateLimitedError", "ResetQueueFullError")
 _RESET_PROBLEMS: Final = (
-    *(*_BODY_PROBLEMS, "RateLimitedError", "WeakPasswordError", "CodeMismatchException"),
-    *("TooManyFailedAttemptsException", "TooManyRequestsException", "ConnectError", "RequestTimeoutError"),
+    *(*_PROBLEMS, "WeakPasswordError", "CodeMismatchException", "TooManyFailedAttemptsException"),
+    *("TooManyRequestsException", "ConnectError", "RequestTimeoutError"),
     *("ConfirmForgotPassword:AmbiguousOutcomeError", "CognitoError"),
 )
 
@@ -69,8 +75,17 @@ class ResetConfirmation:
     A password that the pool refuses in spite of it is reported like a wrong code. None leaves the check to the pool.
     """
 
-    username_limit: RateLimit = field(factory=partial(MemoryRateLimit, 5, 900.0))
-    """Limits the attempts per username, whether or not the user exists. Default: 5 in 15 minutes."""
+    client_limit: RateLimit = field(factory=partial(MemoryRateLimit, 5, 900.0, network_hits={56: 10, 48: 15}))
+    """Limits the attempts per username and client, whether or not the user exists.
+
+    Default: in 15 minutes 5 per IPv4 address or IPv6 /64 network, 10 per /56 and 15 per /48 network.
+    """
+
+    username_limit: RateLimit = field(factory=partial(MemoryRateLimit, 50, 900.0))
+    """Limits the attempts per username from all clients. Default: 50 in 15 minutes.
+
+    A lower limit makes it easier to lock a user out, a higher one to guess a code from many clients.
+    """
 
     sign_out_elsewhere: bool = False
     """Whether to end all sessions of the user after the reset. This needs AWS credentials and the user pool ID."""
@@ -87,6 +102,7 @@ class ResetConfirmation:
         password: str,
         user_context_data: UserContextDataType | None = None,
         client_metadata: Mapping[str, str] | None = None,
+        client_ip: Address | None = None,
     ) -> bool | None:
         """Set a new password with ConfirmForgotPassword.
 
@@ -97,27 +113,33 @@ class ResetConfirmation:
             password: The new password.
             user_context_data: The client IP and device data for threat protection; None for none.
             client_metadata: Input for Lambda triggers; None for none.
+            client_ip: The client IP for ``client_limit``; None for the one of ``user_context_data``.
 
         Returns:
             Whether the user's other sessions were ended; None without ``sign_out_elsewhere``.
 
         Raises:
             WeakPasswordError: The password breaks the policy. Cognito was not called.
-            RateLimitedError: Too many attempts for this username. Cognito was not called.
+            RateLimitedError: Too many attempts for this username, by this client or in total. Cognito was not called.
             PasswordNotAcceptedError: The pool refused a password that meets the policy.
             CognitoError: ConfirmForgotPassword failed.
         """
         policy = self.password_policy
         broken_rules = policy.broken_rules(password) if policy is not None else ()
+        secret_code, secret_password = SecretStr(code), SecretStr(password)
+        del code, password  # error reporters collect the local variables of frames
         if broken_rules:
             raise errors.WeakPasswordError("the password breaks the policy", field_errors={"password": broken_rules})
-        await check_username_limit(self.username_limit, username)
+        # First by client, so that rejected attempts of one client do not count for all.
+        key = username_key(username)
+        await check_client_limit(self.client_limit, client_ip or client_ip_of(user_context_data), f"{key} ")
+        await check_rate_limit(self.username_limit, key)
         async with minimum_duration(self.minimum_duration):
             try:
                 await client.confirm_forgot_password(
                     username=username,
-                    confirmation_code=code,
-                    password=password,
+                    confirmation_code=secret_code.get_secret_value(),
+                    password=secret_password.get_secret_value(),
                     user_context_data=user_context_data,
                     client_metadata=client_metadata,
                 )
@@ -131,14 +153,7 @@ class ResetConfirmation:
 
 @asynccontextmanager
 async def minimum_duration(seconds: float) -> AsyncGenerator[None]:
-    """Extend the block to a minimum duration, also if it raises an error.
-
-    Args:
-        seconds: The minimum duration in seconds.
-
-    Yields:
-        None.
-    """
+    """Extend the block to a minimum duration in seconds, also if it raises an error."""
     clock = asyncio.get_running_loop().time
     end = clock() + seconds
     try:
@@ -146,7 +161,8 @@ async def minimum_duration(seconds: float) -> AsyncGenerator[None]:
     except Exception:
         await asyncio.sleep(end - clock())
         raise
-    await asyncio.sleep(end - clock())
+    if end > clock():  # otherwise sleep yields to the event loop
+        await asyncio.sleep(end - clock())
 
 
 async def _sign_out(client: CognitoClient, username: str) -> bool:
@@ -180,7 +196,7 @@ class ForgotPasswordBody(BaseModel):
     ]
     encoded_data: Annotated[
         Annotated[str, StringConstraints(max_length=MAX_ENCODED_DATA, pattern=_TEXT)] | None,
-        Field(description="Device data from AWS's threat protection script."),
+        Field(description="Device data from AWS's threat protection script.", repr=False),
     ] = None
 
 
@@ -217,56 +233,78 @@ class PasswordChanged(BaseModel):
 Body = TypeVar("Body", bound=BaseModel)
 
 
-async def read_body(request: Request, model: type[Body]) -> Body:
+async def read_body(request: Request, model: type[Body], timer: SharedTimer | None = None) -> Body:
     """Parse a body, JSON or form, as a model.
 
-    Raises UnsupportedBodyError, BodyTooLargeError, MalformedBodyError or RequestValidationError; none contains values.
+    Raises UnsupportedBodyError, BodyTooLargeError, BodyTimeoutError, MalformedBodyError or RequestValidationError; none
+    contains values.
     """
     kind = media_type(request.headers)
     if (kind != JSON and kind not in FORMS) or request.headers.get("content-encoding", "identity") != "identity":
         raise errors.UnsupportedBodyError("the body is neither JSON nor a form")
-    body = await _read_bytes(request)
-    try:
-        if kind == JSON:
-            return model.model_validate_json(body)
-        return model.model_validate(await _read_form(request, body))
-    except ValidationError as error:
-        items = error.errors(include_url=False, include_input=False)
-    if not items[0]["loc"]:  # not a JSON object
-        raise errors.MalformedBodyError("the body is not a JSON object")
-    raise RequestValidationError([{**item, "loc": ("body", *item["loc"])} for item in items])
+    body = await _parse_body(request, kind, await _read_bytes(request, timer), model)
+    if isinstance(body, Exception):
+        raise body
+    return body
 
 
-async def _read_bytes(request: Request) -> bytes:
+async def _read_bytes(request: Request, timer: SharedTimer | None) -> bytes:
     try:
         declared = int(request.headers.get("content-length", "0"))
     except ValueError:
         raise errors.MalformedBodyError("Content-Length is not a number") from None
-    body = bytearray()
+    body = BytesIO()  # its repr does not show the content to error reporters
+    error: errors.RequestRejectedError | None = None
     try:
         if declared <= MAX_BODY_BYTES:
-            async for chunk in request.stream():
-                body += chunk
-                if len(body) > MAX_BODY_BYTES:
-                    break
+            with Deadline(BODY_TIMEOUT, timer):
+                async for chunk in request.stream():
+                    body.write(chunk)
+                    del chunk
+                    if body.tell() > MAX_BODY_BYTES:
+                        break
     except ClientDisconnect:
-        raise errors.MalformedBodyError("the client disconnected before the end of the body") from None
-    if max(declared, len(body)) > MAX_BODY_BYTES:
-        raise errors.BodyTooLargeError("the body exceeds the limit")
-    return bytes(body)
+        error = errors.MalformedBodyError("the client disconnected before the end of the body")
+    except TimeoutError:
+        error = errors.BodyTimeoutError("the body did not arrive in time")
+    if max(declared, body.tell()) > MAX_BODY_BYTES:
+        error = errors.BodyTooLargeError("the body exceeds the limit")
+    if error is not None:
+        raise error
+    return body.getvalue()
 
 
-async def _read_form(request: Request, body: bytes) -> dict[str, Any]:
+async def _parse_body(request: Request, kind: str, body: bytes, model: type[Body]) -> Body | Exception:
+    """Return the model or the error, which must not be raised from a frame that has the body."""
+    try:
+        if kind == JSON:
+            return model.model_validate_json(body)
+        fields = await _parse_form(request, kind, body)
+        if len(fields) > len(dict(fields)):
+            return errors.MalformedBodyError("the form repeats a field")
+        return model.model_validate(dict(fields))
+    except ValidationError as error:
+        items = error.errors(include_url=False, include_input=False)
+    except (HTTPException, MultiPartException, ValueError, LookupError):
+        return errors.MalformedBodyError("the body is not a form without files or has too many fields")
+    if not items[0]["loc"]:
+        return errors.MalformedBodyError("the body is not a JSON object")
+    return RequestValidationError([{**item, "loc": ("body", *item["loc"])} for item in items])
+
+
+async def _parse_form(request: Request, kind: str, body: bytes) -> Sequence[tuple[str, Any]]:
+    if kind == URLENCODED:  # Starlette takes several times as long
+        return parse_qsl(body.decode(errors="replace"), keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS)
+
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": body, "more_body": False}
 
-    try:
-        form = await Request(request.scope, receive).form(max_files=0, max_fields=MAX_FORM_FIELDS)
-    except (HTTPException, MultiPartException, ValueError, LookupError):
-        raise errors.MalformedBodyError("the body is not a form without files") from None
-    if len(form.multi_items()) > min(len(form), MAX_FORM_FIELDS):  # old releases of Starlette ignore max_fields
-        raise errors.MalformedBodyError("the form repeats a field or has too many")
-    return dict(form)
+    return (await Request(request.scope, receive).form(max_files=0, max_fields=MAX_FORM_FIELDS)).multi_items()
+
+
+def _json_response(content: str, code: int) -> Response:
+    """Return a response; FastAPI's conversion of a model takes several times as long."""
+    return Response(content, code, {"Cache-Control": "no-store"}, JSON)
 
 
 def _request_body(model: type[BaseModel]) -> dict[str, Any]:
@@ -292,7 +330,8 @@ def password_reset_router(
         pool: The name of the pool in this application.
         confirmation: How new passwords are set; None for the defaults of ResetConfirmation.
         problems: The table of problems.
-        address_limit: Limits the requests per client IP; None for 20 per minute.
+        address_limit: Limits the requests per client IP to both routes; None for 20 per minute and IPv4 address or IPv6
+            /64 network, 80 per /56 and 300 per /48 network.
         allowed_origins: Other origins whose pages may submit forms, such as ``"https://www.example.com"``.
 
     Returns:
@@ -302,50 +341,51 @@ def password_reset_router(
     limit = MemoryRateLimit(20, 60.0) if address_limit is None else address_limit  # an empty limit is falsy
     router = APIRouter(route_class=problem_route(problems), tags=["password reset"])
     dependencies = dependencies_of(pool)
+    timer, requested = SharedTimer(), ResetRequested().model_dump_json()
 
     # Called by the routes, because FastAPI spends as much time on a dependency as on a small route.
     async def accept(request: Request, client_ip: Address | None, model: type[Body]) -> Body:
         check_origin(request, allowed_origins)
-        await check_rate_limit(limit, rate_limit_key(client_ip))
-        return await read_body(request, model)
+        await check_client_limit(limit, client_ip)
+        return await read_body(request, model, timer)
 
     @router.post(
         "/forgot-password",
-        status_code=status.HTTP_202_ACCEPTED,
-        responses=problem_responses(*_FORGOT_PROBLEMS, problems=problems),
+        status_code=202,
+        response_model=ResetRequested,
+        responses=problem_responses(*_PROBLEMS, "ResetQueueFullError", problems=problems),
         openapi_extra=_request_body(ForgotPasswordBody),
     )
     async def forgot_password(
         request: Request,
-        response: Response,
         resets: Annotated[ResetRequests, Depends(dependencies.reset_requests)],
         client_ip: Annotated[Address | None, Depends(dependencies.client_ip)],
         context: Annotated[UserContextDataType | None, Depends(dependencies.user_context)],
         metadata: Annotated[Mapping[str, str], Depends(client_metadata)],
-    ) -> ResetRequested:
+    ) -> Response:
         """Send a password reset code. The response does not depend on whether the user exists."""
         body = await accept(request, client_ip, ForgotPasswordBody)
         resets.submit(
             body.username,
             user_context_data=with_encoded_data(context, body.encoded_data),
             client_metadata=metadata or None,
+            client_ip=client_ip,
         )
-        response.headers["Cache-Control"] = "no-store"
-        return ResetRequested()
+        return _json_response(requested, 202)
 
     @router.post(
         "/reset-password",
+        response_model=PasswordChanged,
         responses=problem_responses(*_RESET_PROBLEMS, problems=problems),
         openapi_extra=_request_body(ResetPasswordBody),
     )
     async def reset_password(
         request: Request,
-        response: Response,
         client: Annotated[CognitoClient, Depends(dependencies.client)],
         client_ip: Annotated[Address | None, Depends(dependencies.client_ip)],
         context: Annotated[UserContextDataType | None, Depends(dependencies.user_context)],
         metadata: Annotated[Mapping[str, str], Depends(client_metadata)],
-    ) -> PasswordChanged:
+    ) -> Response:
         """Set a new password with the code that was sent."""
         body = await accept(request, client_ip, ResetPasswordBody)
         signed_out = await confirm(
@@ -355,8 +395,8 @@ def password_reset_router(
             password=body.password,
             user_context_data=with_encoded_data(context, body.encoded_data),
             client_metadata=metadata or None,
+            client_ip=client_ip,
         )
-        response.headers["Cache-Control"] = "no-store"
-        return PasswordChanged(signed_out_elsewhere=signed_out)
+        return _json_response(PasswordChanged(signed_out_elsewhere=signed_out).model_dump_json(), 200)
 
     return router

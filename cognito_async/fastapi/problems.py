@@ -17,6 +17,7 @@ from cognito_async.protocol.retry import THROTTLING_CODES
 
 _LOG = getLogger("cognito_async.fastapi")
 _POINTER_STEP = re.compile(r"""\[(['"])(.*?)\1\]|\[(\d+)\]|\.(\w+)""")
+_RECIPIENT = re.compile(r"[^\s:]+@\S+|\+\d{6,}")
 _CONFIGURATION_PARAMETERS: Final = frozenset(
     {"client_id", "client_secret", "user_pool_id", "region", "endpoint_url", "secret_hash"}
 )
@@ -27,14 +28,8 @@ class Problem:
     """The response to an error, as problem details (RFC 9457)."""
 
     type: str
-    """A URI that identifies the kind of problem."""
-
     title: str
-    """A short summary of the kind of problem."""
-
     status: int
-    """The HTTP status."""
-
     detail: str | Callable[[CognitoError], str] | None = None
     """What the user can do, or a function that returns it for an error; None for no detail.
 
@@ -48,17 +43,10 @@ class Problem:
     """Additional members of the document."""
 
     log_level: int | None = None
-    """The level of the log record; None to write none. From ERROR on, the record includes the error's message."""
+    """The level of the log record; None to write none. From ERROR on, it has the message of operator's errors."""
 
     def document(self, error: CognitoError) -> dict[str, Any]:
-        """Return the JSON document for an error.
-
-        Args:
-            error: The error. Its message is not included unless ``detail`` is a function that returns it.
-
-        Returns:
-            The problem details.
-        """
+        """Return the JSON document for an error, without its message unless ``detail`` returns it."""
         members = {
             "type": self.type,
             "title": self.title,
@@ -72,9 +60,9 @@ class Problem:
 
     def retry_after_of(self, error: CognitoError) -> int | None:
         """Return when to retry after an error, in seconds rounded up; None if retrying does not help."""
-        if self.retry_after is None:
-            return None
-        return self.retry_after if error.retry_after is None else max(1, ceil(error.retry_after))
+        if self.retry_after is None or error.retry_after is None:
+            return self.retry_after
+        return max(1, ceil(error.retry_after))
 
 
 Problems: TypeAlias = Mapping[str, Problem]
@@ -87,15 +75,9 @@ def _field_errors(error: CognitoError) -> list[dict[str, str]]:
     if isinstance(error, RequestRejectedError):
         fields = error.field_errors
     elif isinstance(error, ParameterValidationError) and error.parameter not in _CONFIGURATION_PARAMETERS:
-        fields = {_pointer(error.parameter): (error.rule,)}
+        parameter = error.parameter.replace("~", "~0").replace("/", "~1")  # auth_parameters['PASSWORD']
+        fields = {_POINTER_STEP.sub(lambda step: f"/{step[2] or step[3] or step[4] or ''}", parameter): (error.rule,)}
     return [{"pointer": f"#/{name}", "detail": rule} for name, rules in fields.items() for rule in rules]
-
-
-def _pointer(parameter: str) -> str:
-    """Convert a parameter path to a JSON pointer: ``auth_parameters['PASSWORD']`` to auth_parameters/PASSWORD."""
-    return _POINTER_STEP.sub(
-        lambda step: "/" + (step[2] or step[3] or step[4] or "").replace("~", "~0").replace("/", "~1"), parameter
-    )
 
 
 def _problem(kind: str, status: int, title: str, detail: str | None = None, **options: Any) -> Problem:  # noqa: ANN401
@@ -189,6 +171,7 @@ PROBLEMS: Problems = {
     "MalformedBodyError": _problem("malformed-body", 400, "Malformed request body", _BODY),
     "UnsupportedBodyError": _problem("unsupported-body", 415, "Unsupported media type", _MEDIA_TYPES),
     "BodyTooLargeError": _problem("body-too-large", 413, "Request body too large"),
+    "BodyTimeoutError": _problem("body-timeout", 408, "Request body timeout", "Try again."),
     "CrossOriginError": _problem(
         "cross-origin", 403, "Cross-origin request refused", "Submit the form from a page of this site."
     ),
@@ -211,7 +194,7 @@ def names_of(error: CognitoError) -> Iterator[str]:
         yield from _with_operation(error, [AmbiguousOutcomeError.__name__])
     if isinstance(error, ParameterValidationError):
         yield f"{type(error).__name__}:{error.parameter}"
-    if error.fault is not None and error.code not in _CODES_BEFORE_FAULT:
+    if error.fault is not None and (error.code or type(error).__name__) not in _CODES_BEFORE_FAULT:
         yield from _with_operation(error, [str(error.fault)])
     classes = [kind.__name__ for kind in type(error).__mro__ if issubclass(kind, CognitoError)]
     yield from _with_operation(error, classes if error.code is None else [error.code, *classes])
@@ -223,32 +206,20 @@ def _with_operation(error: CognitoError, names: list[str]) -> Iterator[str]:
 
 
 def problem_of(error: CognitoError, problems: Problems = PROBLEMS) -> Problem:
-    """Return the problem of an error.
-
-    Args:
-        error: The error.
-        problems: The table.
-
-    Returns:
-        The problem; a "misconfigured" one without details if the table has none for the error.
-    """
+    """Return the problem of an error; a "misconfigured" one if the table has none."""
     return next((problems[name] for name in names_of(error) if name in problems), MISCONFIGURED)
 
 
 def log_problem(error: Exception, problems: Problems = PROBLEMS) -> None:
-    """Log an error at the level of its problem, without secrets or usernames.
-
-    Args:
-        error: The error. An exception that is not a CognitoError is a bug and is logged with its traceback.
-        problems: The table.
-    """
+    """Log an error at the level of its problem, without secrets or usernames; other exceptions with a traceback."""
     if not isinstance(error, CognitoError):
         _LOG.error("unexpected exception in a call to Cognito", exc_info=error)
         return
     problem = problem_of(error, problems)
     if problem.log_level is not None:
-        # Messages about users may contain usernames; those about the configuration do not.
-        message = f": {error.message}" if problem.log_level >= ERROR else ""
+        # Other messages may contain any user data, those of the operator's errors a recipient.
+        about_operator = problem.log_level >= ERROR and error.fault not in {Fault.USER, Fault.TRIGGER}
+        message = f": {_RECIPIENT.sub('***', error.message)}" if about_operator else ""
         name = error.code or type(error).__name__
         facts = f"operation {error.operation}, {error.attempts} attempts, request ID {error.request_id}"
         _LOG.log(problem.log_level, "%s (%s)%s", name, facts, message)

@@ -2,21 +2,18 @@
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Mapping
 from hashlib import sha256
-from ipaddress import IPv6Address, IPv6Network
-from typing import Annotated, Any, Final, Protocol
+from ipaddress import IPv6Address
+from socket import AF_INET6, inet_ntop
+from typing import Final, Protocol
+from unicodedata import normalize
 
-from fastapi import Depends
-from starlette.requests import HTTPConnection
-
-from cognito_async.fastapi.client_ip import Address
-from cognito_async.fastapi.dependencies import dependencies_of
+from cognito_async.fastapi.client_ip import Address, parse_address
 from cognito_async.fastapi.errors import RateLimitedError
-from cognito_async.fastapi.origin import SAFE_METHODS
-from cognito_async.fastapi.settings import DEFAULT_POOL
+from cognito_async.operations import UserContextDataType
 
-_IPV6_PREFIX: Final = 64  # the network that one subscriber usually has
+IPV6_PREFIXES: Final = (64, 56, 48)  # the networks that a home, a site or an organization has
 
 
 class RateLimit(Protocol):
@@ -26,7 +23,8 @@ class RateLimit(Protocol):
         """Count a request.
 
         Args:
-            key: The client, such as an IP address or a hash of a username.
+            key: A client IP, a hash of a username, or both. An IPv6 client has three keys that are counted one after
+                the other and end in ``/64``, ``/56`` and ``/48``; give the larger networks larger limits.
 
         Returns:
             0.0 if the request is allowed, otherwise the seconds until the next one is.
@@ -37,71 +35,74 @@ class RateLimit(Protocol):
 class MemoryRateLimit:
     """Allows a number of requests per period for each key, in a burst or spread over the period.
 
-    Requests become available again one by one, evenly over the period. If there are more than ``max_keys`` keys, the
-    least recently used one is forgotten.
+    Requests become available again one by one, evenly over the period; no period has more than twice the number.
+
+    Memory is bounded, but no count is forgotten before its requests are available again. While ``max_keys`` keys are
+    counted, further keys share as many counters by their hash, which is random in each process. A shared counter allows
+    no key more requests, but it may reject one because of others. Blocking a certain key that way takes about
+    ``max_keys`` times ``hits`` requests per period, in addition to those that keep the table full.
     """
 
     def __init__(
-        self, hits: int, seconds: float, *, max_keys: int = 50_000, clock: Callable[[], float] = time.monotonic
+        self,
+        hits: int,
+        seconds: float,
+        *,
+        network_hits: Mapping[int, int] | None = None,
+        max_keys: int = 50_000,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         """Create a rate limit.
 
         Args:
             hits: The number of requests per period, at least 1.
             seconds: The period in seconds, above 0.
-            max_keys: The number of keys to remember, at least 1.
+            network_hits: The number of requests per period for IPv6 networks by prefix length, 56 and 48; None for 4
+                and 15 times ``hits``.
+            max_keys: The number of keys that are counted separately, at least 1.
             clock: Returns the time in seconds.
 
         Raises:
             ValueError: An argument is out of range.
         """
-        if hits < 1 or seconds <= 0 or max_keys < 1:
-            raise ValueError("hits and max_keys must be at least 1, and seconds must be above 0")
+        networks = {56: 4 * hits, 48: 15 * hits} if network_hits is None else network_hits
+        if min(hits, max_keys, *networks.values()) < 1 or seconds <= 0:
+            raise ValueError("hits, network_hits and max_keys must be at least 1, and seconds must be above 0")
+        self._seconds = seconds
         self._interval = seconds / hits
-        self._tolerance = seconds - self._interval
+        self._network_intervals = {f"/{prefix}": seconds / count for prefix, count in networks.items()}
         self._max_keys = max_keys
         self._clock = clock
         # Generic cell rate algorithm: for each key, the time at which its full burst is available again.
         self._available: OrderedDict[str, float] = OrderedDict()
+        self._shared: dict[int, float] = {}
 
     def __len__(self) -> int:
-        """Return the number of keys in memory."""
+        """Return the number of keys that are counted separately."""
         return len(self._available)
 
     async def hit(self, key: str) -> float:
         """Count a request, see ``RateLimit.hit``. A rejected request does not count."""
         now = self._clock()
-        available = max(self._available.get(key, now), now)
-        if available - now > self._tolerance:
-            self._available.move_to_end(key)
-            return available - now - self._tolerance
-        self._available[key] = available + self._interval
-        self._available.move_to_end(key)
-        if len(self._available) > self._max_keys:
-            self._available.popitem(last=False)
+        interval = self._network_intervals.get(key[-3:], self._interval)
+        known = self._available.get(key)
+        available = max(now, self._shared.get(hash(key) % self._max_keys, now) if known is None else known)
+        wait = available - now - (self._seconds - interval)
+        if wait > 0:
+            return wait
+        if known is not None or self._has_space(now):
+            self._available[key] = available + interval
+        else:
+            self._shared[hash(key) % self._max_keys] = available + interval
         return 0.0
 
-
-def rate_limit(limit: RateLimit, pool: str = DEFAULT_POOL) -> Callable[..., Coroutine[Any, Any, None]]:
-    """Return a dependency that limits requests per client IP; an IPv6 /64 network counts as one client.
-
-    GET, HEAD and OPTIONS requests are not counted, so the dependency can protect a whole router or application.
-
-    Args:
-        limit: The rate limit.
-        pool: The name of the user pool whose settings list the trusted proxies.
-
-    Returns:
-        The dependency. It raises RateLimitedError.
-    """
-
-    async def check(
-        connection: HTTPConnection, address: Annotated[Address | None, Depends(dependencies_of(pool).client_ip)]
-    ) -> None:
-        if connection.scope.get("method") not in SAFE_METHODS:  # a WebSocket has no method
-            await check_rate_limit(limit, rate_limit_key(address))
-
-    return check
+    def _has_space(self, now: float) -> bool:
+        """Return whether a key can be added; two others are examined, so that expired ones are dropped in time."""
+        for _ in range(min(2, len(self._available))):
+            key, available = self._available.popitem(last=False)
+            if available > now:
+                self._available[key] = available
+        return len(self._available) < self._max_keys
 
 
 async def check_rate_limit(limit: RateLimit, key: str) -> None:
@@ -111,21 +112,40 @@ async def check_rate_limit(limit: RateLimit, key: str) -> None:
         raise RateLimitedError("rate limit exceeded", retry_after=seconds)
 
 
-async def check_username_limit(limit: RateLimit, username: str) -> None:
-    """Count an attempt for a username, whether or not the user exists.
+async def check_client_limit(limit: RateLimit, client_ip: Address | None, key_prefix: str = "") -> None:
+    """Count a request of a client, for IPv6 in each of its networks; raise RateLimitedError if a limit is exceeded."""
+    for prefix in IPV6_PREFIXES if isinstance(client_ip, IPv6Address) else IPV6_PREFIXES[:1]:
+        await check_rate_limit(limit, key_prefix + rate_limit_key(client_ip, prefix))
+
+
+async def check_username_limit(limit: RateLimit, username: str, client_ip: Address | None = None) -> None:
+    """Count an attempt for a username, whether or not the user exists; raise RateLimitedError if there are too many.
+
+    A small limit by username alone lets anyone lock a user out. Use one by username and client, and a larger one by
+    username alone against attempts from many clients.
 
     Args:
-        limit: The rate limit. Its key is a hash of the case-folded username.
+        limit: The rate limit. Its keys contain a hash of the username.
         username: The username as entered.
-
-    Raises:
-        RateLimitedError: Too many attempts; ``retry_after`` is the time to wait in seconds.
+        client_ip: Counts by username and client; None counts by username alone.
     """
-    await check_rate_limit(limit, sha256(username.casefold().encode()).hexdigest())
+    key = username_key(username)
+    await (check_rate_limit(limit, key) if client_ip is None else check_client_limit(limit, client_ip, f"{key} "))
 
 
-def rate_limit_key(address: Address | None) -> str:
-    """Return the key of a client: its IPv4 address or IPv6 /64 network; all clients without an address share one."""
-    if isinstance(address, IPv6Address):
-        return str(IPv6Network((address, _IPV6_PREFIX), strict=False))
-    return "unknown" if address is None else str(address)
+def username_key(username: str) -> str:
+    """Return the key of a username: a hash, regardless of case and Unicode form."""
+    return sha256(normalize("NFKC", username).casefold().encode(errors="replace")).hexdigest()
+
+
+def rate_limit_key(client_ip: Address | None, prefix: int = IPV6_PREFIXES[0]) -> str:
+    """Return the key of a client: its IPv4 address or IPv6 network; clients without an address share one."""
+    if isinstance(client_ip, IPv6Address):  # ipaddress takes ten times as long to format a network
+        network = client_ip.packed[: prefix // 8].ljust(16, b"\0")
+        return f"{inet_ntop(AF_INET6, network)}/{prefix}"
+    return "unknown" if client_ip is None else str(client_ip)
+
+
+def client_ip_of(context: UserContextDataType | None) -> Address | None:
+    """Return the client IP of a request to Cognito; None if unknown."""
+    return parse_address(context.ip_address) if context and context.ip_address else None

@@ -59,15 +59,7 @@ _PROBLEM_SCHEMA: dict[str, Any] = {
 
 
 def problem_response(error: CognitoError, problems: Problems = PROBLEMS) -> Response:
-    """Log an error and return its response.
-
-    Args:
-        error: The error.
-        problems: The table of problems.
-
-    Returns:
-        A response with the media type ``application/problem+json``.
-    """
+    """Log an error and return its response, with the media type ``application/problem+json``."""
     log_problem(error, problems)
     problem = problem_of(error, problems)
     headers = {"Cache-Control": "no-store"}
@@ -76,6 +68,8 @@ def problem_response(error: CognitoError, problems: Problems = PROBLEMS) -> Resp
         headers["Retry-After"] = str(retry_after)
     if problem.status == status.HTTP_401_UNAUTHORIZED:  # requires a scheme
         headers["WWW-Authenticate"] = "Bearer"
+    if problem.status == status.HTTP_408_REQUEST_TIMEOUT:
+        headers["Connection"] = "close"  # the rest of the body must not arrive later
     return JSONResponse(problem.document(error), problem.status, headers, media_type=PROBLEM_JSON)
 
 
@@ -97,12 +91,7 @@ def install_problems(app: FastAPI, problems: Problems = PROBLEMS) -> None:
     HTTPException keeps its status, headers and ``detail``; if ``detail`` is not a string, FastAPI's own response is
     sent. An existing handler for HTTPException is kept. A mounted application needs its own call.
 
-    The OpenAPI document describes the response to validation errors; for other errors of a route see
-    ``problem_responses``.
-
-    Args:
-        app: The application.
-        problems: The table of problems.
+    The OpenAPI document describes the response to validation errors; for other errors see ``problem_responses``.
     """
 
     async def handle_cognito_error(connection: HTTPConnection, error: CognitoError) -> Response | None:
@@ -148,14 +137,7 @@ async def _close_websocket(socket: WebSocket, response: Response) -> None:
 
 
 def problem_route(problems: Problems = PROBLEMS) -> type[APIRoute]:
-    """Return a route class that handles CognitoError and RequestValidationError, in any application.
-
-    Args:
-        problems: The table of problems.
-
-    Returns:
-        The class, for ``APIRouter(route_class=...)``.
-    """
+    """Return a class for ``APIRouter(route_class=...)`` whose routes handle CognitoError and RequestValidationError."""
 
     class ProblemRoute(APIRoute):
         """A route that responds to errors with problem details."""
@@ -178,14 +160,7 @@ def problem_route(problems: Problems = PROBLEMS) -> type[APIRoute]:
 
 
 def problem_responses(*names: str, problems: Problems = PROBLEMS) -> dict[int | str, dict[str, Any]]:
-    """Describe the problems of a route for the OpenAPI document.
-
-    Args:
-        *names: The names of errors, as in the table.
-        problems: The table of problems.
-
-    Returns:
-        The value for the ``responses`` of a route.
+    """Return the value for the ``responses`` of a route, by names of errors as in the table.
 
     Raises:
         KeyError: Neither this table nor the default one has the name.

@@ -14,8 +14,11 @@ from cognito_async.fastapi.errors import SettingsError
 Network: TypeAlias = IPv4Network | IPv6Network
 Settings = TypeVar("Settings", bound="CognitoSettings")
 DEFAULT_POOL: Final = "default"
-_LOCATION_VARIABLES: Final = (
-    *("AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", "AWS_ENDPOINT_URL"),
+_LOCATIONS: Final = (
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER",
+    "AWS_ENDPOINT_URL",
 )
 
 
@@ -47,14 +50,12 @@ class CognitoSettings(BaseSettings):
     @field_validator("trusted_proxies", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
-        """Split comma-separated networks."""
         return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
 
     @model_validator(mode="after")
     def _check_region(self) -> Self:
-        """Require a region at startup."""
         located = self.region or self.endpoint_url or "_" in (self.user_pool_id or "")
-        if not located and not any(map(os.environ.get, _LOCATION_VARIABLES)):
+        if not located and not any(map(os.environ.get, _LOCATIONS)):
             raise ValueError("no region: set region, user_pool_id or AWS_REGION")
         return self
 
@@ -62,12 +63,7 @@ class CognitoSettings(BaseSettings):
     def from_environment(cls, name: str = DEFAULT_POOL) -> Self:
         """Read the settings from the environment, as an application does at startup.
 
-        Args:
-            name: The name of the pool in this application: ``"staff"`` reads ``COGNITO_STAFF_CLIENT_ID`` and so on. A
-                subclass with its own prefix keeps it.
-
-        Returns:
-            The settings.
+        The pool ``"staff"`` reads ``COGNITO_STAFF_CLIENT_ID`` and so on; a subclass with its own prefix keeps it.
 
         Raises:
             SettingsError: A setting is missing or invalid. The message names the variables, never their values.

@@ -21,7 +21,7 @@ class ForgotPasswordResponse(Structure):
 class ForgotPasswordRequest(Request[ForgotPasswordResponse]):
     """The request of ForgotPassword."""
     OPERATION: ClassVar[Operation] = Operation(
-        "ForgotPassword", signed=False, category="UserAccountRecovery", answer=ForgotPasswordResponse,
+        "ForgotPassword", signed=False, category="UserAccountRecovery", response=ForgotPasswordResponse,
         fills=(("client_id", "client_id"), ("secret_hash", "secret_hash")),
     )
     client_id: str | None = member("ClientId", Text(1, 128), default=None, required=True, secret=True)

@@ -11,6 +11,7 @@ from cognito_async.protocol.shapes import (
     Boolean, Integer, ListOf, Struct, Structure, Text, Timestamp, member, structure,
 )
 
+CIMDCacheActionType: TypeAlias = Literal["REFRESH", "INVALIDATE"]
 ClientTypeType: TypeAlias = Literal["REGULAR", "DCR"]
 ExplicitAuthFlowsType: TypeAlias = Literal[
     "ADMIN_NO_SRP_AUTH", "CUSTOM_AUTH_FLOW_ONLY", "USER_PASSWORD_AUTH", "ALLOW_ADMIN_USER_PASSWORD_AUTH",
@@ -54,6 +55,7 @@ class UserPoolClientType(Structure):
     client_name: str | None = member("ClientName", Text(1, 128), default=None)
     client_id: str | None = member("ClientId", Text(1, 128), default=None, secret=True)
     client_secret: str | None = member("ClientSecret", Text(24, 64), default=None, secret=True)
+    client_secret_arn: str | None = member("ClientSecretArn", Text(20, 2048), default=None)
     last_modified_date: datetime | None = member("LastModifiedDate", Timestamp(), default=None)
     creation_date: datetime | None = member("CreationDate", Timestamp(), default=None)
     refresh_token_validity: int | None = member("RefreshTokenValidity", Integer(0, 315360000), default=None)
@@ -114,6 +116,38 @@ class ClientSecretDescriptorType(Structure):
 
 
 @structure
+class CIMDPolicyType(Structure):
+    """A policy for client ID metadata documents, with the URL patterns that it accepts."""
+    user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
+    cimd_policy_id: str | None = member("CIMDPolicyId", Text(1, 64), default=None, required=True)
+    client_id: str | None = member("ClientId", Text(1, 128), default=None, secret=True)
+    policy_name: str | None = member("PolicyName", Text(1, 32), default=None, required=True)
+    cache_duration: int | None = member("CacheDuration", Integer(86400, 31556952), default=None)
+    url_patterns: list[str] | None = member("URLPatterns", ListOf(Text(12, 256), 1, 5), default=None)
+    creation_date: datetime | None = member("CreationDate", Timestamp(), default=None)
+    last_modified_date: datetime | None = member("LastModifiedDate", Timestamp(), default=None)
+
+
+@structure
+class CIMDPolicySummaryType(Structure):
+    """A policy for client ID metadata documents in a list."""
+    cimd_policy_id: str | None = member("CIMDPolicyId", Text(1, 64), default=None, required=True)
+    client_id: str | None = member("ClientId", Text(1, 128), default=None, secret=True)
+    policy_name: str | None = member("PolicyName", Text(1, 32), default=None, required=True)
+    cache_duration: int | None = member("CacheDuration", Integer(86400, 31556952), default=None)
+    creation_date: datetime | None = member("CreationDate", Timestamp(), default=None)
+    last_modified_date: datetime | None = member("LastModifiedDate", Timestamp(), default=None)
+
+
+@structure
+class ClientMetadataURLType(Structure):
+    """The URL of a client ID metadata document, with its cache state."""
+    url: str | None = member("URL", Text(12, 256), default=None, required=True)
+    cached_date: datetime | None = member("CachedDate", Timestamp(), default=None)
+    expiration_date: datetime | None = member("ExpirationDate", Timestamp(), default=None)
+
+
+@structure
 class CreateUserPoolClientResponse(Structure):
     """The response of CreateUserPoolClient."""
     user_pool_client: UserPoolClientType | None = member("UserPoolClient", Struct(UserPoolClientType), default=None)
@@ -123,7 +157,7 @@ class CreateUserPoolClientResponse(Structure):
 class CreateUserPoolClientRequest(Request[CreateUserPoolClientResponse]):
     """The request of CreateUserPoolClient."""
     OPERATION: ClassVar[Operation] = Operation(
-        "CreateUserPoolClient", category="UserPoolClientUpdate", answer=CreateUserPoolClientResponse,
+        "CreateUserPoolClient", category="UserPoolClientUpdate", response=CreateUserPoolClientResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -170,6 +204,9 @@ class CreateUserPoolClientRequest(Request[CreateUserPoolClientResponse]):
     refresh_token_rotation: RefreshTokenRotationType | None = member(
         "RefreshTokenRotation", Struct(RefreshTokenRotationType), default=None,
     )
+    publish_secrets_in_aws_secrets_manager: bool | None = member(
+        "PublishSecretsInAWSSecretsManager", Boolean(), default=None,
+    )
 
 
 @structure
@@ -182,7 +219,7 @@ class DescribeUserPoolClientResponse(Structure):
 class DescribeUserPoolClientRequest(Request[DescribeUserPoolClientResponse]):
     """The request of DescribeUserPoolClient."""
     OPERATION: ClassVar[Operation] = Operation(
-        "DescribeUserPoolClient", category="UserPoolClientRead", answer=DescribeUserPoolClientResponse,
+        "DescribeUserPoolClient", category="UserPoolClientRead", response=DescribeUserPoolClientResponse,
         fills=(("user_pool_id", "user_pool_id"), ("client_id", "client_id")),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -202,7 +239,7 @@ class ListUserPoolClientsResponse(Structure):
 class ListUserPoolClientsRequest(Request[ListUserPoolClientsResponse]):
     """The request of ListUserPoolClients."""
     OPERATION: ClassVar[Operation] = Operation(
-        "ListUserPoolClients", category="UserPoolClientRead", answer=ListUserPoolClientsResponse,
+        "ListUserPoolClients", category="UserPoolClientRead", response=ListUserPoolClientsResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -221,7 +258,7 @@ class UpdateUserPoolClientResponse(Structure):
 class UpdateUserPoolClientRequest(Request[UpdateUserPoolClientResponse]):
     """The request of UpdateUserPoolClient."""
     OPERATION: ClassVar[Operation] = Operation(
-        "UpdateUserPoolClient", category="UserPoolClientUpdate", answer=UpdateUserPoolClientResponse,
+        "UpdateUserPoolClient", category="UserPoolClientUpdate", response=UpdateUserPoolClientResponse,
         fills=(("user_pool_id", "user_pool_id"), ("client_id", "client_id")),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -267,6 +304,9 @@ class UpdateUserPoolClientRequest(Request[UpdateUserPoolClientResponse]):
     refresh_token_rotation: RefreshTokenRotationType | None = member(
         "RefreshTokenRotation", Struct(RefreshTokenRotationType), default=None,
     )
+    publish_secrets_in_aws_secrets_manager: bool | None = member(
+        "PublishSecretsInAWSSecretsManager", Boolean(), default=None,
+    )
 
 
 @structure
@@ -292,7 +332,7 @@ class AddUserPoolClientSecretResponse(Structure):
 class AddUserPoolClientSecretRequest(Request[AddUserPoolClientSecretResponse]):
     """The request of AddUserPoolClientSecret."""
     OPERATION: ClassVar[Operation] = Operation(
-        "AddUserPoolClientSecret", answer=AddUserPoolClientSecretResponse,
+        "AddUserPoolClientSecret", response=AddUserPoolClientSecretResponse,
         fills=(("user_pool_id", "user_pool_id"), ("client_id", "client_id")),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -313,7 +353,7 @@ class ListUserPoolClientSecretsResponse(Structure):
 class ListUserPoolClientSecretsRequest(Request[ListUserPoolClientSecretsResponse]):
     """The request of ListUserPoolClientSecrets."""
     OPERATION: ClassVar[Operation] = Operation(
-        "ListUserPoolClientSecrets", answer=ListUserPoolClientSecretsResponse,
+        "ListUserPoolClientSecrets", response=ListUserPoolClientSecretsResponse,
         fills=(("user_pool_id", "user_pool_id"), ("client_id", "client_id")),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -332,4 +372,124 @@ class DeleteUserPoolClientSecretRequest(Request[None]):
     client_secret_id: str = member("ClientSecretId", Text(1, 128))
 
 
+@structure
+class CreateCIMDPolicyResponse(Structure):
+    """The response of CreateCIMDPolicy."""
+    cimd_policy: CIMDPolicyType | None = member("CIMDPolicy", Struct(CIMDPolicyType), default=None, required=True)
+
+
+@structure
+class CreateCIMDPolicyRequest(Request[CreateCIMDPolicyResponse]):
+    """The request of CreateCIMDPolicy."""
+    OPERATION: ClassVar[Operation] = Operation(
+        "CreateCIMDPolicy", response=CreateCIMDPolicyResponse,
+        fills=(("user_pool_id", "user_pool_id"), ("client_id", "client_id")),
+    )
+    user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
+    client_id: str | None = member("ClientId", Text(1, 128), default=None, required=True, secret=True)
+    policy_name: str = member("PolicyName", Text(1, 32))
+    cache_duration: int | None = member("CacheDuration", Integer(86400, 31556952), default=None)
+    url_patterns: Sequence[str] = member("URLPatterns", ListOf(Text(12, 256), 1, 5))
+
+
+@structure
+class DescribeCIMDPolicyResponse(Structure):
+    """The response of DescribeCIMDPolicy."""
+    cimd_policy: CIMDPolicyType | None = member("CIMDPolicy", Struct(CIMDPolicyType), default=None, required=True)
+
+
+@structure
+class DescribeCIMDPolicyRequest(Request[DescribeCIMDPolicyResponse]):
+    """The request of DescribeCIMDPolicy."""
+    OPERATION: ClassVar[Operation] = Operation(
+        "DescribeCIMDPolicy", response=DescribeCIMDPolicyResponse, fills=(("user_pool_id", "user_pool_id"),),
+    )
+    user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
+    cimd_policy_id: str = member("CIMDPolicyId", Text(1, 64))
+
+
+@structure
+class ListCIMDPoliciesResponse(Structure):
+    """The response of ListCIMDPolicies."""
+    next_token: str | None = member("NextToken", Text(1, None), default=None)
+    cimd_policies: list[CIMDPolicySummaryType] | None = member(
+        "CIMDPolicies", ListOf(Struct(CIMDPolicySummaryType)), default=None, required=True,
+    )
+
+
+@structure
+class ListCIMDPoliciesRequest(Request[ListCIMDPoliciesResponse]):
+    """The request of ListCIMDPolicies."""
+    OPERATION: ClassVar[Operation] = Operation(
+        "ListCIMDPolicies", response=ListCIMDPoliciesResponse, fills=(("user_pool_id", "user_pool_id"),),
+    )
+    user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
+    next_token: str | None = member("NextToken", Text(1, None), default=None)
+    max_results: int | None = member("MaxResults", Integer(1, 60), default=None)
+
+
+@structure
+class UpdateCIMDPolicyResponse(Structure):
+    """The response of UpdateCIMDPolicy."""
+    cimd_policy: CIMDPolicyType | None = member("CIMDPolicy", Struct(CIMDPolicyType), default=None, required=True)
+
+
+@structure
+class UpdateCIMDPolicyRequest(Request[UpdateCIMDPolicyResponse]):
+    """The request of UpdateCIMDPolicy."""
+    OPERATION: ClassVar[Operation] = Operation(
+        "UpdateCIMDPolicy", response=UpdateCIMDPolicyResponse,
+        fills=(("user_pool_id", "user_pool_id"), ("client_id", "client_id")),
+    )
+    user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
+    cimd_policy_id: str = member("CIMDPolicyId", Text(1, 64))
+    client_id: str | None = member("ClientId", Text(1, 128), default=None, required=True, secret=True)
+    policy_name: str | None = member("PolicyName", Text(1, 32), default=None)
+    cache_duration: int | None = member("CacheDuration", Integer(86400, 31556952), default=None)
+    url_patterns: Sequence[str] = member("URLPatterns", ListOf(Text(12, 256), 1, 5))
+
+
+@structure
+class DeleteCIMDPolicyRequest(Request[None]):
+    """The request of DeleteCIMDPolicy."""
+    OPERATION: ClassVar[Operation] = Operation("DeleteCIMDPolicy", fills=(("user_pool_id", "user_pool_id"),))
+    user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
+    cimd_policy_id: str = member("CIMDPolicyId", Text(1, 64))
+
+
+@structure
+class ListClientMetadataURLsResponse(Structure):
+    """The response of ListClientMetadataURLs."""
+    next_token: str | None = member("NextToken", Text(1, None), default=None)
+    client_metadata_urls: list[ClientMetadataURLType] | None = member(
+        "ClientMetadataURLs", ListOf(Struct(ClientMetadataURLType), 0, 60), default=None, required=True,
+    )
+
+
+@structure
+class ListClientMetadataURLsRequest(Request[ListClientMetadataURLsResponse]):
+    """The request of ListClientMetadataURLs."""
+    OPERATION: ClassVar[Operation] = Operation(
+        "ListClientMetadataURLs", response=ListClientMetadataURLsResponse, fills=(("user_pool_id", "user_pool_id"),),
+    )
+    user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
+    cimd_policy_id: str = member("CIMDPolicyId", Text(1, 64))
+    next_token: str | None = member("NextToken", Text(1, None), default=None)
+    max_results: int | None = member("MaxResults", Integer(1, 60), default=None)
+
+
+@structure
+class UpdateClientMetadataURLStateRequest(Request[None]):
+    """The request of UpdateClientMetadataURLState."""
+    OPERATION: ClassVar[Operation] = Operation(
+        "UpdateClientMetadataURLState", fills=(("user_pool_id", "user_pool_id"),),
+    )
+    user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
+    cimd_policy_id: str = member("CIMDPolicyId", Text(1, 64))
+    url: str = member("URL", Text(12, 256))
+    action: CIMDCacheActionType | str = member("Action", Text())
+
+
 class DeleteUserPoolClientSecretResponse(Structure): """Has no members; the call returns None."""
+class DeleteCIMDPolicyResponse(Structure): """Has no members; the call returns None."""
+class UpdateClientMetadataURLStateResponse(Structure): """Has no members; the call returns None."""

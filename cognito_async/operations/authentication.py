@@ -87,7 +87,7 @@ class InitiateAuthResponse(Structure):
 class InitiateAuthRequest(Request[InitiateAuthResponse]):
     """The request of InitiateAuth."""
     OPERATION: ClassVar[Operation] = Operation(
-        "InitiateAuth", signed=False, category="UserAuthentication", answer=InitiateAuthResponse,
+        "InitiateAuth", signed=False, category="UserAuthentication", response=InitiateAuthResponse,
         fills=(("client_id", "client_id"), ("secret_hash_in_map", "auth_parameters")),
     )
     auth_flow: AuthFlowType | str = member("AuthFlow", Text())
@@ -127,7 +127,7 @@ class RespondToAuthChallengeResponse(Structure):
 class RespondToAuthChallengeRequest(Request[RespondToAuthChallengeResponse]):
     """The request of RespondToAuthChallenge."""
     OPERATION: ClassVar[Operation] = Operation(
-        "RespondToAuthChallenge", signed=False, category="UserAuthentication", answer=RespondToAuthChallengeResponse,
+        "RespondToAuthChallenge", signed=False, category="UserAuthentication", response=RespondToAuthChallengeResponse,
         fills=(("client_id", "client_id"), ("secret_hash_in_map", "challenge_responses")),
     )
     client_id: str | None = member("ClientId", Text(1, 128), default=None, required=True, secret=True)
@@ -167,7 +167,7 @@ class AdminInitiateAuthResponse(Structure):
 class AdminInitiateAuthRequest(Request[AdminInitiateAuthResponse]):
     """The request of AdminInitiateAuth."""
     OPERATION: ClassVar[Operation] = Operation(
-        "AdminInitiateAuth", category="UserAuthentication", answer=AdminInitiateAuthResponse,
+        "AdminInitiateAuth", category="UserAuthentication", response=AdminInitiateAuthResponse,
         fills=(("user_pool_id", "user_pool_id"), ("client_id", "client_id"), ("secret_hash_in_map", "auth_parameters")),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -206,7 +206,7 @@ class AdminRespondToAuthChallengeResponse(Structure):
 class AdminRespondToAuthChallengeRequest(Request[AdminRespondToAuthChallengeResponse]):
     """The request of AdminRespondToAuthChallenge."""
     OPERATION: ClassVar[Operation] = Operation(
-        "AdminRespondToAuthChallenge", category="UserAuthentication", answer=AdminRespondToAuthChallengeResponse,
+        "AdminRespondToAuthChallenge", category="UserAuthentication", response=AdminRespondToAuthChallengeResponse,
         fills=(("user_pool_id", "user_pool_id"), ("client_id", "client_id"), ("secret_hash_in_map", "challenge_responses")),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -238,7 +238,7 @@ class GetTokensFromRefreshTokenRequest(Request[GetTokensFromRefreshTokenResponse
     """The request of GetTokensFromRefreshToken."""
     OPERATION: ClassVar[Operation] = Operation(
         "GetTokensFromRefreshToken", signed=False, category="UserAuthentication",
-        answer=GetTokensFromRefreshTokenResponse,
+        response=GetTokensFromRefreshTokenResponse,
         fills=(("client_id", "client_id"), ("client_secret", "client_secret")),
     )
     refresh_token: str = member("RefreshToken", Text(), secret=True)
@@ -262,7 +262,7 @@ class GetClientTokenResponse(Structure):
 class GetClientTokenRequest(Request[GetClientTokenResponse]):
     """The request of GetClientToken."""
     OPERATION: ClassVar[Operation] = Operation(
-        "GetClientToken", signed=None, category="ClientAuthentication", answer=GetClientTokenResponse,
+        "GetClientToken", signed=None, category="ClientAuthentication", response=GetClientTokenResponse,
         fills=(("client_id", "client_id"), ("client_secret", "secret")),
     )
     client_id: str | None = member("ClientId", Text(1, 128), default=None, required=True, secret=True)
@@ -289,7 +289,7 @@ class GetDerivedTokenResponse(Structure):
 class GetDerivedTokenRequest(Request[GetDerivedTokenResponse]):
     """The request of GetDerivedToken."""
     OPERATION: ClassVar[Operation] = Operation(
-        "GetDerivedToken", signed=None, answer=GetDerivedTokenResponse,
+        "GetDerivedToken", signed=None, response=GetDerivedTokenResponse,
         fills=(("client_id", "client_id"), ("client_secret", "client_secret")),
     )
     client_id: str | None = member("ClientId", Text(1, 128), default=None, required=True, secret=True)

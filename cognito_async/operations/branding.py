@@ -130,7 +130,7 @@ class CreateManagedLoginBrandingResponse(Structure):
 class CreateManagedLoginBrandingRequest(Request[CreateManagedLoginBrandingResponse]):
     """The request of CreateManagedLoginBranding."""
     OPERATION: ClassVar[Operation] = Operation(
-        "CreateManagedLoginBranding", category="UserPoolResourceUpdate", answer=CreateManagedLoginBrandingResponse,
+        "CreateManagedLoginBranding", category="UserPoolResourceUpdate", response=CreateManagedLoginBrandingResponse,
         fills=(("user_pool_id", "user_pool_id"), ("client_id", "client_id")),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -152,7 +152,7 @@ class DescribeManagedLoginBrandingResponse(Structure):
 class DescribeManagedLoginBrandingRequest(Request[DescribeManagedLoginBrandingResponse]):
     """The request of DescribeManagedLoginBranding."""
     OPERATION: ClassVar[Operation] = Operation(
-        "DescribeManagedLoginBranding", category="UserPoolResourceRead", answer=DescribeManagedLoginBrandingResponse,
+        "DescribeManagedLoginBranding", category="UserPoolResourceRead", response=DescribeManagedLoginBrandingResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -173,7 +173,7 @@ class DescribeManagedLoginBrandingByClientRequest(Request[DescribeManagedLoginBr
     """The request of DescribeManagedLoginBrandingByClient."""
     OPERATION: ClassVar[Operation] = Operation(
         "DescribeManagedLoginBrandingByClient", category="UserPoolResourceRead",
-        answer=DescribeManagedLoginBrandingByClientResponse,
+        response=DescribeManagedLoginBrandingByClientResponse,
         fills=(("user_pool_id", "user_pool_id"), ("client_id", "client_id")),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -193,7 +193,7 @@ class UpdateManagedLoginBrandingResponse(Structure):
 class UpdateManagedLoginBrandingRequest(Request[UpdateManagedLoginBrandingResponse]):
     """The request of UpdateManagedLoginBranding."""
     OPERATION: ClassVar[Operation] = Operation(
-        "UpdateManagedLoginBranding", category="UserPoolResourceUpdate", answer=UpdateManagedLoginBrandingResponse,
+        "UpdateManagedLoginBranding", category="UserPoolResourceUpdate", response=UpdateManagedLoginBrandingResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None)
@@ -225,7 +225,7 @@ class GetUICustomizationResponse(Structure):
 class GetUICustomizationRequest(Request[GetUICustomizationResponse]):
     """The request of GetUICustomization."""
     OPERATION: ClassVar[Operation] = Operation(
-        "GetUICustomization", category="UserPoolResourceRead", answer=GetUICustomizationResponse,
+        "GetUICustomization", category="UserPoolResourceRead", response=GetUICustomizationResponse,
         fills=(("user_pool_id", "user_pool_id"), ("client_id", "client_id")),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -244,7 +244,7 @@ class SetUICustomizationResponse(Structure):
 class SetUICustomizationRequest(Request[SetUICustomizationResponse]):
     """The request of SetUICustomization."""
     OPERATION: ClassVar[Operation] = Operation(
-        "SetUICustomization", category="UserPoolResourceUpdate", answer=SetUICustomizationResponse,
+        "SetUICustomization", category="UserPoolResourceUpdate", response=SetUICustomizationResponse,
         fills=(("user_pool_id", "user_pool_id"), ("client_id", "client_id")),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -265,7 +265,7 @@ class CreateUserPoolDomainResponse(Structure):
 class CreateUserPoolDomainRequest(Request[CreateUserPoolDomainResponse]):
     """The request of CreateUserPoolDomain."""
     OPERATION: ClassVar[Operation] = Operation(
-        "CreateUserPoolDomain", category="UserPoolResourceUpdate", answer=CreateUserPoolDomainResponse,
+        "CreateUserPoolDomain", category="UserPoolResourceUpdate", response=CreateUserPoolDomainResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     domain: str = member("Domain", Text(1, 63))
@@ -289,7 +289,7 @@ class DescribeUserPoolDomainResponse(Structure):
 class DescribeUserPoolDomainRequest(Request[DescribeUserPoolDomainResponse]):
     """The request of DescribeUserPoolDomain."""
     OPERATION: ClassVar[Operation] = Operation(
-        "DescribeUserPoolDomain", category="UserPoolResourceRead", answer=DescribeUserPoolDomainResponse,
+        "DescribeUserPoolDomain", category="UserPoolResourceRead", response=DescribeUserPoolDomainResponse,
     )
     domain: str = member("Domain", Text(1, 63))
 
@@ -306,7 +306,7 @@ class UpdateUserPoolDomainResponse(Structure):
 class UpdateUserPoolDomainRequest(Request[UpdateUserPoolDomainResponse]):
     """The request of UpdateUserPoolDomain."""
     OPERATION: ClassVar[Operation] = Operation(
-        "UpdateUserPoolDomain", category="UserPoolResourceUpdate", answer=UpdateUserPoolDomainResponse,
+        "UpdateUserPoolDomain", category="UserPoolResourceUpdate", response=UpdateUserPoolDomainResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     domain: str = member("Domain", Text(1, 63))
@@ -338,7 +338,7 @@ class CreateTermsResponse(Structure):
 class CreateTermsRequest(Request[CreateTermsResponse]):
     """The request of CreateTerms."""
     OPERATION: ClassVar[Operation] = Operation(
-        "CreateTerms", answer=CreateTermsResponse,
+        "CreateTerms", response=CreateTermsResponse,
         fills=(("user_pool_id", "user_pool_id"), ("client_id", "client_id")),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -359,7 +359,7 @@ class DescribeTermsResponse(Structure):
 class DescribeTermsRequest(Request[DescribeTermsResponse]):
     """The request of DescribeTerms."""
     OPERATION: ClassVar[Operation] = Operation(
-        "DescribeTerms", answer=DescribeTermsResponse, fills=(("user_pool_id", "user_pool_id"),),
+        "DescribeTerms", response=DescribeTermsResponse, fills=(("user_pool_id", "user_pool_id"),),
     )
     terms_id: str = member("TermsId", Text())
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -375,7 +375,7 @@ class DescribeTermsByClientResponse(Structure):
 class DescribeTermsByClientRequest(Request[DescribeTermsByClientResponse]):
     """The request of DescribeTermsByClient."""
     OPERATION: ClassVar[Operation] = Operation(
-        "DescribeTermsByClient", answer=DescribeTermsByClientResponse,
+        "DescribeTermsByClient", response=DescribeTermsByClientResponse,
         fills=(("user_pool_id", "user_pool_id"), ("client_id", "client_id")),
     )
     client_id: str | None = member("ClientId", Text(1, 128), default=None, required=True, secret=True)
@@ -396,7 +396,7 @@ class ListTermsResponse(Structure):
 class ListTermsRequest(Request[ListTermsResponse]):
     """The request of ListTerms."""
     OPERATION: ClassVar[Operation] = Operation(
-        "ListTerms", answer=ListTermsResponse, fills=(("user_pool_id", "user_pool_id"),),
+        "ListTerms", response=ListTermsResponse, fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
     max_results: int | None = member("MaxResults", Integer(1, 60), default=None)
@@ -413,7 +413,7 @@ class UpdateTermsResponse(Structure):
 class UpdateTermsRequest(Request[UpdateTermsResponse]):
     """The request of UpdateTerms."""
     OPERATION: ClassVar[Operation] = Operation(
-        "UpdateTerms", answer=UpdateTermsResponse, fills=(("user_pool_id", "user_pool_id"),),
+        "UpdateTerms", response=UpdateTermsResponse, fills=(("user_pool_id", "user_pool_id"),),
     )
     terms_id: str = member("TermsId", Text())
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)

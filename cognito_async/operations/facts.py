@@ -81,6 +81,11 @@ IDEMPOTENCY: Mapping[str, Idempotency] = {
         "one_time", applied=("NotAuthorizedException",),
         how_to_verify="Call again with an access token or a new session; only the newest secret counts.",
     ),
+    "CancelPointInTimeRecovery": Idempotency(
+        "one_time",
+        applied=("ConcurrentModificationException", "InvalidParameterException", "OperationNotEnabledException",),
+        how_to_verify="Read the status with DescribePointInTimeRecovery: PREVIEW_CANCELLED means applied.",
+    ),
     "ChangePassword": Idempotency(
         "one_time",
         applied=("LimitExceededException", "NotAuthorizedException", "PasswordHistoryPolicyViolationException",),
@@ -104,6 +109,7 @@ IDEMPOTENCY: Mapping[str, Idempotency] = {
         applied=("CodeMismatchException", "ExpiredCodeException", "LimitExceededException", "NotAuthorizedException", "TooManyFailedAttemptsException",),
         how_to_verify="Sign in: UserNotConfirmedException means not applied.",
     ),
+    "CreateCIMDPolicy": Idempotency("sends_message", how_to_verify="Look for the name with ListCIMDPolicies."),
     "CreateGroup": Idempotency(
         "one_time", applied=("GroupExistsException",), how_to_verify="Look for the group with GetGroup.",
     ),
@@ -138,6 +144,7 @@ IDEMPOTENCY: Mapping[str, Idempotency] = {
         "one_time", applied=("InvalidParameterException", "LimitExceededException",),
         how_to_verify="Look for the region with ListUserPoolReplicas.",
     ),
+    "DeleteCIMDPolicy": Idempotency("idempotent", gone=("ResourceNotFoundException",)),
     "DeleteGroup": Idempotency("idempotent", gone=("ResourceNotFoundException",)),
     "DeleteIdentityProvider": Idempotency("idempotent", gone=("ResourceNotFoundException",)),
     "DeleteManagedLoginBranding": Idempotency("idempotent", gone=("ResourceNotFoundException",)),
@@ -179,6 +186,9 @@ IDEMPOTENCY: Mapping[str, Idempotency] = {
     "InitiateAuth": Idempotency(
         "sends_message", how_to_verify="Start a new sign-in; the lost one leaves only an unused session.",
     ),
+    "InitiatePointInTimeRecovery": Idempotency(
+        "sends_message", how_to_verify="Look for an active recovery with ListPointInTimeRecoveries.",
+    ),
     "ResendConfirmationCode": Idempotency("sends_message", how_to_verify="Ask the user whether a code arrived."),
     "RespondToAuthChallenge": Idempotency(
         "one_time",
@@ -188,6 +198,11 @@ IDEMPOTENCY: Mapping[str, Idempotency] = {
     "RevokeUserSession": Idempotency("idempotent", gone=("ResourceNotFoundException",)),
     "SignUp": Idempotency(
         "sends_message", how_to_verify="Look for the user with AdminGetUser, or ask whether a code arrived.",
+    ),
+    "StartPointInTimeRecovery": Idempotency(
+        "one_time",
+        applied=("ConcurrentModificationException", "InvalidParameterException", "OperationNotEnabledException",),
+        how_to_verify="Read the status with DescribePointInTimeRecovery: RESTORING or RESTORE_COMPLETED means applied.",
     ),
     "StartUserImportJob": Idempotency(
         "one_time", applied=("PreconditionNotMetException",),
@@ -200,6 +215,10 @@ IDEMPOTENCY: Mapping[str, Idempotency] = {
     "UpdateAuthEventFeedback": Idempotency(
         "one_time", applied=("NotAuthorizedException",),
         how_to_verify="Read the event's feedback with AdminListUserAuthEvents.",
+    ),
+    "UpdateClientMetadataURLState": Idempotency(
+        "one_time", applied=("CachedCIMDURLDoesNotExistException",),
+        how_to_verify="Look for the URL and its cache date with ListClientMetadataURLs.",
     ),
     "UpdateUserAttributes": Idempotency(
         "sends_message",
@@ -222,20 +241,29 @@ IDEMPOTENCY: Mapping[str, Idempotency] = {
         "AdminGetUser", "AdminGetUserAuthFactors", "AdminListDevices", "AdminListGroupsForUser",
         "AdminListUserAuthEvents", "AdminListUserSessions", "AdminRemoveUserFromGroup", "AdminSetUserMFAPreference",
         "AdminSetUserSettings", "AdminUpdateAuthEventFeedback", "AdminUpdateDeviceStatus", "AdminUserGlobalSignOut",
-        "DeleteUserAttributes", "DescribeIdentityProvider", "DescribeManagedLoginBranding",
-        "DescribeManagedLoginBrandingByClient", "DescribeResourceServer", "DescribeRiskConfiguration", "DescribeTerms",
-        "DescribeTermsByClient", "DescribeUserImportJob", "DescribeUserPool", "DescribeUserPoolClient",
-        "DescribeUserPoolDomain", "GetCSVHeader", "GetClientToken", "GetDevice", "GetGroup",
-        "GetIdentityProviderByIdentifier", "GetLogDeliveryConfiguration", "GetProvisionedLimit",
-        "GetSigningCertificate", "GetUICustomization", "GetUser", "GetUserAuthFactors",
+        "DeleteUserAttributes", "DescribeCIMDPolicy", "DescribeIdentityProvider", "DescribeManagedLoginBranding",
+        "DescribeManagedLoginBrandingByClient", "DescribePointInTimeRecovery", "DescribeResourceServer",
+        "DescribeRiskConfiguration", "DescribeTerms", "DescribeTermsByClient", "DescribeUserImportJob",
+        "DescribeUserPool", "DescribeUserPoolClient", "DescribeUserPoolDomain", "GetCSVHeader", "GetClientToken",
+        "GetDevice", "GetGroup", "GetIdentityProviderByIdentifier", "GetLogDeliveryConfiguration",
+        "GetProvisionedLimit", "GetSigningCertificate", "GetUICustomization", "GetUser", "GetUserAuthFactors",
         "GetUserPoolClientSessionConfiguration", "GetUserPoolMfaConfig", "GetUserPoolSessionConfiguration",
-        "ListDevices", "ListGroups", "ListIdentityProviders", "ListResourceServers", "ListTagsForResource",
-        "ListTerms", "ListUserImportJobs", "ListUserPoolClientSecrets", "ListUserPoolClients", "ListUserPoolReplicas",
-        "ListUserPools", "ListUserSessions", "ListUsers", "ListUsersInGroup", "ListWebAuthnCredentials", "RevokeToken",
+        "ListCIMDPolicies", "ListClientMetadataURLs", "ListDevices", "ListGroups", "ListIdentityProviders",
+        "ListPointInTimeRecoveries", "ListResourceServers", "ListTagsForResource", "ListTerms", "ListUserImportJobs",
+        "ListUserPoolClientSecrets", "ListUserPoolClients", "ListUserPoolReplicas", "ListUserPools",
+        "ListUserSessions", "ListUsers", "ListUsersInGroup", "ListWebAuthnCredentials", "RevokeToken",
         "SetLogDeliveryConfiguration", "SetRiskConfiguration", "SetUICustomization", "SetUserMFAPreference",
         "SetUserPoolClientSessionConfiguration", "SetUserPoolMfaConfig", "SetUserPoolSessionConfiguration",
-        "SetUserSettings", "StartWebAuthnRegistration", "TagResource", "UntagResource", "UpdateDeviceStatus",
-        "UpdateGroup", "UpdateIdentityProvider", "UpdateManagedLoginBranding", "UpdateProvisionedLimit",
-        "UpdateResourceServer", "UpdateTerms", "UpdateUserPool", "UpdateUserPoolClient", "UpdateUserPoolReplica",
+        "SetUserSettings", "StartWebAuthnRegistration", "TagResource", "UntagResource", "UpdateCIMDPolicy",
+        "UpdateDeviceStatus", "UpdateGroup", "UpdateIdentityProvider", "UpdateManagedLoginBranding",
+        "UpdateProvisionedLimit", "UpdateResourceServer", "UpdateTerms", "UpdateUserPool", "UpdateUserPoolClient",
+        "UpdateUserPoolReplica",
     ), IDEMPOTENT),
 }
+
+# Members with secrets whose names do not say so, see protocol.secret_names.
+SECRET_MEMBERS = frozenset({
+    "AnalyticsEndpointId", "AuthParameters", "ChallengeParameters", "ChallengeResponses", "ClientId", "ClientMetadata",
+    "ContextData", "EncodedData", "Filter", "HttpHeaders", "IpAddress", "LastIPAddress", "PreSignedUrl",
+    "ProviderAttributeValue", "ProviderDetails", "UserContextData", "UserSub", "Username", "Value", "headerValue",
+})

@@ -74,7 +74,7 @@ class CreateIdentityProviderResponse(Structure):
 class CreateIdentityProviderRequest(Request[CreateIdentityProviderResponse]):
     """The request of CreateIdentityProvider."""
     OPERATION: ClassVar[Operation] = Operation(
-        "CreateIdentityProvider", category="UserPoolResourceUpdate", answer=CreateIdentityProviderResponse,
+        "CreateIdentityProvider", category="UserPoolResourceUpdate", response=CreateIdentityProviderResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -102,7 +102,7 @@ class DescribeIdentityProviderResponse(Structure):
 class DescribeIdentityProviderRequest(Request[DescribeIdentityProviderResponse]):
     """The request of DescribeIdentityProvider."""
     OPERATION: ClassVar[Operation] = Operation(
-        "DescribeIdentityProvider", category="UserPoolResourceRead", answer=DescribeIdentityProviderResponse,
+        "DescribeIdentityProvider", category="UserPoolResourceRead", response=DescribeIdentityProviderResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -122,7 +122,7 @@ class GetIdentityProviderByIdentifierRequest(Request[GetIdentityProviderByIdenti
     """The request of GetIdentityProviderByIdentifier."""
     OPERATION: ClassVar[Operation] = Operation(
         "GetIdentityProviderByIdentifier", category="UserPoolResourceRead",
-        answer=GetIdentityProviderByIdentifierResponse, fills=(("user_pool_id", "user_pool_id"),),
+        response=GetIdentityProviderByIdentifierResponse, fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
     idp_identifier: str = member("IdpIdentifier", Text(1, 40))
@@ -141,7 +141,7 @@ class ListIdentityProvidersResponse(Structure):
 class ListIdentityProvidersRequest(Request[ListIdentityProvidersResponse]):
     """The request of ListIdentityProviders."""
     OPERATION: ClassVar[Operation] = Operation(
-        "ListIdentityProviders", category="UserPoolResourceRead", answer=ListIdentityProvidersResponse,
+        "ListIdentityProviders", category="UserPoolResourceRead", response=ListIdentityProvidersResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -161,7 +161,7 @@ class UpdateIdentityProviderResponse(Structure):
 class UpdateIdentityProviderRequest(Request[UpdateIdentityProviderResponse]):
     """The request of UpdateIdentityProvider."""
     OPERATION: ClassVar[Operation] = Operation(
-        "UpdateIdentityProvider", category="UserPoolResourceUpdate", answer=UpdateIdentityProviderResponse,
+        "UpdateIdentityProvider", category="UserPoolResourceUpdate", response=UpdateIdentityProviderResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -198,7 +198,7 @@ class CreateResourceServerResponse(Structure):
 class CreateResourceServerRequest(Request[CreateResourceServerResponse]):
     """The request of CreateResourceServer."""
     OPERATION: ClassVar[Operation] = Operation(
-        "CreateResourceServer", category="UserPoolResourceUpdate", answer=CreateResourceServerResponse,
+        "CreateResourceServer", category="UserPoolResourceUpdate", response=CreateResourceServerResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -221,7 +221,7 @@ class DescribeResourceServerResponse(Structure):
 class DescribeResourceServerRequest(Request[DescribeResourceServerResponse]):
     """The request of DescribeResourceServer."""
     OPERATION: ClassVar[Operation] = Operation(
-        "DescribeResourceServer", category="UserPoolResourceRead", answer=DescribeResourceServerResponse,
+        "DescribeResourceServer", category="UserPoolResourceRead", response=DescribeResourceServerResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -241,7 +241,7 @@ class ListResourceServersResponse(Structure):
 class ListResourceServersRequest(Request[ListResourceServersResponse]):
     """The request of ListResourceServers."""
     OPERATION: ClassVar[Operation] = Operation(
-        "ListResourceServers", category="UserPoolResourceRead", answer=ListResourceServersResponse,
+        "ListResourceServers", category="UserPoolResourceRead", response=ListResourceServersResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -261,7 +261,7 @@ class UpdateResourceServerResponse(Structure):
 class UpdateResourceServerRequest(Request[UpdateResourceServerResponse]):
     """The request of UpdateResourceServer."""
     OPERATION: ClassVar[Operation] = Operation(
-        "UpdateResourceServer", category="UserPoolResourceUpdate", answer=UpdateResourceServerResponse,
+        "UpdateResourceServer", category="UserPoolResourceUpdate", response=UpdateResourceServerResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)

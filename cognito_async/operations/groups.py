@@ -31,7 +31,7 @@ class CreateGroupResponse(Structure):
 class CreateGroupRequest(Request[CreateGroupResponse]):
     """The request of CreateGroup."""
     OPERATION: ClassVar[Operation] = Operation(
-        "CreateGroup", category="UserPoolResourceUpdate", answer=CreateGroupResponse,
+        "CreateGroup", category="UserPoolResourceUpdate", response=CreateGroupResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     group_name: str = member("GroupName", Text(1, 128))
@@ -51,7 +51,7 @@ class GetGroupResponse(Structure):
 class GetGroupRequest(Request[GetGroupResponse]):
     """The request of GetGroup."""
     OPERATION: ClassVar[Operation] = Operation(
-        "GetGroup", category="UserPoolResourceRead", answer=GetGroupResponse,
+        "GetGroup", category="UserPoolResourceRead", response=GetGroupResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     group_name: str = member("GroupName", Text(1, 128))
@@ -69,7 +69,7 @@ class ListGroupsResponse(Structure):
 class ListGroupsRequest(Request[ListGroupsResponse]):
     """The request of ListGroups."""
     OPERATION: ClassVar[Operation] = Operation(
-        "ListGroups", category="UserPoolResourceRead", answer=ListGroupsResponse,
+        "ListGroups", category="UserPoolResourceRead", response=ListGroupsResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -87,7 +87,7 @@ class UpdateGroupResponse(Structure):
 class UpdateGroupRequest(Request[UpdateGroupResponse]):
     """The request of UpdateGroup."""
     OPERATION: ClassVar[Operation] = Operation(
-        "UpdateGroup", category="UserPoolResourceUpdate", answer=UpdateGroupResponse,
+        "UpdateGroup", category="UserPoolResourceUpdate", response=UpdateGroupResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     group_name: str = member("GroupName", Text(1, 128))
@@ -119,7 +119,7 @@ class AdminListGroupsForUserResponse(Structure):
 class AdminListGroupsForUserRequest(Request[AdminListGroupsForUserResponse]):
     """The request of AdminListGroupsForUser."""
     OPERATION: ClassVar[Operation] = Operation(
-        "AdminListGroupsForUser", category="UserResourceRead", answer=AdminListGroupsForUserResponse,
+        "AdminListGroupsForUser", category="UserResourceRead", response=AdminListGroupsForUserResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     username: str = member("Username", Text(1, 128), secret=True)
@@ -139,7 +139,7 @@ class ListUsersInGroupResponse(Structure):
 class ListUsersInGroupRequest(Request[ListUsersInGroupResponse]):
     """The request of ListUsersInGroup."""
     OPERATION: ClassVar[Operation] = Operation(
-        "ListUsersInGroup", category="UserList", answer=ListUsersInGroupResponse,
+        "ListUsersInGroup", category="UserList", response=ListUsersInGroupResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)

@@ -87,7 +87,7 @@ class AssociateSoftwareTokenResponse(Structure):
 class AssociateSoftwareTokenRequest(Request[AssociateSoftwareTokenResponse]):
     """The request of AssociateSoftwareToken."""
     OPERATION: ClassVar[Operation] = Operation(
-        "AssociateSoftwareToken", signed=False, category="UserResourceUpdate", answer=AssociateSoftwareTokenResponse,
+        "AssociateSoftwareToken", signed=False, category="UserResourceUpdate", response=AssociateSoftwareTokenResponse,
     )
     access_token: str | None = member("AccessToken", Text(), default=None, secret=True)
     session: str | None = member("Session", Text(20, 4096), default=None, secret=True)
@@ -104,7 +104,7 @@ class VerifySoftwareTokenResponse(Structure):
 class VerifySoftwareTokenRequest(Request[VerifySoftwareTokenResponse]):
     """The request of VerifySoftwareToken."""
     OPERATION: ClassVar[Operation] = Operation(
-        "VerifySoftwareToken", signed=False, category="UserResourceUpdate", answer=VerifySoftwareTokenResponse,
+        "VerifySoftwareToken", signed=False, category="UserResourceUpdate", response=VerifySoftwareTokenResponse,
     )
     access_token: str | None = member("AccessToken", Text(), default=None, secret=True)
     session: str | None = member("Session", Text(20, 4096), default=None, secret=True)
@@ -143,7 +143,7 @@ class GetUserAuthFactorsResponse(Structure):
 @structure
 class GetUserAuthFactorsRequest(Request[GetUserAuthFactorsResponse]):
     """The request of GetUserAuthFactors."""
-    OPERATION: ClassVar[Operation] = Operation("GetUserAuthFactors", signed=False, answer=GetUserAuthFactorsResponse)
+    OPERATION: ClassVar[Operation] = Operation("GetUserAuthFactors", signed=False, response=GetUserAuthFactorsResponse)
     access_token: str = member("AccessToken", Text(), secret=True)
 
 
@@ -159,7 +159,7 @@ class StartWebAuthnRegistrationResponse(Structure):
 class StartWebAuthnRegistrationRequest(Request[StartWebAuthnRegistrationResponse]):
     """The request of StartWebAuthnRegistration."""
     OPERATION: ClassVar[Operation] = Operation(
-        "StartWebAuthnRegistration", signed=False, answer=StartWebAuthnRegistrationResponse,
+        "StartWebAuthnRegistration", signed=False, response=StartWebAuthnRegistrationResponse,
     )
     access_token: str = member("AccessToken", Text(), secret=True)
 
@@ -185,7 +185,7 @@ class ListWebAuthnCredentialsResponse(Structure):
 class ListWebAuthnCredentialsRequest(Request[ListWebAuthnCredentialsResponse]):
     """The request of ListWebAuthnCredentials."""
     OPERATION: ClassVar[Operation] = Operation(
-        "ListWebAuthnCredentials", signed=False, answer=ListWebAuthnCredentialsResponse,
+        "ListWebAuthnCredentials", signed=False, response=ListWebAuthnCredentialsResponse,
     )
     access_token: str = member("AccessToken", Text(), secret=True)
     next_token: str | None = member("NextToken", Text(1, 131072), default=None)
@@ -235,7 +235,7 @@ class AdminGetUserAuthFactorsResponse(Structure):
 class AdminGetUserAuthFactorsRequest(Request[AdminGetUserAuthFactorsResponse]):
     """The request of AdminGetUserAuthFactors."""
     OPERATION: ClassVar[Operation] = Operation(
-        "AdminGetUserAuthFactors", category="UserRead", answer=AdminGetUserAuthFactorsResponse,
+        "AdminGetUserAuthFactors", category="UserRead", response=AdminGetUserAuthFactorsResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -281,7 +281,7 @@ class ConfirmDeviceResponse(Structure):
 class ConfirmDeviceRequest(Request[ConfirmDeviceResponse]):
     """The request of ConfirmDevice."""
     OPERATION: ClassVar[Operation] = Operation(
-        "ConfirmDevice", signed=False, category="UserResourceUpdate", answer=ConfirmDeviceResponse,
+        "ConfirmDevice", signed=False, category="UserResourceUpdate", response=ConfirmDeviceResponse,
     )
     access_token: str = member("AccessToken", Text(), secret=True)
     device_key: str = member("DeviceKey", Text(1, 55))
@@ -309,7 +309,7 @@ class GetDeviceResponse(Structure):
 class GetDeviceRequest(Request[GetDeviceResponse]):
     """The request of GetDevice."""
     OPERATION: ClassVar[Operation] = Operation(
-        "GetDevice", signed=False, category="UserResourceRead", answer=GetDeviceResponse,
+        "GetDevice", signed=False, category="UserResourceRead", response=GetDeviceResponse,
     )
     device_key: str = member("DeviceKey", Text(1, 55))
     access_token: str | None = member("AccessToken", Text(), default=None, secret=True)
@@ -326,7 +326,7 @@ class ListDevicesResponse(Structure):
 class ListDevicesRequest(Request[ListDevicesResponse]):
     """The request of ListDevices."""
     OPERATION: ClassVar[Operation] = Operation(
-        "ListDevices", signed=False, category="UserResourceRead", answer=ListDevicesResponse,
+        "ListDevices", signed=False, category="UserResourceRead", response=ListDevicesResponse,
     )
     access_token: str = member("AccessToken", Text(), secret=True)
     limit: int | None = member("Limit", Integer(0, 60), default=None)
@@ -365,7 +365,7 @@ class AdminGetDeviceResponse(Structure):
 class AdminGetDeviceRequest(Request[AdminGetDeviceResponse]):
     """The request of AdminGetDevice."""
     OPERATION: ClassVar[Operation] = Operation(
-        "AdminGetDevice", category="UserResourceRead", answer=AdminGetDeviceResponse,
+        "AdminGetDevice", category="UserResourceRead", response=AdminGetDeviceResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     device_key: str = member("DeviceKey", Text(1, 55))
@@ -384,7 +384,7 @@ class AdminListDevicesResponse(Structure):
 class AdminListDevicesRequest(Request[AdminListDevicesResponse]):
     """The request of AdminListDevices."""
     OPERATION: ClassVar[Operation] = Operation(
-        "AdminListDevices", category="UserResourceRead", answer=AdminListDevicesResponse,
+        "AdminListDevices", category="UserResourceRead", response=AdminListDevicesResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)

@@ -139,7 +139,7 @@ class GetUserPoolMfaConfigResponse(Structure):
 class GetUserPoolMfaConfigRequest(Request[GetUserPoolMfaConfigResponse]):
     """The request of GetUserPoolMfaConfig."""
     OPERATION: ClassVar[Operation] = Operation(
-        "GetUserPoolMfaConfig", category="UserPoolResourceRead", answer=GetUserPoolMfaConfigResponse,
+        "GetUserPoolMfaConfig", category="UserPoolResourceRead", response=GetUserPoolMfaConfigResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -167,7 +167,7 @@ class SetUserPoolMfaConfigResponse(Structure):
 class SetUserPoolMfaConfigRequest(Request[SetUserPoolMfaConfigResponse]):
     """The request of SetUserPoolMfaConfig."""
     OPERATION: ClassVar[Operation] = Operation(
-        "SetUserPoolMfaConfig", category="UserPoolResourceUpdate", answer=SetUserPoolMfaConfigResponse,
+        "SetUserPoolMfaConfig", category="UserPoolResourceUpdate", response=SetUserPoolMfaConfigResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -198,7 +198,7 @@ class GetLogDeliveryConfigurationResponse(Structure):
 class GetLogDeliveryConfigurationRequest(Request[GetLogDeliveryConfigurationResponse]):
     """The request of GetLogDeliveryConfiguration."""
     OPERATION: ClassVar[Operation] = Operation(
-        "GetLogDeliveryConfiguration", answer=GetLogDeliveryConfigurationResponse,
+        "GetLogDeliveryConfiguration", response=GetLogDeliveryConfigurationResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -216,7 +216,7 @@ class SetLogDeliveryConfigurationResponse(Structure):
 class SetLogDeliveryConfigurationRequest(Request[SetLogDeliveryConfigurationResponse]):
     """The request of SetLogDeliveryConfiguration."""
     OPERATION: ClassVar[Operation] = Operation(
-        "SetLogDeliveryConfiguration", answer=SetLogDeliveryConfigurationResponse,
+        "SetLogDeliveryConfiguration", response=SetLogDeliveryConfigurationResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -235,7 +235,7 @@ class GetSigningCertificateResponse(Structure):
 class GetSigningCertificateRequest(Request[GetSigningCertificateResponse]):
     """The request of GetSigningCertificate."""
     OPERATION: ClassVar[Operation] = Operation(
-        "GetSigningCertificate", category="UserPoolResourceRead", answer=GetSigningCertificateResponse,
+        "GetSigningCertificate", category="UserPoolResourceRead", response=GetSigningCertificateResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -251,7 +251,7 @@ class CreateUserPoolReplicaResponse(Structure):
 class CreateUserPoolReplicaRequest(Request[CreateUserPoolReplicaResponse]):
     """The request of CreateUserPoolReplica."""
     OPERATION: ClassVar[Operation] = Operation(
-        "CreateUserPoolReplica", answer=CreateUserPoolReplicaResponse, fills=(("user_pool_id", "user_pool_id"),),
+        "CreateUserPoolReplica", response=CreateUserPoolReplicaResponse, fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
     region_name: str = member("RegionName", Text(5, 32))
@@ -268,7 +268,7 @@ class UpdateUserPoolReplicaResponse(Structure):
 class UpdateUserPoolReplicaRequest(Request[UpdateUserPoolReplicaResponse]):
     """The request of UpdateUserPoolReplica."""
     OPERATION: ClassVar[Operation] = Operation(
-        "UpdateUserPoolReplica", answer=UpdateUserPoolReplicaResponse, fills=(("user_pool_id", "user_pool_id"),),
+        "UpdateUserPoolReplica", response=UpdateUserPoolReplicaResponse, fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
     region_name: str = member("RegionName", Text(5, 32))
@@ -285,7 +285,7 @@ class DeleteUserPoolReplicaResponse(Structure):
 class DeleteUserPoolReplicaRequest(Request[DeleteUserPoolReplicaResponse]):
     """The request of DeleteUserPoolReplica."""
     OPERATION: ClassVar[Operation] = Operation(
-        "DeleteUserPoolReplica", answer=DeleteUserPoolReplicaResponse, fills=(("user_pool_id", "user_pool_id"),),
+        "DeleteUserPoolReplica", response=DeleteUserPoolReplicaResponse, fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
     region_name: str = member("RegionName", Text(5, 32))
@@ -304,7 +304,7 @@ class ListUserPoolReplicasResponse(Structure):
 class ListUserPoolReplicasRequest(Request[ListUserPoolReplicasResponse]):
     """The request of ListUserPoolReplicas."""
     OPERATION: ClassVar[Operation] = Operation(
-        "ListUserPoolReplicas", answer=ListUserPoolReplicasResponse, fills=(("user_pool_id", "user_pool_id"),),
+        "ListUserPoolReplicas", response=ListUserPoolReplicasResponse, fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
     next_token: str | None = member("NextToken", Text(1, None), default=None)
@@ -336,7 +336,7 @@ class ListTagsForResourceResponse(Structure):
 class ListTagsForResourceRequest(Request[ListTagsForResourceResponse]):
     """The request of ListTagsForResource."""
     OPERATION: ClassVar[Operation] = Operation(
-        "ListTagsForResource", category="UserPoolResourceRead", answer=ListTagsForResourceResponse,
+        "ListTagsForResource", category="UserPoolResourceRead", response=ListTagsForResourceResponse,
     )
     resource_arn: str = member("ResourceArn", Text(20, 2048))
 
@@ -351,7 +351,7 @@ class GetProvisionedLimitResponse(Structure):
 class GetProvisionedLimitRequest(Request[GetProvisionedLimitResponse]):
     """The request of GetProvisionedLimit."""
     OPERATION: ClassVar[Operation] = Operation(
-        "GetProvisionedLimit", category="LimitManagement", answer=GetProvisionedLimitResponse,
+        "GetProvisionedLimit", category="LimitManagement", response=GetProvisionedLimitResponse,
     )
     limit_definition: LimitDefinitionType = member("LimitDefinition", Struct(LimitDefinitionType))
 
@@ -366,7 +366,7 @@ class UpdateProvisionedLimitResponse(Structure):
 class UpdateProvisionedLimitRequest(Request[UpdateProvisionedLimitResponse]):
     """The request of UpdateProvisionedLimit."""
     OPERATION: ClassVar[Operation] = Operation(
-        "UpdateProvisionedLimit", category="LimitManagement", answer=UpdateProvisionedLimitResponse,
+        "UpdateProvisionedLimit", category="LimitManagement", response=UpdateProvisionedLimitResponse,
     )
     limit_definition: LimitDefinitionType = member("LimitDefinition", Struct(LimitDefinitionType))
     requested_limit_value: int = member("RequestedLimitValue", Integer())

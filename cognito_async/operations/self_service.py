@@ -25,7 +25,7 @@ class SignUpResponse(Structure):
 class SignUpRequest(Request[SignUpResponse]):
     """The request of SignUp."""
     OPERATION: ClassVar[Operation] = Operation(
-        "SignUp", signed=False, category="UserCreation", answer=SignUpResponse,
+        "SignUp", signed=False, category="UserCreation", response=SignUpResponse,
         fills=(("client_id", "client_id"), ("secret_hash", "secret_hash")),
     )
     client_id: str | None = member("ClientId", Text(1, 128), default=None, required=True, secret=True)
@@ -59,7 +59,7 @@ class ConfirmSignUpResponse(Structure):
 class ConfirmSignUpRequest(Request[ConfirmSignUpResponse]):
     """The request of ConfirmSignUp."""
     OPERATION: ClassVar[Operation] = Operation(
-        "ConfirmSignUp", signed=False, category="UserCreation", answer=ConfirmSignUpResponse,
+        "ConfirmSignUp", signed=False, category="UserCreation", response=ConfirmSignUpResponse,
         fills=(("client_id", "client_id"), ("secret_hash", "secret_hash")),
     )
     client_id: str | None = member("ClientId", Text(1, 128), default=None, required=True, secret=True)
@@ -91,7 +91,7 @@ class ResendConfirmationCodeResponse(Structure):
 class ResendConfirmationCodeRequest(Request[ResendConfirmationCodeResponse]):
     """The request of ResendConfirmationCode."""
     OPERATION: ClassVar[Operation] = Operation(
-        "ResendConfirmationCode", signed=False, category="UserResourceRead", answer=ResendConfirmationCodeResponse,
+        "ResendConfirmationCode", signed=False, category="UserResourceRead", response=ResendConfirmationCodeResponse,
         fills=(("client_id", "client_id"), ("secret_hash", "secret_hash")),
     )
     client_id: str | None = member("ClientId", Text(1, 128), default=None, required=True, secret=True)
@@ -123,7 +123,7 @@ class GetUserResponse(Structure):
 @structure
 class GetUserRequest(Request[GetUserResponse]):
     """The request of GetUser."""
-    OPERATION: ClassVar[Operation] = Operation("GetUser", signed=False, category="UserRead", answer=GetUserResponse)
+    OPERATION: ClassVar[Operation] = Operation("GetUser", signed=False, category="UserRead", response=GetUserResponse)
     access_token: str = member("AccessToken", Text(), secret=True)
 
 
@@ -139,7 +139,7 @@ class UpdateUserAttributesResponse(Structure):
 class UpdateUserAttributesRequest(Request[UpdateUserAttributesResponse]):
     """The request of UpdateUserAttributes."""
     OPERATION: ClassVar[Operation] = Operation(
-        "UpdateUserAttributes", signed=False, category="UserUpdate", answer=UpdateUserAttributesResponse,
+        "UpdateUserAttributes", signed=False, category="UserUpdate", response=UpdateUserAttributesResponse,
     )
     user_attributes: Sequence[AttributeType] = member("UserAttributes", ListOf(Struct(AttributeType)))
     access_token: str = member("AccessToken", Text(), secret=True)
@@ -161,7 +161,7 @@ class GetUserAttributeVerificationCodeRequest(Request[GetUserAttributeVerificati
     """The request of GetUserAttributeVerificationCode."""
     OPERATION: ClassVar[Operation] = Operation(
         "GetUserAttributeVerificationCode", signed=False, category="UserResourceRead",
-        answer=GetUserAttributeVerificationCodeResponse,
+        response=GetUserAttributeVerificationCodeResponse,
     )
     access_token: str = member("AccessToken", Text(), secret=True)
     attribute_name: str = member("AttributeName", Text(1, 32))

@@ -241,7 +241,7 @@ class ListUserSessionsResponse(Structure):
 @structure
 class ListUserSessionsRequest(Request[ListUserSessionsResponse]):
     """The request of ListUserSessions."""
-    OPERATION: ClassVar[Operation] = Operation("ListUserSessions", signed=False, answer=ListUserSessionsResponse)
+    OPERATION: ClassVar[Operation] = Operation("ListUserSessions", signed=False, response=ListUserSessionsResponse)
     access_token: str = member("AccessToken", Text(), secret=True)
     next_token: str | None = member("NextToken", Text(1, 131072), default=None)
 
@@ -270,7 +270,7 @@ class AdminListUserSessionsResponse(Structure):
 class AdminListUserSessionsRequest(Request[AdminListUserSessionsResponse]):
     """The request of AdminListUserSessions."""
     OPERATION: ClassVar[Operation] = Operation(
-        "AdminListUserSessions", answer=AdminListUserSessionsResponse, fills=(("user_pool_id", "user_pool_id"),),
+        "AdminListUserSessions", response=AdminListUserSessionsResponse, fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
     username: str = member("Username", Text(1, 128), secret=True)
@@ -303,7 +303,7 @@ class GetUserPoolSessionConfigurationResponse(Structure):
 class GetUserPoolSessionConfigurationRequest(Request[GetUserPoolSessionConfigurationResponse]):
     """The request of GetUserPoolSessionConfiguration."""
     OPERATION: ClassVar[Operation] = Operation(
-        "GetUserPoolSessionConfiguration", answer=GetUserPoolSessionConfigurationResponse,
+        "GetUserPoolSessionConfiguration", response=GetUserPoolSessionConfigurationResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -323,7 +323,7 @@ class SetUserPoolSessionConfigurationResponse(Structure):
 class SetUserPoolSessionConfigurationRequest(Request[SetUserPoolSessionConfigurationResponse]):
     """The request of SetUserPoolSessionConfiguration."""
     OPERATION: ClassVar[Operation] = Operation(
-        "SetUserPoolSessionConfiguration", answer=SetUserPoolSessionConfigurationResponse,
+        "SetUserPoolSessionConfiguration", response=SetUserPoolSessionConfigurationResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -345,7 +345,7 @@ class GetUserPoolClientSessionConfigurationResponse(Structure):
 class GetUserPoolClientSessionConfigurationRequest(Request[GetUserPoolClientSessionConfigurationResponse]):
     """The request of GetUserPoolClientSessionConfiguration."""
     OPERATION: ClassVar[Operation] = Operation(
-        "GetUserPoolClientSessionConfiguration", answer=GetUserPoolClientSessionConfigurationResponse,
+        "GetUserPoolClientSessionConfiguration", response=GetUserPoolClientSessionConfigurationResponse,
         fills=(("user_pool_id", "user_pool_id"), ("client_id", "client_id")),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -366,7 +366,7 @@ class SetUserPoolClientSessionConfigurationResponse(Structure):
 class SetUserPoolClientSessionConfigurationRequest(Request[SetUserPoolClientSessionConfigurationResponse]):
     """The request of SetUserPoolClientSessionConfiguration."""
     OPERATION: ClassVar[Operation] = Operation(
-        "SetUserPoolClientSessionConfiguration", answer=SetUserPoolClientSessionConfigurationResponse,
+        "SetUserPoolClientSessionConfiguration", response=SetUserPoolClientSessionConfigurationResponse,
         fills=(("user_pool_id", "user_pool_id"), ("client_id", "client_id")),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -386,7 +386,7 @@ class DescribeRiskConfigurationResponse(Structure):
 class DescribeRiskConfigurationRequest(Request[DescribeRiskConfigurationResponse]):
     """The request of DescribeRiskConfiguration."""
     OPERATION: ClassVar[Operation] = Operation(
-        "DescribeRiskConfiguration", category="UserPoolResourceRead", answer=DescribeRiskConfigurationResponse,
+        "DescribeRiskConfiguration", category="UserPoolResourceRead", response=DescribeRiskConfigurationResponse,
         fills=(("user_pool_id", "user_pool_id"), ("client_id", "client_id")),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -405,7 +405,7 @@ class SetRiskConfigurationResponse(Structure):
 class SetRiskConfigurationRequest(Request[SetRiskConfigurationResponse]):
     """The request of SetRiskConfiguration."""
     OPERATION: ClassVar[Operation] = Operation(
-        "SetRiskConfiguration", category="UserPoolResourceUpdate", answer=SetRiskConfigurationResponse,
+        "SetRiskConfiguration", category="UserPoolResourceUpdate", response=SetRiskConfigurationResponse,
         fills=(("user_pool_id", "user_pool_id"), ("client_id", "client_id")),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -432,7 +432,7 @@ class AdminListUserAuthEventsResponse(Structure):
 class AdminListUserAuthEventsRequest(Request[AdminListUserAuthEventsResponse]):
     """The request of AdminListUserAuthEvents."""
     OPERATION: ClassVar[Operation] = Operation(
-        "AdminListUserAuthEvents", category="UserResourceRead", answer=AdminListUserAuthEventsResponse,
+        "AdminListUserAuthEvents", category="UserResourceRead", response=AdminListUserAuthEventsResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)

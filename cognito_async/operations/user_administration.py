@@ -58,7 +58,7 @@ class AdminCreateUserResponse(Structure):
 class AdminCreateUserRequest(Request[AdminCreateUserResponse]):
     """The request of AdminCreateUser."""
     OPERATION: ClassVar[Operation] = Operation(
-        "AdminCreateUser", category="UserCreation", answer=AdminCreateUserResponse,
+        "AdminCreateUser", category="UserCreation", response=AdminCreateUserResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -111,7 +111,7 @@ class AdminGetUserResponse(Structure):
 class AdminGetUserRequest(Request[AdminGetUserResponse]):
     """The request of AdminGetUser."""
     OPERATION: ClassVar[Operation] = Operation(
-        "AdminGetUser", category="UserRead", answer=AdminGetUserResponse, fills=(("user_pool_id", "user_pool_id"),),
+        "AdminGetUser", category="UserRead", response=AdminGetUserResponse, fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
     username: str = member("Username", Text(1, 128), secret=True)
@@ -128,7 +128,7 @@ class ListUsersResponse(Structure):
 class ListUsersRequest(Request[ListUsersResponse]):
     """The request of ListUsers."""
     OPERATION: ClassVar[Operation] = Operation(
-        "ListUsers", category="UserList", answer=ListUsersResponse, fills=(("user_pool_id", "user_pool_id"),),
+        "ListUsers", category="UserList", response=ListUsersResponse, fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
     attributes_to_get: Sequence[str] | None = member("AttributesToGet", ListOf(Text(1, 32)), default=None)
@@ -224,7 +224,7 @@ class GetCSVHeaderResponse(Structure):
 class GetCSVHeaderRequest(Request[GetCSVHeaderResponse]):
     """The request of GetCSVHeader."""
     OPERATION: ClassVar[Operation] = Operation(
-        "GetCSVHeader", category="UserPoolResourceRead", answer=GetCSVHeaderResponse,
+        "GetCSVHeader", category="UserPoolResourceRead", response=GetCSVHeaderResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -240,7 +240,7 @@ class CreateUserImportJobResponse(Structure):
 class CreateUserImportJobRequest(Request[CreateUserImportJobResponse]):
     """The request of CreateUserImportJob."""
     OPERATION: ClassVar[Operation] = Operation(
-        "CreateUserImportJob", category="UserPoolResourceUpdate", answer=CreateUserImportJobResponse,
+        "CreateUserImportJob", category="UserPoolResourceUpdate", response=CreateUserImportJobResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     job_name: str = member("JobName", Text(1, 128))
@@ -261,7 +261,7 @@ class StartUserImportJobResponse(Structure):
 class StartUserImportJobRequest(Request[StartUserImportJobResponse]):
     """The request of StartUserImportJob."""
     OPERATION: ClassVar[Operation] = Operation(
-        "StartUserImportJob", category="UserPoolResourceUpdate", answer=StartUserImportJobResponse,
+        "StartUserImportJob", category="UserPoolResourceUpdate", response=StartUserImportJobResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -278,7 +278,7 @@ class DescribeUserImportJobResponse(Structure):
 class DescribeUserImportJobRequest(Request[DescribeUserImportJobResponse]):
     """The request of DescribeUserImportJob."""
     OPERATION: ClassVar[Operation] = Operation(
-        "DescribeUserImportJob", category="UserPoolResourceRead", answer=DescribeUserImportJobResponse,
+        "DescribeUserImportJob", category="UserPoolResourceRead", response=DescribeUserImportJobResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -298,7 +298,7 @@ class ListUserImportJobsResponse(Structure):
 class ListUserImportJobsRequest(Request[ListUserImportJobsResponse]):
     """The request of ListUserImportJobs."""
     OPERATION: ClassVar[Operation] = Operation(
-        "ListUserImportJobs", category="UserPoolResourceRead", answer=ListUserImportJobsResponse,
+        "ListUserImportJobs", category="UserPoolResourceRead", response=ListUserImportJobsResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -316,7 +316,7 @@ class StopUserImportJobResponse(Structure):
 class StopUserImportJobRequest(Request[StopUserImportJobResponse]):
     """The request of StopUserImportJob."""
     OPERATION: ClassVar[Operation] = Operation(
-        "StopUserImportJob", category="UserPoolResourceUpdate", answer=StopUserImportJobResponse,
+        "StopUserImportJob", category="UserPoolResourceUpdate", response=StopUserImportJobResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)

@@ -25,6 +25,10 @@ InboundFederationLambdaVersionType: TypeAlias = Literal["V1_0"]
 IssuerType: TypeAlias = Literal["ORIGINAL", "UPDATED"]
 PreTokenGenerationLambdaVersionType: TypeAlias = Literal["V1_0", "V2_0", "V3_0"]
 RecoveryOptionNameType: TypeAlias = Literal["verified_email", "verified_phone_number", "admin_only"]
+RestoreStatusType: TypeAlias = Literal[
+    "PREVIEW_GENERATING", "PREVIEW_GENERATED", "PREVIEW_CANCELLED", "PREVIEW_GENERATION_FAILED", "PREVIEW_EXPIRED",
+    "RESTORING", "RESTORE_COMPLETED", "TEMPORARY_INTERNAL_ERROR_SEE_SUPPORT_CASE", "AWS_ABORTED",
+]
 StatusType: TypeAlias = Literal["Enabled", "Disabled"]
 UserPoolTierType: TypeAlias = Literal["LITE", "ESSENTIALS", "PLUS"]
 UsernameAttributeType: TypeAlias = Literal["phone_number", "email"]
@@ -357,6 +361,35 @@ class UserPoolDescriptionType(Structure):
 
 
 @structure
+class RestorationDescriptionType(Structure):
+    """A point-in-time recovery in a list."""
+    restore_id: str | None = member("RestoreId", Text(36, 36), default=None)
+    restore_status: RestoreStatusType | str | None = member("RestoreStatus", Text(), default=None)
+    restore_timestamp: datetime | None = member("RestoreTimestamp", Timestamp(), default=None)
+
+
+@structure
+class RestorePreviewType(Structure):
+    """How many entities of one type a recovery creates, updates and deletes."""
+    entity: str | None = member("Entity", Text(0, 131072), default=None)
+    create_count: int | None = member("CreateCount", Integer(), default=None)
+    update_count: int | None = member("UpdateCount", Integer(), default=None)
+    delete_count: int | None = member("DeleteCount", Integer(), default=None)
+
+
+@structure
+class RestorationType(Structure):
+    """A point-in-time recovery with its status and its preview."""
+    restore_id: str | None = member("RestoreId", Text(36, 36), default=None)
+    restore_status: RestoreStatusType | str | None = member("RestoreStatus", Text(), default=None)
+    restore_timestamp: datetime | None = member("RestoreTimestamp", Timestamp(), default=None)
+    trigger_timestamp: datetime | None = member("TriggerTimestamp", Timestamp(), default=None)
+    restore_preview: list[RestorePreviewType] | None = member(
+        "RestorePreview", ListOf(Struct(RestorePreviewType)), default=None,
+    )
+
+
+@structure
 class CreateUserPoolResponse(Structure):
     """The response of CreateUserPool."""
     user_pool: UserPoolType | None = member("UserPool", Struct(UserPoolType), default=None)
@@ -366,7 +399,7 @@ class CreateUserPoolResponse(Structure):
 class CreateUserPoolRequest(Request[CreateUserPoolResponse]):
     """The request of CreateUserPool."""
     OPERATION: ClassVar[Operation] = Operation(
-        "CreateUserPool", category="UserPoolUpdate", answer=CreateUserPoolResponse,
+        "CreateUserPool", category="UserPoolUpdate", response=CreateUserPoolResponse,
     )
     pool_name: str = member("PoolName", Text(1, 128))
     policies: UserPoolPolicyType | None = member("Policies", Struct(UserPoolPolicyType), default=None)
@@ -440,7 +473,7 @@ class DescribeUserPoolResponse(Structure):
 class DescribeUserPoolRequest(Request[DescribeUserPoolResponse]):
     """The request of DescribeUserPool."""
     OPERATION: ClassVar[Operation] = Operation(
-        "DescribeUserPool", category="UserPoolRead", answer=DescribeUserPoolResponse,
+        "DescribeUserPool", category="UserPoolRead", response=DescribeUserPoolResponse,
         fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
@@ -458,7 +491,7 @@ class ListUserPoolsResponse(Structure):
 @structure
 class ListUserPoolsRequest(Request[ListUserPoolsResponse]):
     """The request of ListUserPools."""
-    OPERATION: ClassVar[Operation] = Operation("ListUserPools", category="UserPoolRead", answer=ListUserPoolsResponse)
+    OPERATION: ClassVar[Operation] = Operation("ListUserPools", category="UserPoolRead", response=ListUserPoolsResponse)
     next_token: str | None = member("NextToken", Text(1, None), default=None)
     max_results: int = member("MaxResults", Integer(1, 60))
 
@@ -539,6 +572,95 @@ class AddCustomAttributesRequest(Request[None]):
     custom_attributes: Sequence[SchemaAttributeType] = member(
         "CustomAttributes", ListOf(Struct(SchemaAttributeType), 1, 25),
     )
+
+
+@structure
+class ListPointInTimeRecoveriesResponse(Structure):
+    """The response of ListPointInTimeRecoveries."""
+    restorations: list[RestorationDescriptionType] | None = member(
+        "Restorations", ListOf(Struct(RestorationDescriptionType)), default=None,
+    )
+    next_token: str | None = member("NextToken", Text(1, None), default=None)
+
+
+@structure
+class ListPointInTimeRecoveriesRequest(Request[ListPointInTimeRecoveriesResponse]):
+    """The request of ListPointInTimeRecoveries."""
+    OPERATION: ClassVar[Operation] = Operation(
+        "ListPointInTimeRecoveries", response=ListPointInTimeRecoveriesResponse,
+        fills=(("user_pool_id", "user_pool_id"),),
+    )
+    user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
+    next_token: str | None = member("NextToken", Text(1, None), default=None)
+    max_results: int | None = member("MaxResults", Integer(1, 60), default=None)
+
+
+@structure
+class DescribePointInTimeRecoveryResponse(Structure):
+    """The response of DescribePointInTimeRecovery."""
+    restoration: RestorationType | None = member("Restoration", Struct(RestorationType), default=None)
+
+
+@structure
+class DescribePointInTimeRecoveryRequest(Request[DescribePointInTimeRecoveryResponse]):
+    """The request of DescribePointInTimeRecovery."""
+    OPERATION: ClassVar[Operation] = Operation(
+        "DescribePointInTimeRecovery", response=DescribePointInTimeRecoveryResponse,
+        fills=(("user_pool_id", "user_pool_id"),),
+    )
+    user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
+    restore_id: str = member("RestoreId", Text(36, 36))
+
+
+@structure
+class InitiatePointInTimeRecoveryResponse(Structure):
+    """The response of InitiatePointInTimeRecovery."""
+    restoration: RestorationType | None = member("Restoration", Struct(RestorationType), default=None)
+
+
+@structure
+class InitiatePointInTimeRecoveryRequest(Request[InitiatePointInTimeRecoveryResponse]):
+    """The request of InitiatePointInTimeRecovery."""
+    OPERATION: ClassVar[Operation] = Operation(
+        "InitiatePointInTimeRecovery", response=InitiatePointInTimeRecoveryResponse,
+        fills=(("user_pool_id", "user_pool_id"),),
+    )
+    user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
+    restore_timestamp: datetime = member("RestoreTimestamp", Timestamp())
+
+
+@structure
+class StartPointInTimeRecoveryResponse(Structure):
+    """The response of StartPointInTimeRecovery."""
+    restoration: RestorationType | None = member("Restoration", Struct(RestorationType), default=None)
+
+
+@structure
+class StartPointInTimeRecoveryRequest(Request[StartPointInTimeRecoveryResponse]):
+    """The request of StartPointInTimeRecovery."""
+    OPERATION: ClassVar[Operation] = Operation(
+        "StartPointInTimeRecovery", response=StartPointInTimeRecoveryResponse,
+        fills=(("user_pool_id", "user_pool_id"),),
+    )
+    user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
+    restore_id: str = member("RestoreId", Text(36, 36))
+
+
+@structure
+class CancelPointInTimeRecoveryResponse(Structure):
+    """The response of CancelPointInTimeRecovery."""
+    restoration: RestorationType | None = member("Restoration", Struct(RestorationType), default=None)
+
+
+@structure
+class CancelPointInTimeRecoveryRequest(Request[CancelPointInTimeRecoveryResponse]):
+    """The request of CancelPointInTimeRecovery."""
+    OPERATION: ClassVar[Operation] = Operation(
+        "CancelPointInTimeRecovery", response=CancelPointInTimeRecoveryResponse,
+        fills=(("user_pool_id", "user_pool_id"),),
+    )
+    user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
+    restore_id: str = member("RestoreId", Text(36, 36))
 
 
 class UpdateUserPoolResponse(Structure): """Has no members; the call returns None."""

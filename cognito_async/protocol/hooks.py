@@ -9,7 +9,7 @@ The only module that imports cattrs.
 import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from cattrs import BaseConverter
@@ -26,6 +26,7 @@ from cognito_async.protocol.shapes import (
     Struct,
     Structure,
     Timestamp,
+    keep_extra,
     members,
 )
 
@@ -53,15 +54,25 @@ def _encode_blob(value: bytes | bytearray | memoryview) -> str:
     return b64encode(bytes(value)).decode("ascii")
 
 
-def _encode_document(value: Any) -> Any:
+def encode_document(value: Any) -> Any:
+    """Return a JSON value made of plain dicts and lists."""
     if isinstance(value, Mapping):
-        return {key: _encode_document(element) for key, element in value.items()}
+        return {key: encode_document(element) for key, element in value.items()}
     if isinstance(value, list | tuple):
-        return [_encode_document(element) for element in value]
+        return [encode_document(element) for element in value]
     return value
 
 
-_ENCODERS: dict[type[Shape], Hook] = {Blob: _encode_blob, Document: _encode_document}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def _encode_timestamp(value: datetime) -> float:
+    seconds, fraction = divmod((value - _EPOCH) // _MICROSECOND, 1_000_000)
+    return seconds if fraction == 0 else (seconds * 1_000_000 + fraction) / 1_000_000
+
+
+_ENCODERS: dict[type[Shape], Hook] = {Blob: _encode_blob, Document: encode_document, Timestamp: _encode_timestamp}
 
 
 def _decoder(shape: Shape) -> Hook:
@@ -144,7 +155,7 @@ def _unstructure_hook(kind: type[Structure]) -> Hook:
     operation knows dozens of them, and a call uses few.
     """
     if issubclass(kind, Request):
-        overrides: dict[str, Any] = {
+        overrides: dict[str, Any] = {attribute.name: override(omit=True) for attribute in kind.__attrs_attrs__} | {
             name: override(rename=about.wire_name, unstruct_hook=_encoder(about.shape)) for name, about in members(kind)
         }
         return make_dict_unstructure_fn(
@@ -167,18 +178,27 @@ def _structure_hook(kind: type[Structure]) -> Callable[[Any, Any], Any]:
     """
     decoders = [(name, about.wire_name, _decoder(about.shape)) for name, about in members(kind)]
     plan = [(name, wire_name, None if decoder is identity else decoder) for name, wire_name, decoder in decoders]
+    known = {wire_name for _, wire_name, _ in plan}
     # A required member that is missing is None, like an optional one.
     required: dict[str, Any] = {name: None for name, about in members(kind) if about.required}
 
     def structure_object(value: Any, _: Any) -> Any:
         if not isinstance(value, dict):
             raise Misshapen("an object")
-        received = required.copy()
+        received: dict[str, Any] = {}
         for name, wire_name, decoder in plan:
             member = value.get(wire_name)
             if member is not None:
                 received[name] = member if decoder is None else decoder(member)
-        return kind(**received)
+        try:
+            decoded = kind(**received)
+        except TypeError:  # a required member is missing
+            decoded = kind(**{**required, **received})
+        if len(received) != len(value):  # members that are unknown, or null
+            extra = {name: member for name, member in value.items() if name not in known}
+            if extra:
+                keep_extra(decoded, extra)
+        return decoded
 
     return structure_object
 

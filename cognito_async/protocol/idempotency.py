@@ -5,6 +5,7 @@ lost, time ran out, the service failed, or something else, such as a proxy, resp
 the service's word that nothing was applied.
 """
 
+import re
 from enum import Enum
 
 from cognito_async.errors import CognitoError, InvalidResponseError, TransportError
@@ -43,6 +44,21 @@ class Idempotency:
     def retries_when_ambiguous(self) -> bool:
         """Whether an ambiguous attempt is retried."""
         return self.kind in {"idempotent", "one_time"}
+
+
+# Operations named like reads that return tokens or send codes are not reads, such as GetTokensFromRefreshToken.
+_READ = re.compile(r"(?:Admin)?(?:Get|List|Describe)(?![a-z])(?!\w*(?:Token|Code))")
+
+
+def idempotency_by_name(operation: str) -> Idempotency:
+    """Return the idempotency of an operation that the table lacks: only reads may be repeated.
+
+    Args:
+        operation: The AWS name, e.g. ``"DescribeUserPool"``.
+    """
+    if _READ.match(operation):
+        return Idempotency("idempotent")
+    return Idempotency("sends_message", how_to_verify=f"Check the effect of {operation} before you call it again.")
 
 
 class Verdict(Enum):

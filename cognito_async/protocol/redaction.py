@@ -13,7 +13,9 @@ from base64 import b64encode, urlsafe_b64encode
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
+from cognito_async.operations.facts import SECRET_MEMBERS
 from cognito_async.protocol.operation import Request
+from cognito_async.protocol.secret_names import is_secret_name
 from cognito_async.protocol.shapes import MASK, Structure, members
 
 # Members marked secret, and keys of their maps, that hold personal data or settings. Everything else that is marked
@@ -54,7 +56,8 @@ def redact(text: str, request: Request[Any], others: Iterable[str] = ()) -> str:
     Returns:
         The text with ``***`` in place of each secret, whether plain, escaped, URL-encoded or base64.
     """
-    secrets = {secret.strip() for secret in (*_secrets(request), *others)} - _JSON_WORDS - {""}
+    found = (*_secrets(request), *_secrets_by_name(request.extra), *others)
+    secrets = {secret.strip() for secret in found} - _JSON_WORDS - {""}
     for secret in sorted(secrets, key=len, reverse=True):  # longest first: a secret may contain another one
         for encoded in _base64(secret):
             text = text.replace(encoded, MASK)
@@ -75,6 +78,19 @@ def _secrets(value: object, *, secret: bool = False) -> Iterator[str]:
         for name, element, marked in _entries(value):
             if name not in NOT_MASKED:
                 yield from _secrets(element, secret=secret or marked)
+
+
+def _secrets_by_name(value: object, *, secret: bool = False) -> Iterator[str]:
+    """Yield the secrets of free-form JSON: all values below a key that is the name of a secret."""
+    if isinstance(value, Mapping):
+        for name, element, _ in _entries(value):
+            if name not in NOT_MASKED:
+                yield from _secrets_by_name(element, secret=secret or name in SECRET_MEMBERS or is_secret_name(name))
+    elif isinstance(value, list | tuple):
+        for element in value:
+            yield from _secrets_by_name(element, secret=secret)
+    elif secret and isinstance(value, str | int | float):
+        yield str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def _entries(value: object) -> Iterator[tuple[str, object, bool]]:

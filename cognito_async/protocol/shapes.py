@@ -1,6 +1,7 @@
 """The shapes of the service's data: types, bounds, wire names and secrecy of the members of structures."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeVar, cast, dataclass_transform
 
 from attrs import NOTHING, Attribute, field, frozen
@@ -127,7 +128,8 @@ def members(kind: "type[Structure]") -> tuple[tuple[str, Member], ...]:
     """Return the members of a generated class with their Python names, in the model's order."""
     listed = _MEMBERS.get(kind)
     if listed is None:
-        listed = tuple((attribute.name, attribute.metadata["member"]) for attribute in kind.__attrs_attrs__)
+        described = ((attribute.name, attribute.metadata.get("member")) for attribute in kind.__attrs_attrs__)
+        listed = tuple((name, about) for name, about in described if about is not None)
         _MEMBERS[kind] = listed
     return listed
 
@@ -215,7 +217,15 @@ def _is_made_of_structures(value: object) -> bool:
 class Structure(Record):
     """Base of the generated classes."""
 
-    __slots__ = ()
+    __slots__ = ("_extra",)
+
+    @property
+    def extra(self) -> Mapping[str, Any]:
+        """The received members that this version does not know: JSON values by AWS name, empty if there are none.
+
+        Comparisons and reprs leave them out: they may be secrets. Copies and pickles keep them.
+        """
+        return cast("Mapping[str, Any]", getattr(self, "_extra", _NO_EXTRA))
 
     def __copy__(self) -> Self:
         """Copy shallowly; attrs' generic copy takes 1.5 times as long."""
@@ -224,9 +234,28 @@ class Structure(Record):
     def with_members(self, changes: Mapping[str, Any]) -> Self:
         """Return a copy with other values for some members."""
         changed = object.__new__(type(self))
-        for name, _ in members(type(self)):
+        for attribute in self.__attrs_attrs__:
+            name = attribute.name
             object.__setattr__(changed, name, changes[name] if name in changes else getattr(self, name))
+        if hasattr(self, "_extra"):
+            keep_extra(changed, self._extra)
         return changed
+
+    def __getstate__(self) -> tuple[Any, ...]:
+        return (*super().__getstate__(), getattr(self, "_extra", None))
+
+    def __setstate__(self, values: tuple[Any, ...]) -> None:
+        super().__setstate__(values[:-1])
+        if values[-1] is not None:
+            keep_extra(self, values[-1])
+
+
+_NO_EXTRA: Mapping[str, Any] = MappingProxyType({})
+
+
+def keep_extra(received: Structure, extra: Mapping[str, Any]) -> None:
+    """Keep unknown members of a response. Apart from the fields, so that the many without any cost no time."""
+    object.__setattr__(received, "_extra", extra)
 
 
 AnyStructure = TypeVar("AnyStructure", bound=Structure)

@@ -10,12 +10,13 @@ returns the fault that it finds.
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from math import isfinite
 from typing import Any, TypeVar
 
 from cognito_async.errors import CognitoError, ParameterValidationError
 from cognito_async.protocol.filters import broken_filter
-from cognito_async.protocol.operation import Request
+from cognito_async.protocol.operation import RawRequest, Request
 from cognito_async.protocol.shapes import (
     Blob,
     Boolean,
@@ -27,6 +28,7 @@ from cognito_async.protocol.shapes import (
     Struct,
     Structure,
     Text,
+    Timestamp,
     members,
 )
 
@@ -52,6 +54,8 @@ def validate(request: Request[Any]) -> None:
         ParameterValidationError: A member breaks a rule; names the first one.
     """
     fault = guarded(_structure, request)
+    if fault is None and request.extra is not None:
+        fault = guarded(_extra, request)
     if fault is not None:
         path, rule = fault
         raise ParameterValidationError(path.removeprefix("."), rule, operation=request.OPERATION.name)
@@ -122,6 +126,19 @@ def _structure(value: Structure) -> Fault | None:
     return None
 
 
+def _extra(request: Request[Any]) -> Fault | None:
+    extra, argument = request.extra, "payload" if isinstance(request, RawRequest) else "extra"
+    if not isinstance(extra, Mapping):
+        return f".{argument}", _wrong_type(extra, "a mapping")[1]
+    fault = _document(extra, None)
+    if fault is not None:
+        return f".{argument}{fault[0]}", fault[1]
+    for name, about in members(type(request)):
+        if about.wire_name in extra and getattr(request, name) is not None:
+            return f".{argument}[{about.wire_name!r}]", f"must not be passed together with {name}"
+    return None
+
+
 def _plan(kind: type[Structure]) -> "list[tuple[str, bool, Check, Shape]]":
     """Make and keep the list of checks of a class."""
     plan = [
@@ -174,6 +191,12 @@ def _blob(value: Any, shape: Shape) -> Fault | None:
     if not isinstance(value, bytes | bytearray | memoryview):
         return _wrong_type(value, "bytes")
     return _bounds(memoryview(value).nbytes, shape, "have", "bytes")
+
+
+def _timestamp(value: Any, _: Shape) -> Fault | None:
+    if not isinstance(value, datetime):
+        return _wrong_type(value, "a datetime")
+    return ("", "must have a time zone, such as datetime.now(UTC)") if value.utcoffset() is None else None
 
 
 def _list(value: Any, shape: Any) -> Fault | None:
@@ -263,6 +286,7 @@ _CHECKS: dict[type[Shape], Check] = {
     Text: _text,
     Integer: _integer,
     Boolean: _boolean,
+    Timestamp: _timestamp,
     Blob: _blob,
     Document: _document,
     ListOf: _list,

@@ -13,7 +13,7 @@ from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from cognito_async.errors import CognitoError, InvalidResponseError, ServiceError, TransportError
-from cognito_async.protocol.hooks import CONVERTER, Misshapen
+from cognito_async.protocol.hooks import CONVERTER, Misshapen, encode_document
 from cognito_async.protocol.operation import Operation, Request, ResponseT
 from cognito_async.protocol.shapes import Boolean, Integer, Shape, Text, members
 from cognito_async.protocol.validation import MAX_INTEGER, MEMBER_CHECKS, guarded, validate
@@ -109,7 +109,7 @@ def is_success(status: int, *, complete: bool = True) -> bool:
 
 def needs_no_body(operation: Operation, status: int | None) -> bool:
     """Return whether a status alone is a success of an operation."""
-    return operation.answer is None and status is not None and is_success(status, complete=False)
+    return operation.response is None and status is not None and is_success(status, complete=False)
 
 
 def encode(request: Request[Any]) -> Body:
@@ -127,7 +127,10 @@ def encode(request: Request[Any]) -> Body:
 
 
 def _encode_any(request: Request[Any]) -> str:
-    return _JSON.encode(CONVERTER.unstructure(request))
+    content = CONVERTER.unstructure(request)
+    if request.extra is not None:
+        content.update(encode_document(request.extra))
+    return _JSON.encode(content)
 
 
 _SIMPLE: dict[type[Shape], tuple[str, str]] = {
@@ -146,7 +149,7 @@ def _compile_encoder(kind: type[Request[Any]]) -> Encoder:
     It handles the common case, valid members of ASCII text, numbers and booleans, and returns None for any other
     request. That saves most of the time that a call takes beyond its HTTP request.
     """
-    lines = ["def encode_simple(request):", "    parts = []"]
+    lines = ["def encode_simple(request):", "    if request.extra is not None: return None", "    parts = []"]
     for name, about in members(kind):
         low = -MAX_INTEGER if about.shape.low is None else about.shape.low
         high = MAX_INTEGER - 1 if about.shape.high is None else about.shape.high
@@ -169,7 +172,7 @@ def _compile_encoder(kind: type[Request[Any]]) -> Encoder:
 def decode(response: HttpResponse, request: Request[ResponseT], sent: HttpRequest | None = None) -> ResponseT:
     """Decode an HTTP response.
 
-    Members and error codes that this version does not know are ignored or kept, never an error. A response without
+    Members and error codes that this version does not know are kept (``extra``), never an error. A response without
     members may be empty or incomplete; any other response needs a complete JSON object.
 
     Args:
@@ -178,7 +181,7 @@ def decode(response: HttpResponse, request: Request[ResponseT], sent: HttpReques
         sent: The HTTP request. Error messages hide its session token, if any, like the secrets of ``request``.
 
     Returns:
-        An instance of the operation's response class; None if the response has no members.
+        An instance of the operation's response class; None if the response has no members. A dict for RawRequest.
 
     Raises:
         ServiceError: The service reported an error; a known code has its own class.
@@ -196,16 +199,24 @@ def decode(response: HttpResponse, request: Request[ResponseT], sent: HttpReques
 def _outcome(response: HttpResponse, request: Request[ResponseT], sent: HttpRequest | None) -> ResponseT | CognitoError:
     if not is_success(response.status, complete=response.complete):
         return _service_error(response, request, sent)
-    kind = request.OPERATION.answer
+    kind = request.OPERATION.response
     if kind is None:
         return _check_without_members(response)  # type: ignore[return-value]  # ResponseT is None here
     if not response.complete:
         return TransportError("the connection was lost in the middle of the response", sent=True)
+    outcome: ResponseT | CognitoError = _decoded(response, kind)
+    return outcome
+
+
+def _decoded(response: HttpResponse, kind: type[Any]) -> Any:
+    """Return a response as an instance of its class or as a dict, or an error."""
+    if kind is dict and not response.body.strip() and "x-amzn-RequestId" in response.headers:
+        return {}
     members = _parsed_object(response)
-    if isinstance(members, InvalidResponseError):
+    if kind is dict or isinstance(members, InvalidResponseError):
         return members
     try:
-        return CONVERTER.structure(members, kind)  # type: ignore[return-value]
+        return CONVERTER.structure(members, kind)
     except Misshapen as problem:
         return _unreadable(f"a member is not {problem}", response)
 

@@ -44,10 +44,22 @@ from cognito_async.operations import (
 )
 from cognito_async.protocol.hooks import CONVERTER
 from cognito_async.protocol.operation import Request
-from cognito_async.protocol.shapes import Blob, Document, ListOf, MapOf, Shape, Struct, Structure, Text, members
+from cognito_async.protocol.shapes import (
+    Blob,
+    Document,
+    ListOf,
+    MapOf,
+    Shape,
+    Struct,
+    Structure,
+    Text,
+    Timestamp,
+    members,
+)
 from cognito_async.protocol.wire import decode
 from tests.support.scripted_server import Action, Connection, ScriptedServer, answer, cut, reset_connection
 from tests.support.scripted_transport import ScriptedTransport, refuse, reset, respond, scripted_session
+from tests.support.strategies import EPOCH
 
 CANARY = "yranac"[::-1]  # never written as such: a traceback shows the lines of this file
 PERSONAL = "lanosrep"[::-1]  # personal data: in no repr and no log, but messages of the service may quote it
@@ -97,6 +109,8 @@ class Cage:
                 return self.bird().encode() if secret else b"plain"
             case Document():
                 return {"key": [self.bird()]} if secret else {"key": ["plain"]}
+            case Timestamp():
+                return EPOCH
         return None
 
 

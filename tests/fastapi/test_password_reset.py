@@ -5,20 +5,22 @@ import json
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
+from ipaddress import ip_address
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import httpx
 import pytest
 from attrs import define, field
 from fastapi import FastAPI
 
-from cognito_async import errors
+from cognito_async import CognitoClient, errors
 from cognito_async.errors import CognitoError, Fault
 from cognito_async.errors.tree import ambiguous
 from cognito_async.fastapi import (
     Cognito,
     MemoryRateLimit,
+    RateLimitedError,
     ResetConfirmation,
     ResetLimits,
     minimum_duration,
@@ -30,6 +32,7 @@ from tests.fastapi.test_request_bodies import GOOD, INVALID, MULTI
 from tests.support.asgi import SETTINGS, asgi_client
 
 UNLIMITED = MemoryRateLimit(10_000, 1.0)
+CONFIRM: dict[str, Any] = {"username": "ada", "code": "123456", "password": GOOD["password"]}
 LOST = errors.RequestTimeoutError("no", operation="ConfirmForgotPassword")
 
 
@@ -363,6 +366,17 @@ async def test_reset_router_limits_attempts_per_username() -> None:
     assert len(client.calls) == 3
 
 
+async def test_confirm_limits_attempts_per_username_and_client() -> None:
+    """The client IP is an argument or comes from the user context; all clients without one count as one."""
+    confirmation = ResetConfirmation(minimum_duration=0.0, client_limit=MemoryRateLimit(1, 900.0))
+    client = cast("CognitoClient", FakeClient())
+    for address in ("192.0.2.1", "192.0.2.2", None):
+        context = None if address is None else UserContextDataType(ip_address=address)
+        await confirmation.confirm(client, **CONFIRM, user_context_data=context)
+        with pytest.raises(RateLimitedError):
+            await confirmation.confirm(client, **CONFIRM, client_ip=ip_address(address) if address else None)
+
+
 @pytest.mark.virtual_clock
 @pytest.mark.parametrize("error", [None, service_error(errors.CodeMismatchException)])
 async def test_confirm_has_minimum_duration(error: CognitoError | None) -> None:
@@ -399,7 +413,7 @@ def test_openapi_describes_bodies_and_problems() -> None:
     assert content["application/json"]["schema"]["properties"]["password"]["format"] == "password"
     assert content["application/json"]["schema"]["required"] == ["username", "code", "password"]
     assert set(confirm["responses"]) == {
-        "200", "400", "403", "413", "415", "422", "429", "500", "502", "503", "504",
+        "200", "400", "403", "408", "413", "415", "422", "429", "500", "502", "503", "504",
     }  # fmt: skip
     responses = paths["/account/forgot-password"]["post"]["responses"]
-    assert set(responses) == {"202", "400", "403", "413", "415", "422", "429", "503"}
+    assert set(responses) == {"202", "400", "403", "408", "413", "415", "422", "429", "503"}

@@ -1,5 +1,6 @@
 """Rate limits per client IP and per username."""
 
+from ipaddress import ip_address
 from types import SimpleNamespace
 
 import pytest
@@ -51,14 +52,54 @@ async def test_memory_rate_limit_with_any_pauses_is_never_exceeded(pauses: list[
         assert sum(start <= time < start + 60.0 for time in allowed) <= 2 * hits
 
 
-async def test_memory_rate_limit_with_many_keys_has_bounded_memory() -> None:
-    """The least recently used key is forgotten."""
-    limit = MemoryRateLimit(1, 60.0, max_keys=100)
-    assert await limit.hit("a") == 0.0
-    for number in range(1000):
+async def test_memory_rate_limit_with_many_keys_keeps_counts_in_bounded_memory() -> None:
+    """100,000 other keys do not reset a count, and new keys are still allowed."""
+    clock = SimpleNamespace(now=0.0)
+    limit = MemoryRateLimit(5, 900.0, clock=lambda: clock.now)
+    for _ in range(5):
+        assert await limit.hit("a") == 0.0
+    for number in range(100_000):
         await limit.hit(str(number))
-        assert await limit.hit("a") > 0.0
-    assert len(limit) == 100
+    assert await limit.hit("a") > 0.0
+    assert len(limit) + len(limit._shared) <= 100_000
+    allowed = [await limit.hit(f"new{number}") == 0.0 for number in range(100)]
+    assert sum(allowed) > 90
+
+
+async def test_memory_rate_limit_with_full_table_limits_each_further_key() -> None:
+    """Keys that share a counter are not allowed more requests, also when they get a separate counter later."""
+    clock = SimpleNamespace(now=0.0)
+    limit = MemoryRateLimit(3, 60.0, max_keys=10, clock=lambda: clock.now)
+    for number in range(10):
+        for _ in range(3):
+            assert await limit.hit(f"early{number}") == 0.0
+    clock.now += 30.0
+    assert [await limit.hit("late") == 0.0 for _ in range(5)] == [True, True, True, False, False]
+    clock.now += 31.0  # all other counts end
+    for number in range(9):
+        await limit.hit(f"new{number}")
+    assert [await limit.hit("late") == 0.0 for _ in range(3)].count(True) == 1  # one was restored
+
+
+async def test_memory_rate_limit_drops_keys_after_their_period() -> None:
+    """The table does not grow with the number of keys over time."""
+    clock = SimpleNamespace(now=0.0)
+    limit = MemoryRateLimit(1, 60.0, max_keys=1000, clock=lambda: clock.now)
+    for number in range(10_000):
+        assert await limit.hit(str(number)) == 0.0
+        clock.now += 1.0
+    assert len(limit) < 200
+
+
+async def test_memory_rate_limit_allows_ipv6_networks_more() -> None:
+    """The prefix length at the end of the key selects the limit."""
+    limit = MemoryRateLimit(2, 60.0)
+    counts = {}
+    for key in ("2001:db8::/64", "2001:db8::/56", "2001:db8::/48"):
+        counts[key[-3:]] = [await limit.hit(key) == 0.0 for _ in range(50)].count(True)
+    assert counts == {"/64": 2, "/56": 8, "/48": 30}
+    limit = MemoryRateLimit(2, 60.0, network_hits={48: 5})
+    assert [await limit.hit("2001:db8::/48") == 0.0 for _ in range(50)].count(True) == 5
 
 
 @pytest.mark.parametrize(("hits", "seconds", "max_keys"), [(0, 60.0, 1), (1, 0.0, 1), (1, 60.0, 0)])
@@ -66,27 +107,45 @@ def test_memory_rate_limit_with_invalid_arguments_raises_value_error(hits: int, 
     """All numbers must be positive."""
     with pytest.raises(ValueError, match="at least 1"):
         MemoryRateLimit(hits, seconds, max_keys=max_keys)
+    with pytest.raises(ValueError, match="at least 1"):
+        MemoryRateLimit(1, 1.0, network_hits={48: 0})
+
+
+class FakeRateLimit:
+    """Allows one request per key and records the keys."""
+
+    def __init__(self) -> None:
+        self.keys: list[str] = []
+
+    async def hit(self, key: str) -> float:
+        """Count a request."""
+        self.keys.append(key)
+        return 0.0 if self.keys.count(key) == 1 else 7.0
 
 
 async def test_check_username_limit_uses_a_hash_of_the_folded_name() -> None:
-    """The key does not contain the username and ignores case; the error has the time to wait."""
-    keys: list[str] = []
+    """The key does not contain the username and ignores case and Unicode form; the error has the time to wait."""
+    limit = FakeRateLimit()
+    await check_username_limit(limit, "Zo\u00eb")
+    for spelling in ("zO\u00cb", "zoe\u0308"):
+        with pytest.raises(RateLimitedError) as caught:
+            await check_username_limit(limit, spelling)
+        assert caught.value.retry_after == 7
+    assert len(set(limit.keys)) == 1
+    assert "zo" not in limit.keys[0]
 
-    class OneHit:
-        """Allows one request."""
 
-        async def hit(self, key: str) -> float:
-            """Count a request."""
-            keys.append(key)
-            return 0.0 if len(keys) == 1 else 7.0
-
-    limit = OneHit()
-    await check_username_limit(limit, "Ada")
-    with pytest.raises(RateLimitedError) as caught:
-        await check_username_limit(limit, "aDA")
-    assert caught.value.retry_after == 7
-    assert keys[0] == keys[1]
-    assert "ada" not in keys[0].casefold()
+async def test_check_username_limit_with_client_ip_counts_by_username_and_client() -> None:
+    """An IPv6 client has three keys."""
+    limit = FakeRateLimit()
+    for address in ("192.0.2.1", "192.0.2.2", "2001:db8::1"):
+        await check_username_limit(limit, "ada", ip_address(address))
+        with pytest.raises(RateLimitedError):
+            await check_username_limit(limit, "ada", ip_address(address))
+    assert len(set(limit.keys)) == 5
+    assert {key.rpartition(" ")[2] for key in limit.keys} == {
+        *("192.0.2.1", "192.0.2.2", "2001:db8::/64", "2001:db8::/56", "2001:db8::/48"),
+    }
 
 
 async def test_rate_limit_dependency_counts_unsafe_methods_per_client_ip() -> None:
@@ -108,9 +167,27 @@ async def test_rate_limit_dependency_counts_unsafe_methods_per_client_ip() -> No
         assert (await http.post("/")).status_code == 200
 
 
+async def test_rate_limit_dependency_counts_ipv6_networks() -> None:
+    """An IPv6 client with many /64 networks is limited."""
+    app = FastAPI(lifespan=Cognito(settings=SETTINGS).lifespan)
+    install_problems(app)
+
+    @app.post("/", dependencies=[Depends(rate_limit(MemoryRateLimit(1, 30.0)))])
+    async def route() -> None:
+        pass
+
+    statuses = []
+    for number in range(6):
+        async with asgi_client(app, client=(f"2001:db8::{number:x}:0:0:0:1", 1)) as http:
+            statuses.append((await http.post("/")).status_code)
+    assert statuses == [200, 200, 200, 200, 429, 429]  # the /56 network
+
+
 def test_rate_limit_key_is_an_ipv4_address_or_an_ipv6_network() -> None:
-    """Addresses in one IPv6 /64 network share a key; so do clients without an address."""
+    """Addresses in one IPv6 network share a key; so do clients without an address."""
     assert rate_limit_key(parse_address("2001:db8::1")) == "2001:db8::/64"
     assert rate_limit_key(parse_address("2001:db8::ffff:1")) == "2001:db8::/64"
+    assert rate_limit_key(parse_address("2001:db8:0:1234::1"), 56) == "2001:db8:0:1200::/56"
+    assert rate_limit_key(parse_address("2001:db8:0:1234::1"), 48) == "2001:db8::/48"
     assert rate_limit_key(parse_address("203.0.113.7")) == "203.0.113.7"
     assert rate_limit_key(None) == "unknown"

@@ -58,6 +58,7 @@ def json_body(**values: object) -> bytes:
         (json_body(other=[1, {"a": None}], encoded_data=None), "Application/JSON; charset=utf-8"),
         (json_body(username=" ada@example.com\n"), JSON),
         (b"username=ada%40example.com&code=123456&password=Analytical-1843", URLENCODED),
+        (b"username=ada@example.com&code=123456&password=Analytical%2D1843&other=a%20b+c&", URLENCODED),
         (MULTI, BOUNDARY),
         (MULTI, f"{BOUNDARY}; charset=no-such-charset"),
     ],
@@ -65,6 +66,12 @@ def json_body(**values: object) -> bytes:
 async def test_read_body_accepts_json_and_forms(body: bytes, kind: str) -> None:
     """Whitespace around a username is removed; unknown fields are ignored."""
     assert await read(body, kind) == GOOD
+
+
+async def test_read_body_decodes_urlencoded_forms() -> None:
+    """A plus is a space, an equals sign belongs to the value, and bytes that are not ASCII are UTF-8."""
+    form = await read("username=zoë&code=1&password=a+b%2Bc=d;e%C3%A9".encode(), URLENCODED)
+    assert (form["username"], form["password"]) == ("zoë", "a b+c=d;eé")
 
 
 async def test_read_body_keeps_passwords_and_empty_optional_fields() -> None:

@@ -606,7 +606,7 @@ HEADERS = st.dictionaries(
 def answers(draw: st.DrawFn) -> tuple[Request[Any], bytes]:
     """Draw a request and an answer that has its answer's members, with anything in them."""
     request = draw(st.sampled_from(REQUESTS))
-    kind = request.OPERATION.answer
+    kind = request.OPERATION.response
     names = ["__type", "message", "code"] + ([] if kind is None else [about.wire_name for _, about in members(kind)])
     return request, json.dumps(draw(st.dictionaries(st.sampled_from(names), JSON))).encode()
 
@@ -630,7 +630,7 @@ def test_only_cognito_errors_come_out(
         assert repr(error)
     else:
         assert status < 300
-        kind = request.OPERATION.answer
+        kind = request.OPERATION.response
         assert result is None if kind is None else isinstance(result, kind)
 
 

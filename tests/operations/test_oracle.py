@@ -1,4 +1,4 @@
-"""The oracle: botocore and this package say and understand the same, for each of the 141 operations.
+"""The oracle: botocore and this package say and understand the same, for each operation.
 
 Fifteen examples an operation and direction: the file stays far under a minute on two noisy cores, and six thousand
 examples a run, over shapes that the operations share, are plenty. The seed is not fixed here. On a developer's machine
@@ -66,8 +66,8 @@ def parsed_by_botocore(
 
 
 def test_the_oracle_covers_every_operation() -> None:
-    """All 141 operations of the model have a request class, named and targeted as AWS names them."""
-    assert len(OPERATIONS) == len(request_types()) == 141
+    """All operations of the model have a request class, named and targeted as AWS names them."""
+    assert len(OPERATIONS) == len(request_types()) > 150
     for name, kind in request_types().items():
         assert kind.OPERATION.name == name
         assert kind.__name__ == service_model().operation_model(name).input_shape.name
@@ -99,7 +99,7 @@ def test_answers_are_read_as_botocore_reads_them(name: str, data: st.DataObject)
     body = json.dumps(drawn).encode()
     request = smallest(request_types()[name])
     answer = decode(response_of(body), request)
-    if request.OPERATION.answer is None:
+    if request.OPERATION.response is None:
         assert answer is None
         return
     theirs = parsed_by_botocore(body, service_model().operation_model(name).output_shape)
@@ -148,10 +148,9 @@ def test_errors_are_read_as_botocore_reads_them(name: str, data: st.DataObject) 
 
 
 def test_every_declared_error_has_its_class_and_members() -> None:
-    """The 59 exceptions of the model are the 59 classes, with the members that they carry beyond the message."""
+    """The exceptions of the model are the generated classes, with the members that they carry beyond the message."""
     declared = {shape.name: shape for shape in service_model().error_shapes}
     assert set(declared) == set(modelled.BY_CODE) == set(modelled.__all__)
-    assert len(declared) == 59
     for code, shape in declared.items():
         extra = {wire_name for wire_name in shape.members if wire_name.lower() != "message"}
         assert set(modelled.BY_CODE[code].EXTRA_MEMBERS.values()) == extra, code

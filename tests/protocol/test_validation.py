@@ -3,7 +3,7 @@
 import json
 from collections import UserDict, UserList, deque
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
@@ -28,6 +28,7 @@ from cognito_async.protocol.shapes import (
     Struct,
     Structure,
     Text,
+    Timestamp,
     members,
 )
 from cognito_async.protocol.validation import MAX_DOCUMENT_DEPTH, broken_form, validate
@@ -231,6 +232,7 @@ WRONG: dict[type[Shape], tuple[tuple[str, Any], ...]] = {
         ),
         ("ConfirmForgotPasswordRequest", smallest(operations.ConfirmForgotPasswordRequest)),
     ),
+    Timestamp: (("str", CANARY), ("int", 7), ("float", 7.5), ("date", date(2026, 1, 1))),
     Document: (
         ("bytes", CANARY.encode()),
         ("set", {CANARY}),
@@ -246,6 +248,7 @@ WANTED: dict[type[Shape], str] = {
     Blob: "bytes",
     ListOf: "a list or tuple",
     MapOf: "a mapping",
+    Timestamp: "a datetime",
     Document: "JSON (dict, list, str, int, float, bool or None)",
 }
 
@@ -259,6 +262,13 @@ def test_value_of_wrong_type_names_both_types(name: str) -> None:
             if place.path.endswith("]") and "[key" in place.path and kind in {"list", "dict"}:
                 continue  # not hashable, so never a key of a dict
             assert refused(place.build(value), place.path) == f"must be {wanted}, not {kind}"
+
+
+def test_time_without_time_zone_is_refused() -> None:
+    """It could be any of 24 instants; botocore takes it as local time."""
+    kind = operations.InitiatePointInTimeRecoveryRequest
+    request = kind(user_pool_id="eu-west-1_AbC", restore_timestamp=datetime(2026, 11, 1, 12))  # noqa: DTZ001
+    assert refused(request, "restore_timestamp").startswith("must have a time zone")
 
 
 def owners(name: str) -> Iterator[tuple[str, type[Structure], Any, Callable[[Any], Any]]]:

@@ -257,15 +257,15 @@ def test_nulls_are_absent() -> None:
     assert read("InitiateAuth", {"ChallengeParameters": {"a": None}}).challenge_parameters == {"a": None}
 
 
-ANSWERING = [name for name, kind in request_types().items() if kind.OPERATION.answer is not None]
-SILENT = [name for name, kind in request_types().items() if kind.OPERATION.answer is None]
+ANSWERING = [name for name, kind in request_types().items() if kind.OPERATION.response is not None]
+SILENT = [name for name, kind in request_types().items() if kind.OPERATION.response is None]
 
 
 @pytest.mark.parametrize("name", ANSWERING)
 def test_response_without_members_has_none(name: str) -> None:
     """Members that the model requires are None, too."""
     answer = decode(response(b"{}"), smallest(request_types()[name]))
-    assert type(answer) is request_types()[name].OPERATION.answer
+    assert type(answer) is request_types()[name].OPERATION.response
     assert all(getattr(answer, python) is None for python, _ in members(type(answer)))
 
 
@@ -555,7 +555,7 @@ def test_whatever_comes_back(name: str, body: bytes, status: int, headers: dict[
         assert value.retry_after is None or 0 <= value.retry_after < 10**10
         return
     assert 200 <= status < 300
-    assert value is None if request.OPERATION.answer is None else type(value) is request.OPERATION.answer
+    assert value is None if request.OPERATION.response is None else type(value) is request.OPERATION.response
 
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -160,6 +160,7 @@ _VALUES: dict[type[Shape], Callable[[Any], SearchStrategy[Any]]] = {
     ListOf: _lists,
     MapOf: _maps,
     Struct: lambda shape: structures(shape.type),
+    Timestamp: lambda _: st.datetimes(timezones=st.just(UTC)),
 }
 
 

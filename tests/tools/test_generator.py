@@ -144,6 +144,14 @@ def _add_operation(model: Model) -> None:
     model["operations"]["TryShoe"] = {**model["operations"]["GetGroup"], "name": "TryShoe"}
 
 
+def _add_reading_operation(model: Model) -> None:
+    model["operations"]["DescribeShoe"] = {**model["operations"]["GetGroup"], "name": "DescribeShoe"}
+
+
+def _add_operation_without_shapes(model: Model) -> None:
+    model["operations"]["TryShoe"] = {"name": "TryShoe", "http": {}}
+
+
 def _remove_operation(model: Model) -> None:
     del model["operations"]["GetGroup"]
 
@@ -167,6 +175,42 @@ def _add_type(model: Model) -> None:
 
 def _require(model: Model) -> None:
     model["shapes"]["CreateGroupRequest"]["required"].append("Description")
+
+
+def _add_recursive_type(model: Model) -> None:
+    inner = {"Laces": {"shape": "LaceListType"}, "Size": {"shape": "ShoeSizeType"}}
+    model["shapes"]["ShoeType"] = {"type": "structure", "members": inner}
+    model["shapes"]["LaceListType"] = {"type": "list", "member": {"shape": "ShoeType"}}
+    model["shapes"]["ShoeSizeType"] = {"type": "double"}
+    model["shapes"]["GroupType"]["members"]["Shoe"] = {"shape": "ShoeType"}
+
+
+def _add_reserved_names(model: Model) -> None:
+    names = ("Class", "Datetime", "Extra", "Self")
+    model["shapes"]["GetGroupRequest"]["members"] |= {name: {"shape": "StringType"} for name in names}
+    model["operations"]["Call"] = {"name": "Call", "http": {}}
+
+
+def _add_member_spelled_alike(model: Model) -> None:
+    model["shapes"]["GroupType"]["members"]["GroupNAME"] = {"shape": "StringType"}
+
+
+def _add_secret_by_name(model: Model) -> None:
+    model["shapes"]["GetGroupRequest"]["members"]["ShoePassword"] = {"shape": "StringType"}
+
+
+def _rename_secret(model: Model) -> None:
+    members = model["shapes"]["ConfirmSignUpRequest"]["members"]
+    members["NewConfirmationCode"] = members.pop("ConfirmationCode")
+
+
+def _rename_bound_member(model: Model) -> None:
+    members = model["shapes"]["RevokeTokenRequest"]["members"]
+    members["AppClientSecret"] = members.pop("ClientSecret")
+
+
+def _add_second_list(model: Model) -> None:
+    model["shapes"]["ListGroupsResponse"]["members"]["Shoes"] = {"shape": "GroupListType"}
 
 
 def _add_error(model: Model) -> None:
@@ -199,15 +243,30 @@ def _add_value(model: Model) -> None:
 
 
 CHANGES: tuple[tuple[Callable[[Model], None], tuple[str, ...]], ...] = (
-    (_add_operation, ("operations.toml", "TryShoe")),
-    (_remove_operation, ("operations.toml", "GetGroup")),
-    (_add_request_member, ("ShoeSize", "GetGroup")),
+    (_add_operation, ("to review: operations.toml: TryShoe", "sends_message", "+operation TryShoe")),
+    (_add_reading_operation, ("to review: operations.toml: DescribeShoe", "idempotency idempotent")),
+    (_add_operation_without_shapes, ("to review: operations.toml: TryShoe", "TryShoeRequest to nothing")),
+    (_remove_operation, ("to review: operations.toml: remove GetGroup", "-operation GetGroup")),
+    (_add_request_member, ("to review: parameters.toml: ShoeSize", "+member GetGroupRequest.ShoeSize")),
+    (_add_recursive_type, ("to review: types.toml: ShoeType", "document")),
+    (
+        _add_reserved_names,
+        tuple(f"to review: parameters.toml: {name}" for name in ("Class", "Datetime", "Extra", "Self")),
+    ),
+    (_add_member_spelled_alike, ("to review: names.toml: GroupType.GroupNAME",)),
+    (_add_secret_by_name, ("to review: secrets.toml (secret by name): GetGroupRequest.ShoePassword",)),
+    (
+        _rename_secret,
+        ("secrets.toml: remove ConfirmSignUpRequest.ConfirmationCode", "ConfirmSignUpRequest.NewConfirmationCode"),
+    ),
+    (_rename_bound_member, ("binding.toml, client_secret: remove RevokeToken.ClientSecret", "AppClientSecret")),
+    (_add_second_list, ("+member ListGroupsResponse.Shoes",)),
     (_add_answer_member, ("+member GroupType.ShoeSize: StringType",)),
     (_remove_member, ("-member GroupType.Precedence: PrecedenceType",)),
-    (_add_type, ("types.toml", "ShoeType")),
+    (_add_type, ("to review: types.toml: ShoeType",)),
     (_require, ("+member CreateGroupRequest.Description: DescriptionType required",)),
     (_add_error, ("+error GetGroup: GroupExistsException",)),
-    (_add_exception, ("+error GetGroup: ShoeException", "+shape ShoeException: structure exception")),
+    (_add_exception, ("+error GetGroup: ShoeException", "to review: cognito_async/errors/faults.py: ShoeException")),
     (_add_secret, ("-shape DescriptionType: string max=2048", "+shape DescriptionType: string max=2048 sensitive")),
     (_unsign, ("-operation GetGroup: signed", "+operation GetGroup: unsigned")),
     (_sign, ("-operation ConfirmForgotPassword: unsigned", "+operation ConfirmForgotPassword: signed")),
@@ -220,11 +279,11 @@ CHANGES: tuple[tuple[Callable[[Model], None], tuple[str, ...]], ...] = (
 def test_check_reports_the_changes_of_a_newer_model(
     change: Callable[[Model], None], words: tuple[str, ...], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Each kind of change fails the check, which names the changed fact or the missing row."""
+    """Each kind of change fails the check, which names the changed fact and the rows to review."""
     code, output = checked(newer(change, tmp_path), capsys)
     assert code != 0
     for word in words:
-        assert word in output
+        assert any(all(part in line for part in word.split(": ")) for line in output.splitlines()), word
     assert "Traceback" not in output
 
 
@@ -233,23 +292,66 @@ def test_check_with_model_in_another_directory_passes(tmp_path: Path, capsys: py
     assert checked(newer(lambda model: None, tmp_path), capsys)[0] == 0
 
 
-@pytest.mark.parametrize(
-    "blocking", [_add_operation, _add_request_member, _add_type], ids=lambda change: change.__name__.strip("_")
-)
-def test_check_with_missing_rows_reports_other_changes(
-    blocking: Callable[[Model], None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def unreviewed() -> set[str]:
+    """Return the operations of the installed model that the table lacks."""
+    return set(installed_model()["operations"]) - set(table("operations"))
+
+
+NEW_OPERATIONS: dict[Callable[[Model], None], set[str]] = {
+    _add_operation: {"TryShoe"},
+    _add_reading_operation: {"DescribeShoe"},
+    _add_operation_without_shapes: {"TryShoe"},
+    _add_reserved_names: {"Call"},
+}
+
+
+@pytest.mark.parametrize("change", [change for change, _ in CHANGES], ids=lambda change: change.__name__.strip("_"))
+def test_newer_model_is_generated(
+    change: Callable[[Model], None], project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """A missing row stops the generator, but changes of secrets and signatures must be reported before it is added."""
+    """The command succeeds, the package can be used, and the client has the methods."""
+    assert generate.main(newer(change, tmp_path / "model")) == 0
+    output = capsys.readouterr().out
+    reviewed = set(re.findall(r"to review: operations\.toml: (\w+): ", output))
+    assert reviewed - unreviewed() == set(NEW_OPERATIONS.get(change, ()))
+    package, generated = tmp_path / "package", shutil.ignore_patterns("operations", "modelled.py")
+    shutil.copytree(ROOT / "cognito_async", package / "cognito_async", ignore=generated)
+    shutil.copytree(project / "cognito_async", package / "cognito_async", dirs_exist_ok=True)
+    command = [sys.executable, "-c", USE]
+    done = subprocess.run(command, cwd=package, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 0, done.stderr
+    if change is _add_reading_operation:
+        assert "describe_shoe" in done.stdout
+
+
+USE = """
+from cognito_async import CognitoClient, errors, operations
+from cognito_async.protocol.wire import HttpResponse, decode, encode
+print(*(name for name in dir(CognitoClient) if "shoe" in name))
+assert hasattr(CognitoClient, "call_") == hasattr(operations, "CallRequest")
+assert all(getattr(operations, name) for name in dir(operations))
+assert all(getattr(errors, name) for name in dir(errors))
+request = operations.CreateGroupRequest(group_name="g", user_pool_id="p", description="d")
+body = b'{"Group": {"GroupName": "g", "Shoe": {"Size": 7.5, "Laces": [{}]}}}'
+assert encode(request) and decode(HttpResponse(200, {}, body), request).group.group_name == "g"
+"""
+
+
+def test_every_new_operation_of_a_newer_model_has_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The line has all defaults, so that a reviewer sees what is in force."""
 
     def change(model: Model) -> None:
-        blocking(model)
-        _add_secret(model)
-        _sign(model)
+        template = model["operations"]["AdminSetUserPassword"]
+        for name in ("CreateShoe", "DeleteShoe", "GetShoeToken", "ListShoes"):
+            model["operations"][name] = {**template, "name": name}
 
-    code, output = checked(newer(change, tmp_path), capsys)
-    assert code != 0
-    assert "shape DescriptionType: string max=2048 sensitive" in output
-    assert "operation ConfirmForgotPassword: signed" in output
+    _, output = checked(newer(change, tmp_path), capsys)
+    lines = [line for line in output.splitlines() if re.match(r"to review: operations.toml: \w+Shoe", line)]
+    assert [line.split(": ")[2] for line in lines] == ["CreateShoe", "DeleteShoe", "GetShoeToken", "ListShoes"]
+    kinds = ["sends_message", "idempotent", "sends_message", "idempotent"]
+    for line, kind in zip(lines, kinds, strict=True):
+        assert f"idempotency {kind}" in line
+        assert line.endswith("signed, secret Username, secret Password")
 
 
 def test_check_with_a_directory_without_a_model_fails(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -283,38 +385,35 @@ def with_table(name: str, change: Callable[[dict[str, Any]], None], monkeypatch:
 
 
 MISSING: tuple[tuple[str, Callable[[dict[str, Any]], Any], str], ...] = (
-    ("operations", lambda rows: rows.pop("ConfirmForgotPassword"), "ConfirmForgotPassword"),
-    ("operations", lambda rows: rows["ConfirmForgotPassword"].pop("summary"), "ConfirmForgotPassword"),
-    ("operations", lambda rows: rows["ConfirmForgotPassword"].pop("family"), "ConfirmForgotPassword"),
+    ("operations", lambda rows: rows.pop("ConfirmForgotPassword"), "ConfirmForgotPassword: family account_recovery"),
+    ("operations", lambda rows: rows["ConfirmForgotPassword"].pop("summary"), "ConfirmForgotPassword: summary"),
+    ("operations", lambda rows: rows["ConfirmForgotPassword"].pop("family"), "ConfirmForgotPassword: family"),
     ("types", lambda rows: rows.pop("AttributeType"), "AttributeType"),
     ("parameters", lambda rows: rows["any"].pop("ConfirmationCode"), "ConfirmationCode"),
-    ("names", lambda rows: rows["members"].pop("From"), "From"),
-    ("names", lambda rows: rows["members"].pop("Bytes"), "Bytes"),
+    ("secrets", lambda rows: rows["not_secret"]["names"].remove("TagKeys"), "UntagResourceRequest.TagKeys"),
 )
 
 
 @pytest.mark.parametrize(("name", "change", "word"), MISSING)
-def test_missing_row_is_named(
+def test_missing_row_is_reported(
     name: str,
     change: Callable[[dict[str, Any]], Any],
     word: str,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """The error names the table and the row."""
+    """The generator uses its default, and the line to review names the table and the row."""
     with_table(name, change, monkeypatch)
-    with pytest.raises(ModelError, match=word) as caught:
-        generate.render()
-    assert f"{name}.toml" in str(caught.value)
-    code, output = checked([], capsys)
-    assert code != 0
-    assert word in output
+    _, output = checked([], capsys)
+    assert any(word in line for line in output.splitlines() if line.startswith(f"to review: {name}.toml"))
 
 
 WRONG: tuple[tuple[str, Callable[[dict[str, Any]], Any], str], ...] = (
     ("operations", lambda rows: rows.update(TryShoe=rows["GetGroup"]), "TryShoe"),
-    ("operations", lambda rows: rows["GetGroup"].update(family="shoes"), "shoes"),
-    ("operations", lambda rows: rows["GetGroup"].update(category="ShoeRead"), "ShoeRead"),
+    ("types", lambda rows: rows.update(ShoeType="A shoe."), "ShoeType"),
+    ("parameters", lambda rows: rows["any"].update(ShoeSize="a size"), "ShoeSize"),
+    ("parameters", lambda rows: rows["by_operation"].update({"GetGroup.ShoeSize": "a size"}), "GetGroup.ShoeSize"),
+    ("secrets", lambda rows: rows["not_secret"]["names"].append("ShoeKey"), "ShoeKey"),
     (
         "secrets",
         lambda rows: rows["unmarked"]["members"].append("ConfirmSignUpRequest.Shoe"),
@@ -322,18 +421,34 @@ WRONG: tuple[tuple[str, Callable[[dict[str, Any]], Any], str], ...] = (
     ),
     ("bounds", lambda rows: rows.update({"ConfirmSignUpRequest.Shoe": [1, 2]}), "ConfirmSignUpRequest.Shoe"),
     ("binding", lambda rows: rows["client_secret"].update(TryShoe="ClientSecret"), "TryShoe"),
-    ("binding", lambda rows: rows["client_secret"].update(RevokeToken="Shoe"), "Shoe"),
+    ("binding", lambda rows: rows["client_secret"].update(RevokeToken="Shoe"), "RevokeToken.Shoe"),
     ("binding", lambda rows: rows["optionally_signed"]["operations"].append("TryShoe"), "TryShoe"),
 )
 
 
 @pytest.mark.parametrize(("name", "change", "word"), WRONG)
-def test_row_about_nothing_is_named(
-    name: str, change: Callable[[dict[str, Any]], Any], word: str, monkeypatch: pytest.MonkeyPatch
+def test_row_about_nothing_fails_the_check(
+    name: str,
+    change: Callable[[dict[str, Any]], Any],
+    word: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """A typo would otherwise show a secret or skip a bound."""
     with_table(name, change, monkeypatch)
-    with pytest.raises(ModelError, match=re.escape(word)):
+    code, output = checked([], capsys)
+    assert code == 1
+    assert re.search(rf"^{name}\.toml.*: remove {re.escape(word)}", output, re.MULTILINE)
+
+
+INVALID = ({"family": "shoes"}, {"category": "ShoeRead"}, {"idempotency": "sometimes"})
+
+
+@pytest.mark.parametrize("change", INVALID)
+def test_invalid_row_is_refused(change: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """These are mistakes in the table, which a newer model cannot cause."""
+    with_table("operations", lambda rows: rows["GetGroup"].update(change), monkeypatch)
+    with pytest.raises(ModelError, match=r"GetGroup.*unknown"):
         generate.render()
 
 
@@ -345,13 +460,12 @@ def test_rows_exist_in_the_model() -> None:
     assert set(table("bounds")) <= every_member
     assert set(table("types")) <= set(shapes)
     wire_names = {name.partition(".")[2] for name in every_member}
-    assert set(table("names")["members"]) <= wire_names
     for word in table("names")["words"]:
         assert any(word in name for name in [*wire_names, *installed_model()["operations"]])
     inputs = {
         name: shapes[model["input"]["shape"]]["members"] for name, model in installed_model()["operations"].items()
     }
-    assert set(table("operations")) == set(inputs)
+    assert set(table("operations")) <= set(inputs)
     for row in table("parameters")["by_operation"]:
         operation, _, member = row.partition(".")
         assert member in inputs[operation], row
@@ -424,13 +538,14 @@ def test_snake_case() -> None:
 
 
 def test_number_of_operations_and_errors() -> None:
-    """141 operations, 34 of them unsigned and two optionally signed; 59 errors."""
+    """All of the model, two of them optionally signed."""
     signed = [kind.OPERATION.signed for kind in request_types().values()]
-    assert len(signed) == 141
-    assert (signed.count(False), signed.count(None), signed.count(True)) == (34, 2, 105)
+    models = [service_model().operation_model(name) for name in service_model().operation_names]
+    assert len(signed) == len(models) > 150
+    assert (signed.count(False), signed.count(None)) == (sum(model.auth_type == "none" for model in models), 2)
     optional = {name for name, kind in request_types().items() if kind.OPERATION.signed is None}
     assert optional == {"GetClientToken", "GetDerivedToken"}
-    assert len(modelled.BY_CODE) == len(modelled.__all__) == 59
+    assert len(modelled.BY_CODE) == len(modelled.__all__) == len(service_model().error_shapes)
 
 
 @pytest.mark.parametrize("name", request_types())
@@ -441,8 +556,8 @@ def test_operation_matches_the_model(name: str) -> None:
     assert (operation.signed is False) == (model.auth_type == "none")
     assert operation.target == f"AWSCognitoIdentityProviderService.{name}"
     output = model.output_shape
-    assert (operation.answer is None) == (output is None or not output.members)
-    assert operation.answer is None or operation.answer.__name__ == output.name
+    assert (operation.response is None) == (output is None or not output.members)
+    assert operation.response is None or operation.response.__name__ == output.name
     assert operation.category is None or operation.category in table("quotas")["categories"]
 
 
@@ -460,8 +575,8 @@ def kinds() -> list[type[Structure]]:
 
     for request in request_types().values():
         add(request)
-        if request.OPERATION.answer is not None:
-            add(request.OPERATION.answer)
+        if request.OPERATION.response is not None:
+            add(request.OPERATION.response)
     return [*found.values()]
 
 
@@ -562,7 +677,7 @@ def test_methods_have_real_signatures(name: str, method_name: str) -> None:
         assert parameter.default is (parameter.empty if needed else None), parameter.name
     hints = typing.get_type_hints(method)
     assert hints.keys() == {*about, "return"}
-    assert hints["return"] is (kind.OPERATION.answer or type(None))
+    assert hints["return"] is (kind.OPERATION.response or type(None))
 
 
 def documented(method: Callable[..., Any]) -> dict[str, str]:
@@ -594,7 +709,7 @@ def test_methods_are_documented(name: str, method_name: str) -> None:
     sections = documented(method)
     summary = (method.__doc__ or "").splitlines()[0]
     assert summary.endswith(".")
-    assert len(summary.split()) > 2
+    assert len(summary.split()) > 1
     about = {True: "Signed with AWS credentials", False: "Unsigned", None: "Signed only if"}[operation.signed]
     assert about in " ".join(sections[""].split())
     assert f"Quota {operation.category}" in sections[""] if operation.category else "Quota: none" in sections[""]
@@ -638,7 +753,7 @@ def test_summaries_are_unique() -> None:
     summaries = {
         name: (getattr(CognitoClient, method).__doc__ or "").splitlines()[0] for name, method in METHODS.items()
     }
-    assert len(set(summaries.values())) == 141
+    assert len(set(summaries.values())) == len(summaries)
     for name, summary in summaries.items():
         theirs = re.sub(r"<[^>]+>", "", installed_model()["operations"][name].get("documentation", ""))
         assert summary.rstrip(".") not in theirs
@@ -666,10 +781,10 @@ def committed() -> list[Path]:
 
 
 def test_size_of_the_generated_code() -> None:
-    """At most 9,000 lines in at most 30 files, each marked as generated."""
+    """At most 10,000 lines in at most 30 files, each marked as generated."""
     texts = [path.read_text(encoding="utf-8") for path in committed()]
     assert len(texts) <= 30
-    assert sum(text.count("\n") for text in texts) <= 9_000
+    assert sum(text.count("\n") for text in texts) <= 10_000
     for text in texts:
         assert text.startswith("# GENERATED")
 

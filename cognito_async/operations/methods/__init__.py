@@ -20,4 +20,4 @@ class OperationMethods(
     UserAdministrationMethods, GroupsMethods, UserPoolsMethods, PoolSettingsMethods, AppClientsMethods,
     BrandingMethods, FederationMethods,
 ):
-    """A method for each of the service's 141 operations."""
+    """A method for each of the service's 153 operations."""

@@ -28,6 +28,7 @@ class AppClientsMethods(OperationCaller):
         prevent_user_existence_errors: ops.PreventUserExistenceErrorTypes | str | None = None,
         enable_token_revocation: bool | None = None, enable_propagate_additional_user_context_data: bool | None = None,
         auth_session_validity: int | None = None, refresh_token_rotation: ops.RefreshTokenRotationType | None = None,
+        publish_secrets_in_aws_secrets_manager: bool | None = None,
     ) -> ops.CreateUserPoolClientResponse:
         """Create an app client, the identity of an application in a user pool.
 
@@ -69,6 +70,8 @@ class AppClientsMethods(OperationCaller):
             auth_session_validity (int | None): Lifetime of the session between two steps of a sign-in, in minutes (3 to
                 15).
             refresh_token_rotation (RefreshTokenRotationType | None): Whether each refresh replaces the refresh token.
+            publish_secrets_in_aws_secrets_manager (bool | None): Whether AWS Secrets Manager keeps and rotates the
+                generated secret.
 
         Raises:
             FeatureUnavailableInTierException, InternalErrorException, InvalidOAuthFlowException,
@@ -92,6 +95,7 @@ class AppClientsMethods(OperationCaller):
             enable_token_revocation=enable_token_revocation,
             enable_propagate_additional_user_context_data=enable_propagate_additional_user_context_data,
             auth_session_validity=auth_session_validity, refresh_token_rotation=refresh_token_rotation,
+            publish_secrets_in_aws_secrets_manager=publish_secrets_in_aws_secrets_manager,
         )
         del client_secret, token_validity_units, analytics_configuration, refresh_token_rotation
         return await self._call(request)
@@ -171,6 +175,7 @@ class AppClientsMethods(OperationCaller):
         prevent_user_existence_errors: ops.PreventUserExistenceErrorTypes | str | None = None,
         enable_token_revocation: bool | None = None, enable_propagate_additional_user_context_data: bool | None = None,
         auth_session_validity: int | None = None, refresh_token_rotation: ops.RefreshTokenRotationType | None = None,
+        publish_secrets_in_aws_secrets_manager: bool | None = None,
     ) -> ops.UpdateUserPoolClientResponse:
         """Replace the settings of an app client; omitted ones are reset to their defaults.
 
@@ -211,6 +216,8 @@ class AppClientsMethods(OperationCaller):
             auth_session_validity (int | None): Lifetime of the session between two steps of a sign-in, in minutes (3 to
                 15).
             refresh_token_rotation (RefreshTokenRotationType | None): Whether each refresh replaces the refresh token.
+            publish_secrets_in_aws_secrets_manager (bool | None): Whether AWS Secrets Manager keeps and rotates the
+                generated secret.
 
         Raises:
             ConcurrentModificationException, FeatureUnavailableInTierException, InternalErrorException,
@@ -232,6 +239,7 @@ class AppClientsMethods(OperationCaller):
             enable_token_revocation=enable_token_revocation,
             enable_propagate_additional_user_context_data=enable_propagate_additional_user_context_data,
             auth_session_validity=auth_session_validity, refresh_token_rotation=refresh_token_rotation,
+            publish_secrets_in_aws_secrets_manager=publish_secrets_in_aws_secrets_manager,
         )
         del client_id, token_validity_units, analytics_configuration, refresh_token_rotation
         return await self._call(request)
@@ -341,3 +349,199 @@ class AppClientsMethods(OperationCaller):
         )
         del client_id
         await self._call(request)
+
+    async def create_cimd_policy(
+        self, *, policy_name: str, url_patterns: Sequence[str], user_pool_id: str | None = None,
+        client_id: str | None = None, cache_duration: int | None = None,
+    ) -> ops.CreateCIMDPolicyResponse:
+        """Let OAuth clients identify themselves by the URL of a client ID metadata document (CIMD).
+
+        Returns a CreateCIMDPolicyResponse. Signed with AWS credentials. Quota: none published.
+        https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_CreateCIMDPolicy.html
+
+        Args:
+            policy_name (str): A name for the policy (1 to 32 chars).
+            url_patterns (Sequence[str]): The URLs of documents to accept, with * as a wildcard (1 to 5 elements).
+            user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
+            client_id (str | None): ID of the app client whose settings apply to the clients (1 to 128 chars, secret).
+                None: the client's.
+            cache_duration (int | None): How long documents are cached, in seconds (86,400 to 31,556,952).
+
+        Raises:
+            ConcurrentModificationException, FeatureUnavailableInTierException, InternalErrorException,
+            InvalidParameterException, LimitExceededException, NotAuthorizedException, OperationNotEnabledException,
+            ResourceNotFoundException, TooManyRequestsException: declared by the service.
+            AmbiguousOutcomeError: the outcome is unknown. Look for the name with ListCIMDPolicies.
+            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+        """
+        request = ops.CreateCIMDPolicyRequest(
+            policy_name=policy_name, url_patterns=url_patterns, user_pool_id=user_pool_id, client_id=client_id,
+            cache_duration=cache_duration,
+        )
+        del client_id
+        return await self._call(request)
+
+    async def describe_cimd_policy(
+        self, *, cimd_policy_id: str, user_pool_id: str | None = None,
+    ) -> ops.DescribeCIMDPolicyResponse:
+        """Return a policy for client ID metadata documents.
+
+        Returns a DescribeCIMDPolicyResponse. Signed with AWS credentials. Quota: none published.
+        https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_DescribeCIMDPolicy.html
+
+        Args:
+            cimd_policy_id (str): ID of the policy for client ID metadata documents (1 to 64 chars).
+            user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
+
+        Raises:
+            InternalErrorException, InvalidParameterException, NotAuthorizedException, ResourceNotFoundException,
+            TooManyRequestsException: declared by the service.
+            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+        """
+        return await self._call(ops.DescribeCIMDPolicyRequest(cimd_policy_id=cimd_policy_id, user_pool_id=user_pool_id))
+
+    async def list_cimd_policies(
+        self, *, user_pool_id: str | None = None, next_token: str | None = None, max_results: int | None = None,
+    ) -> ops.ListCIMDPoliciesResponse:
+        """List a user pool's policies for client ID metadata documents.
+
+        Returns a ListCIMDPoliciesResponse. Signed with AWS credentials. Quota: none published.
+        https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ListCIMDPolicies.html
+
+        Args:
+            user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
+            next_token (str | None): The page token from the previous response (at least 1 chars).
+            max_results (int | None): The maximum number of items per page (1 to 60).
+
+        Raises:
+            InternalErrorException, InvalidParameterException, NotAuthorizedException, ResourceNotFoundException,
+            TooManyRequestsException: declared by the service.
+            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+        """
+        return await self._call(ops.ListCIMDPoliciesRequest(
+            user_pool_id=user_pool_id, next_token=next_token, max_results=max_results,
+        ))
+
+    def iter_list_cimd_policies(
+        self, *, user_pool_id: str | None = None, max_results: int | None = None,
+    ) -> Paginator[ops.ListCIMDPoliciesResponse, ops.CIMDPolicySummaryType]:
+        """Iterate over the items of all pages of ``list_cimd_policies``.
+
+        Takes the arguments and raises the errors of ``list_cimd_policies``. ``async for`` yields the cimd_policies,
+        ``async for page in ….pages()`` the responses. Raises PaginationError if the service repeats a page token.
+        """
+        request = ops.ListCIMDPoliciesRequest(user_pool_id=user_pool_id, max_results=max_results)
+        return Paginator(self, request, cursor="next_token", items="cimd_policies")
+
+    async def update_cimd_policy(
+        self, *, cimd_policy_id: str, url_patterns: Sequence[str], user_pool_id: str | None = None,
+        client_id: str | None = None, policy_name: str | None = None, cache_duration: int | None = None,
+    ) -> ops.UpdateCIMDPolicyResponse:
+        """Change a policy for client ID metadata documents.
+
+        Returns an UpdateCIMDPolicyResponse. Signed with AWS credentials. Quota: none published.
+        https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_UpdateCIMDPolicy.html
+
+        Args:
+            cimd_policy_id (str): ID of the policy for client ID metadata documents (1 to 64 chars).
+            url_patterns (Sequence[str]): The URLs of documents to accept, with * as a wildcard (1 to 5 elements).
+            user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
+            client_id (str | None): ID of the app client whose settings apply to the clients (1 to 128 chars, secret).
+                None: the client's.
+            policy_name (str | None): A name for the policy (1 to 32 chars).
+            cache_duration (int | None): How long documents are cached, in seconds (86,400 to 31,556,952).
+
+        Raises:
+            ConcurrentModificationException, FeatureUnavailableInTierException, InternalErrorException,
+            InvalidParameterException, LimitExceededException, NotAuthorizedException, OperationNotEnabledException,
+            ResourceNotFoundException, TooManyRequestsException: declared by the service.
+            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+        """
+        request = ops.UpdateCIMDPolicyRequest(
+            cimd_policy_id=cimd_policy_id, url_patterns=url_patterns, user_pool_id=user_pool_id, client_id=client_id,
+            policy_name=policy_name, cache_duration=cache_duration,
+        )
+        del client_id
+        return await self._call(request)
+
+    async def delete_cimd_policy(self, *, cimd_policy_id: str, user_pool_id: str | None = None) -> None:
+        """Delete a policy for client ID metadata documents.
+
+        Returns None. Signed with AWS credentials. Quota: none published.
+        https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_DeleteCIMDPolicy.html
+
+        Args:
+            cimd_policy_id (str): ID of the policy for client ID metadata documents (1 to 64 chars).
+            user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
+
+        Raises:
+            ConcurrentModificationException, InternalErrorException, InvalidParameterException, NotAuthorizedException,
+            OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException: declared by the service.
+            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+        """
+        await self._call(ops.DeleteCIMDPolicyRequest(cimd_policy_id=cimd_policy_id, user_pool_id=user_pool_id))
+
+    async def list_client_metadata_urls(
+        self, *, cimd_policy_id: str, user_pool_id: str | None = None, next_token: str | None = None,
+        max_results: int | None = None,
+    ) -> ops.ListClientMetadataURLsResponse:
+        """List the client ID metadata documents that a policy has accepted, with their cache state.
+
+        Returns a ListClientMetadataURLsResponse. Signed with AWS credentials. Quota: none published.
+        https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ListClientMetadataURLs.html
+
+        Args:
+            cimd_policy_id (str): ID of the policy for client ID metadata documents (1 to 64 chars).
+            user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
+            next_token (str | None): The page token from the previous response (at least 1 chars).
+            max_results (int | None): The maximum number of items per page (1 to 60).
+
+        Raises:
+            InternalErrorException, InvalidParameterException, NotAuthorizedException, ResourceNotFoundException,
+            TooManyRequestsException: declared by the service.
+            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+        """
+        return await self._call(ops.ListClientMetadataURLsRequest(
+            cimd_policy_id=cimd_policy_id, user_pool_id=user_pool_id, next_token=next_token, max_results=max_results,
+        ))
+
+    def iter_list_client_metadata_urls(
+        self, *, cimd_policy_id: str, user_pool_id: str | None = None, max_results: int | None = None,
+    ) -> Paginator[ops.ListClientMetadataURLsResponse, ops.ClientMetadataURLType]:
+        """Iterate over the items of all pages of ``list_client_metadata_urls``.
+
+        Takes the arguments and raises the errors of ``list_client_metadata_urls``. ``async for`` yields the
+        client_metadata_urls, ``async for page in ….pages()`` the responses. Raises PaginationError if the service
+        repeats a page token.
+        """
+        request = ops.ListClientMetadataURLsRequest(
+            cimd_policy_id=cimd_policy_id, user_pool_id=user_pool_id, max_results=max_results,
+        )
+        return Paginator(self, request, cursor="next_token", items="client_metadata_urls")
+
+    async def update_client_metadata_url_state(
+        self, *, cimd_policy_id: str, url: str, action: ops.CIMDCacheActionType | str, user_pool_id: str | None = None,
+    ) -> None:
+        """Refresh a cached client ID metadata document, or remove it from the cache.
+
+        Returns None. Signed with AWS credentials. Quota: none published.
+        https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_UpdateClientMetadataURLState.html
+
+        Args:
+            cimd_policy_id (str): ID of the policy for client ID metadata documents (1 to 64 chars).
+            url (str): URL of the client ID metadata document (12 to 256 chars).
+            action (CIMDCacheActionType | str): REFRESH retrieves the document again, INVALIDATE removes it from the
+                cache.
+            user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
+
+        Raises:
+            CachedCIMDURLDoesNotExistException, FeatureUnavailableInTierException, InternalErrorException,
+            InvalidParameterException, NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
+            TooManyRequestsException: declared by the service.
+            AmbiguousOutcomeError: the outcome is unknown. Look for the URL and its cache date with
+                ListClientMetadataURLs.
+            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+        """
+        await self._call(ops.UpdateClientMetadataURLStateRequest(
+            cimd_policy_id=cimd_policy_id, url=url, action=action, user_pool_id=user_pool_id,
+        ))

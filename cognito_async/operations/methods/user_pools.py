@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 
 from cognito_async import operations as ops
 from cognito_async.pagination import Paginator
@@ -294,3 +295,127 @@ class UserPoolsMethods(OperationCaller):
         request = ops.AddCustomAttributesRequest(custom_attributes=custom_attributes, user_pool_id=user_pool_id)
         del custom_attributes
         await self._call(request)
+
+    async def list_point_in_time_recoveries(
+        self, *, user_pool_id: str | None = None, next_token: str | None = None, max_results: int | None = None,
+    ) -> ops.ListPointInTimeRecoveriesResponse:
+        """List the point-in-time recoveries of a user pool, newest first.
+
+        Returns a ListPointInTimeRecoveriesResponse. Signed with AWS credentials. Quota: none published.
+        https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ListPointInTimeRecoveries.html
+
+        Args:
+            user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
+            next_token (str | None): The page token from the previous response (at least 1 chars).
+            max_results (int | None): The maximum number of items per page (1 to 60).
+
+        Raises:
+            FeatureUnavailableInTierException, InternalErrorException, InvalidParameterException,
+            NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
+            TooManyRequestsException: declared by the service.
+            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+        """
+        return await self._call(ops.ListPointInTimeRecoveriesRequest(
+            user_pool_id=user_pool_id, next_token=next_token, max_results=max_results,
+        ))
+
+    def iter_list_point_in_time_recoveries(
+        self, *, user_pool_id: str | None = None, max_results: int | None = None,
+    ) -> Paginator[ops.ListPointInTimeRecoveriesResponse, ops.RestorationDescriptionType]:
+        """Iterate over the items of all pages of ``list_point_in_time_recoveries``.
+
+        Takes the arguments and raises the errors of ``list_point_in_time_recoveries``. ``async for`` yields the
+        restorations, ``async for page in ….pages()`` the responses. Raises PaginationError if the service repeats a
+        page token.
+        """
+        request = ops.ListPointInTimeRecoveriesRequest(user_pool_id=user_pool_id, max_results=max_results)
+        return Paginator(self, request, cursor="next_token", items="restorations")
+
+    async def describe_point_in_time_recovery(
+        self, *, restore_id: str, user_pool_id: str | None = None,
+    ) -> ops.DescribePointInTimeRecoveryResponse:
+        """Return the status and the preview of a point-in-time recovery.
+
+        Returns a DescribePointInTimeRecoveryResponse. Signed with AWS credentials. Quota: none published.
+        https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_DescribePointInTimeRecovery.html
+
+        Args:
+            restore_id (str): ID of the recovery (36 to 36 chars).
+            user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
+
+        Raises:
+            FeatureUnavailableInTierException, InternalErrorException, InvalidParameterException,
+            NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
+            TooManyRequestsException: declared by the service.
+            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+        """
+        return await self._call(ops.DescribePointInTimeRecoveryRequest(
+            restore_id=restore_id, user_pool_id=user_pool_id,
+        ))
+
+    async def initiate_point_in_time_recovery(
+        self, *, restore_timestamp: datetime, user_pool_id: str | None = None,
+    ) -> ops.InitiatePointInTimeRecoveryResponse:
+        """Pause writes and prepare to restore users to an earlier time; nothing is restored yet.
+
+        Returns an InitiatePointInTimeRecoveryResponse. Signed with AWS credentials. Quota: none published.
+        https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_InitiatePointInTimeRecovery.html
+
+        Args:
+            restore_timestamp (datetime): The time to restore to, at least 15 minutes ago.
+            user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
+
+        Raises:
+            ConcurrentModificationException, FeatureUnavailableInTierException, InternalErrorException,
+            InvalidParameterException, LimitExceededException, NotAuthorizedException, OperationNotEnabledException,
+            ResourceNotFoundException, TooManyRequestsException: declared by the service.
+            AmbiguousOutcomeError: the outcome is unknown. Look for an active recovery with ListPointInTimeRecoveries.
+            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+        """
+        return await self._call(ops.InitiatePointInTimeRecoveryRequest(
+            restore_timestamp=restore_timestamp, user_pool_id=user_pool_id,
+        ))
+
+    async def start_point_in_time_recovery(
+        self, *, restore_id: str, user_pool_id: str | None = None,
+    ) -> ops.StartPointInTimeRecoveryResponse:
+        """Restore the users of a user pool as shown in the recovery's preview.
+
+        Returns a StartPointInTimeRecoveryResponse. Signed with AWS credentials. Quota: none published.
+        https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_StartPointInTimeRecovery.html
+
+        Args:
+            restore_id (str): ID of the recovery (36 to 36 chars).
+            user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
+
+        Raises:
+            ConcurrentModificationException, FeatureUnavailableInTierException, InternalErrorException,
+            InvalidParameterException, NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
+            TooManyRequestsException: declared by the service.
+            AmbiguousOutcomeError: the outcome is unknown. Read the status with DescribePointInTimeRecovery: RESTORING
+                or RESTORE_COMPLETED means applied.
+            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+        """
+        return await self._call(ops.StartPointInTimeRecoveryRequest(restore_id=restore_id, user_pool_id=user_pool_id))
+
+    async def cancel_point_in_time_recovery(
+        self, *, restore_id: str, user_pool_id: str | None = None,
+    ) -> ops.CancelPointInTimeRecoveryResponse:
+        """Discard a recovery that was not started, and resume writes.
+
+        Returns a CancelPointInTimeRecoveryResponse. Signed with AWS credentials. Quota: none published.
+        https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_CancelPointInTimeRecovery.html
+
+        Args:
+            restore_id (str): ID of the recovery (36 to 36 chars).
+            user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
+
+        Raises:
+            ConcurrentModificationException, FeatureUnavailableInTierException, InternalErrorException,
+            InvalidParameterException, NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
+            TooManyRequestsException: declared by the service.
+            AmbiguousOutcomeError: the outcome is unknown. Read the status with DescribePointInTimeRecovery:
+                PREVIEW_CANCELLED means applied.
+            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+        """
+        return await self._call(ops.CancelPointInTimeRecoveryRequest(restore_id=restore_id, user_pool_id=user_pool_id))

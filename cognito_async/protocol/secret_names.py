@@ -1,0 +1,36 @@
+"""Secrets by name: for members that are not in the reviewed tables, and for keys of free-form JSON.
+
+Used by the generator, whose tables correct it, and at run time for the members of ``extra`` and of ``client.call``.
+"""
+
+import re
+
+_ANYWHERE = re.compile(r"api_?key|credential|jwt|passcode|passphrase|passwd|password|private_?key|pwd|secret|token")
+_WORDS = frozenset(
+    {
+        *("answer", "assertion", "code", "codes", "cookie", "cookies", "hash", "key", "keys", "otp", "pin", "proof"),
+        *("salt", "session", "signature", "totp", "verifier"),
+    }
+)
+# Names such as ClientSecretArn, TokenType and PasswordPolicy describe a secret and do not contain it.
+_DESCRIPTIONS = frozenset(
+    {
+        *("algorithm", "arn", "config", "configuration", "count", "date", "details", "duration", "enabled", "id"),
+        *("ids", "length", "mode", "name", "names", "period", "policy", "rotation", "setting", "settings", "state"),
+        *("status", "time", "timestamp", "type", "types", "units", "validity", "version"),
+    }
+)
+_PAGE_TOKENS = frozenset({"nexttoken", "paginationtoken"})
+_WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+
+
+def is_secret_name(name: str) -> bool:
+    """Return whether a member or key probably holds a secret.
+
+    Args:
+        name: The name in any spelling, e.g. ``"ClientSecret"``, ``"SMS_MFA_CODE"`` or ``"private_key"``.
+    """
+    words = [word.lower() for word in _WORD.findall(name)]
+    if not words or words[-1] in _DESCRIPTIONS or "".join(words) in _PAGE_TOKENS:
+        return False
+    return not _WORDS.isdisjoint(words) or _ANYWHERE.search("_".join(words)) is not None
