@@ -50,6 +50,10 @@ $(OLDEST)/.ready: pyproject.toml requirements-oldest.txt constraints.txt
 $(BENCH)/.ready: pyproject.toml benchmarks/requirements.txt
 	$(call environment,$(BENCH),-r benchmarks/requirements.txt -e .)
 
+# The local user pool is on this machine.
+demo demo-bulk demo-web: export NO_PROXY := 127.0.0.1
+demo demo-bulk demo-web: export no_proxy := 127.0.0.1
+
 demo: $(DEMO)/.ready
 	@$(DEMO)/bin/python examples/reset_password.py
 
@@ -65,7 +69,8 @@ test: $(DEV)/.ready test-oldest
 
 # Tests that depend on aiohttp, attrs and cattrs, with their oldest supported releases.
 test-oldest: $(OLDEST)/.ready
-	@$(OLDEST)/bin/python -m pytest tests/operations/test_contract.py tests/core/test_transport.py tests/protocol/test_wire.py
+	@$(OLDEST)/bin/python -m pytest tests/operations/test_contract.py tests/core/test_transport.py tests/core/test_proxies.py \
+		tests/protocol/test_wire.py
 
 check: $(DEV)/.ready
 	@$(DEV)/bin/ruff check .

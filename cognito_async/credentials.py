@@ -2,11 +2,13 @@
 
 import asyncio
 import os
+import re
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from cognito_async.errors import CredentialsError, ParameterValidationError, SessionClosedError
+from cognito_async.protocol.shapes import MASK
 from cognito_async.protocol.signing import Credentials
 
 EXTRA = "pip install '.[aws]' in a checkout of cognito_async"
@@ -14,6 +16,8 @@ EXTRA = "pip install '.[aws]' in a checkout of cognito_async"
 FRESH_SECONDS = 60.0
 USABLE_SECONDS = 600.0
 MAX_CAUSE_LENGTH = 500
+# A secret access key (40 characters) or a session token, which a credential_process may print.
+SECRET = re.compile(r"(?=\S*\d)(?=\S*[A-Z])(?=\S*[a-z])[\w/+=-]{40,}", re.ASCII)
 VARIABLES = {
     "access_key_id": "AWS_ACCESS_KEY_ID",
     "secret_access_key": "AWS_SECRET_ACCESS_KEY",
@@ -190,13 +194,13 @@ def find_with_botocore() -> Any:
 
 def _failed(problem: str, error: Exception) -> CredentialsError:
     """Quote botocore's own errors; others, such as a JSON decoder's, may quote the data."""
-    text = " ".join(str(error).split())[:MAX_CAUSE_LENGTH] if _is_botocore(error) else ""
+    text = SECRET.sub(MASK, " ".join(str(error).split()))[:MAX_CAUSE_LENGTH] if _is_botocore(error) else ""
     return CredentialsError(f"{problem}: {type(error).__name__}{text and f': {text}'}")
 
 
 def _bare(error: Exception) -> Exception | None:
     """Strip an error to its message: the frames of botocore, and the errors that it handled, contain secrets."""
-    if not _is_botocore(error) and not isinstance(error, OSError):
+    if (not _is_botocore(error) and not isinstance(error, OSError)) or SECRET.search(str(error)):
         return None
     error.__cause__ = error.__context__ = None
     return error.with_traceback(None)

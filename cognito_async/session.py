@@ -2,10 +2,12 @@
 
 import os
 import random
+import re
+import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 # The classes of the most common operations, created here and not while the event loop runs.
 import cognito_async.operations.account_recovery  # noqa: F401  # pyright: ignore[reportUnusedImport]
@@ -13,12 +15,14 @@ from cognito_async.call import Call, CallContext, Timeouts
 from cognito_async.client import CognitoClient
 from cognito_async.deadline import SharedTimer
 from cognito_async.errors import ParameterValidationError, SessionClosedError
+from cognito_async.location import Location
 from cognito_async.protocol.binding import Bound
-from cognito_async.protocol.endpoints import check_endpoint_url, check_region, region_of_pool, service_url
+from cognito_async.protocol.endpoints import region_of_pool
 from cognito_async.protocol.operation import Operation, Request, ResponseT
+from cognito_async.protocol.proxy import Proxy, parse_proxy
 from cognito_async.protocol.retry import RetryPolicy, RetryQuota
 from cognito_async.rate_limiter import LocalRateLimiter
-from cognito_async.transport import AiohttpTransport, PoolLimits, Transport
+from cognito_async.transport import AiohttpTransport, Connector, PoolLimits, Transport
 
 if TYPE_CHECKING:
     from cognito_async.protocol.events import Event, Stats
@@ -26,6 +30,8 @@ if TYPE_CHECKING:
     from cognito_async.quotas import Quotas
     from cognito_async.rate_limiter import CategoryLimiter, RateLimiter
     from cognito_async.signer import Signer
+
+MAX_ATTEMPTS_VARIABLE = "AWS_MAX_ATTEMPTS"
 
 
 class AsyncCognitoSession:
@@ -46,50 +52,60 @@ class AsyncCognitoSession:
         pool: PoolLimits | None = None,
         quotas: "Quotas | None" = None,
         credentials: "Credentials | None" = None,
-        use_fips: bool = False,
-        use_dualstack: bool = False,
+        use_fips: bool | None = None,
+        use_dualstack: bool | None = None,
+        proxy: str | Literal[False] | None = None,
+        ssl: ssl.SSLContext | str | os.PathLike[str] | None = None,
+        connector: Connector | None = None,
         transport: Transport | None = None,
         rate_limiter: "RateLimiter | None" = None,
         on_event: "Callable[[Event], None] | None" = None,
         random: Callable[[], float] = random.random,
     ) -> None:
-        """Configure a session.
+        """Configure a session. The environment variables that it reads are listed in docs/configuration.md.
 
         Args:
             region: The AWS region, e.g. ``"eu-west-1"``. None to use the region in the user pool ID
-                (``eu-west-1_AbC``), else ``AWS_REGION`` or ``AWS_DEFAULT_REGION``.
+                (``eu-west-1_AbC``), else ``AWS_REGION`` or ``AWS_DEFAULT_REGION``, else, with the extra ``aws``, the
+                profile's.
             endpoint_url: The URL of an emulator or a private endpoint. None for
                 ``AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER`` or ``AWS_ENDPOINT_URL``, else the region's endpoint.
-            retry: The retry policy; None for the defaults of RetryPolicy.
+            retry: The retry policy; None for the defaults of RetryPolicy, with ``AWS_MAX_ATTEMPTS``.
             timeouts: The time limits; None for the defaults of Timeouts.
             pool: The limits of the connection pool; None for the defaults of PoolLimits.
             quotas: The configured request rates; None to start without limits and adapt to the service's throttling.
             credentials: AWS credentials for signed operations. None to read the environment, else to ask botocore
                 (extra ``aws``). Unsigned operations, such as ConfirmForgotPassword, never look for credentials.
-            use_fips: Use the endpoint with FIPS 140 cryptography.
-            use_dualstack: Use the endpoint that supports IPv4 and IPv6.
-            transport: Sends the requests; None for aiohttp.
+            use_fips: Use the endpoint with FIPS 140 cryptography; None for ``AWS_USE_FIPS_ENDPOINT``.
+            use_dualstack: Use the endpoint that supports IPv4 and IPv6; None for ``AWS_USE_DUALSTACK_ENDPOINT``.
+            proxy: The URL of an HTTP proxy, with or without credentials, for all requests. None for ``HTTPS_PROXY``,
+                ``HTTP_PROXY`` and ``NO_PROXY``; False for no proxy.
+            ssl: TLS settings, or the path of a file or folder with the CA certificates to trust. None for
+                ``AWS_CA_BUNDLE`` or ``SSL_CERT_FILE``, else the certificates of the system.
+            connector: An aiohttp connector, which the session uses and never closes. With it, only the options
+                ``proxy`` and ``ssl`` set a proxy and CA certificates, not the environment. None for the session's own.
+            transport: Sends the requests in place of aiohttp; excludes ``proxy``, ``ssl`` and ``connector``. None for
+                aiohttp.
             rate_limiter: Limits the request rates; None for a rate limiter of this session alone.
             on_event: Called with RetryDetails, RateLimitDetails or AmbiguousDetails. An error that it raises ends the
                 call. None for no hook.
             random: Returns random numbers in [0, 1), for jitter.
 
         Raises:
-            ParameterValidationError: The region or the endpoint URL is invalid.
+            ParameterValidationError: An option or an environment variable is invalid, or two exclude each other.
         """
-        self._region = None if region is None else check_region(region)
-        self._region_fallback = _environment("AWS_REGION", "AWS_DEFAULT_REGION")
-        if endpoint_url is None and not (use_fips or use_dualstack):
-            endpoint_url = _environment("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", "AWS_ENDPOINT_URL")
-        self._endpoint_url = (
-            None
-            if endpoint_url is None
-            else check_endpoint_url(endpoint_url, use_fips=use_fips, use_dualstack=use_dualstack)
-        )
-        self._variant = {"use_fips": use_fips, "use_dualstack": use_dualstack}
-        self._retry = retry or RetryPolicy()
+        parsed_proxy, broken_rule = _parse_proxy(proxy)
+        del proxy  # keeps the credentials out of tracebacks that show locals
+        if broken_rule:
+            raise ParameterValidationError("proxy", broken_rule)
+        if transport is not None and (parsed_proxy or ssl is not None or connector is not None):
+            raise ParameterValidationError("transport", "must not be combined with proxy, ssl or connector")
+        self._location = Location(region, endpoint_url, use_fips=use_fips, use_dualstack=use_dualstack)
+        self._retry = retry or _default_retry()
         self._timeouts = timeouts or Timeouts()
-        self._transport = transport or AiohttpTransport(pool or PoolLimits())
+        self._transport = transport or AiohttpTransport(
+            pool or PoolLimits(), proxy=parsed_proxy, tls=ssl, connector=connector
+        )
         self._given_credentials = credentials
         self._signer: Signer | None = None
         self._retry_quota = RetryQuota()
@@ -182,7 +198,15 @@ class AsyncCognitoSession:
     ) -> Coroutine[Any, Any, ResponseT]:
         """Validate a request and return the coroutine that sends it; internal, see ``CognitoClient``."""
         self._check_open()
-        context = self._context(region_of_pool(getattr(request, "user_pool_id", None) or user_pool_id))
+        location = self._location
+        region = location.given_region
+        if region is None:
+            region = region_of_pool(getattr(request, "user_pool_id", None) or user_pool_id)
+        context = self._contexts.get(region)
+        if context is None:
+            if location.needs_profile(location.region(region)):
+                return self._read_profile_and_send(request, timeouts, retry, user_pool_id, before)
+            context = self._contexts[region] = self._create_context(location.region(region))
         return Call(request, context, retry or self._retry, timeouts or self._timeouts, before).run()
 
     def limiter(self, operation: Operation) -> "CategoryLimiter":
@@ -215,24 +239,31 @@ class AsyncCognitoSession:
         if self._closed:
             raise SessionClosedError("the session is closed; open a new one with AsyncCognitoSession(...)")
 
-    def _context(self, pool_region: str | None) -> CallContext:
-        """Return what calls to a region share."""
-        region = self._region or pool_region or self._region_fallback
-        context = self._contexts.get(region)
-        if context is None:
-            context = self._contexts[region] = CallContext(
-                url=f"{self._endpoint_url or self._service_url(region)}/",
-                region=region,
-                transport=self._transport,
-                signer=self._signing,
-                retry_quota=self._retry_quota,
-                rate_limiter=self._rate_limiter,
-                random=self._random,
-                on_event=self._on_event,
-                counts=self._counts,
-                timer=self._timer,
-            )
-        return context
+    async def _read_profile_and_send(
+        self,
+        request: Request[ResponseT],
+        timeouts: Timeouts | None,
+        retry: RetryPolicy | None,
+        user_pool_id: str | None,
+        before: "Callable[[], Awaitable[object]] | None",
+    ) -> ResponseT:
+        await self._location.read_profile()
+        return await self.start_call(request, timeouts, retry, user_pool_id, before)
+
+    def _create_context(self, region: str | None) -> CallContext:
+        """Create what calls to a region share."""
+        return CallContext(
+            url=f"{self._location.url(region)}/",
+            region=region,
+            transport=self._transport,
+            signer=self._signing,
+            retry_quota=self._retry_quota,
+            rate_limiter=self._rate_limiter,
+            random=self._random,
+            on_event=self._on_event,
+            counts=self._counts,
+            timer=self._timer,
+        )
 
     def _signing(self) -> "Signer":
         """Return the signer, created and imported by the first signed call."""
@@ -243,17 +274,19 @@ class AsyncCognitoSession:
             self._signer = Signer(CredentialsResolver(self._given_credentials))
         return self._signer
 
-    def _service_url(self, region: str | None) -> str:
-        if region is None:
-            raise ParameterValidationError(
-                "region", "is required: pass AsyncCognitoSession('eu-west-1'), bind a user_pool_id, or set AWS_REGION"
-            )
-        return service_url(region, **self._variant)
+
+def _parse_proxy(proxy: object) -> tuple[Proxy | Literal[False] | None, str]:
+    """Return the proxy, False or None as given, and the broken rule, "" if it breaks none."""
+    if proxy is None or proxy is False:
+        return proxy, ""
+    return parse_proxy(proxy)
 
 
-def _environment(*variables: str) -> str | None:
-    """Return the first variable that is set and not empty.
-
-    Callers do not keep ``os.environ`` in a local variable, because its repr shows the AWS credentials.
-    """
-    return next(filter(None, map(os.environ.get, variables)), None)
+def _default_retry() -> RetryPolicy:
+    """Return the default retry policy, with the attempts of the environment."""
+    attempts = os.environ.get(MAX_ATTEMPTS_VARIABLE)
+    if not attempts:
+        return RetryPolicy()
+    if not re.fullmatch(r"0*[1-9]\d{0,8}", attempts, re.ASCII):
+        raise ParameterValidationError(MAX_ATTEMPTS_VARIABLE, "must be a whole number of at least 1")
+    return RetryPolicy(max_attempts=int(attempts))

@@ -2,11 +2,15 @@
 
 import asyncio
 import logging
+import os
 import select
+import ssl
 from collections.abc import Callable
 from functools import lru_cache, partial
 from http.cookies import SimpleCookie
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Literal, Protocol, cast
+from weakref import WeakSet
 
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
@@ -19,10 +23,12 @@ from cognito_async.errors import (
     ConnectError,
     ConnectTimeoutError,
     InvalidResponseError,
+    ParameterValidationError,
     RequestTimeoutError,
     SessionClosedError,
     TransportError,
 )
+from cognito_async.protocol.proxy import Proxy, ProxyVariables
 from cognito_async.protocol.settings import number
 from cognito_async.protocol.shapes import Record
 from cognito_async.protocol.wire import Body, HttpRequest, HttpResponse
@@ -34,6 +40,13 @@ IDLE_TIMEOUT = b"HTTP/1.1 408"
 
 REUSE_SUSPENSION = 60.0
 """Seconds without connection reuse after surplus data."""
+
+PROXY_AUTHENTICATION_REQUIRED = 407
+
+CA_VARIABLES = ("AWS_CA_BUNDLE", "SSL_CERT_FILE")
+
+Connector = aiohttp.BaseConnector
+"""aiohttp's base class of connectors, for the session's option ``connector``."""
 
 
 class Transport(Protocol):
@@ -62,7 +75,7 @@ class Transport(Protocol):
 
 @frozen(kw_only=True, eq=False, repr=False, getstate_setstate=False)
 class PoolLimits(Record):
-    """Limits of the connection pool.
+    """Limits of the connection pool. With a connector of your own, only ``response_bytes`` applies.
 
     Attributes:
         connections: Maximum number of connections; further calls wait for one.
@@ -196,15 +209,52 @@ class _Connector(aiohttp.TCPConnector):
         return self._no_reuse_until > 0 and self._loop.time() < self._no_reuse_until
 
 
+class _CheckedConnector:
+    """A user's connector. Connections on which data arrived after the last response are closed, not reused."""
+
+    def __init__(self, connector: Connector) -> None:
+        self._connector = connector
+        self._used: WeakSet[ResponseHandler] = WeakSet()
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any attribute of the connector
+        return getattr(self._connector, name)
+
+    async def connect(self, *args: Any, **kwargs: Any) -> aiohttp.connector.Connection:  # noqa: ANN401 - as in aiohttp
+        while True:
+            connection = await self._connector.connect(*args, **kwargs)
+            protocol = connection.protocol
+            if protocol is None or protocol not in self._used:
+                if protocol is not None:
+                    self._used.add(protocol)
+                return connection
+            if protocol.transport and not protocol.should_close and not _poll(protocol.transport)(0):
+                return connection
+            connection.close()  # nothing was sent on it; the next one is used instead
+
+
+@frozen(kw_only=True)
+class _Route:
+    """How requests to a URL are sent."""
+
+    url: URL
+    proxy: Proxy | None
+    tls: ssl.SSLContext | Literal[True]
+    """The TLS settings; True for those of the connector."""
+    headers: dict[str, str] = field(repr=False)
+    """Headers for a proxy that receives the requests themselves."""
+    connect_headers: dict[str, str] = field(repr=False)
+    """Headers for a proxy that is asked for a tunnel."""
+
+    @property
+    def is_tunneled(self) -> bool:
+        """Whether a proxy sees only encrypted data."""
+        return self.url.scheme == "https"
+
+
 @lru_cache(maxsize=32)
 def _timeout(connect: float | None) -> aiohttp.ClientTimeout:
     # The session enforces the limits of attempts and calls; aiohttp would round them up to whole seconds.
     return aiohttp.ClientTimeout(total=None, sock_connect=connect)
-
-
-@lru_cache(maxsize=64)
-def _url(url: str) -> URL:
-    return URL(url)
 
 
 class _NoCookies(aiohttp.DummyCookieJar):
@@ -220,11 +270,41 @@ _NO_COOKIES = SimpleCookie()
 class AiohttpTransport:
     """A connection pool, opened by the first request in the event loop that sends it."""
 
-    def __init__(self, limits: PoolLimits) -> None:
-        """Set the limits; no connection is opened yet."""
+    def __init__(
+        self,
+        limits: PoolLimits,
+        *,
+        proxy: Proxy | Literal[False] | None = None,
+        tls: ssl.SSLContext | str | os.PathLike[str] | None = None,
+        connector: Connector | None = None,
+    ) -> None:
+        """Set the options; no connection is opened and no file is read yet.
+
+        Args:
+            limits: The limits of the connection pool.
+            proxy: The proxy; None for the one that the environment names, False for none.
+            tls: The TLS settings or the path of a file with CA certificates; None for those of the environment.
+            connector: A connector to use instead of an own one. It is not closed, and with it the environment's
+                proxy and CA certificates are not used.
+
+        Raises:
+            ParameterValidationError: An option has the wrong type.
+        """
+        _check_options(tls, connector)
         self._limits = limits
+        self._proxy = proxy or None
+        self._proxy_variables = None if connector or proxy is not None else ProxyVariables(os.environ)
+        self._context = tls if isinstance(tls, ssl.SSLContext) else None
+        self._certificates: tuple[str, str] | None = None  # the path of the CA certificates, and its origin
+        if isinstance(tls, str | os.PathLike):
+            self._certificates = (os.fsdecode(tls), "ssl")
+        elif tls is None and connector is None:
+            self._certificates = next(((os.environ[name], name) for name in CA_VARIABLES if os.environ.get(name)), None)
+        self._connector = connector
         self._http: aiohttp.ClientSession | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._routes: dict[str, _Route] = {}
+        self._loading = asyncio.Lock()
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """Send a request once; see Transport."""
@@ -233,26 +313,35 @@ class AiohttpTransport:
             raise SessionClosedError("the session is bound to another event loop; create one session for each loop")
         if http.closed:
             raise SessionClosedError("the session was closed during the call")
+        route = self._routes.get(request.url) or await self._find_route(request.url)
         body = _TrackedBody(request.body)
         status: int | None = None
         try:
             response = await http.post(
-                _url(request.url),
+                route.url,
                 data=body,
-                headers=request.headers,
+                headers={**request.headers, **route.headers} if route.headers else request.headers,
                 timeout=_timeout(request.connect_timeout),
                 allow_redirects=False,
+                proxy=None if route.proxy is None else route.proxy.url,
+                proxy_headers=route.connect_headers,
+                ssl=route.tls,
             )
             status = response.status
+            if status == PROXY_AUTHENTICATION_REQUIRED and route.proxy is not None and not route.is_tunneled:
+                response.close()
+                raise _proxy_error(status)
             content = response.content
             if content.is_eof() and content.exception() is None:  # a small body has arrived with the headers
                 return self._response(response, content.read_nowait())
             return await self._read(response)
+        except aiohttp.ClientHttpProxyError as error:
+            failure: Exception = _proxy_error(error.status)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
-            failure: Exception = _connect_error(error, request)
+            failure = _connect_error(error, request)
             failure.__cause__ = error.with_traceback(None)  # aiohttp's frames hold the request
         except (aiohttp.ClientError, OSError) as error:
-            failure = _lost_error(error, body.sent, status)
+            failure = _lost_error(error, sent=body.sent, status=status, proxied=route.proxy is not None)
         except asyncio.CancelledError as error:
             if not _is_cancelled_by_close(http):
                 error.sent, error.status = body.sent, status  # type: ignore[attr-defined]  # see Transport.send
@@ -262,16 +351,45 @@ class AiohttpTransport:
         raise failure
 
     async def close(self) -> None:
-        """Close all connections. Closing twice is allowed."""
+        """Close all connections, unless the connector is the user's. Closing twice is allowed."""
         if self._http is not None:
             await self._http.close()
 
     def _open(self) -> aiohttp.ClientSession:
-        self._loop = asyncio.get_running_loop()
+        loop = asyncio.get_running_loop()
+        if self._connector is not None and self._connector._loop is not loop:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+            raise ParameterValidationError("connector", "must be created in the event loop that sends the requests")
+        self._loop = loop
+        connector = _Connector(self._limits) if self._connector is None else _CheckedConnector(self._connector)
         self._http = aiohttp.ClientSession(
-            connector=_Connector(self._limits), cookie_jar=_NoCookies(), auto_decompress=False
+            connector=cast("Connector", connector),
+            connector_owner=self._connector is None,
+            cookie_jar=_NoCookies(),
+            auto_decompress=False,
         )
         return self._http
+
+    async def _find_route(self, url: str) -> _Route:
+        """Choose the proxy and the TLS settings for a URL, once."""
+        parsed = URL(url)
+        proxy = self._proxy_variables.find(parsed) if self._proxy_variables else self._proxy
+        uses_tls = "https" in {parsed.scheme, proxy and proxy.url.scheme}
+        if uses_tls and self._context is None and self._certificates is not None:
+            await self._load_certificates(*self._certificates)
+        credentials = {"Proxy-Authorization": proxy.authorization} if proxy and proxy.authorization else {}
+        route = self._routes[url] = _Route(
+            url=parsed,
+            proxy=proxy,
+            tls=self._context or True,
+            headers=credentials if parsed.scheme == "http" else {},
+            connect_headers=credentials if parsed.scheme == "https" else {},
+        )
+        return route
+
+    async def _load_certificates(self, path: str, origin: str) -> None:
+        async with self._loading:  # once for all calls that wait
+            if self._context is None:
+                self._context = await asyncio.to_thread(_trust_certificates, path, origin)
 
     async def _read(self, response: aiohttp.ClientResponse) -> HttpResponse:
         """Read the body up to the limit; after a lost connection, return the part that was received."""
@@ -301,22 +419,62 @@ class AiohttpTransport:
         return HttpResponse(response.status, response.headers, body, complete=complete)
 
 
+def _check_options(tls: object, connector: object) -> None:
+    if not (tls is None or isinstance(tls, ssl.SSLContext | str | os.PathLike)):
+        raise ParameterValidationError("ssl", "must be an ssl.SSLContext or the path of a file with CA certificates")
+    if not (connector is None or isinstance(connector, Connector)):
+        raise ParameterValidationError("connector", "must be an aiohttp connector, such as aiohttp.TCPConnector()")
+
+
 def _is_cancelled_by_close(http: aiohttp.ClientSession) -> bool:
     """Return whether aiohttp cancelled the request: closing cancels all that wait for a connection."""
     task = asyncio.current_task()
     return http.closed and not (task is not None and task.cancelling())
 
 
-def _connect_error(error: Exception, request: HttpRequest) -> ConnectError:
-    if isinstance(error, aiohttp.ConnectionTimeoutError):
-        return ConnectTimeoutError(f"no connection within {request.connect_timeout} s", sent=False)
-    return ConnectError(f"no connection: {error}", sent=False)
+def _connect_error(error: aiohttp.ClientError, request: HttpRequest) -> ConnectError:
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        fix = "for a private CA, pass ssl= or set AWS_CA_BUNDLE"
+        return ConnectError(f"no connection to {error.host}: {error.certificate_error}; {fix}", sent=False)
+    if isinstance(error, aiohttp.ClientConnectorError):
+        target = "the proxy " if isinstance(error, aiohttp.ClientProxyConnectionError) else ""
+        return ConnectError(f"no connection to {target}{error.host}:{error.port}: {error.os_error}", sent=False)
+    return ConnectTimeoutError(f"no connection within {request.connect_timeout} s", sent=False)
 
 
-def _lost_error(error: Exception, sent: bool | None, status: int | None) -> TransportError | InvalidResponseError:  # noqa: FBT001
-    if isinstance(error, aiohttp.ClientResponseError):
-        return InvalidResponseError("the response is not HTTP", status=status)
+def _proxy_error(status: int) -> ConnectError:
+    """Return the error for a proxy that refused; without a cause, which would hold the credentials."""
+    fix = "; check the credentials in the proxy's URL" if status == PROXY_AUTHENTICATION_REQUIRED else ""
+    return ConnectError(f"the proxy refused to connect: HTTP {status}{fix}", sent=False)
+
+
+def _lost_error(
+    error: Exception,
+    *,
+    sent: bool | None,
+    status: int | None,
+    proxied: bool,
+) -> TransportError | InvalidResponseError:
     if isinstance(error, TimeoutError):
         return RequestTimeoutError("no response in time", sent=sent)
+    if proxied and sent is False:
+        return ConnectError(f"no connection through the proxy: {type(error).__name__}", sent=False)
+    if isinstance(error, aiohttp.ClientResponseError):
+        return InvalidResponseError("the response is not HTTP", status=status)
     when = "before the request was sent" if sent is False else "while waiting for the response"
     return TransportError(f"the connection was lost {when}: {type(error).__name__}", sent=sent)
+
+
+def _trust_certificates(path: str, origin: str) -> ssl.SSLContext:
+    """Create TLS settings that trust the CA certificates of a file or folder; in a thread, as it reads them."""
+    is_folder = Path(path).is_dir()
+    try:
+        context = ssl.create_default_context(cafile=None if is_folder else path, capath=path if is_folder else None)
+    except (OSError, ValueError):
+        context = None
+    if context is None:
+        raise ParameterValidationError(origin, "must be the path of a file or folder with CA certificates (PEM)")
+    if origin == CA_VARIABLES[1]:
+        context.load_default_certs()  # as OpenSSL, which also trusts those of SSL_CERT_DIR
+    context.set_alpn_protocols(("http/1.1",))
+    return context

@@ -58,10 +58,13 @@ def mocked() -> Iterator[MockedHttp]:
 # --- a clean environment ----------------------------------------------------------------------------------------------
 
 
+NETWORK_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "ALL_PROXY", "SSL_CERT_FILE")
+
+
 @pytest.fixture(autouse=True)
-def _no_aws_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Take away what the machine says about AWS, so that no test depends on it."""
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Remove the machine's settings of AWS clients, proxies and certificates."""
+    for name in [name for name in os.environ if name.startswith("AWS_") or name.upper() in NETWORK_VARIABLES]:
         monkeypatch.delenv(name)
 
 

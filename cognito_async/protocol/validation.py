@@ -15,6 +15,7 @@ from math import isfinite
 from typing import Any, TypeVar
 
 from cognito_async.errors import CognitoError, ParameterValidationError
+from cognito_async.protocol.filters import broken_filter
 from cognito_async.protocol.operation import RawRequest, Request
 from cognito_async.protocol.shapes import (
     Blob,
@@ -140,7 +141,10 @@ def _extra(request: Request[Any]) -> Fault | None:
 
 def _plan(kind: type[Structure]) -> "list[tuple[str, bool, Check, Shape]]":
     """Make and keep the list of checks of a class."""
-    plan = [(name, about.required, _CHECKS[type(about.shape)], about.shape) for name, about in members(kind)]
+    plan = [
+        (name, about.required, MEMBER_CHECKS.get((kind.__name__, name), _CHECKS[type(about.shape)]), about.shape)
+        for name, about in members(kind)
+    ]
     _PLANS[kind] = plan
     return plan
 
@@ -157,6 +161,14 @@ def _text(value: Any, shape: Shape) -> Fault | None:
     if not value.isascii() and _has_surrogates(value):
         return "", "must be valid Unicode text (it holds half of a surrogate pair)"
     return _bounds(len(value), shape, "have", "characters")
+
+
+def _filter(value: Any, shape: Shape) -> Fault | None:
+    fault = _text(value, shape)
+    if fault is not None:
+        return fault
+    rule = broken_filter(value)
+    return None if rule is None else ("", rule)
 
 
 def _has_surrogates(value: str) -> bool:
@@ -281,3 +293,5 @@ _CHECKS: dict[type[Shape], Check] = {
     MapOf: _map,
     Struct: _struct,
 }
+MEMBER_CHECKS: dict[tuple[str, str], Check] = {("ListUsersRequest", "filter"): _filter}
+"""Checks of members that the service model describes in prose only."""

@@ -16,7 +16,7 @@ from cognito_async.errors import CognitoError, InvalidResponseError, ServiceErro
 from cognito_async.protocol.hooks import CONVERTER, Misshapen, encode_document
 from cognito_async.protocol.operation import Operation, Request, ResponseT
 from cognito_async.protocol.shapes import Boolean, Integer, Shape, Text, members
-from cognito_async.protocol.validation import MAX_INTEGER, guarded, validate
+from cognito_async.protocol.validation import MAX_INTEGER, MEMBER_CHECKS, guarded, validate
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
 MAX_MESSAGE_LENGTH = 2_000
@@ -140,6 +140,8 @@ _SIMPLE: dict[type[Shape], tuple[str, str]] = {
 }
 """Shapes whose valid values are simple to encode: the condition and the JSON, as Python expressions."""
 
+_NEVER = ("False", "''")
+
 
 def _compile_encoder(kind: type[Request[Any]]) -> Encoder:
     """Compile the validation and encoding of a request class into one function.
@@ -151,7 +153,8 @@ def _compile_encoder(kind: type[Request[Any]]) -> Encoder:
     for name, about in members(kind):
         low = -MAX_INTEGER if about.shape.low is None else about.shape.low
         high = MAX_INTEGER - 1 if about.shape.high is None else about.shape.high
-        valid, encoded = _SIMPLE.get(type(about.shape), ("False", "''"))
+        is_checked_by_validate = (kind.__name__, name) in MEMBER_CHECKS
+        valid, encoded = _NEVER if is_checked_by_validate else _SIMPLE.get(type(about.shape), _NEVER)
         lines += [
             f"    value = request.{name}",
             f"    if value is not None{' or True' if about.required else ''}:",

@@ -81,6 +81,24 @@ shutil.rmtree(folder, ignore_errors=True)
 os._exit(code if code >= 0 else 128 - code)
 """
 
+# As in AWS, the address that the code was sent to is verified once the sign-up is confirmed.
+_MINISTACK: Final = """
+from ministack.app import main
+from ministack.services import cognito
+confirm = cognito._confirm_sign_up
+def confirm_and_verify(data):
+    response = confirm(data)
+    pool, _ = cognito._pool_for_client(data.get("ClientId"))
+    user = cognito._resolve_user(pool, data.get("Username"))[0] if pool else None
+    if user and user["UserStatus"] == "CONFIRMED":
+        attributes = cognito._attr_list_to_dict(user["Attributes"])
+        if "email" in attributes:
+            user["Attributes"] = cognito._dict_to_attr_list({**attributes, "email_verified": "true"})
+    return response
+cognito._confirm_sign_up = confirm_and_verify
+main()
+"""
+
 
 class Emulator:
     """Run the emulator within an ``async with`` block.
@@ -245,7 +263,7 @@ def _child_environment(folder: str) -> dict[str, str]:
 async def _find_command(command: Sequence[str] | None) -> list[str]:
     found = list(command or ()) or shlex.split(os.environ.get(COMMAND_VARIABLE, ""), posix=os.name == "posix")
     if not found:
-        return [str(await prepare()), "-I", "-u", "-m", "ministack"]
+        return [str(await prepare()), "-I", "-u", "-c", _MINISTACK]
     if await asyncio.to_thread(shutil.which, found[0]) is None:
         origin = "the argument `command`" if command else COMMAND_VARIABLE
         raise LocalPoolError(

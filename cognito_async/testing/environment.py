@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import hashlib
 import os
+import re
 import shlex
 import shutil
 import subprocess
@@ -18,13 +19,8 @@ from cognito_async.files import FileLock
 PREPARE_COMMAND: Final = "python -m cognito_async.testing prepare"
 OUTPUT_LINES: Final = 30  # lines of output in errors
 
-# cryptography is optional for MiniStack; without it, tokens are not signed.
-PINS: Final = (
-    "ministack==1.5.33", "cryptography==50.0.2", "botocore==1.43.106", "cffi==2.1.1", "defusedxml==0.7.1",
-    "graphql-core==3.2.12", "h11==0.16.0", "h2==4.4.1", "hpack==4.2.0", "Hypercorn==0.18.0", "hyperframe==6.1.0",
-    "jmespath==1.1.0", "jsonata-python==0.7.1", "priority==2.0.0", "pycparser==3.12", "python-dateutil==2.9.0.post0",
-    "PyYAML==6.0.3", "six==1.17.0", "urllib3==2.8.0", "wsproto==1.3.2",
-)  # fmt: skip
+REQUIREMENTS: Final = Path(__file__).with_name("requirements.txt")
+"""The packages of the emulator, with the hashes of all files of each release."""
 
 # Settings of pip that would install the packages elsewhere, or contradict the pins.
 _MISLEADING: Final = frozenset(
@@ -43,9 +39,12 @@ def environment_folder() -> Path:
     """Return the path of the virtualenv in the user's cache; it depends on Python and the pinned versions."""
     defaults = {"win32": os.environ.get("LOCALAPPDATA") or "~/AppData/Local", "darwin": "~/Library/Caches"}
     cache = os.environ.get("XDG_CACHE_HOME") or defaults.get(sys.platform, "~/.cache")
-    kind = "\n".join((*PINS, str(sys.implementation.cache_tag), sysconfig.get_platform()))
+    requirements = REQUIREMENTS.read_text()
+    kind = "\n".join((requirements, str(sys.implementation.cache_tag), sysconfig.get_platform()))
     digest = hashlib.sha256(kind.encode()).hexdigest()[:8]
-    version = f"{PINS[0].replace('==', '-')}-py{sys.version_info.major}.{sys.version_info.minor}"
+    emulator = re.search(r"^(ministack)==([\w.]+)", requirements, re.MULTILINE)
+    assert emulator is not None
+    version = f"{emulator[1]}-{emulator[2]}-py{sys.version_info.major}.{sys.version_info.minor}"
     return Path(cache).expanduser().absolute() / "cognito_async" / f"{version}-{digest}"
 
 
@@ -78,7 +77,7 @@ async def prepare(*, run: StepRunner = run_step) -> Path:
     Raises:
         LocalPoolError: It cannot be created, e.g. without a network. The message has the output of the step.
     """
-    folder = environment_folder()
+    folder = await asyncio.to_thread(environment_folder)
     python = folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
     def exists() -> bool:
@@ -98,12 +97,15 @@ async def prepare(*, run: StepRunner = run_step) -> Path:
 
 
 async def _make(folder: Path, python: Path, run: StepRunner, lock: int) -> None:
-    print(f"cognito_async: installing {PINS[0]} into {folder} (done once)", file=sys.stderr, flush=True)
+    print(f"cognito_async: installing the emulator into {folder} (done once)", file=sys.stderr, flush=True)
     with contextlib.suppress(FileNotFoundError):
         await asyncio.to_thread(shutil.rmtree, folder)
     variables = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON") and k not in _MISLEADING}
     pip = [str(python), "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar=off"]
-    for step in ([sys.executable, "-I", "-m", "venv", str(folder)], [*pip, *PINS]):
+    for step in (
+        [sys.executable, "-I", "-m", "venv", str(folder)],
+        [*pip, "--require-hashes", "-r", str(REQUIREMENTS)],
+    ):
         code, output = await run(step, variables, lock)
         if code:
             tail = "\n".join(output.rstrip().splitlines()[-OUTPUT_LINES:])

@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
+from os import PathLike
+from ssl import SSLContext
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Final, Literal, Self, TypedDict, TypeVar, Unpack
 
 from cognito_async.call import Timeouts
 from cognito_async.client import CognitoClient
@@ -15,7 +17,7 @@ from cognito_async.session import AsyncCognitoSession
 from cognito_async.testing.emulator import Emulator
 from cognito_async.testing.environment import LocalPoolError
 from cognito_async.testing.mailbox import Message, read_mail
-from cognito_async.transport import PoolLimits, Transport
+from cognito_async.transport import Connector, PoolLimits, Transport
 
 if TYPE_CHECKING:  # imported on first use, as in the session
     from cognito_async.protocol.events import Event
@@ -43,6 +45,9 @@ class SessionOptions(TypedDict, total=False):
     pool: PoolLimits | None
     quotas: "Quotas | None"
     credentials: Credentials | None
+    proxy: str | Literal[False] | None
+    ssl: SSLContext | str | PathLike[str] | None
+    connector: Connector | None
     transport: Transport | None
     rate_limiter: "RateLimiter | None"
     on_event: "Callable[[Event], None] | None"
@@ -59,7 +64,7 @@ class LocalPool:
     Users sign in with their e-mail address, in the case in which it was created. Passwords need 8 characters, with
     upper and lower case, a digit and a symbol. The app client hides whether a user exists, as AWS recommends. The
     emulator is installed on first use, see ``Emulator``, and ends with the block, or when this process is killed.
-    Codes are the same each time.
+    Codes are the same each time. Confirming a sign-up verifies the e-mail address.
 
     The pool is not bound to an event loop: start it once for many tests, and open a session in each.
     """
@@ -152,6 +157,7 @@ class LocalPool:
             A new session, for ``async with``.
         """
         options.setdefault("credentials", _ADMINISTRATOR)
+        options.setdefault("proxy", False)  # the emulator is on this machine
         return AsyncCognitoSession(self._region, endpoint_url=self.endpoint_url, **options)
 
     async def create_user(self, email: str, password: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from botocore import xform_name
+from botocore.exceptions import TokenRetrievalError, UnauthorizedSSOTokenError
 from rich.console import Console
 from rich.traceback import Traceback
 
@@ -274,20 +275,75 @@ async def test_botocore_errors_are_chained_without_secrets(
         assert CANARY not in f"{each!r} {each and vars(each)}"
 
 
-async def test_botocore_messages_are_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """The messages of botocore's own errors say how to fix the problem."""
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
-    (tmp_path / "config").write_text("[profile p]\ncredential_process = /bin/sh -c 'echo sign in first >&2; exit 3'\n")
-    for profile, message in {
-        "stagign": "The config profile (stagign) could not be found",
-        "p": "sign in first",
-    }.items():
-        monkeypatch.setenv("AWS_PROFILE", profile)
-        error = await list_users_error(scripted_session(ScriptedTransport()))
-        assert isinstance(error, CredentialsError)
-        assert message in str(error)
-        assert leaking_frames(error) == []
-        assert error.__cause__ is None or error.__cause__.__traceback__ is None
+AWS_CONFIG = """
+[profile process]
+credential_process = /bin/sh -c 'echo sign in first >&2; exit 3'
+[profile chatty]
+credential_process = /bin/sh -c 'echo expired: wJalrXUtnFEMIK7MDENGbPxRfiCYc4n4ryEXAMPLE >&2; exit 3'
+[profile sso]
+sso_session = cognito-async-tests
+sso_account_id = 123456789012
+sso_role_name = dev
+[profile sso-legacy]
+sso_start_url = https://corp.example/start
+sso_region = eu-west-1
+sso_account_id = 123456789012
+sso_role_name = dev
+[sso-session cognito-async-tests]
+sso_region = eu-west-1
+sso_start_url = https://corp.example/start
+[profile role]
+role_arn = arn:aws:iam::123456789012:role/admin
+source_profile = missing
+[profile partial]
+aws_access_key_id = AKIDEXAMPLE
+"""
+
+
+@pytest.mark.parametrize(
+    ("profile", "message"),
+    [
+        ("stagign", "The config profile (stagign) could not be found"),
+        ("process", "sign in first"),
+        ("chatty", "expired: ***"),
+        ("sso", "Token for cognito-async-tests does not exist"),
+        ("sso-legacy", "Token for https://corp.example/start does not exist"),
+        ("role", 'The source_profile "missing" referenced in the profile "role" does not exist'),
+        ("partial", "missing: aws_secret_access_key"),
+    ],
+)
+async def test_botocore_messages_are_shown(
+    profile: str, message: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """The messages of botocore's own errors say how to fix the problem; keys and tokens in them are masked."""
+    for name, value in {"HOME": str(tmp_path), "AWS_PROFILE": profile, "AWS_EC2_METADATA_DISABLED": "true"}.items():
+        monkeypatch.setenv(name, value)
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws" / "config").write_text(AWS_CONFIG)
+    error = await list_users_error(scripted_session(ScriptedTransport()))
+    assert isinstance(error, CredentialsError)
+    assert message in str(error)
+    assert leaking_frames(error) == []
+    assert error.__cause__ is None or error.__cause__.__traceback__ is None
+    assert CANARY not in f"{error!r} {error.__cause__!r} {error.__context__!r}"
+
+
+@pytest.mark.parametrize(
+    ("failure", "message"),
+    [
+        (UnauthorizedSSOTokenError(), "has expired or is otherwise invalid"),
+        (TokenRetrievalError(provider="sso", error_msg="Token has expired and refresh failed"), "Token has expired"),
+    ],
+)
+async def test_expired_sso_sessions_are_named(
+    failure: Exception, message: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An SSO session expires between two calls."""
+    monkeypatch.setattr(credentials, "find_with_botocore", lambda: Found(lambda _: failure))
+    error = await list_users_error(scripted_session(ScriptedTransport()))
+    assert isinstance(error, CredentialsError)
+    assert message in str(error)
+    assert leaking_frames(error) == []
 
 
 # --- around a call ----------------------------------------------------------------------------------------------------
@@ -321,7 +377,7 @@ async def test_frames_of_a_pagination_error_contain_no_secrets() -> None:
     async with scripted_session(ScriptedTransport(*[page] * 5), credentials=KEYS) as session:
         client = session.client(user_pool_id="eu-west-1_AbC")
         with pytest.raises(PaginationError) as caught:
-            async for _ in client.iter_list_users(filter=canary()):
+            async for _ in client.iter_list_users(filter=f'email = "{canary()}"'):
                 pass
     assert leaking_frames(caught.value) == []
 

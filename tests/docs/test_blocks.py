@@ -139,8 +139,9 @@ async def in_a_repl(block: Block, reader: Reader) -> None:
                     result = eval(code, names)
                     if inspect.isawaitable(result):
                         await result
-            await names["session"].close()
-            assert server.requests
+            for value in names.values():
+                if isinstance(value, AsyncCognitoSession):
+                    await value.close()
 
 
 async def respond_from_bodies(connection: Connection) -> None:
@@ -242,6 +243,7 @@ EXAMPLES: Mapping[str, Sequence[Check]] = {
     "docs/bulk.md": [resets_all_users, writes_reports],
     "docs/client.md": [is_available, is_a_test],
     "docs/command-line.md": [],
+    "docs/configuration.md": [in_a_repl] * len(python_blocks("docs/configuration.md")),
     "docs/fastapi.md": [*[is_an_application] * 3, is_a_test, *[is_an_application] * 3],
     "docs/operations.md": [in_a_repl] * len(python_blocks("docs/operations.md")),
     "docs/retries.md": [logs_faults, counts_events],

@@ -78,7 +78,7 @@ def test_invalid_extra_is_refused(extra: Any, parameter: str) -> None:
 def test_extra_takes_a_known_member_that_is_not_set() -> None:
     """For example with a nested member that this version does not know."""
     request = ConfirmForgotPasswordRequest(
-        username="ada", confirmation_code="1", password="p" * 8, extra={"UserContextData": {"New": 1}}
+        client_id="abc", username="ada", confirmation_code="1", password="p" * 8, extra={"UserContextData": {"New": 1}}
     )
     assert json.loads(encode(request))["UserContextData"] == {"New": 1}
 

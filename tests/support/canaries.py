@@ -6,7 +6,7 @@ from traceback import walk_tb
 from typing import Any
 
 from cognito_async.protocol.shapes import Blob, Document, ListOf, MapOf, Shape, Struct, Structure, Text, members
-from tests.support.strategies import smallest_value
+from tests.support.strategies import is_filter, smallest_value
 
 CANARY = "c4n4ry"
 TESTS = str(Path(__file__).parent.parent)
@@ -19,7 +19,12 @@ def canary(shape: Shape | None = None) -> str:
 
 def filled(kind: type[Structure], *, secret: bool = False) -> Any:
     """Return a valid instance with every member set, and a canary in each secret one at any depth."""
-    return kind(**{name: _value(about.shape, secret=secret or about.secret) for name, about in members(kind)})
+    return kind(
+        **{
+            name: f'email = "{CANARY}"' if is_filter(kind, name) else _value(about.shape, secret=secret or about.secret)
+            for name, about in members(kind)
+        }
+    )
 
 
 def _value(shape: Shape, *, secret: bool) -> Any:
@@ -33,8 +38,8 @@ def _value(shape: Shape, *, secret: bool) -> Any:
     return (secrets if secret else {}).get(type(shape)) or smallest_value(shape)
 
 
-def leaking_frames(error: BaseException) -> list[str]:
-    """Return the local variables that contain a canary, in all frames of an error but those of the tests.
+def leaking_frames(error: BaseException, secret: str = CANARY) -> list[str]:
+    """Return the local variables that contain a secret, in all frames of an error but those of the tests.
 
     Error reporters collect the ``repr`` of these variables, for the error and for its causes and contexts.
     """
@@ -44,7 +49,7 @@ def leaking_frames(error: BaseException) -> list[str]:
         for frame, _ in walk_tb(each.__traceback__)
         if not frame.f_code.co_filename.startswith(TESTS)
         for name, value in frame.f_locals.items()
-        if CANARY in repr(value)
+        if secret in repr(value)
     ]
 
 

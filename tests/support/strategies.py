@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from cognito_async import operations
+from cognito_async.protocol.filters import SEARCHABLE_ATTRIBUTES
 from cognito_async.protocol.operation import Request
 from cognito_async.protocol.shapes import (
     Blob,
@@ -75,6 +76,13 @@ def nested_shapes(shape: Shape) -> Iterator[Shape]:
 # --- valid requests ---
 
 CHARACTERS = st.characters(exclude_categories=["Cs"])
+FILTERS = st.builds(
+    '{} {} "{}"'.format,
+    st.sampled_from(SEARCHABLE_ATTRIBUTES),
+    st.sampled_from(["=", "^="]),
+    st.text(CHARACTERS, max_size=50).map(lambda value: value.replace("\\", "\\\\").replace('"', '\\"')),
+)
+"""Filters of ListUsers."""
 SCALARS = st.none() | st.booleans() | st.integers(-INT64, INT64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 DOCUMENTS: SearchStrategy[Json] = st.recursive(
     SCALARS | st.text(CHARACTERS, max_size=5),
@@ -91,13 +99,19 @@ def requests(operation: str) -> SearchStrategy[Request[Any]]:
 def structures(kind: type[Structure]) -> SearchStrategy[Any]:
     """Make valid instances of a generated class; an optional member is there or not."""
     if kind not in _STRUCTURES:
-        wanted = {name: values(about.shape) for name, about in members(kind) if about.required}
-        optional = {name: values(about.shape) for name, about in members(kind) if not about.required}
+        strategies = {name: FILTERS if is_filter(kind, name) else values(about.shape) for name, about in members(kind)}
+        wanted = {name: strategies[name] for name, about in members(kind) if about.required}
+        optional = {name: strategies[name] for name, about in members(kind) if not about.required}
         _STRUCTURES[kind] = st.fixed_dictionaries(wanted, optional=optional).map(lambda given: kind(**given))
     return _STRUCTURES[kind]
 
 
 _STRUCTURES: dict[type[Structure], SearchStrategy[Any]] = {}
+
+
+def is_filter(kind: type[Structure], name: str) -> bool:
+    """Return whether a member is the filter of ListUsers, the only text with a syntax that is checked."""
+    return (kind.__name__, name) == ("ListUsersRequest", "filter")
 
 
 def values(shape: Shape) -> SearchStrategy[Any]:

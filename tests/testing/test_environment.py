@@ -4,6 +4,7 @@
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -16,7 +17,14 @@ import pytest
 from cognito_async.testing import environment
 from cognito_async.testing.__main__ import main
 from cognito_async.testing.emulator import COMMAND_VARIABLE
-from cognito_async.testing.environment import PREPARE_COMMAND, LocalPoolError, environment_folder, prepare, run_step
+from cognito_async.testing.environment import (
+    PREPARE_COMMAND,
+    REQUIREMENTS,
+    LocalPoolError,
+    environment_folder,
+    prepare,
+    run_step,
+)
 from tests.support.processes import ROOT, is_alive, until
 
 # asyncio waits for child processes in threads, as in Python 3.11.
@@ -67,8 +75,22 @@ def test_environment_is_in_the_cache_folder(cache: Path, monkeypatch: pytest.Mon
     folder = environment_folder()
     assert folder.parent == cache / "cognito_async"
     assert folder.name.startswith(f"ministack-1.5.33-py{sys.version_info.major}.{sys.version_info.minor}-")
-    monkeypatch.setattr(environment, "PINS", (*environment.PINS, "another==1"))
+    other = cache / "requirements.txt"
+    other.write_text(f"{REQUIREMENTS.read_text()}another==1\n")
+    monkeypatch.setattr(environment, "REQUIREMENTS", other)
     assert environment_folder() != folder
+
+
+def test_every_requirement_is_pinned_with_hashes() -> None:
+    """A tampered index cannot replace a package, on any platform that a release has files for."""
+    requirements = [
+        text.split() for text in REQUIREMENTS.read_text().replace("\\\n", "").splitlines() if text[0] != "#"
+    ]
+    assert {"ministack", "botocore", "cryptography"} <= {words[0].partition("==")[0] for words in requirements}
+    for name, *hashes in requirements:
+        assert "==" in name
+        assert len(hashes) >= 1
+        assert all(re.fullmatch(r"--hash=sha256:[\da-f]{64}", text) for text in hashes), name
 
 
 @pytest.mark.parametrize(
@@ -89,7 +111,7 @@ async def test_environment_is_created_once(cache: Path, capfd: pytest.CaptureFix
     python = await prepare(run=steps)
     assert python == environment_folder() / "bin" / "python"
     assert [next(word for word in ("venv", "pip") if word in step) for step in steps.commands] == ["venv", "pip"]
-    assert "ministack==1.5.33" in steps.commands[1]
+    assert steps.commands[1][-3:] == ["--require-hashes", "-r", str(REQUIREMENTS)]
     notice = capfd.readouterr().err
     assert notice.count("\n") == 1
     assert str(cache) in notice

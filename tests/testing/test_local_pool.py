@@ -26,6 +26,7 @@ from cognito_async.testing.local_pool import SessionOptions
 from cognito_async.testing.mailbox import read_mail
 from tests.support.processes import ROOT, is_alive, running
 from tests.support.scripted_server import ScriptedServer, answer
+from tests.support.scripted_transport import ScriptedTransport, respond
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and process groups are POSIX")
 
@@ -194,12 +195,35 @@ async def test_code_for_returns_the_newest_code(pool: LocalPool, monkeypatch: py
     assert "222222" not in repr(mail)
 
 
-async def test_proxies_are_left_alone(pool: LocalPool, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The mailbox is on this machine: what the environment says about proxies is not for it."""
+async def test_session_and_mailbox_ignore_the_proxies_of_the_environment(
+    pool: LocalPool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both are on this machine."""
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:1")
-    monkeypatch.delenv("no_proxy", raising=False)
     await pool.messages_for(ADA)
+    async with pool.session() as session:
+        await sign_in(session.client(pool.client_id), ADA)
+    async with pool.session(transport=ScriptedTransport(respond())) as session:
+        await session.client(pool.client_id).forgot_password(username=ADA)
+
+
+async def test_confirmed_sign_up_verifies_the_email_address(pool: LocalPool) -> None:
+    """As in AWS, where the code proves that the address is the user's."""
+    email = "new@example.com"
+    async with pool.session() as session:
+        client = session.client(pool.client_id, user_pool_id=pool.user_pool_id)
+
+        async def verified() -> str | None:
+            user = await client.admin_get_user(username=email)
+            return {attribute.name: attribute.value for attribute in user.user_attributes or ()}.get("email_verified")
+
+        await client.sign_up(username=email, password=PASSWORD)
+        with pytest.raises(CodeMismatchException):
+            await client.confirm_sign_up(username=email, confirmation_code="000000")
+        assert await verified() != "true"
+        await client.confirm_sign_up(username=email, confirmation_code=await pool.code_for(email))
+        assert await verified() == "true"
 
 
 @pytest.mark.parametrize("content", [b"not JSON", b"{}", b"[]", b'{"messages": {"0": [{}]}}'])

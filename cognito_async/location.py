@@ -1,0 +1,169 @@
+"""Where requests go: region and endpoint from arguments, the environment and a profile of the AWS config file."""
+
+import asyncio
+import os
+from collections.abc import Callable, Mapping
+
+from attrs import field, frozen
+
+from cognito_async.errors import ParameterValidationError
+from cognito_async.profile import FILE_VARIABLE, profile_name, read_profile
+from cognito_async.protocol.endpoints import check_endpoint_url, check_region, service_url
+from cognito_async.protocol.shapes import Record
+
+VARIABLES = {
+    "region": ("AWS_REGION", "AWS_DEFAULT_REGION"),
+    "endpoint_url": ("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", "AWS_ENDPOINT_URL"),
+    "use_fips_endpoint": ("AWS_USE_FIPS_ENDPOINT",),
+    "use_dualstack_endpoint": ("AWS_USE_DUALSTACK_ENDPOINT",),
+    "ignore_configured_endpoint_urls": ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",),
+}
+
+
+@frozen(eq=False, repr=False, getstate_setstate=False)
+class Setting(Record):
+    """A configured value and its origin, for error messages."""
+
+    value: str = field(metadata={"secret": True})  # an endpoint may contain a password, which is invalid
+    origin: str
+
+
+Settings = Mapping[str, Setting]
+
+
+class Location:
+    """Region and endpoint of a session.
+
+    Arguments take precedence over environment variables, and these over the profile. The profile is read by the first
+    call that needs it: if ``AWS_PROFILE`` or ``AWS_CONFIG_FILE`` is set, or if no region is known otherwise.
+    """
+
+    def __init__(
+        self, region: str | None, endpoint_url: str | None, *, use_fips: bool | None, use_dualstack: bool | None
+    ) -> None:
+        """Check the arguments and the environment; a variable with a region is checked when it is used.
+
+        Raises:
+            ParameterValidationError: An argument or a variable is invalid.
+        """
+        self.given_region = None if region is None else check_region(region)
+        self._given_endpoint_url = (
+            None
+            if endpoint_url is None
+            else check_endpoint_url(endpoint_url, use_fips=bool(use_fips), use_dualstack=bool(use_dualstack))
+        )
+        self._given_variant = {"use_fips": use_fips, "use_dualstack": use_dualstack}
+        self._environment = _environment_settings()
+        self._selects_profile = profile_name() is not None or bool(os.environ.get(FILE_VARIABLE))
+        self._profile_was_read = False
+        self._configure(self._environment)
+
+    def region(self, pool_region: str | None) -> str | None:
+        """Return the region of a call; None if it is unknown.
+
+        Args:
+            pool_region: The region in the user pool ID; None if there is none.
+
+        Raises:
+            ParameterValidationError: The configured region is invalid.
+        """
+        known = self.given_region or pool_region
+        configured = self._settings.get("region")
+        if known is not None or configured is None:
+            return known
+        return _checked(configured, check_region)
+
+    @property
+    def endpoint_url(self) -> str | None:
+        """The endpoint of argument, environment or profile; None for the endpoint of the region."""
+        return self._endpoint_url
+
+    def url(self, region: str | None) -> str:
+        """Return the URL of the service, without a path.
+
+        Raises:
+            ParameterValidationError: There is neither a region nor an endpoint.
+        """
+        if self._endpoint_url is not None:
+            return self._endpoint_url
+        if region is None:
+            raise ParameterValidationError("region", f"is required: {_REGION_SOURCES}{_profile_hint()}")
+        return service_url(region, **self._variant)
+
+    def needs_profile(self, region: str | None) -> bool:
+        """Return whether to call ``read_profile`` before the first call to a region."""
+        if self._profile_was_read:
+            return False
+        return region is None or (self._selects_profile and self._given_endpoint_url is None)
+
+    async def read_profile(self) -> None:
+        """Read the profile in a thread; its settings are those that arguments and environment leave open.
+
+        Raises:
+            ParameterValidationError: The file or a setting is invalid.
+        """
+        name = profile_name() or "default"
+        found = await asyncio.to_thread(read_profile)
+        profile = {setting: Setting(value, f"{setting} of profile {name!r}") for setting, value in found.items()}
+        self._configure({**profile, **self._environment})
+        self._profile_was_read = True
+
+    def _configure(self, settings: Settings) -> None:
+        """Derive the endpoint from arguments and settings."""
+        configured = {
+            "use_fips": _flag(settings, "use_fips_endpoint"),
+            "use_dualstack": _flag(settings, "use_dualstack_endpoint"),
+        }
+        ignored = _flag(settings, "ignore_configured_endpoint_urls")
+        endpoint = None if ignored or any(self._given_variant.values()) else settings.get("endpoint_url")
+        self._endpoint_url = self._given_endpoint_url or (
+            None if endpoint is None else _checked(endpoint, check_endpoint_url)
+        )
+        self._variant = {
+            name: configured[name] if given is None else given for name, given in self._given_variant.items()
+        }
+        conflict = next((name for name, used in self._variant.items() if used), None)
+        if endpoint is not None and self._given_endpoint_url is None and conflict is not None:
+            rule = f"must not be combined with {endpoint.origin}; AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true ignores it"
+            raise ParameterValidationError(settings[f"{conflict}_endpoint"].origin, rule)
+        self._settings = settings
+
+
+_REGION_SOURCES = "pass AsyncCognitoSession('eu-west-1'), bind a user_pool_id, or set AWS_REGION"
+
+
+def _environment_settings() -> Settings:
+    """Return the variables that are set and not empty.
+
+    ``os.environ`` is not kept in a local variable, because its repr shows the AWS credentials.
+    """
+    return {
+        setting: Setting(os.environ[found], found)
+        for setting, names in VARIABLES.items()
+        if (found := next(filter(os.environ.get, names), None)) is not None
+    }
+
+
+def _flag(settings: Settings, name: str) -> bool:
+    setting = settings.get(name)
+    if setting is None:
+        return False
+    if setting.value.lower() not in {"true", "false"}:
+        raise ParameterValidationError(setting.origin, "must be true or false")
+    return setting.value.lower() == "true"
+
+
+def _checked(setting: Setting, check: Callable[[object], str]) -> str:
+    """Check a value; the error names its origin, and its frames do not contain it."""
+    try:
+        return check(setting.value)
+    except ParameterValidationError as error:
+        rule = error.rule
+    raise ParameterValidationError(setting.origin, rule)
+
+
+def _profile_hint() -> str:
+    name = profile_name()
+    if name is None:
+        return ""
+    return f"; profile {name!r} has no region, or cannot be read without the extra: pip install 'cognito_async[aws]'"
