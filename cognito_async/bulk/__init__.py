@@ -11,11 +11,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cognito_async.bulk.actions import ACTIONS, CONFIRM, FORGOT, RESET, SIGN_OUT, Action, set_password
-    from cognito_async.bulk.errors import BulkError, JobMismatchError, JournalError, JournalInUseError, SourceError
+    from cognito_async.bulk.errors import (
+        BulkError,
+        JobMismatchError,
+        JournalError,
+        JournalInUseError,
+        JournalLostError,
+        SourceError,
+    )
     from cognito_async.bulk.job import Job
     from cognito_async.bulk.policy import BulkPolicy
     from cognito_async.bulk.progress import Estimate, Progress, StopReason, Summary
-    from cognito_async.bulk.rows import Outcome, Row, State
+    from cognito_async.bulk.rows import ErrorGroup, Outcome, Row, State
     from cognito_async.bulk.sources import FileSource, IterableSource, JournaledSource, PoolSource, Source, SourceInfo
 
 __all__ = [
@@ -27,6 +34,7 @@ __all__ = [
     "Action",
     "BulkError",
     "BulkPolicy",
+    "ErrorGroup",
     "Estimate",
     "FileSource",
     "IterableSource",
@@ -34,6 +42,7 @@ __all__ = [
     "JobMismatchError",
     "JournalError",
     "JournalInUseError",
+    "JournalLostError",
     "JournaledSource",
     "Outcome",
     "PoolSource",
@@ -50,11 +59,14 @@ __all__ = [
 
 _MODULES = {
     **dict.fromkeys(("ACTIONS", "CONFIRM", "FORGOT", "RESET", "SIGN_OUT", "Action", "set_password"), "actions"),
-    **dict.fromkeys(("BulkError", "JobMismatchError", "JournalError", "JournalInUseError", "SourceError"), "errors"),
+    **dict.fromkeys(
+        ("BulkError", "JobMismatchError", "JournalError", "JournalInUseError", "JournalLostError", "SourceError"),
+        "errors",
+    ),
     "Job": "job",
     "BulkPolicy": "policy",
     **dict.fromkeys(("Estimate", "Progress", "StopReason", "Summary"), "progress"),
-    **dict.fromkeys(("Outcome", "Row", "State"), "rows"),
+    **dict.fromkeys(("ErrorGroup", "Outcome", "Row", "State"), "rows"),
     **dict.fromkeys(
         ("FileSource", "IterableSource", "JournaledSource", "PoolSource", "Source", "SourceInfo"), "sources"
     ),

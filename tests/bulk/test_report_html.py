@@ -16,7 +16,7 @@ from cognito_async.bulk.report import Report, Run
 from cognito_async.bulk.report.chart import SIZES, Chart
 from cognito_async.bulk.report.exports import ENDINGS, moment, render_html, share, write_html
 from cognito_async.bulk.report.model import Period, Point, Timeline
-from cognito_async.bulk.rows import Outcome, State
+from cognito_async.bulk.rows import ErrorGroup, Outcome, State
 from tests.bulk.test_report import HOSTILE, STARTED, row, two_runs
 from tests.support.browser import VARIABLE, browser, browser_path
 
@@ -25,8 +25,15 @@ PHONE, DESKTOP = 390, 1280
 
 def make_report(**changes: Any) -> Report:
     """Return a report with some attributes."""
+    if "timeline" in changes:
+        changes = {"last_settled": changes["timeline"].periods[-1].end, **changes}
     plain = Report(path=Path("users.journal"), read_at=STARTED, action="reset", user_pool="eu-west-1_AbCdEfGhI")
     return evolve(plain, **changes)
+
+
+def errors(*groups: tuple[State, str, int]) -> list[ErrorGroup]:
+    """Return groups of rows with errors."""
+    return [ErrorGroup(state=state, code=code, reason=None, rows=rows) for state, code, rows in groups]
 
 
 def active(*counts: tuple[int, int, int], seconds: float = 10.0) -> Timeline:
@@ -42,13 +49,13 @@ REPORTS = {
     "one row": make_report(states={State.DONE: 1}, runs=(FINISHED,), timeline=active((1, 0, 0), seconds=1.0)),
     "all refused": make_report(
         states={State.REFUSED: 25},
-        kinds={(State.REFUSED, "UserNotFoundException"): 25},
+        errors=errors((State.REFUSED, "UserNotFoundException", 25)),
         runs=(evolve(FINISHED, ending="too many errors"),),
         timeline=active((0, 25, 0)),
     ),
     "millions": make_report(
         states={State.DONE: 2_999_999, State.UNKNOWN: 1, State.REFUSED: 0},
-        kinds={(State.UNKNOWN, "RequestTimeoutError"): 1},
+        errors=errors((State.UNKNOWN, "RequestTimeoutError", 1)),
         runs=(evolve(FINISHED, ended=STARTED + 100_000, settled=3_000_000),),
         timeline=active(*[(15_000, 0, 0)] * 199, (14_999, 0, 1), seconds=500.0),
     ),
@@ -65,7 +72,7 @@ REPORTS = {
         source=f'"{HOSTILE}' * 20,
         path=Path(f"{HOSTILE[:10]}.journal"),
         states={State.REFUSED: 1},
-        kinds={(State.REFUSED, HOSTILE): 1, (State.PLANNED, "A" * 300): 2},
+        errors=errors((State.REFUSED, HOSTILE, 1), (State.PLANNED, "A" * 300, 2)),
         runs=(evolve(FINISHED, ending=HOSTILE),),
         timeline=active((0, 1, 0)),
     ),

@@ -27,21 +27,18 @@ Shape: TypeAlias = tuple[str, dict[str, object], str]
 
 @frozen(kw_only=True)
 class Size:
-    """The size of a chart, in pixels.
-
-    Attributes:
-        name: The class of the SVG element.
-        width: Its width.
-        height: Its height.
-        labels: The number of labels on its time axis.
-        gap: The width of a break.
-    """
+    """The size of a chart, in pixels."""
 
     name: str
+    """The class of the SVG element."""
     width: int
+    """Its width."""
     height: int
+    """Its height."""
     labels: int
+    """The number of labels on its time axis."""
     gap: int
+    """The width of a break."""
 
 
 SIZES: Final = (

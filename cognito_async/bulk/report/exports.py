@@ -9,12 +9,13 @@ from typing import Any, Final
 
 from attrs import asdict, frozen
 
+from cognito_async.bulk.csv_jsonl import printable
 from cognito_async.bulk.errors import BulkError
 from cognito_async.bulk.progress import StopReason
 from cognito_async.bulk.report.chart import SIZES, Chart, Quota, duration
 from cognito_async.bulk.report.model import CHARTED_STATES, Report
 from cognito_async.bulk.rows import Outcome, State
-from cognito_async.bulk.troubleshooting import advise
+from cognito_async.bulk.troubleshooting import NOTES, advise
 from cognito_async.files import Target, open_output
 
 # --- HTML ---
@@ -126,6 +127,8 @@ def _page(report: Report, rows: str | None) -> dict[str, Any]:
         "title": title,
         "description": description,
         "status": _status(report),
+        "left": "" if report.running else _left(report),
+        "note": NOTES.get(label.partition(" ")[0]),
         "figures": [
             {
                 "key": key,
@@ -157,6 +160,13 @@ def _status(report: Report) -> Wording:
     return _ending(report.ending) if report.runs else NOT_STARTED
 
 
+def _left(report: Report) -> str:
+    """Return the numbers of rows that are not done, such as ``"3 rows rejected"``."""
+    counts = {"rejected": report.states.get(State.REFUSED, 0), "unknown": report.states.get(State.UNKNOWN, 0)}
+    counts["left"] = report.waiting
+    return ", ".join(f"{count:,} row{'' if count == 1 else 's'} {what}" for what, count in counts.items() if count)
+
+
 def _ending(ending: str | None) -> Wording:
     return ENDINGS.get(ending) or Wording(ending or "", "", ending or "")
 
@@ -170,16 +180,14 @@ def _quotas(report: Report) -> Iterator[Quota]:
 
 
 def _errors(report: Report) -> Iterator[dict[str, Any]]:
-    """Return the errors by state and code, with advice, the most frequent of each state first."""
+    """Return the errors with advice, by state, the most frequent of each state first."""
     places = {key: place for place, (key, *_) in enumerate(FIGURES)}
-    found = [
-        (places.get(state, places["waiting"]), state, code, count)
-        for (state, code), count in report.kinds.items()
-        if state is not State.DONE
-    ]
-    for place, state, code, count in sorted(found, key=lambda error: (error[0], -error[3], error[2])):
-        key, name, _ = FIGURES[place]
-        yield {"key": key, "name": name, "code": code, "count": count, "advice": advise(code, report.action, state)}
+    found = [(places.get(group.state, places["waiting"]), -group.rows, group.code, group) for group in report.errors]
+    for place, _, code, group in sorted(found, key=lambda error: error[:3]):
+        if group.state is not State.DONE:
+            key, name, _ = FIGURES[place]
+            advice = advise(code, report.action, group.state, group.reason)
+            yield {"key": key, "name": name, "code": code, "count": group.rows, "advice": advice}
 
 
 def number(count: int) -> str:
@@ -250,13 +258,13 @@ def write_csv(report: Report, target: Target) -> int:
         for row in report.cases():
             reason = " ".join((row.reason or "").split())  # one line per row
             values = (row.username, row.state, row.code or "", reason, _todo(row, report.action))
-            writer.writerow((row.line, *map(cell, values)))
+            writer.writerow((row.line, *(cell(printable(value)) for value in values)))
             count += 1
     return count
 
 
 def _todo(row: Outcome, action: str) -> str:
-    todo = advise(row.code, action, row.state).todo
+    todo = advise(row.code, action, row.state, row.reason).todo
     return todo if row.due is None else f"{todo} Due: {datetime.fromtimestamp(row.due, UTC):%Y-%m-%d %H:%M UTC}."
 
 
