@@ -146,7 +146,9 @@ class Parser:
 
     def _check_format(self, line: Line) -> None:
         start = (line[1] or b"").removeprefix(codecs.BOM_UTF8)
-        problems = (problem for forms, pattern, problem in _WRONG_FORMATS if self.form in forms and pattern.match(start))
+        problems = (
+            problem for forms, pattern, problem in _WRONG_FORMATS if self.form in forms and pattern.match(start)
+        )
         if problem := next(problems, None):
             self._fail(problem, line=1)
 

@@ -99,7 +99,9 @@ class ExclusiveDatabase(Database):
             with journal_errors(named):
                 if self._file is not None:
                     self._lock = _create_locked(self._file, named)
-                super().__init__(named, sqlite3.connect(self._file or "", isolation_level=None, check_same_thread=False))
+                super().__init__(
+                    named, sqlite3.connect(self._file or "", isolation_level=None, check_same_thread=False)
+                )
             self._prepare(schema)
         except BaseException:
             self.close()
@@ -284,7 +286,10 @@ def _reading(path: Path, schema: Schema) -> Generator[Database]:
         raise JournalError(f"journal not found: {path}")
     # An immutable database needs no -shm file and no write permission.
     mode = "mode=ro" if _immutable_version(path) is None else "immutable=1"
-    with journal_errors(path), closing(sqlite3.connect(f"{file.as_uri()}?{mode}", uri=True, isolation_level=None)) as connection:
+    with (
+        journal_errors(path),
+        closing(sqlite3.connect(f"{file.as_uri()}?{mode}", uri=True, isolation_level=None)) as connection,
+    ):
         database = Database(path, connection)
         connection.execute("BEGIN")  # one snapshot for all queries
         if not database.value("SELECT count(*) FROM sqlite_schema"):

@@ -187,7 +187,9 @@ class JournalReader:
             state = State(name)
             states[state] += number
             if code is not None:
-                group = errors.setdefault((state, code, kind), ErrorGroup(state=state, code=code, reason=reason, rows=0))
+                group = errors.setdefault(
+                    (state, code, kind), ErrorGroup(state=state, code=code, reason=reason, rows=0)
+                )
                 errors[state, code, kind] = evolve(group, rows=group.rows + number)
         return states, list(errors.values())
 

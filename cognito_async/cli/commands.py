@@ -138,6 +138,7 @@ JOB: Final = section(
     option("--journal", "FILE", "Journal, for resuming the job (default: INPUT.journal)", FILE),
     option("--format", "csv|jsonl", "Format of INPUT (default: by its file name)", FORMAT),
     flag("--strict", "Send nothing if any row of INPUT is invalid"),
+    flag("--case-sensitive", "Usernames that differ in case only are different users, not duplicates"),
     flag("--dry-run", "Check every row and estimate the duration; send nothing"),
 )
 RUN_OUTPUT: Final = section(
@@ -351,7 +352,8 @@ BULK: Final = group(
             STATES,
         ),
         *(SECRET_FILE, ASK_SECRET, *LOCATION, *limits(*["as before"] * 3), *RUN_OUTPUT),
-        more="The journal holds all settings except secrets; options take precedence.",
+        more="The journal holds all settings except secrets; options take precedence. An endpoint that is not AWS's own"
+        " must be given again with --endpoint-url.",
         examples=f"{PROGRAM} bulk resume users.csv.journal\n{PROGRAM} bulk resume users.csv.journal --again refused",
     ),
     command(

@@ -251,7 +251,8 @@ def test_json_lines_other_format_raises_source_error(text: bytes, problem: str) 
 
 
 @pytest.mark.parametrize(
-    ("name", "form"), [("a.csv", "csv"), ("A.CSV", "csv"), ("a.tsv", "csv"), ("a.jsonl", "jsonl"), ("a.ndjson", "jsonl")]
+    ("name", "form"),
+    [("a.csv", "csv"), ("A.CSV", "csv"), ("a.tsv", "csv"), ("a.jsonl", "jsonl"), ("a.ndjson", "jsonl")],
 )
 def test_format_of_known_suffix(name: str, form: str) -> None:
     """The suffix selects the format."""

@@ -378,7 +378,10 @@ def test_rows_of_one_code_are_grouped_by_kind_of_reason(tmp_path: Path) -> None:
     """The journal counts each kind separately, with an example, so that the page has advice for each."""
     reasons = ["no verified email", "Value 'a b' at 'username' failed to satisfy constraint: x", "no verified phone"]
     with Journal(tmp_path / "j") as journal:
-        found = [row(line, State.REFUSED, "InvalidParameterException", reason=reason) for line, reason in enumerate(reasons, 1)]
+        found = [
+            row(line, State.REFUSED, "InvalidParameterException", reason=reason)
+            for line, reason in enumerate(reasons, 1)
+        ]
         journal.add_rows(found, STARTED)
     report = Report.read(tmp_path / "j")
     assert sorted((group.rows, group.reason) for group in report.errors) == [(1, reasons[1]), (2, reasons[0])]
