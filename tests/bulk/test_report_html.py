@@ -254,6 +254,46 @@ def test_page_of_edge_cases_has_text(name: str, text: str) -> None:
     assert text in render_html(REPORTS[name])
 
 
+@pytest.mark.parametrize(
+    ("states", "ending", "headline"),
+    [
+        ({State.DONE: 9}, "finished", "Finished"),
+        ({State.DONE: 9, State.REFUSED: 3}, "finished", "Finished: 3 rows rejected"),
+        ({State.DONE: 9, State.REFUSED: 1, State.UNKNOWN: 2}, "finished", "Finished: 1 row rejected, 2 rows unknown"),
+        ({State.DONE: 9, State.PLANNED: 1000, State.DEFERRED: 2}, "e-mail limit", "Paused: 1,002 rows left"),
+        ({State.REFUSED: 25, State.PLANNED: 1}, "too many errors", "Stopped: 25 rows rejected, 1 row left"),
+    ],
+)
+def test_page_headline_shows_rows_that_are_left(states: dict[State, int], ending: str, headline: str) -> None:
+    """A finished job with rejected rows does not look as if all were done."""
+    page = render_html(make_report(states=states, runs=(evolve(FINISHED, ending=ending),)))
+    assert f'<span class="badge">{headline}</span>' in page
+
+
+def test_page_times_agree(tmp_path: Path) -> None:
+    """No time is after the end of the job, and the run time is the duration of the runs."""
+    with Journal(tmp_path / "j") as journal:
+        journal.remember({"action": "reset"})
+        for start in (STARTED, STARTED + 86_400):
+            run = journal.start_run(start, 30.0)
+            first = journal.last_line() + 1
+            rows = [row(line, State.PLANNED) for line in range(first, first + 600)]
+            journal.add_rows(rows, start)
+            for at, each in enumerate(rows):
+                journal.write([], [evolve(each, state=State.DONE)], start + at * 6.1)
+            journal.end_run(run, start + 3660.0, "finished", 0)
+    report = Report.read(tmp_path / "j", now=STARTED + 100_000)
+    assert report.ended == STARTED + 86_400 + 3660.0
+    assert report.run_time == 2 * 3660.0
+    assert report.last_settled == STARTED + 86_400 + 599 * 6.1
+    assert [run.settled for run in report.runs] == [600, 600]
+    assert all(run.started <= (run.last or 0.0) <= (run.ended or 0.0) for run in report.runs)
+    page = render_html(report)
+    assert "2 h 2 min" in page
+    assert moment(report.ended) in page
+    assert page.count("1 h 1 min") >= 2  # the table of runs
+
+
 def test_page_distinguishes_killed_and_running_runs() -> None:
     """Only the last run can be running."""
     killed = evolve(FINISHED, ended=None, ending=None)
