@@ -57,20 +57,16 @@ __all__ = [
     "set_password",
 ]
 
-_MODULES = {
-    **dict.fromkeys(("ACTIONS", "CONFIRM", "FORGOT", "RESET", "SIGN_OUT", "Action", "set_password"), "actions"),
-    **dict.fromkeys(
-        ("BulkError", "JobMismatchError", "JournalError", "JournalInUseError", "JournalLostError", "SourceError"),
-        "errors",
-    ),
-    "Job": "job",
-    "BulkPolicy": "policy",
-    **dict.fromkeys(("Estimate", "Progress", "StopReason", "Summary"), "progress"),
-    **dict.fromkeys(("ErrorGroup", "Outcome", "Row", "State"), "rows"),
-    **dict.fromkeys(
-        ("FileSource", "IterableSource", "JournaledSource", "PoolSource", "Source", "SourceInfo"), "sources"
-    ),
+_NAMES = {
+    "actions": "ACTIONS CONFIRM FORGOT RESET SIGN_OUT Action set_password",
+    "errors": "BulkError JobMismatchError JournalError JournalInUseError JournalLostError SourceError",
+    "job": "Job",
+    "policy": "BulkPolicy",
+    "progress": "Estimate Progress StopReason Summary",
+    "rows": "ErrorGroup Outcome Row State",
+    "sources": "FileSource IterableSource JournaledSource PoolSource Source SourceInfo",
 }
+_MODULES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 
 def __dir__() -> list[str]:

@@ -82,7 +82,7 @@ class Job:
             client=client,
             action=_action(action),
             source=_source(source),
-            policy=_policy(policy),
+            policy=BulkPolicy() if policy is None else policy,
             strict=strict,
             case_sensitive=case_sensitive,
             wall_clock=wall_clock,
@@ -95,6 +95,8 @@ class Job:
         self._running = False
         self._source_verified = False
         self._runner: Runner | None = None
+        if policy is not None and not isinstance(policy, BulkPolicy):
+            raise ParameterValidationError("policy", "must be a BulkPolicy")
         _check_binding(client, self._context.action)
         if self._context.action.generates and passwords is None:
             raise ParameterValidationError("passwords", "is required: the file for the generated passwords")
@@ -249,11 +251,10 @@ class Job:
 
 
 def _action(action: Action | str) -> Action:
-    if isinstance(action, Action):
-        return action
-    if action not in ACTIONS:
+    found = action if isinstance(action, Action) else ACTIONS.get(action)
+    if found is None:
         raise ParameterValidationError("action", f"must be one of {', '.join(ACTIONS)}")
-    return ACTIONS[action]
+    return found
 
 
 def _source(source: object) -> Source:
@@ -264,14 +265,6 @@ def _source(source: object) -> Source:
     if isinstance(source, AsyncIterable):
         return IterableSource(cast("AsyncIterable[Mapping[str, str] | str]", source))
     raise ParameterValidationError("source", "must be a path, an async iterable or a Source")
-
-
-def _policy(policy: BulkPolicy | None) -> BulkPolicy:
-    if policy is None:
-        return BulkPolicy()
-    if not isinstance(policy, BulkPolicy):
-        raise ParameterValidationError("policy", "must be a BulkPolicy")
-    return policy
 
 
 def _retry_states(states: Collection[State]) -> frozenset[State]:

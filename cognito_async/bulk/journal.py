@@ -12,7 +12,6 @@ from enum import StrEnum
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 from attrs import evolve, frozen
@@ -234,9 +233,7 @@ class Journal(JournalReader):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
@@ -281,10 +278,7 @@ class Journal(JournalReader):
             self._database.execute(statement, (now, ending, throttled, run))
 
     def discard_unstarted(self) -> None:
-        """Clear a journal whose source was not read to its end and for which nothing was sent.
-
-        An input that was rejected can then be fixed, and one that changed is read again.
-        """
+        """Clear a journal for which nothing was sent, if its source was not read to its end and may change."""
         touched = "SELECT 1 FROM rows WHERE attempts > 0 OR state NOT IN ('planned', 'refused') LIMIT 1"
         if Fact.COMPLETE in self.facts() or self._database.rows(touched):
             return
@@ -442,20 +436,12 @@ def read_with_activity(path: Path, query: Callable[[JournalReader], Result]) -> 
 
 
 def read_facts(path: Path) -> dict[str, str]:
-    """Return what a journal stores about its job; see Fact.
-
-    Raises:
-        JournalError: The file is missing, is not a journal, or cannot be read.
-    """
+    """Return what a journal stores about its job, see Fact; raise JournalError if it cannot be read."""
     return read_journal(path, JournalReader.facts)
 
 
 def read_status(path: Path) -> JournalStatus:
-    """Return what a journal says about its job.
-
-    Raises:
-        JournalError: The file is missing, is not a journal, or cannot be read.
-    """
+    """Return what a journal says about its job; raise JournalError if it cannot be read."""
     status, running = read_with_activity(path, _status)
     return evolve(status, running=running)
 
@@ -478,11 +464,7 @@ def _status(journal: JournalReader) -> JournalStatus:
 
 
 def rows_needing_attention(path: Path) -> Generator[Outcome]:
-    """Yield the refused, unknown and deferred rows of a journal, in order and in flat memory.
-
-    Raises:
-        JournalError: The file is missing, is not a journal, or cannot be read.
-    """
+    """Yield the refused, unknown and deferred rows of a journal, in order and in flat memory."""
     after = 0
     while page := read_journal(path, partial(JournalReader.needing_attention, after=after)):
         yield from page

@@ -125,21 +125,16 @@ class JournalWriter:
 
     async def close(self) -> None:
         """Write what is left, then close the files, even if they are still being opened."""
+        closed = False
         try:
             while self._flushing is not None:
                 await asyncio.wait([self._flushing])
         finally:
-            await self._close_files()
-
-    async def _close_files(self) -> None:
-        cancelled = False
-        try:
-            await self.call(self._close)
-        except asyncio.CancelledError:
-            cancelled = True  # the thread closes the files and ends by itself
-            raise
-        finally:
-            self._thread.shutdown(wait=not cancelled)
+            try:
+                await self.call(self._close)
+                closed = True
+            finally:
+                self._thread.shutdown(wait=closed)  # after a cancellation, the thread closes the files and ends
 
     def _close(self) -> None:
         for file in (self._journal, self._password_file):

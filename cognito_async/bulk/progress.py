@@ -3,12 +3,14 @@
 from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from enum import Enum
+from itertools import pairwise
 from typing import Final
 
 from attrs import field, frozen
 
 from cognito_async.bulk.rows import FINAL_STATES, ErrorGroup, Outcome, State, count_kinds
 
+_UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 RATE_WINDOW: Final = 10
 """Seconds over which the current rate is measured."""
 
@@ -164,3 +166,15 @@ class Tally:
             return 0.0
         first = max(self._per_second[0][0], second - RATE_WINDOW)
         return sum(counts) / (second - first)
+
+
+def duration(seconds: float) -> str:
+    """Format a duration in its two largest units, such as ``"2 h 14 min"``."""
+    if 0 < seconds < 1:
+        return "under 1 s"
+    seconds = round(seconds)
+    for (large, name), (small, part) in pairwise(_UNITS):
+        if seconds >= large:
+            whole, rest = divmod(round(seconds / small), large // small)
+            return f"{whole} {name} {rest} {part}" if rest else f"{whole} {name}"
+    return f"{seconds} s"

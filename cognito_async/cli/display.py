@@ -11,9 +11,10 @@ from typing import Final
 from attrs import asdict, frozen
 
 from cognito_async.bulk import ErrorGroup, Outcome, Progress, State, StopReason, Summary
+from cognito_async.bulk.progress import duration
 from cognito_async.bulk.troubleshooting import NOTES, advise
 from cognito_async.cli.errors import PROGRAM, Exit
-from cognito_async.cli.output import duration, iso, local_time, log, plural, put_json, rate
+from cognito_async.cli.output import iso, local_time, log, plural, put_json, rate
 
 ROWS_SHOWN: Final = 20
 """Rows of a kind that are printed one by one."""
@@ -96,7 +97,7 @@ class Result:
             counts.append(f"{rate(summary.settled / summary.seconds)} per second in this run")
         if summary.throttled:
             counts.append(f"{plural(summary.throttled, 'request')} throttled")
-        lines = [f"{self.action} {verb} after {duration(summary.seconds)}{reason}"]
+        lines = [f"{self.action} {verb} after {duration(round(summary.seconds))}{reason}"]
         lines += [f"  {summary.detail}"] if summary.detail else []
         lines += [f"  {', '.join(counts)}", *error_lines(summary.errors, self.action, KINDS_SHOWN)]
         lines += note_lines(summary.states, self.action)

@@ -14,6 +14,7 @@ from attrs import evolve
 
 from cognito_async.bulk import BulkError, Job, State
 from cognito_async.bulk.journal import Fact, read_facts
+from cognito_async.bulk.progress import duration
 from cognito_async.cli import output, secrets
 from cognito_async.cli.display import Banner, JsonDisplay, PlainDisplay, Result
 from cognito_async.cli.errors import CommandError, Exit
@@ -166,13 +167,11 @@ async def _dry_run(job: Job, *, as_json: bool) -> Exit:
     async with aclosing(job.check()) as outcomes:
         async for outcome in outcomes:
             rows += 1
-            if outcome.state is not State.REFUSED:
-                continue
-            invalid += 1
+            invalid += outcome.state is State.REFUSED
             line, username, reason = outcome.line, outcome.username, outcome.reason or ""
-            if as_json:
+            if outcome.state is State.REFUSED and as_json:
                 output.put_json({"event": "bad row", "line": line, "username": username, "reason": reason})
-            else:
+            elif outcome.state is State.REFUSED:
                 output.put(f"line {line} {username or '(no username)'}: {reason}")
     estimate = job.estimate(rows, invalid)
     if as_json:
@@ -180,9 +179,9 @@ async def _dry_run(job: Job, *, as_json: bool) -> Exit:
             {"event": "estimate", "rows": rows, "bad": invalid, "seconds": estimate.seconds, "rate": estimate.rate}
         )
     else:
-        duration, rate = output.duration(estimate.seconds or 0.0), output.rate(estimate.rate or 0.0)
+        time_needed, rate = duration(round(estimate.seconds or 0.0)), output.rate(estimate.rate or 0.0)
         found = f"{output.plural(rows, 'row')}, {invalid:,} invalid"
-        output.put(f"{found}; about {duration} at {rate} requests per second. Nothing was sent.")
+        output.put(f"{found}; about {time_needed} at {rate} requests per second. Nothing was sent.")
     return Exit.PARTIAL if invalid else Exit.DONE
 
 

@@ -12,8 +12,9 @@ from rich.text import Text
 
 from cognito_async.bulk import Outcome, Progress, State
 from cognito_async.bulk.csv_jsonl import printable
+from cognito_async.bulk.progress import duration
 from cognito_async.cli.display import Banner, PlainDisplay, Result, percentage, waiting_line
-from cognito_async.cli.output import STDERR, duration, rate
+from cognito_async.cli.output import STDERR, rate
 
 INTERVAL: Final = 0.2
 BARS: Final = "▁▂▃▄▅▆▇█"

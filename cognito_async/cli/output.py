@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import IO, Final, cast
 
 from cognito_async.bulk.csv_jsonl import printable
+from cognito_async.bulk.progress import duration
 from cognito_async.cli.errors import PROGRAM, CommandError, Exit
 from cognito_async.cli.signals import as_keyboard_interrupt
 from cognito_async.errors import CognitoError
@@ -20,23 +21,12 @@ from cognito_async.files import check_private, descriptor_of, is_replaced, open_
 STANDARD_STREAM: Final = "-"
 """The file name that stands for standard input or output."""
 
-_UNITS: Final = ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
-
 # --- text ---
 
 
 def plural(number: int, noun: str) -> str:
     """Return a number with its noun."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def duration(seconds: float) -> str:
-    """Return a duration in its two largest units."""
-    whole = round(seconds)
-    for size, unit, smaller, smaller_unit in _UNITS:
-        if whole >= size:
-            return f"{whole // size} {unit} {whole % size // smaller} {smaller_unit}"
-    return f"{whole} s"
 
 
 def rate(per_second: float) -> str:

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import IO
 
 from cognito_async.bulk.journal import Fact, JournalStatus, journal_files, read_facts, read_status
+from cognito_async.bulk.progress import duration
 from cognito_async.bulk.report import Report, write_csv, write_html, write_json
 from cognito_async.bulk.rows import FINAL_STATES, count_kinds
 from cognito_async.cli import output
 from cognito_async.cli.display import bulk_command, counts_json, counts_line, error_lines, note_lines
 from cognito_async.cli.errors import CommandError, Exit
-from cognito_async.cli.output import duration, iso, local_time
+from cognito_async.cli.output import iso, local_time
 from cognito_async.cli.settings import Options, source_label
 
 Write = Callable[[Report, IO[str]], object]

@@ -22,8 +22,8 @@ from hypothesis import strategies as st
 from cognito_async.bulk import BulkError, JournalError
 from cognito_async.bulk.csv_jsonl import CsvParser, LineSplitter
 from cognito_async.bulk.journal import Journal, JournalReader, read_journal
+from cognito_async.bulk.progress import duration
 from cognito_async.bulk.report import Report, write_csv, write_html, write_json
-from cognito_async.bulk.report.chart import duration
 from cognito_async.bulk.report.exports import cell, render_html
 from cognito_async.bulk.report.model import MAX_BREAKS, MAX_POINTS, Timeline, make_timeline
 from cognito_async.bulk.rows import DUPLICATE_ROW, INTERRUPTED, INVALID_ROW, Outcome, State

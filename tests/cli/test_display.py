@@ -6,8 +6,9 @@ import pytest
 
 from cognito_async.bulk import Outcome, Progress, State
 from cognito_async.bulk.csv_jsonl import printable
+from cognito_async.bulk.progress import duration
 from cognito_async.cli.display import JsonDisplay, PlainDisplay
-from cognito_async.cli.output import duration, rate
+from cognito_async.cli.output import rate
 
 PROGRESS = Progress(
     states={State.DEFERRED: 1}, kinds={}, total=1, reading=False, in_flight=0, rate=0.0, quota=30.0, throttled=0,

@@ -11,8 +11,8 @@ from attrs import asdict, frozen
 
 from cognito_async.bulk.csv_jsonl import printable
 from cognito_async.bulk.errors import BulkError
-from cognito_async.bulk.progress import StopReason
-from cognito_async.bulk.report.chart import SIZES, Chart, Quota, duration
+from cognito_async.bulk.progress import StopReason, duration
+from cognito_async.bulk.report.chart import SIZES, Chart, Quota
 from cognito_async.bulk.report.model import CHARTED_STATES, Report
 from cognito_async.bulk.rows import Outcome, State
 from cognito_async.bulk.troubleshooting import NOTES, advise
@@ -103,14 +103,11 @@ def render_html(report: Report, *, rows: str | None = None) -> str:
         raise BulkError(
             "the HTML report needs Jinja2, which is not installed; install the extra 'report' (included in 'cli')"
         ) from None
+    loader = PackageLoader("cognito_async.bulk.report")
     environment = Environment(
-        loader=PackageLoader("cognito_async.bulk.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(duration=duration, moment=moment, number=number, rate=rate)
+    environment.filters.update(duration=duration, moment=moment, number="{:,}".format, rate="{:,g}".format)
     return environment.get_template("report.html").render(_page(report, rows))
 
 
@@ -126,19 +123,10 @@ def _page(report: Report, rows: str | None) -> dict[str, Any]:
         "rows": rows,
         "title": title,
         "description": description,
-        "status": _status(report),
+        "status": RUNNING if report.running else _ending(report.ending) if report.runs else NOT_STARTED,
         "left": "" if report.running else _left(report),
         "note": NOTES.get(label.partition(" ")[0]),
-        "figures": [
-            {
-                "key": key,
-                "name": name,
-                "meaning": meaning,
-                "count": counts[key],
-                "share": share(counts[key], report.total),
-            }
-            for key, name, meaning in FIGURES
-        ],
+        "figures": [(*figure, counts[figure[0]], share(counts[figure[0]], report.total)) for figure in FIGURES],
         "charted": [
             figure
             for place, figure in enumerate(FIGURES[: len(CHARTED_STATES)])
@@ -152,12 +140,6 @@ def _page(report: Report, rows: str | None) -> dict[str, Any]:
             for run in report.runs
         ],
     }
-
-
-def _status(report: Report) -> Wording:
-    if report.running:
-        return RUNNING
-    return _ending(report.ending) if report.runs else NOT_STARTED
 
 
 def _left(report: Report) -> str:
@@ -188,16 +170,6 @@ def _errors(report: Report) -> Iterator[dict[str, Any]]:
             key, name, _ = FIGURES[place]
             advice = advise(code, report.action, group.state, group.reason)
             yield {"key": key, "name": name, "code": code, "count": group.rows, "advice": advice}
-
-
-def number(count: int) -> str:
-    """Format a number with separators, such as ``"3,000,000"``."""
-    return f"{count:,}"
-
-
-def rate(requests: float) -> str:
-    """Format a rate limit, such as ``"30"`` or ``"0.5"``."""
-    return f"{requests:,g}"
 
 
 def share(count: int, total: int) -> str:

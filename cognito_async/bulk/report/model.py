@@ -108,13 +108,7 @@ def readable_step(seconds: float) -> int:
 
 
 def make_timeline(cells: Mapping[int, Sequence[int]], origin: float, width: int) -> Timeline:
-    """Combine cells into at most about 200 points.
-
-    Args:
-        cells: The rows by state, by the number of the cell; without empty cells.
-        origin: When cell 0 starts, in seconds since 1970.
-        width: The length of a cell in seconds.
-    """
+    """Combine non-empty cells of ``width`` seconds from ``origin`` on into at most about 200 points."""
     if not cells:
         return Timeline()
     spans = _active_spans(sorted(cells), width)
@@ -248,11 +242,7 @@ class Report:
         return next((run.quota for run in reversed(self.runs) if run.quota is not None), None)
 
     def cases(self) -> Generator[Outcome]:
-        """Yield the rows that may need attention (refused, unknown and deferred), in order and in flat memory.
-
-        Raises:
-            JournalError: The journal cannot be read.
-        """
+        """Yield the rows that may need attention (refused, unknown and deferred), in order and in flat memory."""
         return rows_needing_attention(self.path)
 
 
