@@ -182,7 +182,7 @@ class CsvParser(Parser):
     def _read_header(self, text: str, problem: str) -> None:
         if (found := SEP_LINE.fullmatch(text)) is not None and self._delimiters == DELIMITERS:
             self._delimiters = found[1]
-            return
+            return None
         own = {column_name(column): column for column in self._columns}
         headers = {
             delimiter: [own.get(column_name(field), field) for field in fields]

@@ -199,14 +199,19 @@ def _create_locked(file: Path, path: Path) -> FileLock:
     try:
         for suffix in SUFFIXES:
             check_private(file.with_name(file.name + suffix))
-        if (status := _status(file)) is None:
+        if _status(file) is None:
             os.close(open_private(file, os.O_RDWR))
-        elif status.st_nlink > 1:  # SQLite keeps the -wal file beside the name that it was opened by
-            raise JournalError(f"the journal {path} has more than one hard link; remove the others")
+        _check_links(file, path)
     except BaseException:
         lock.release()
         raise
     return lock
+
+
+def _check_links(file: Path, path: Path) -> None:
+    """Reject a file with several hard links: SQLite keeps the -wal file beside the name that it was opened by."""
+    if file.lstat().st_nlink > 1:
+        raise JournalError(f"the journal {path} has more than one hard link; remove the others")
 
 
 def _real(path: Path) -> Path:

@@ -312,7 +312,7 @@ class Journal(JournalReader):
             return sum(self._database.execute(REPLAN, (state,)).rowcount for state in states)
 
     def add_rows(self, rows: Sequence[Outcome], now: float, *, case_sensitive: bool = False) -> list[Outcome]:
-        """Add planned rows, and rows that are refused before anything is sent; refuse those of an earlier row's user."""
+        """Add planned and invalid rows; refuse those of users who have an earlier row. Return them as added."""
         self._duplicates = self._duplicates or DuplicateIndex(self._database, case_sensitive=case_sensitive)
         with self._database.transaction():
             firsts = self._duplicates.add([(row.username, row.line) for row in rows if row.state is State.PLANNED])
@@ -351,7 +351,7 @@ class DuplicateIndex:
         for setting in (f"temp.cache_size = -{self.CACHE_KIB}", "temp.journal_mode = OFF", "temp.synchronous = OFF"):
             database.rows(f"PRAGMA {setting}")
         database.rows("CREATE TEMP TABLE users (digest INTEGER PRIMARY KEY, line INTEGER NOT NULL)")
-        database.function("digest", lambda username: _digest(self._key(username)))
+        database.function("digest", self._digest)
         with database.transaction():
             database.execute(
                 "INSERT OR IGNORE INTO users SELECT digest(username), line FROM rows"  # noqa: S608 - constants
@@ -370,6 +370,9 @@ class DuplicateIndex:
                 if self._key(names.get(first) or self._username(first)) == key:  # not only the digests are equal
                     firsts[line] = first
         return firsts
+
+    def _digest(self, username: str) -> int:
+        return _digest(self._key(username))
 
     def _username(self, line: int) -> str:
         return str(self._database.value("SELECT username FROM rows WHERE line = ?", (line,)))

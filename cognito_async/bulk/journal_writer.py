@@ -148,7 +148,7 @@ class PasswordFile:
     A password is written once the service accepted it. After a crash a user may appear twice; the last line wins.
     """
 
-    COLUMNS: Final = (USERNAME, PASSWORD)
+    COLUMNS: Final[tuple[str, ...]] = (USERNAME, PASSWORD)
 
     def __init__(self, path: Path) -> None:
         """Open or create the file; raise BulkError if it cannot be written, or if other users can access it."""

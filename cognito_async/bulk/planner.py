@@ -62,7 +62,7 @@ class Planner:
         """Whether the whole source is being read, before the first request."""
 
     async def identify(self, remember: Mapping[str, str]) -> None:
-        """Check that the journal belongs to this job, and store the job's facts; raise SourceError, JobMismatchError."""
+        """Store the facts of the job; raise JobMismatchError if the journal belongs to another one."""
         call = self._writer.call
         await call(self._journal.discard_unstarted)
         facts = await call(self._journal.facts)

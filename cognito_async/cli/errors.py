@@ -150,13 +150,6 @@ def exit_code(error: CognitoError) -> Exit:
     return next((code for kind, code in table if isinstance(error, kind)), Exit.FAILURE)
 
 
-def describe(error: CognitoError) -> str:
-    """Describe an error that ended a command, in one line."""
-    is_network = isinstance(error, TransportError) and not isinstance(error, RateLimitTimeoutError)
-    hint = "; check the network, the region and --endpoint-url, then retry" if is_network else ""
-    return f"{error}{hint}"
-
-
 def _is_disk_full(error: BaseException | None) -> bool:
     while error is not None:
         if getattr(error, "errno", None) in _DISK_FULL or getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
@@ -195,7 +188,7 @@ def _replace_closed_streams() -> None:
     for name, flags in (("stdin", os.O_WRONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY)):
         if getattr(sys, name) is None:
             descriptor = os.open(os.devnull, flags)
-            setattr(sys, name, open(descriptor, "r" if name == "stdin" else "w", closefd=False))  # noqa: PTH123, SIM115
+            setattr(sys, name, open(descriptor, "r" if name == "stdin" else "w", closefd=False))  # noqa: SIM115
 
 
 def _invoke(command: click.Command, arguments: Sequence[str]) -> int:
@@ -219,8 +212,10 @@ def _explain(error: BaseException, arguments: Sequence[str]) -> tuple[str, Exit]
             return describe_usage_error(error, arguments), Exit.USAGE
         case CommandError():
             return str(error), error.exit
+        case TransportError() if not isinstance(error, RateLimitTimeoutError):
+            return f"{error}; check the network, the region and --endpoint-url, then retry", exit_code(error)
         case CognitoError():
-            return describe(error), exit_code(error)
+            return str(error), exit_code(error)
         case KeyboardInterrupt():
             return "interrupted", Exit.INTERRUPTED
         case _:  # a bug; the text of the error is not shown, because it may contain a secret
@@ -231,11 +226,9 @@ def _explain(error: BaseException, arguments: Sequence[str]) -> tuple[str, Exit]
 
 
 def _fail(message: str, code: Exit) -> int:
-    from cognito_async.bulk.csv_jsonl import printable  # noqa: PLC0415 - not needed by --help
+    from cognito_async.cli.output import warn  # noqa: PLC0415 - imports this module
 
-    with suppress(OSError, ValueError):
-        sys.stderr.write(f"{PROGRAM}: {printable(message)}\n")
-        sys.stderr.flush()
+    warn(message)
     return code
 
 

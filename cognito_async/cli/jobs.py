@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from attrs import evolve
 
-from cognito_async.bulk import BulkError, Job, State
+from cognito_async.bulk import BulkError, BulkPolicy, Job, State
 from cognito_async.bulk.journal import Fact, read_facts
 from cognito_async.bulk.progress import duration
 from cognito_async.cli import output, secrets
@@ -148,7 +148,7 @@ async def _run(
             action,
             settings.source(client, journaled=journaled),
             journal=journal or os.devnull,
-            policy=settings.policy(),
+            policy=BulkPolicy(max_errors=settings.max_errors, longest_pause=settings.wait),
             strict=settings.strict,
             case_sensitive=settings.case_sensitive,
             passwords=settings.passwords,

@@ -37,17 +37,14 @@ Format = Literal["csv", "jsonl"]
 class Options(SimpleNamespace):
     """Parsed options; an option that a command does not have is as if it was not given."""
 
-    # the target
     region: str | None = None
     endpoint_url: str | None = None
     user_pool_id: str | None = None
     client_id: str | None = None
-    # secrets
     client_secret_file: str | None = None
     ask_client_secret: bool = False
     code_file: str | None = None
     password_file: str | None = None
-    # rows and users
     input: str | None = None
     format: Format | None = None
     pool: bool = False
@@ -55,7 +52,6 @@ class Options(SimpleNamespace):
     status: str | None = None
     attribute: tuple[tuple[str, str], ...] = ()
     username: str = ""
-    # jobs
     journal: str | None = None
     strict: bool = False
     case_sensitive: bool = False
@@ -67,7 +63,6 @@ class Options(SimpleNamespace):
     rate: float | None = None
     max_errors: int | None = None
     wait: float | None = None
-    # output
     json: bool = False
     plain: bool = False
     interval: float = 5.0
@@ -195,10 +190,6 @@ class JobSettings:
         if self.action == "set-password":
             return set_password(permanent=self.permanent, generate=self.generate)
         return ACTIONS[self.action]
-
-    def policy(self) -> BulkPolicy:
-        """Return the job's policy."""
-        return BulkPolicy(max_errors=self.max_errors, longest_pause=self.wait)
 
     def effective_rate(self) -> float:
         """Return the requests per second."""

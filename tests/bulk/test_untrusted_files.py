@@ -26,7 +26,7 @@ from cognito_async.bulk.journal_writer import PasswordFile
 from cognito_async.bulk.report import Report
 from cognito_async.bulk.sources import BLOCK
 from tests.support.bulk_server import USER_LIMIT, JobHarness, ReceivedRequest, Reply, write_csv
-from tests.support.processes import ROOT
+from tests.support.processes import ROOT, until
 from tests.support.scripted_transport import respond
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="owners, modes and links are POSIX")
@@ -65,7 +65,7 @@ def test_journal_files_of_others_are_refused(change: Callable[[Path], None], suf
     change(file)
     before = path.read_bytes()
     for use in (Journal, read_facts, read_status, Report.read):
-        with pytest.raises(JournalError, match="symbolic link|another user|chmod 600"):
+        with pytest.raises(JournalError, match=r"symbolic link|another user|chmod 600"):
             use(path)
     assert path.read_bytes() == before
 
@@ -80,7 +80,7 @@ async def test_job_with_a_linked_journal_sends_nothing(target: str, tmp_path: Pa
         with pytest.raises(JournalError, match="symbolic link"):
             await harness.run("forgot")
         assert harness.service.requests == []
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["existing", "users.csv", "users.journal"]
+    assert sorted(os.listdir(tmp_path)) == ["existing", "users.csv", "users.journal"]  # noqa: PTH208
 
 
 @pytest.mark.parametrize("change", WAYS)
@@ -89,7 +89,7 @@ def test_passwords_file_of_others_is_refused(change: Callable[[Path], None], tmp
     path = tmp_path / "p.csv"
     PasswordFile(path).close()
     change(path)
-    with pytest.raises(BulkError, match="symbolic link|another user|chmod 600"):
+    with pytest.raises(BulkError, match=r"symbolic link|another user|chmod 600"):
         PasswordFile(path)
     assert path.read_text() == "username,password\n"
 
@@ -178,8 +178,7 @@ async def test_lost_journal_ends_a_waiting_run(tmp_path: Path) -> None:
         write_csv(harness.source, 1, secrets=False)
         job = harness.job("forgot", policy=BulkPolicy(deferral=3000.0))
         run = asyncio.create_task(job.run_to_end())
-        while not harness.service.requests or job.progress.waiting_until is None:
-            await asyncio.sleep(0)
+        await until(lambda: harness.service.requests and job.progress.waiting_until)
         remove(harness.journal)
         started = asyncio.get_running_loop().time()
         with pytest.raises(JournalLostError):

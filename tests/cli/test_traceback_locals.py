@@ -1,6 +1,8 @@
 """Tracebacks of the command line with local variables contain no secrets, as with COGNITO_ASYNC_DEBUG."""
 
 import traceback
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -51,15 +53,13 @@ def test_frames_of_commands_contain_no_secrets(
     monkeypatch.setenv("COGNITO_CLIENT_SECRET", secret)
     if secret == CANARY:
         monkeypatch.setattr(AsyncCognitoSession, "client", fail)
+    commands: dict[str, Callable[[Options], object]] = {
+        "forgot-password": users.forgot_password,
+        "confirm-forgot-password": users.confirm_forgot_password,
+        "resume": jobs.resume,
+    }
     with pytest.raises((ParameterValidationError, ConnectionError)) as caught:
-        if command == "forgot-password":
-            users.forgot_password(options)
-        elif command == "confirm-forgot-password":
-            users.confirm_forgot_password(options)
-        elif command == "resume":
-            jobs.resume(options)
-        else:
-            jobs.start(command, options)
+        commands.get(command, partial(jobs.start, command))(options)
     assert looks_clean(caught.value)
 
 
