@@ -183,6 +183,8 @@ async def test_frames_of_unwritten_passwords_contain_no_secrets(
             error = await failure(harness, generate, passwords=tmp_path / "p.csv")
         assert isinstance(error, BulkError)
         assert leaking_frames(error) == []
+        file = PasswordFile(tmp_path / "q.csv")
         with file_limit(60), pytest.raises(OSError, match=r"large|space") as caught:
-            PasswordFile(tmp_path / "q.csv").write([generate.complete({"username": "ada"})] * 9)
+            file.write([generate.complete({"username": "ada"})] * 9)
+        file.close()
         assert leaking_frames(caught.value) == []

@@ -44,7 +44,7 @@ def test_plain_display_prints_a_long_wait_once() -> None:
     for now in (1000.0, 2000.0, 3000.0):
         display.progress(PROGRESS, now)
     assert len(lines) == 1
-    assert "(in 1 h 6 min)" in lines[0]
+    assert "(in 1 h 7 min)" in lines[0]
 
 
 def test_json_display_has_stable_keys(capsys: pytest.CaptureFixture[str]) -> None:
