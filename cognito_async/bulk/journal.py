@@ -18,15 +18,7 @@ from attrs import evolve, frozen
 
 from cognito_async.bulk.database import SUFFIXES, Database, ExclusiveDatabase, Schema, is_in_use, read_snapshot
 from cognito_async.bulk.errors import JobMismatchError
-from cognito_async.bulk.rows import (
-    DUPLICATE_ROW,
-    INTERRUPTED,
-    INVALID_ROW,
-    ErrorGroup,
-    Outcome,
-    State,
-    username_key,
-)
+from cognito_async.bulk.rows import DUPLICATE_ROW, INTERRUPTED, INVALID_ROW, ErrorGroup, Outcome, State, username_key
 from cognito_async.bulk.troubleshooting import reason_kind
 
 Result = TypeVar("Result")

@@ -192,7 +192,7 @@ HOW_TO_VERIFY: Final[Mapping[str, str]] = {
 
 NOTES: Final[Mapping[str, str]] = {
     "forgot": "An app client that hides which users exist (prevent user existence errors) reports success for users who"
-    " do not exist; their rows count as done, and nothing is sent to them.",
+    " do not exist; their rows count as done, and nothing is sent to them."
 }
 """What to know about rows that are done, by the action's name."""
 
