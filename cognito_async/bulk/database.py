@@ -17,7 +17,7 @@ from cognito_async.files import LOCK_INTERVAL, FileLock, check_private, is_locke
 
 Result = TypeVar("Result")
 
-SUFFIXES: Final = ("", "-wal", "-shm", "-lock")
+SUFFIXES: Final = ("", "-wal", "-shm", "-journal", "-lock")
 """The suffixes of the files that belong to a journal."""
 
 CACHE_KIB: Final = 2048

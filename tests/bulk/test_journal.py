@@ -522,7 +522,7 @@ def test_read_status_reports_job_and_activity(tmp_path: Path) -> None:
 def test_journal_files_resolve_links(tmp_path: Path) -> None:
     """All files of a journal are named, by their real path."""
     (tmp_path / "link").symlink_to(tmp_path / "j")
-    assert [path.name for path in journal_files(tmp_path / "link")] == ["j", "j-wal", "j-shm", "j-lock"]
+    assert [path.name for path in journal_files(tmp_path / "link")] == [f"j{suffix}" for suffix in database.SUFFIXES]
 
 
 @pytest.mark.parametrize("starts", [True, False])
