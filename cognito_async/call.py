@@ -1,6 +1,7 @@
 """One API call: attempts, backoff, time limits and ambiguous outcomes."""
 
 import asyncio
+import gc
 import logging
 import platform
 from collections import Counter
@@ -193,6 +194,10 @@ class Call(Generic[ResponseT]):
                 else:
                     request = HttpRequest(context.url, headers, self._body, self._timeouts.connect)
                 http_response = await context.transport.send(request)
+                if len(http_response.body) > LARGE_BODY:
+                    response = await asyncio.to_thread(_decode_large, http_response, self._request, request)
+                else:
+                    response = decode(http_response, self._request, request)
         except BaseException as error:
             # A time limit cancels the transport, which notes on the CancelledError how far it got.
             interrupted = error.__cause__ if isinstance(error, TimeoutError) and error.__cause__ else error
@@ -205,14 +210,8 @@ class Call(Generic[ResponseT]):
                 within = "" if limit is None else f" within {limit:.3g} s"
                 raise RequestTimeoutError(f"no response{within}", sent=sent) from None
             return None  # type: ignore[return-value]  # the response has no members
-        response = await self._decode(http_response, request)
         self._limiter.record_success()
         return response
-
-    async def _decode(self, response: HttpResponse, sent: HttpRequest) -> ResponseT:
-        if len(response.body) > LARGE_BODY:
-            return await asyncio.to_thread(decode, response, self._request, sent)
-        return decode(response, self._request, sent)
 
     async def _wait_for_permit(self) -> bool:
         try:
@@ -357,3 +356,14 @@ class Call(Generic[ResponseT]):
         _LOG.log(level, text, details.operation, *values, extra={"cognito_event": details})
         if self._context.on_event is not None:
             self._context.on_event(details)
+
+
+def _decode_large(response: HttpResponse, request: Request[ResponseT], sent: HttpRequest) -> ResponseT:
+    """Decode in a thread, without garbage collections: one over all the new objects blocks the event loop."""
+    collects = gc.isenabled()
+    gc.disable()
+    try:
+        return decode(response, request, sent)
+    finally:
+        if collects:
+            gc.enable()

@@ -15,6 +15,7 @@ from weakref import WeakSet
 import aiohttp
 from aiohttp.abc import AbstractStreamWriter
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.http import RawResponseMessage
 from aiohttp.payload import BytesPayload, payload_type
 from attrs import field, frozen
 from yarl import URL
@@ -130,9 +131,10 @@ class _Connection(ResponseHandler):
 
     idle = False
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, on_surplus: Callable[[], None]) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, pool: "_Connector") -> None:
         super().__init__(loop)
-        self._on_surplus = on_surplus
+        self._pool = pool
+        self._request_id: str | None = None
         self._poll: Callable[[float], object] | None = None
 
     def data_received(self, data: bytes) -> None:
@@ -140,8 +142,18 @@ class _Connection(ResponseHandler):
             super().data_received(data)
             return
         if not data.startswith(IDLE_TIMEOUT):
-            self._on_surplus()
+            self._pool.suspend_reuse()
         self.abort()
+
+    def feed_data(self, data: tuple[RawResponseMessage, aiohttp.StreamReader], size: int = 0) -> None:
+        request_id = data[0].headers.get("x-amzn-RequestId")
+        if request_id and request_id == self._request_id and self._pool.request_ids_differ:
+            self._pool.suspend_reuse()  # the last response again; the awaited one may follow
+            self.force_close()
+            return
+        self._request_id = request_id
+        self._pool.note_request_id(request_id)
+        super().feed_data(data, size)
 
     def take(self) -> bool:
         """Take the connection from the pool; return False if it must not be used again."""
@@ -166,9 +178,14 @@ def _poll(transport: asyncio.BaseTransport) -> Callable[[float], object]:
 class _Connector(aiohttp.TCPConnector):
     """A connection pool that reuses a connection only if nothing arrived on it after the last response.
 
-    A response that arrives late, while the next request is under way, cannot be recognized. So after surplus data on
-    one connection, no connection is used twice for a while.
+    A response that arrives late, while the next request is under way, can be recognized only if it repeats the request
+    ID of the last response. So after surplus data on one connection, no connection is used twice for a while.
     """
+
+    request_ids_differ = False
+    """Whether the server sends different request IDs; test servers may send the same one always."""
+
+    _last_request_id: str | None = None
 
     def __init__(self, limits: PoolLimits) -> None:
         super().__init__(  # pyright: ignore[reportUnknownMemberType]  # one of its many parameters
@@ -177,7 +194,7 @@ class _Connector(aiohttp.TCPConnector):
             ttl_dns_cache=limits.dns_cache,
             use_dns_cache=limits.dns_cache > 0,
         )
-        self._factory = partial(_Connection, loop=self._loop, on_surplus=self._suspend_reuse)  # type: ignore[assignment]
+        self._factory = partial(_Connection, loop=self._loop, pool=self)  # type: ignore[assignment]
         self._no_reuse_until = 0.0
 
     async def connect(
@@ -200,7 +217,13 @@ class _Connector(aiohttp.TCPConnector):
             protocol.idle = True
         super()._release(key, protocol, should_close=should_close or self._reuse_is_suspended())
 
-    def _suspend_reuse(self) -> None:
+    def note_request_id(self, request_id: str | None) -> None:
+        """Learn whether the server's request IDs differ."""
+        if not self.request_ids_differ and request_id:
+            self.request_ids_differ = self._last_request_id not in {None, request_id}
+            self._last_request_id = request_id
+
+    def suspend_reuse(self) -> None:
         if not self._reuse_is_suspended():
             _LOG.warning("surplus data on a connection; no connection is reused for %d s", REUSE_SUSPENSION)
         self._no_reuse_until = self._loop.time() + REUSE_SUSPENSION
@@ -316,6 +339,7 @@ class AiohttpTransport:
         route = self._routes.get(request.url) or await self._find_route(request.url)
         body = _TrackedBody(request.body)
         status: int | None = None
+        cancellations = _cancellations()
         try:
             response = await http.post(
                 route.url,
@@ -331,19 +355,19 @@ class AiohttpTransport:
             if status == PROXY_AUTHENTICATION_REQUIRED and route.proxy is not None and not route.is_tunneled:
                 response.close()
                 raise _proxy_error(status)
-            content = response.content
-            if content.is_eof() and content.exception() is None:  # a small body has arrived with the headers
-                return self._response(response, content.read_nowait())
-            return await self._read(response)
+            result = await self._read(response)
+            if isinstance(result, HttpResponse):
+                return result
+            failure: Exception = result
         except aiohttp.ClientHttpProxyError as error:
-            failure: Exception = _proxy_error(error.status)
+            failure = _proxy_error(error.status)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError) as error:
             failure = _connect_error(error, request)
             failure.__cause__ = error.with_traceback(None)  # aiohttp's frames hold the request
         except (aiohttp.ClientError, OSError) as error:
             failure = _lost_error(error, sent=body.sent, status=status, proxied=route.proxy is not None)
         except asyncio.CancelledError as error:
-            if not _is_cancelled_by_close(http):
+            if not _is_cancelled_by_close(http, cancellations):
                 error.sent, error.status = body.sent, status  # type: ignore[attr-defined]  # see Transport.send
                 raise error.with_traceback(None) from None
             failure = SessionClosedError("the session was closed during the call")
@@ -391,12 +415,15 @@ class AiohttpTransport:
             if self._context is None:
                 self._context = await asyncio.to_thread(_trust_certificates, path, origin)
 
-    async def _read(self, response: aiohttp.ClientResponse) -> HttpResponse:
+    async def _read(self, response: aiohttp.ClientResponse) -> HttpResponse | InvalidResponseError:
         """Read the body up to the limit; after a lost connection, return the part that was received."""
+        content = response.content
+        if content.is_eof() and content.exception() is None:  # a small body has arrived with the headers
+            return self._response(response, content.read_nowait())
         received = bytearray()
         complete = True
         try:
-            async for chunk in response.content.iter_any():
+            async for chunk in content.iter_any():
                 received += chunk
                 if len(received) > self._limits.response_bytes:
                     break
@@ -407,11 +434,14 @@ class AiohttpTransport:
             raise
         return self._response(response, bytes(received), complete=complete)
 
-    def _response(self, response: aiohttp.ClientResponse, body: bytes, *, complete: bool = True) -> HttpResponse:
+    def _response(
+        self, response: aiohttp.ClientResponse, body: bytes, *, complete: bool = True
+    ) -> HttpResponse | InvalidResponseError:
+        """Return the response, or the error to raise from a frame that does not hold the body."""
         if len(body) > self._limits.response_bytes:
             response.close()
             limit = self._limits.response_bytes
-            raise InvalidResponseError(
+            return InvalidResponseError(
                 f"the response is larger than {limit:,} bytes; raise PoolLimits(response_bytes=...)",
                 status=response.status,
             )
@@ -426,10 +456,15 @@ def _check_options(tls: object, connector: object) -> None:
         raise ParameterValidationError("connector", "must be an aiohttp connector, such as aiohttp.TCPConnector()")
 
 
-def _is_cancelled_by_close(http: aiohttp.ClientSession) -> bool:
-    """Return whether aiohttp cancelled the request: closing cancels all that wait for a connection."""
+def _cancellations() -> int:
+    """Return how often the current task was cancelled."""
     task = asyncio.current_task()
-    return http.closed and not (task is not None and task.cancelling())
+    return task.cancelling() if task else 0
+
+
+def _is_cancelled_by_close(http: aiohttp.ClientSession, cancellations: int) -> bool:
+    """Return whether aiohttp cancelled the request: closing cancels all that wait for a connection."""
+    return http.closed and _cancellations() <= cancellations
 
 
 def _connect_error(error: aiohttp.ClientError, request: HttpRequest) -> ConnectError:

@@ -77,10 +77,10 @@ def _action(  # noqa: PLR0911 - one return per rule, in order
         return ActionOnError.STOP
     if error.fault in JOB_FAULTS:
         return ActionOnError.JOB_ERROR
+    if is_ambiguous(error):  # before throttling: status 429 without an error code may come from a proxy
+        return ActionOnError.REPEAT if idempotency.retries_when_ambiguous else ActionOnError.UNKNOWN
     if kind is RetryKind.THROTTLED or error.fault is Fault.QUOTA:
         return ActionOnError.PAUSE if error.code in MESSAGE_LIMIT_CODES else ActionOnError.WAIT
-    if is_ambiguous(error):
-        return ActionOnError.REPEAT if idempotency.retries_when_ambiguous else ActionOnError.UNKNOWN
     if kind is RetryKind.TRANSIENT or isinstance(error, TransportError):
         return ActionOnError.WAIT
     if isinstance(error, InvalidResponseError):  # a proxy refuses every request, for example with status 407

@@ -208,6 +208,8 @@ def ambiguous(
     outcome = kind.__new__(kind, message)
     Exception.__init__(outcome, message)
     outcome.__dict__.update(error.__dict__, message=message, how_to_verify=how_to_verify, history=history)
+    if getattr(error, "sent", None) is False:
+        outcome.__dict__["sent"] = None  # the last attempt was not sent, but an earlier one may have been
     if refused:
         outcome.code = None
     return outcome

@@ -24,6 +24,7 @@ from cognito_async.protocol.shapes import (
     Integer,
     ListOf,
     MapOf,
+    Member,
     Shape,
     Struct,
     Structure,
@@ -142,11 +143,23 @@ def _extra(request: Request[Any]) -> Fault | None:
 def _plan(kind: type[Structure]) -> "list[tuple[str, bool, Check, Shape]]":
     """Make and keep the list of checks of a class."""
     plan = [
-        (name, about.required, MEMBER_CHECKS.get((kind.__name__, name), _CHECKS[type(about.shape)]), about.shape)
+        (name, about.required, MEMBER_CHECKS.get((kind.__name__, name)) or _check_of(about), about.shape)
         for name, about in members(kind)
     ]
     _PLANS[kind] = plan
     return plan
+
+
+def _check_of(about: Member) -> Check:
+    is_printable = about.wire_name in PRINTABLE_MEMBERS and type(about.shape) is Text
+    return _printable_text if is_printable else _CHECKS[type(about.shape)]
+
+
+def _printable_text(value: Any, shape: Shape) -> Fault | None:
+    fault = _text(value, shape)
+    if fault is None and not value.isprintable():
+        return "", "must contain printable characters only, without line breaks"
+    return fault
 
 
 def _struct(value: Any, shape: Any) -> Fault | None:
@@ -295,3 +308,6 @@ _CHECKS: dict[type[Shape], Check] = {
 }
 MEMBER_CHECKS: dict[tuple[str, str], Check] = {("ListUsersRequest", "filter"): _filter}
 """Checks of members that the service model describes in prose only."""
+
+PRINTABLE_MEMBERS = frozenset({"AccessToken", "ClientId", "RefreshToken", "SecretHash", "Token", "UserPoolId"})
+"""IDs, tokens and hashes: they never contain line breaks or control characters."""

@@ -16,7 +16,7 @@ from cognito_async.errors import CognitoError, InvalidResponseError, ServiceErro
 from cognito_async.protocol.hooks import CONVERTER, Misshapen, encode_document
 from cognito_async.protocol.operation import Operation, Request, ResponseT
 from cognito_async.protocol.shapes import Boolean, Integer, Shape, Text, members
-from cognito_async.protocol.validation import MAX_INTEGER, MEMBER_CHECKS, guarded, validate
+from cognito_async.protocol.validation import MAX_INTEGER, MEMBER_CHECKS, PRINTABLE_MEMBERS, guarded, validate
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
 MAX_MESSAGE_LENGTH = 2_000
@@ -28,6 +28,7 @@ LARGE_BODY = 128 * 1024
 """Bodies over this many bytes take long to decode: callers with an event loop decode them in a thread."""
 
 MAX_CONTAINERS = 250_000
+MAX_PAIRS = 400_000
 """Maximum number of lists and objects in a large body; more would block all threads while they are freed."""
 
 AN_ERROR = "the body is an error although the status is a success"
@@ -155,6 +156,8 @@ def _compile_encoder(kind: type[Request[Any]]) -> Encoder:
         high = MAX_INTEGER - 1 if about.shape.high is None else about.shape.high
         is_checked_by_validate = (kind.__name__, name) in MEMBER_CHECKS
         valid, encoded = _NEVER if is_checked_by_validate else _SIMPLE.get(type(about.shape), _NEVER)
+        if about.wire_name in PRINTABLE_MEMBERS and type(about.shape) is Text:
+            valid += " and value.isprintable()"
         lines += [
             f"    value = request.{name}",
             f"    if value is not None{' or True' if about.required else ''}:",
@@ -197,7 +200,7 @@ def decode(response: HttpResponse, request: Request[ResponseT], sent: HttpReques
 
 
 def _outcome(response: HttpResponse, request: Request[ResponseT], sent: HttpRequest | None) -> ResponseT | CognitoError:
-    if not is_success(response.status, complete=response.complete):
+    if not is_success(response.status, complete=response.complete and not _is_part(response)):
         return _service_error(response, request, sent)
     kind = request.OPERATION.response
     if kind is None:
@@ -206,6 +209,17 @@ def _outcome(response: HttpResponse, request: Request[ResponseT], sent: HttpRequ
         return TransportError("the connection was lost in the middle of the response", sent=True)
     outcome: ResponseT | CognitoError = _decoded(response, kind)
     return outcome
+
+
+def _is_part(response: HttpResponse) -> bool:
+    """Return whether a partial response is less than the whole."""
+    if response.status != PARTIAL_CONTENT:
+        return False
+    content_range = response.headers.get("Content-Range")
+    if content_range is None:
+        return False
+    last, _, total = content_range.rpartition("-")[2].partition("/")
+    return not (total.isdigit() and last.isdigit() and int(last) + 1 == int(total))
 
 
 def _decoded(response: HttpResponse, kind: type[Any]) -> Any:
@@ -224,6 +238,8 @@ def _decoded(response: HttpResponse, kind: type[Any]) -> Any:
 def _check_without_members(response: HttpResponse) -> InvalidResponseError | None:
     """Return an error for a body that a proxy may have sent. An incomplete object is as good as a complete one."""
     body = response.body.strip()
+    if "x-amzn-ErrorType" in response.headers or body.startswith(b'{"__type"'):
+        return _unreadable(AN_ERROR, response)
     if body in {b"", b"{}"}:
         return None
     if not body.startswith(b"{") or "json" not in response.headers.get("Content-Type", CONTENT_TYPE).lower():
@@ -232,16 +248,29 @@ def _check_without_members(response: HttpResponse) -> InvalidResponseError | Non
 
 
 def _parsed_object(response: HttpResponse) -> dict[str, Any] | InvalidResponseError:
-    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
-        return _unreadable("the body is compressed, which was not requested", response)
+    problem = _problem_of(response)
+    if problem:
+        return _unreadable(problem, response)
     parsed = _parsed(response.body)
-    if parsed is _NOT_JSON:
-        return _unreadable("the body is not JSON", response)
     if not isinstance(parsed, dict):
-        return _unreadable("the body is not a JSON object", response)
+        return _unreadable("the body is not JSON" if parsed is _NOT_JSON else "the body is not a JSON object", response)
     if _is_error(parsed) and is_success(response.status):
         return _unreadable(AN_ERROR, response)
     return parsed
+
+
+def _problem_of(response: HttpResponse) -> str | None:
+    """Return why a response must not be parsed; None if it may be."""
+    body = response.body
+    if response.headers.get("Content-Encoding", "identity").lower() != "identity":
+        return "the body is compressed, which was not requested"
+    if "x-amzn-ErrorType" in response.headers and is_success(response.status):
+        return AN_ERROR
+    if len(body) <= LARGE_BODY or (
+        body.count(b"[") + body.count(b"{") <= MAX_CONTAINERS and body.count(b'":') <= MAX_PAIRS
+    ):
+        return None
+    return "the body has too many members"
 
 
 def _is_error(parsed: Any) -> bool:
@@ -253,9 +282,16 @@ def _parsed(body: bytes) -> Any:
     try:
         if len(body) <= LARGE_BODY:
             return json.loads(body)
-        if body.count(b"[") + body.count(b"{") > MAX_CONTAINERS:
-            return _NOT_JSON
         return _INTERRUPTIBLE_JSON.decode(body.decode())
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
+        return _NOT_JSON
+    except ValueError:  # an integer with more digits than Python converts
+        return _parsed_with_long_integers(body)
+
+
+def _parsed_with_long_integers(body: bytes) -> Any:
+    try:
+        return json.loads(body, parse_int=float)
     except (ValueError, RecursionError):
         return _NOT_JSON
 
@@ -274,7 +310,7 @@ def _response_facts(response: HttpResponse) -> dict[str, Any]:
     headers = response.headers
     return {
         "status": response.status,
-        "request_id": headers.get("x-amzn-RequestId", headers.get("x-amz-request-id")),
+        "request_id": headers.get("x-amzn-RequestId") or headers.get("x-amz-request-id") or None,
         "retry_after": _milliseconds(headers.get("x-amz-retry-after")),
         "server_date": headers.get("Date"),
     }
@@ -327,14 +363,19 @@ def _service_error(response: HttpResponse, request: Request[Any], sent: HttpRequ
 def _error_code(body: Mapping[str, Any], headers: Mapping[str, str]) -> str | None:
     """Return the code of ``__type``, of the header (which ends in a colon) or of ``code``, without its namespace.
 
-    ``code`` is a common name, also in the JSON of proxies: it counts only with the service's request ID.
+    The JSON of a proxy may have such members, too: without the service's request ID, ``code`` does not count, and
+    ``__type`` only with a known code or the name of an error.
     """
-    candidates = [body.get("__type"), headers.get("x-amzn-ErrorType")]
-    if "x-amzn-RequestId" in headers:
-        candidates.append(body.get("code"))
-    for candidate in candidates:
+    from cognito_async.errors.faults import CODES  # noqa: PLC0415 - successful calls do not need it
+
+    is_from_service = bool(headers.get("x-amzn-RequestId"))
+    for candidate in (
+        body.get("__type"),
+        headers.get("x-amzn-ErrorType"),
+        body.get("code") if is_from_service else None,
+    ):
         if isinstance(candidate, str):
             code = candidate.partition(":")[0].rpartition("#")[2].strip()
-            if code:
+            if code and (is_from_service or code in CODES or code.endswith(("Exception", "Error", "Fault"))):
                 return code[:128]
     return None

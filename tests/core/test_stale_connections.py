@@ -14,7 +14,7 @@ import pytest
 from cognito_async import AsyncCognitoSession, CognitoClient, PoolLimits, RetryPolicy
 from cognito_async.bulk import Job
 from tests.support.clocks import advance
-from tests.support.scripted_server import Connection, ScriptedServer, answer
+from tests.support.scripted_server import Action, Connection, ScriptedServer, answer
 
 CERTIFICATE = Path(__file__).parents[1] / "data" / "localhost.pem"
 ONCE = RetryPolicy(max_attempts=1)
@@ -214,3 +214,39 @@ async def test_endless_data_on_idle_connection_is_not_kept() -> None:
         server.gate.release()
         await flooded.wait()
         assert await username(client, "bob") == "bob"
+
+
+async def test_duplicated_response_during_the_next_request_is_skipped(caplog: pytest.LogCaptureFixture) -> None:
+    """Its request ID is that of the last response, and the server has sent different ones before."""
+
+    def identified(name: str) -> bytes:
+        head = b"x-amzn-RequestId: id-of-%b\r\nContent-Length" % name.encode()
+        return http({"Username": name, "UserAttributes": []}).replace(b"Content-Length", head)
+
+    def respond(*names: str) -> Action:
+        async def act(connection: Connection) -> None:
+            for name in names:
+                await connection.write(identified(name))
+
+        return act
+
+    script = [respond("ada"), respond("bob"), respond("bob", "cyd")]
+    async with ScriptedServer(*script, otherwise=echo_user) as server, client_of(server) as client:
+        names = ["ada", "bob", "cyd", "dan"]
+        assert [await username(client, name) for name in names] == names
+        assert [request.connection for request in server.requests] == [1, 1, 1, 2]
+    assert [record.levelname for record in caplog.records if record.name == "cognito_async"] == ["WARNING"]
+
+
+async def test_constant_request_ids_are_not_duplicates() -> None:
+    """Test servers send the same request ID with every response."""
+
+    async def act(connection: Connection) -> None:
+        assert connection.request is not None
+        body = http({"Username": connection.request.json["AccessToken"], "UserAttributes": []})
+        await connection.write(body.replace(b"Content-Length", b"x-amzn-RequestId: constant\r\nContent-Length"))
+
+    async with ScriptedServer(otherwise=act) as server, client_of(server) as client:
+        names = [f"u{number}" for number in range(20)]
+        assert [await username(client, name) for name in names] == names
+        assert server.connections == 1

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from attrs import frozen
+from botocore import xform_name
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -31,7 +32,7 @@ from cognito_async.protocol.shapes import (
     Timestamp,
     members,
 )
-from cognito_async.protocol.validation import MAX_DOCUMENT_DEPTH, broken_form, validate
+from cognito_async.protocol.validation import MAX_DOCUMENT_DEPTH, PRINTABLE_MEMBERS, broken_form, validate
 from cognito_async.protocol.wire import encode
 from tests.support.strategies import (
     changed,
@@ -313,7 +314,8 @@ def test_patterns_and_known_values_are_left_to_the_service(name: str) -> None:
     """Text of a valid length is accepted, regardless of the model's pattern and enumeration."""
     unlikely = "\N{SNOWMAN} \x00\n\U0001f600<'\""
     for place in places(name):
-        if isinstance(place.shape, Text):
+        printable = {xform_name(member) for member in PRINTABLE_MEMBERS}
+        if isinstance(place.shape, Text) and place.path not in printable:
             low = place.shape.low or 0
             high = low + len(unlikely) if place.shape.high is None else place.shape.high
             request = place.build((unlikely * (low + 1))[: min(max(low, 1), high)])

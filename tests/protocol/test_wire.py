@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from multidict import CIMultiDict
 
 from cognito_async import operations as ops
-from cognito_async.errors import CodeMismatchException, CognitoError, InvalidResponseError, ServiceError, TransportError
+from cognito_async.errors import (
+    CodeMismatchException,
+    CognitoError,
+    InvalidResponseError,
+    ParameterValidationError,
+    ServiceError,
+    TransportError,
+)
 from cognito_async.protocol.idempotency import is_ambiguous
 from cognito_async.protocol.operation import Request
 from cognito_async.protocol.shapes import Structure, members
@@ -650,3 +657,43 @@ def test_decode_inverts_encode(data: st.DataObject) -> None:
     assert theirs == {key: ours[key] for key in theirs}
     known = {about.wire_name for _, about in members(type(inner))}
     assert theirs.keys() == ours.keys() & known
+
+
+@pytest.mark.parametrize("name", ["client_id", "secret_hash"])
+@pytest.mark.parametrize("text", ["abc\n", "\rabc", "a\0c", "a\x7fc", "a\u2028c", "a\x85c"])
+def test_ids_and_hashes_with_control_characters_are_refused(name: str, text: str) -> None:
+    """As when they are bound to a client."""
+    request = smallest(ops.ForgotPasswordRequest).with_members({name: text})
+    with pytest.raises(ParameterValidationError) as caught:
+        encode(request)
+    assert caught.value.parameter == name
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "body"),
+    [
+        (206, {"Content-Range": "bytes 0-1/9999"}, b"{}"),
+        (206, {"Content-Range": "bytes 0-1/*"}, b"{}"),
+        (200, {"x-amzn-ErrorType": "CodeMismatchException:"}, b"{}"),
+        (200, {"x-amzn-ErrorType": "CodeMismatchException:"}, b""),
+        (200, {}, b'{"__type":"CodeMismatchException","message":"Inv'),
+        (400, {"x-amzn-RequestId": ""}, b"<html>"),
+        (403, {}, b'{"__type": "https://proxy.example/errors#denied"}'),
+    ],
+)
+@pytest.mark.parametrize("kind", [ops.ConfirmForgotPasswordRequest, ops.ListUsersRequest])
+def test_response_that_is_not_conclusive_is_ambiguous(
+    kind: type[Request[Any]], status: int, headers: dict[str, str], body: bytes
+) -> None:
+    """Partial responses, errors with the status of a success, and errors of proxies."""
+    with pytest.raises(InvalidResponseError) as caught:
+        decode(HttpResponse(status, CIMultiDict(headers), body), smallest(kind))
+    assert is_ambiguous(caught.value)
+
+
+def test_integer_with_too_many_digits_does_not_lose_the_response() -> None:
+    """Python refuses to convert more than 4,300 digits."""
+    page = b'{"Users": [{"Username": "ada", "UserCreateDate": ' + b"1" * 5000 + b"}]}"
+    users = decode(response(page), smallest(ops.ListUsersRequest)).users
+    assert users is not None
+    assert (users[0].username, users[0].user_create_date) == ("ada", None)

@@ -26,6 +26,7 @@ from cognito_async.protocol.shapes import (
     Integer,
     ListOf,
     MapOf,
+    Member,
     Shape,
     Struct,
     Structure,
@@ -33,6 +34,7 @@ from cognito_async.protocol.shapes import (
     Timestamp,
     members,
 )
+from cognito_async.protocol.validation import PRINTABLE_MEMBERS
 
 Json: TypeAlias = Any
 """What json.loads gives."""
@@ -99,7 +101,7 @@ def requests(operation: str) -> SearchStrategy[Request[Any]]:
 def structures(kind: type[Structure]) -> SearchStrategy[Any]:
     """Make valid instances of a generated class; an optional member is there or not."""
     if kind not in _STRUCTURES:
-        strategies = {name: FILTERS if is_filter(kind, name) else values(about.shape) for name, about in members(kind)}
+        strategies = {name: member_values(kind, name, about) for name, about in members(kind)}
         wanted = {name: strategies[name] for name, about in members(kind) if about.required}
         optional = {name: strategies[name] for name, about in members(kind) if not about.required}
         _STRUCTURES[kind] = st.fixed_dictionaries(wanted, optional=optional).map(lambda given: kind(**given))
@@ -107,6 +109,15 @@ def structures(kind: type[Structure]) -> SearchStrategy[Any]:
 
 
 _STRUCTURES: dict[type[Structure], SearchStrategy[Any]] = {}
+
+
+def member_values(kind: type[Structure], name: str, about: Member) -> SearchStrategy[Any]:
+    """Make valid values of a member."""
+    if is_filter(kind, name):
+        return FILTERS
+    if about.wire_name in PRINTABLE_MEMBERS:
+        return values(about.shape).filter(str.isprintable)
+    return values(about.shape)
 
 
 def is_filter(kind: type[Structure], name: str) -> bool:
@@ -166,7 +177,13 @@ _VALUES: dict[type[Shape], Callable[[Any], SearchStrategy[Any]]] = {
 
 def smallest(kind: type[Structure], character: str = "x") -> Any:
     """Return the smallest valid instance of a class, with the required members only."""
-    return kind(**{name: smallest_value(about.shape, character) for name, about in members(kind) if about.required})
+    return kind(
+        **{
+            name: smallest_value(about.shape, "x" if about.wire_name in PRINTABLE_MEMBERS else character)
+            for name, about in members(kind)
+            if about.required
+        }
+    )
 
 
 def smallest_value(shape: Shape, character: str = "x") -> Any:
