@@ -1,5 +1,6 @@
-"""Lock files and atomic file replacement."""
+"""Private files, lock files and atomic file replacement."""
 
+import errno
 import os
 import re
 import stat
@@ -26,6 +27,9 @@ else:
 OWNER_ONLY: Final = 0o600
 """The mode of files that may name users."""
 
+OTHERS: Final = 0o077
+"""The permissions of users other than the owner."""
+
 LOCK_INTERVAL: Final = 0.01
 """Seconds between two attempts to take a lock."""
 
@@ -33,6 +37,61 @@ MAX_SYMLINKS: Final = 40
 
 Target: TypeAlias = str | Path | IO[str]
 """A path, or a text stream that is open for writing."""
+
+
+def check_private(path: Path) -> os.stat_result | None:
+    """Return the status of a file that only its owner, this user, can access; None if it is missing.
+
+    Raises:
+        PermissionError: Another user may have prepared the file or can read it, or it is a link or not a file.
+        OSError: The path cannot be accessed.
+    """
+    try:
+        status = path.lstat()
+    except FileNotFoundError:
+        return None
+    _check_private(status, path)
+    return status
+
+
+def _check_private(status: os.stat_result, path: Path) -> None:
+    problem = None
+    if stat.S_ISLNK(status.st_mode):
+        problem = "it is a symbolic link; use the path of the file itself"
+    elif not stat.S_ISREG(status.st_mode):
+        problem = "it is not a regular file"
+    elif os.name != "posix":
+        pass  # Windows has access control lists instead of owners and modes
+    elif status.st_uid != os.geteuid():
+        problem = "it belongs to another user; use another file"
+    elif status.st_mode & OTHERS:
+        mode = stat.S_IMODE(status.st_mode)
+        problem = f"other users can access it (mode {mode:o}); chmod 600 it if you trust its content"
+    if problem is not None:
+        raise PermissionError(errno.EPERM, problem, str(path))
+
+
+def open_private(path: Path, flags: int) -> int:
+    """Open a private file, or create it with mode 0600; return the descriptor.
+
+    Raises:
+        PermissionError: Other users can access the existing file; see ``check_private``.
+        OSError: The file cannot be opened.
+    """
+    flags |= getattr(os, "O_NOFOLLOW", 0)  # not on Windows
+    while True:
+        with suppress(FileExistsError):
+            return os.open(path, flags | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
+        with suppress(FileNotFoundError):  # removed since
+            check_private(path)  # before it is opened, which blocks for a named pipe
+            descriptor = os.open(path, flags)
+            break
+    try:
+        _check_private(os.fstat(descriptor), path)
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor
 
 
 class FileLock:
@@ -51,12 +110,13 @@ class FileLock:
 
         Raises:
             BlockingIOError: Another process, or another lock of this process, holds it.
+            PermissionError: Other users can access the file; see ``check_private``.
             OSError: The file cannot be created or locked.
         """
         self._path = path
         deadline = time.monotonic() + timeout
         while True:
-            self._descriptor: int | None = os.open(path, os.O_RDWR | os.O_CREAT, OWNER_ONLY)
+            self._descriptor: int | None = open_private(path, os.O_RDWR)
             try:
                 _lock(self._descriptor)
             except (BlockingIOError, PermissionError) as error:  # PermissionError: Windows

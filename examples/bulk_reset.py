@@ -132,6 +132,8 @@ class Command:
         Returns:
             The exit code.
         """
+        if name == "resume":  # requires an endpoint that is not AWS's own again
+            arguments = (*arguments, "--endpoint-url", self._proxy.url)
         print(f"  $ cognito-async bulk {name} {' '.join(arguments)}\n", flush=True)
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "cognito_async.cli", "bulk", name, *arguments),

@@ -11,11 +11,18 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from cognito_async.bulk.actions import ACTIONS, CONFIRM, FORGOT, RESET, SIGN_OUT, Action, set_password
-    from cognito_async.bulk.errors import BulkError, JobMismatchError, JournalError, JournalInUseError, SourceError
+    from cognito_async.bulk.errors import (
+        BulkError,
+        JobMismatchError,
+        JournalError,
+        JournalInUseError,
+        JournalLostError,
+        SourceError,
+    )
     from cognito_async.bulk.job import Job
     from cognito_async.bulk.policy import BulkPolicy
     from cognito_async.bulk.progress import Estimate, Progress, StopReason, Summary
-    from cognito_async.bulk.rows import Outcome, Row, State
+    from cognito_async.bulk.rows import ErrorGroup, Outcome, Row, State
     from cognito_async.bulk.sources import FileSource, IterableSource, JournaledSource, PoolSource, Source, SourceInfo
 
 __all__ = [
@@ -27,6 +34,7 @@ __all__ = [
     "Action",
     "BulkError",
     "BulkPolicy",
+    "ErrorGroup",
     "Estimate",
     "FileSource",
     "IterableSource",
@@ -34,6 +42,7 @@ __all__ = [
     "JobMismatchError",
     "JournalError",
     "JournalInUseError",
+    "JournalLostError",
     "JournaledSource",
     "Outcome",
     "PoolSource",
@@ -48,17 +57,16 @@ __all__ = [
     "set_password",
 ]
 
-_MODULES = {
-    **dict.fromkeys(("ACTIONS", "CONFIRM", "FORGOT", "RESET", "SIGN_OUT", "Action", "set_password"), "actions"),
-    **dict.fromkeys(("BulkError", "JobMismatchError", "JournalError", "JournalInUseError", "SourceError"), "errors"),
-    "Job": "job",
-    "BulkPolicy": "policy",
-    **dict.fromkeys(("Estimate", "Progress", "StopReason", "Summary"), "progress"),
-    **dict.fromkeys(("Outcome", "Row", "State"), "rows"),
-    **dict.fromkeys(
-        ("FileSource", "IterableSource", "JournaledSource", "PoolSource", "Source", "SourceInfo"), "sources"
-    ),
+_NAMES = {
+    "actions": "ACTIONS CONFIRM FORGOT RESET SIGN_OUT Action set_password",
+    "errors": "BulkError JobMismatchError JournalError JournalInUseError JournalLostError SourceError",
+    "job": "Job",
+    "policy": "BulkPolicy",
+    "progress": "Estimate Progress StopReason Summary",
+    "rows": "ErrorGroup Outcome Row State",
+    "sources": "FileSource IterableSource JournaledSource PoolSource Source SourceInfo",
 }
+_MODULES = {name: module for module, names in _NAMES.items() for name in names.split()}
 
 
 def __dir__() -> list[str]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from attrs import evolve, field, frozen
 
-from cognito_async.bulk.rows import USERNAME
+from cognito_async.bulk.rows import USERNAME, Values
 from cognito_async.operations import (
     AdminResetUserPasswordRequest,
     AdminSetUserPasswordRequest,
@@ -18,8 +18,6 @@ from cognito_async.operations import (
 )
 from cognito_async.protocol.operation import Operation, Request
 
-Values = Mapping[str, Any]
-
 PASSWORD: Final = "password"
 PASSWORD_LENGTH: Final = 20
 SYMBOLS: Final = "-_.!"  # accepted by every password policy; need no quoting in shells and spreadsheets
@@ -28,31 +26,28 @@ CHARACTER_KINDS: Final = (string.ascii_lowercase, string.ascii_uppercase, string
 
 @frozen(kw_only=True)
 class Action:
-    """What a job does for each row.
-
-    Attributes:
-        name: The name on the command line and in the journal.
-        operation: The API operation that it calls.
-        make: The request class.
-        secrets: The columns beside ``username`` that a source must have. They are never written to the journal.
-        user_pool: Whether it needs a user pool ID; otherwise it needs an app client ID.
-        constants: Parameters that are the same in every request.
-        generates: Whether each row gets a generated password.
-        variant: Distinguishes actions of the same name; empty if there is only one.
-        does: A description for users.
-    """
+    """What a job does for each row."""
 
     __module__ = "cognito_async.bulk"
 
     name: str
+    """The name on the command line and in the journal."""
     operation: Operation = field(repr=False)
+    """The API operation that it calls."""
     make: Callable[..., Request[Any]] = field(repr=False)
+    """The request class."""
     secrets: tuple[str, ...] = ()
+    """The columns beside ``username`` that a source must have. They are never written to the journal."""
     user_pool: bool = True
-    constants: Values = field(factory=dict[str, Any], repr=False)
+    """Whether it needs a user pool ID; otherwise it needs an app client ID."""
+    constants: Mapping[str, Any] = field(factory=dict[str, Any], repr=False)
+    """Parameters that are the same in every request."""
     generates: bool = False
+    """Whether each row gets a generated password."""
     variant: str = ""
+    """Distinguishes actions of the same name; empty if there is only one."""
     does: str = field(repr=False)
+    """A description for users."""
 
     @property
     def label(self) -> str:
@@ -69,7 +64,11 @@ class Action:
         """Whether every run has to read the source, because the journal does not hold all columns."""
         return bool(self.secrets)
 
-    def request(self, values: Values) -> Request[Any]:
+    def complete(self, values: Mapping[str, str]) -> Values:
+        """Return the values of a row, with a new generated password if the action generates them."""
+        return Values({**values, PASSWORD: generate_password()} if self.generates else values)
+
+    def request(self, values: Mapping[str, str]) -> Request[Any]:
         """Build the request for a row; the values include the generated password, if any."""
         columns = (*self.columns, PASSWORD) if self.generates else self.columns
         return self.make(**{column: values[column] for column in columns}, **self.constants)

@@ -18,10 +18,6 @@ class ConcurrencyLimiter:
 
     Few rows wait for the rate limiter at a time: a row that is started is recorded as sent when its turn comes, and is
     in doubt if the job is killed.
-
-    Attributes:
-        in_flight: The number of rows in flight.
-        waiting: The number of these rows that wait for their first turn in the rate limiter.
     """
 
     def __init__(self, rate_limiter: CategoryLimiter, maximum: int) -> None:
@@ -31,6 +27,7 @@ class ConcurrencyLimiter:
         self._changed = asyncio.Event()
         self.in_flight: int = 0
         self.waiting: int = 0
+        """The number of the rows in flight that wait for their first turn in the rate limiter."""
 
     async def wait(self) -> None:
         """Wait until another row may start."""
@@ -77,19 +74,16 @@ class Slot:
 
 
 class StopSignal:
-    """Stops a run: set by the caller, by a decision about the job, or by a failure.
-
-    Attributes:
-        requested: Whether the caller called ``Job.stop``.
-        end: The summary of a run that ends by a decision; None if there is none.
-        failure: The first failure; None if there is none.
-    """
+    """Stops a run: set by the caller, by a decision about the job, or by a failure."""
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
         self.requested: bool = False
+        """Whether the caller called ``Job.stop``."""
         self.end: Summary | None = None
+        """The summary of a run that ends by a decision."""
         self.failure: BaseException | None = None
+        """The first failure."""
 
     def is_set(self) -> bool:
         """Return whether no further row may start."""

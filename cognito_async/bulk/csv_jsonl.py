@@ -6,9 +6,10 @@ A row is one line; a field cannot hold a line break. A stray quote then invalida
 import codecs
 import csv
 import json
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, Literal, Protocol, TypeAlias, cast
+from typing import Any, Final, Literal, TypeAlias, cast
 
 from cognito_async.bulk.errors import SourceError
 from cognito_async.bulk.rows import Row
@@ -18,34 +19,69 @@ Line: TypeAlias = tuple[int, bytes | None]
 """A line number, from 1, and the bytes without the line end; None instead of the bytes of a line that is too long."""
 
 MAX_LINE: Final = 65536
-SUFFIXES: Final[Mapping[str, Format]] = {".csv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+SUFFIXES: Final[Mapping[str, Format]] = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
+DELIMITERS: Final = ",;\t"
+QUOTES: Final = "the line has an unclosed quote, or a quote inside a field"
+SEP_LINE: Final = re.compile(r'\s*"?sep=([^"\w ])"?\s*', re.IGNORECASE)
+"""A first line by which a file for Excel names its delimiter."""
+
+_JSON_ARRAY: Final = "is a JSON array; write one object per line, for example with jq -c '.[]'"
+_WRONG_FORMATS: Final[tuple[tuple[str, re.Pattern[bytes], str], ...]] = (
+    ("csv jsonl", re.compile(rb"PK\x03\x04"), "is a spreadsheet or a ZIP file; export it as CSV in UTF-8"),
+    ("csv jsonl", re.compile(rb"\xd0\xcf\x11\xe0"), "is a spreadsheet; export it as CSV in UTF-8"),
+    ("csv jsonl", re.compile(rb"\x1f\x8b"), "is compressed; decompress it"),
+    ("csv jsonl", re.compile(rb"\xff\xfe|\xfe\xff|.?\0", re.DOTALL), "is UTF-16, not UTF-8; save it as UTF-8"),
+    ("csv jsonl", re.compile(rb"\s*\["), _JSON_ARRAY),
+    ("csv", re.compile(rb"\s*\{"), "is JSON, not CSV; use the format jsonl, with one object per line"),
+    (
+        "jsonl",
+        re.compile(rb'\s*\{\s*(?:$|"Users"\s*:)'),
+        "is one JSON document; write one object per line, for example with jq -c '.Users[]'",
+    ),
+    ("jsonl", re.compile(rb"\s*[^{\s]"), "is not JSON Lines; use the format csv if it is CSV"),
+)
+"""How the first line of an input of another format starts, by the format that was expected."""
 
 
 def format_of(path: str | Path) -> Format:
-    """Return the format of a file by its suffix.
-
-    Raises:
-        SourceError: The suffix is unknown.
-    """
+    """Return the format of a file by its suffix; raise SourceError if the suffix is unknown."""
     found = SUFFIXES.get(Path(path).suffix.lower())
     if found is None:
-        raise SourceError(f"{path}: cannot infer the format; use a .csv or .jsonl suffix, or pass the format")
+        raise SourceError(
+            f"{path}: cannot infer the format; use a .csv, .tsv or .jsonl suffix, or pass the format (csv or jsonl)"
+        )
     return found
+
+
+def printable(text: str) -> str:
+    r"""Escape line breaks and control characters, as ``\n`` and ``\u001b``, so that text cannot control a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
+
+
+def column_name(text: str) -> str:
+    """Return the same name for all spellings of a column: ``cognito:username``, ``UserName``, ``user name``."""
+    return re.sub(r"[\s_-]", "", text).casefold().removeprefix("cognito:")
 
 
 def row_of(line: int, values: Mapping[str, object], columns: Sequence[str]) -> Row:
     """Make a row of the values of some columns; it is invalid if one is missing or not valid text."""
+    found: dict[str, str] = {}
     for column in columns:
         value = values.get(column)
+        if value is None:
+            value = next((values[name] for name in values if column_name(str(name)) == column_name(column)), None)
         if not isinstance(value, str):
             return Row(line, {}, f"{column} is missing" if value is None else f"{column} must be a string")
         if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
             return Row(line, {}, f"{column} is not valid Unicode (it contains a lone surrogate)")
-    return Row(line, {column: str(values[column]) for column in columns})
+        found[column] = value
+    return Row(line, found)
 
 
 class LineSplitter:
-    """Splits blocks of bytes into lines, and keeps at most MAX_LINE bytes of an unfinished line."""
+    """Splits blocks of bytes into lines, which end with LF, CRLF or CR. It keeps at most MAX_LINE bytes of a line."""
 
     def __init__(self) -> None:
         self._number = 0
@@ -53,147 +89,161 @@ class LineSplitter:
         self._too_long = False
 
     def lines(self, block: bytes) -> list[Line]:
-        """Return the lines that a block completes, without empty ones; an empty block ends the input."""
-        *ended, self._rest = (self._rest + block).split(b"\n")
-        if not block and self._rest:
-            ended, self._rest = [self._rest], b""
+        """Return the lines that a block completes, without blank ones; an empty block ends the input."""
+        ended = (self._rest + block).splitlines(keepends=True)
+        self._rest = b""
+        if block and not ended[-1].endswith(b"\n"):  # after CR, the next block may start with LF
+            self._rest = ended.pop()
         found: list[Line] = []
         for line in ended:
             self._number += 1
-            if self._too_long or len(line) > MAX_LINE:
+            content = line.rstrip(b"\r\n")
+            if self._too_long or len(content) > MAX_LINE:
                 found.append((self._number, None))
-            elif content := line.removesuffix(b"\r"):
+            elif content.strip():
                 found.append((self._number, content))
             self._too_long = False
-        if len(self._rest) > MAX_LINE:
-            self._rest, self._too_long = b"x", True  # one byte, so that the end of the input reports the line
+        if len(self._rest) > MAX_LINE + 1:
+            # At least one byte remains, so that the end of the input reports the line.
+            self._rest, self._too_long = b"x\r" if self._rest.endswith(b"\r") else b"x", True
         return found
 
 
-class Parser(Protocol):
-    """Makes rows of lines."""
+class Parser:
+    """Makes rows of lines.
 
-    def rows(self, lines: Iterable[Line]) -> list[Row]:
-        """Return the rows of some lines.
+    An invalid input is reported by ``error``: raising an exception here would leave secrets of the input in its frames.
+    """
 
-        Raises:
-            SourceError: The whole input is invalid.
-        """
-        ...
-
-    def end(self) -> None:
-        """Check the end of the input.
-
-        Raises:
-            SourceError: The input is empty.
-        """
-        ...
-
-
-class CsvParser:
-    """Comma-separated values. The first line names the columns; other columns than the action's are ignored."""
+    form: Format
+    requirement: str
 
     def __init__(self, columns: Sequence[str], name: str) -> None:
-        """Take the required columns, and the name of the input for messages."""
+        self.error: SourceError | None = None
+        """Why the whole input is invalid; None if it is valid so far."""
         self._columns = columns
         self._name = name
-        self._header: list[str] | None = None
+        self._is_empty = True
 
     def rows(self, lines: Iterable[Line]) -> list[Row]:
-        """Return the rows of some lines; see Parser."""
-        return [row for line in lines if (row := self._row(line)) is not None]
+        """Return the rows of some lines; ``error`` is set if the whole input is invalid."""
+        found: list[Row] = []
+        for line in lines:
+            if self._is_empty and self.error is None:
+                self._check_format(line)
+            row = None if self.error else self._row(*_text(line), line[0])
+            if row is not None:
+                found.append(row)
+        return found
 
     def end(self) -> None:
-        """Check that there was a header; see Parser."""
-        if self._header is None:
-            columns = ", ".join(self._columns)
-            raise SourceError(f"{self._name} is empty; its first line must name the columns {columns}")
+        """Set ``error`` if the input was empty."""
+        if self._is_empty and self.error is None:
+            self._fail(f"is empty; {self.requirement} {', '.join(self._columns)}")
 
-    def _row(self, line: Line) -> Row | None:
-        number = line[0]
-        try:
-            fields = _fields(line)
-        except InvalidLineError as error:
-            if self._header is None:
-                raise SourceError(f"{self._name}: invalid header: {error}", line=1) from None
-            return Row(number, {}, str(error))
-        if self._header is None:
-            self._header = self._parse_header(fields)
+    def _row(self, text: str, problem: str, number: int) -> Row | None:
+        raise NotImplementedError
+
+    def _check_format(self, line: Line) -> None:
+        start = (line[1] or b"").removeprefix(codecs.BOM_UTF8)
+        problems = (
+            problem for forms, pattern, problem in _WRONG_FORMATS if self.form in forms and pattern.match(start)
+        )
+        if problem := next(problems, None):
+            self._fail(problem, line=1)
+
+    def _fail(self, problem: str, *, line: int | None = None) -> None:
+        self.error = SourceError(f"{self._name} {problem}", line=line)
+
+
+class CsvParser(Parser):
+    """Values separated by commas, semicolons or tabs. The first line names the columns, of which others are ignored."""
+
+    form: Format = "csv"
+    requirement: str = "its first line must name the columns"
+
+    def __init__(self, columns: Sequence[str], name: str) -> None:
+        super().__init__(columns, name)
+        self._delimiters = DELIMITERS
+        self._header: list[str] = []
+
+    def _row(self, text: str, problem: str, number: int) -> Row | None:
+        fields = None if self._is_empty else _fields(text, self._delimiters)
+        if self._is_empty:
+            self._read_header(text, problem)
+        elif problem or fields is None:
+            return Row(number, {}, problem or QUOTES)
+        elif any(field.strip() for field in fields):  # spreadsheets write empty fields for empty rows
+            if len(fields) != len(self._header):
+                return Row(number, {}, f"the line has {len(fields)} fields; the header has {len(self._header)}")
+            return row_of(number, dict(zip(self._header, fields, strict=True)), self._columns)
+        return None
+
+    def _read_header(self, text: str, problem: str) -> None:
+        if (found := SEP_LINE.fullmatch(text)) is not None and self._delimiters == DELIMITERS:
+            self._delimiters = found[1]
             return None
-        if len(fields) != len(self._header):
-            return Row(number, {}, f"the line has {len(fields)} fields; the header has {len(self._header)}")
-        return row_of(number, dict(zip(self._header, fields, strict=True)), self._columns)
-
-    def _parse_header(self, fields: list[str]) -> list[str]:
-        header = [field.strip().lower().replace(" ", "_") for field in fields]
-        wrong = [column for column in self._columns if header.count(column) != 1]
+        own = {column_name(column): column for column in self._columns}
+        headers = {
+            delimiter: [own.get(column_name(field), field) for field in fields]
+            for delimiter in self._delimiters
+            if (fields := _fields(text, delimiter)) is not None
+        }
+        self._is_empty = False
+        if problem or not headers:
+            return self._fail(f"has an invalid header: {problem or QUOTES}", line=1)
+        # The delimiter with the most of the columns; of several, the one with the most fields.
+        self._delimiters = max(headers, key=lambda mark: (len({*headers[mark]} & {*self._columns}), len(headers[mark])))
+        self._header = headers[self._delimiters]
+        wrong = [column for column in self._columns if self._header.count(column) != 1]
         if wrong:
-            problems = ", ".join(f"{column} {'repeated' if column in header else 'missing'}" for column in wrong)
-            columns = ", ".join(self._columns)
-            raise SourceError(
-                f"{self._name}: the first line must name each of the columns {columns} once ({problems})", line=1
-            )
-        return header
+            problems = ", ".join(f"{column} {'repeated' if column in self._header else 'missing'}" for column in wrong)
+            names = ", ".join(self._columns)
+            self._fail(f"is invalid: the first line must name each of the columns {names} once ({problems})", line=1)
+        return None
 
 
-class JsonLinesParser:
+class JsonLinesParser(Parser):
     """A JSON object per line; other members than the action's columns are ignored."""
 
-    def __init__(self, columns: Sequence[str], name: str) -> None:
-        """Take the required columns, and the name of the input for messages."""
-        self._columns = columns
-        self._name = name
-        self._empty = True
+    form: Format = "jsonl"
+    requirement: str = "each line must be an object with"
 
-    def rows(self, lines: Iterable[Line]) -> list[Row]:
-        """Return the rows of some lines; see Parser."""
-        found = [self._row(line) for line in lines]
-        self._empty = self._empty and not found
-        return found
-
-    def end(self) -> None:
-        """Check that there was a row; see Parser."""
-        if self._empty:
-            raise SourceError(f"{self._name} is empty; each line must be an object with {', '.join(self._columns)}")
-
-    def _row(self, line: Line) -> Row:
+    def _row(self, text: str, problem: str, number: int) -> Row:
+        self._is_empty = False
+        if problem:
+            return Row(number, {}, problem)
         try:
-            values: Any = json.loads(_text(line))
-        except InvalidLineError as error:
-            return Row(line[0], {}, str(error))
+            values: Any = json.loads(text)
         except (ValueError, RecursionError) as error:
             where = f" at character {error.pos + 1}" if isinstance(error, json.JSONDecodeError) else ""
-            return Row(line[0], {}, f"invalid JSON{where}")
+            return Row(number, {}, f"invalid JSON{where}")
         if not isinstance(values, dict):
-            return Row(line[0], {}, "not a JSON object")
-        return row_of(line[0], cast("dict[str, Any]", values), self._columns)
+            return Row(number, {}, "not a JSON object")
+        return row_of(number, cast("dict[str, Any]", values), self._columns)
 
 
-class InvalidLineError(Exception):
-    """A line cannot be parsed; the message holds none of its content."""
-
-
-def _text(line: Line) -> str:
+def _text(line: Line) -> tuple[str, str]:
+    """Return the text of a line, and why it is invalid, without its content; the latter is empty if it is valid."""
     number, content = line
     if content is None:
-        raise InvalidLineError(f"the line is longer than {MAX_LINE:,} bytes")
+        return "", f"the line is longer than {MAX_LINE:,} bytes"
     if number == 1:
         content = content.removeprefix(codecs.BOM_UTF8)
     try:
         text = content.decode()
     except UnicodeDecodeError as error:
-        raise InvalidLineError(f"the line is not UTF-8 (byte {error.start + 1})") from None
-    if "\0" in text:
-        raise InvalidLineError("the line contains a NUL byte")
-    return text
+        return "", f"the line is not UTF-8 (byte {error.start + 1})"
+    return text, "the line contains a NUL byte" if "\0" in text else ""
 
 
-def _fields(line: Line) -> list[str]:
+def _fields(text: str, delimiter: str) -> list[str] | None:
+    """Split a line of CSV; None if its quotes are invalid."""
     try:
-        return next(csv.reader([_text(line)], strict=True))
+        return next(csv.reader([text], strict=True, delimiter=delimiter))
     except csv.Error:
-        raise InvalidLineError("the line has an unclosed quote, or a quote inside a field") from None
+        return None
 
 
-PARSERS: Final[Mapping[Format, type[CsvParser] | type[JsonLinesParser]]] = {"csv": CsvParser, "jsonl": JsonLinesParser}
+PARSERS: Final[Mapping[Format, type[Parser]]] = {"csv": CsvParser, "jsonl": JsonLinesParser}
 """The parsers by format."""

@@ -1,7 +1,9 @@
 """SQLite files: one exclusive writer, consistent snapshots for readers, errors as JournalErrors."""
 
+import errno
 import os
 import sqlite3
+import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -10,12 +12,12 @@ from typing import Any, Final, TypeVar
 
 from attrs import frozen
 
-from cognito_async.bulk.errors import JournalError, JournalInUseError
-from cognito_async.files import LOCK_INTERVAL, OWNER_ONLY, FileLock, is_locked
+from cognito_async.bulk.errors import JournalError, JournalInUseError, JournalLostError
+from cognito_async.files import LOCK_INTERVAL, FileLock, check_private, is_locked, open_private
 
 Result = TypeVar("Result")
 
-SUFFIXES: Final = ("", "-wal", "-shm", "-lock")
+SUFFIXES: Final = ("", "-wal", "-shm", "-journal", "-lock")
 """The suffixes of the files that belong to a journal."""
 
 CACHE_KIB: Final = 2048
@@ -28,6 +30,11 @@ LOCK_TIMEOUT: Final = 0.1
 CLAIM_TIMEOUT: Final = 2.0  # seconds; readers hold the file, too
 PRIMARY_CODE: Final = 0xFF  # the part of SQLite's error codes that names the kind of error
 TEMPORARY: Final = Path("(temporary)")
+SHM_OPEN_BYTE: Final = 128
+"""The byte of a -shm file that SQLite keeps locked in each process that has the database open (UNIX_SHM_DMS)."""
+
+_open_here: Final[set[Path]] = set()
+"""The databases that this process has open."""
 
 _FIXES: Final = {
     "full": "free disk space and resume; nothing is lost",
@@ -40,17 +47,14 @@ _FIXES: Final = {
 
 @frozen
 class Schema:
-    """What a database file must be.
-
-    Attributes:
-        application_id: Distinguishes it from the SQLite files of other programs.
-        version: The version of the schema.
-        tables: The statements that create the tables.
-    """
+    """What a database file must be."""
 
     application_id: int
+    """Distinguishes it from the SQLite files of other programs."""
     version: int
+    """The version of the schema."""
     tables: str
+    """The statements that create the tables."""
 
     def check(self, path: Path, database: "Database") -> None:
         """Raise JournalError unless a database has this schema."""
@@ -77,33 +81,48 @@ class Database:
         """Return the first column of the first row of a query."""
         return self.rows(statement, values)[0][0]
 
+    def function(self, name: str, function: Callable[..., int]) -> None:
+        """Let statements call a function."""
+        self._connection.create_function(name, -1, function, deterministic=True)
+
 
 class ExclusiveDatabase(Database):
     """An SQLite file that this process alone may write."""
 
     def __init__(self, path: Path | None, schema: Schema) -> None:
-        """Open or create the file.
-
-        Args:
-            path: The file; None for a temporary database that no other process can open.
-            schema: The schema to create or to require.
-
-        Raises:
-            JournalInUseError: Another process uses the file.
-            JournalError: The file cannot be opened, or is not a journal.
-        """
+        """Open or create the file, or a temporary database; raise JournalError or JournalInUseError."""
         named = path or TEMPORARY
-        file = "" if path is None else os.path.realpath(path)  # one lock per file, whatever path leads to it
+        # One lock per file, whatever directory links lead to it.
+        self._file = None if path is None else _real(path)
         self._lock: FileLock | None = None
         try:
             with journal_errors(named):
-                if file:
-                    self._lock = _create_locked(Path(file), named)
-                super().__init__(named, sqlite3.connect(file, isolation_level=None, check_same_thread=False))
+                if self._file is not None:
+                    self._lock = _create_locked(self._file, named)
+                super().__init__(
+                    named, sqlite3.connect(self._file or "", isolation_level=None, check_same_thread=False)
+                )
             self._prepare(schema)
         except BaseException:
             self.close()
             raise
+        self._identity = self._current_identity()
+        if self._file is not None:
+            _open_here.add(self._file)
+
+    def check_in_place(self) -> None:
+        """Raise JournalLostError if the file or its -wal file was deleted or replaced since it was opened."""
+        if self._file is not None and self._current_identity() != self._identity:
+            raise JournalLostError(
+                f"the journal {self.path} was deleted or replaced while the job was running; nothing more was sent."
+                " Restore it before you start the job again, or rows will be sent twice"
+            )
+
+    def _current_identity(self) -> list[tuple[int, int] | None]:
+        # Where the file system has no inodes (some on Windows), they are 0, and only a deletion is noticed.
+        files = () if self._file is None else (self._file, self._file.with_name(f"{self._file.name}-wal"))
+        statuses = [_status(file) for file in files]
+        return [None if status is None else (status.st_dev, status.st_ino) for status in statuses]
 
     def _prepare(self, schema: Schema) -> None:
         is_new = self.value("SELECT count(*) FROM sqlite_schema") == 0
@@ -144,6 +163,8 @@ class ExclusiveDatabase(Database):
             with suppress(sqlite3.Error):  # a reader keeps the -wal file; the main file is complete without it
                 self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
             self._connection.close()
+        if self._file is not None:
+            _open_here.discard(self._file)
         if self._lock is not None:
             self._lock.release()
 
@@ -154,10 +175,6 @@ class ExclusiveDatabase(Database):
     def execute_many(self, statement: str, values: Iterable[Sequence[object]]) -> None:
         """Execute a statement for each of some values, within a transaction."""
         self._connection.executemany(statement, values)
-
-    def function(self, name: str, function: Callable[[str], int]) -> None:
-        """Let statements call a function."""
-        self._connection.create_function(name, 1, function, deterministic=True)
 
     @contextmanager
     def transaction(self) -> Generator[None]:
@@ -180,8 +197,10 @@ def _create_locked(file: Path, path: Path) -> FileLock:
     except BlockingIOError:
         raise _in_use_error(path) from None
     try:
-        if not file.exists():
-            os.close(os.open(file, os.O_RDWR | os.O_CREAT, OWNER_ONLY))
+        for suffix in SUFFIXES:
+            check_private(file.with_name(file.name + suffix))
+        if _status(file) is None:
+            os.close(open_private(file, os.O_RDWR))
         _check_links(file, path)
     except BaseException:
         lock.release()
@@ -191,8 +210,19 @@ def _create_locked(file: Path, path: Path) -> FileLock:
 
 def _check_links(file: Path, path: Path) -> None:
     """Reject a file with several hard links: SQLite keeps the -wal file beside the name that it was opened by."""
-    if file.is_file() and file.stat().st_nlink > 1:
+    if file.lstat().st_nlink > 1:
         raise JournalError(f"the journal {path} has more than one hard link; remove the others")
+
+
+def _real(path: Path) -> Path:
+    """Return a path without links to its directory; a link to the file itself is kept, and rejected."""
+    return Path(os.path.realpath(path.parent)) / path.name
+
+
+def _status(file: Path) -> os.stat_result | None:
+    with suppress(OSError):
+        return file.lstat()
+    return None
 
 
 def lock_path(path: Path) -> Path:
@@ -202,7 +232,28 @@ def lock_path(path: Path) -> Path:
 
 def is_in_use(path: Path) -> bool:
     """Return whether a process has a database file open for writing."""
-    return is_locked(lock_path(Path(os.path.realpath(path))))
+    file = _real(path)
+    lock = lock_path(file)
+    # A killed process leaves its lock file. If there is none, somebody may have removed it while a job is running.
+    return is_locked(lock) if lock.exists() else file in _open_here or _is_open(file)
+
+
+if sys.platform == "win32":
+
+    def _is_open(file: Path) -> bool:  # noqa: ARG001
+        """Return False: Windows does not remove the lock file of a running job."""
+        return False
+else:
+    import fcntl
+
+    def _is_open(file: Path) -> bool:
+        """Return whether another process has a database open, by the lock that SQLite keeps on the -shm file."""
+        with suppress(OSError), open(f"{file}-shm", "r+b", buffering=0) as shared:  # noqa: PTH123
+            try:
+                fcntl.lockf(shared, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, SHM_OPEN_BYTE)
+            except (BlockingIOError, PermissionError):
+                return True
+        return False
 
 
 def _in_use_error(path: Path) -> JournalInUseError:
@@ -212,16 +263,10 @@ def _in_use_error(path: Path) -> JournalInUseError:
 
 
 def read_snapshot(path: Path, schema: Schema, query: Callable[[Database], Result]) -> Result:
-    """Query a consistent snapshot of a file, also while a process writes it; leave no files behind.
+    """Return the result of queries of a consistent snapshot, also while a process writes; leave no files behind.
 
-    Args:
-        path: The file.
-        schema: The schema to require.
-        query: Runs the queries. It is called again if a process opened the file meanwhile, because a file that is not
-            in use is read as an immutable one.
-
-    Raises:
-        JournalError: The file is missing, is not a journal, or cannot be read.
+    The queries run again if a process opened the file meanwhile, because a file that is not in use is read as an
+    immutable one. JournalError: the file is missing, is not a journal, or cannot be read.
     """
     while True:
         version = _immutable_version(path)
@@ -238,14 +283,18 @@ def read_snapshot(path: Path, schema: Schema, query: Callable[[Database], Result
 
 @contextmanager
 def _reading(path: Path, schema: Schema) -> Generator[Database]:
-    if not path.exists():
+    file = _real(path)
+    with journal_errors(path):
+        for suffix in SUFFIXES:
+            check_private(file.with_name(file.name + suffix))
+    if not file.exists():
         raise JournalError(f"journal not found: {path}")
-    if not path.is_file():
-        raise JournalError(f"{path} is not a regular file")
-    uri = Path(os.path.realpath(path)).as_uri()
     # An immutable database needs no -shm file and no write permission.
     mode = "mode=ro" if _immutable_version(path) is None else "immutable=1"
-    with journal_errors(path), closing(sqlite3.connect(f"{uri}?{mode}", uri=True, isolation_level=None)) as connection:
+    with (
+        journal_errors(path),
+        closing(sqlite3.connect(f"{file.as_uri()}?{mode}", uri=True, isolation_level=None)) as connection,
+    ):
         database = Database(path, connection)
         connection.execute("BEGIN")  # one snapshot for all queries
         if not database.value("SELECT count(*) FROM sqlite_schema"):
@@ -256,7 +305,7 @@ def _reading(path: Path, schema: Schema) -> Generator[Database]:
 
 def _immutable_version(path: Path) -> tuple[int, int] | None:
     """Return a value that changes when a file that is not in use does; None if it is in use or missing."""
-    file = Path(os.path.realpath(path))
+    file = _real(path)
     if file.with_name(f"{file.name}-wal").exists() or not file.exists():
         return None
     status = file.stat()
@@ -273,4 +322,5 @@ def journal_errors(path: Path) -> Generator[None]:
     except (sqlite3.Error, OSError) as error:
         why = str(error.strerror if isinstance(error, OSError) else error)
         fix = next((f"; {fix}" for sign, fix in _FIXES.items() if sign in why.lower()), "")
-        raise JournalError(f"cannot use the journal {path}: {why}{fix}") from error
+        name = getattr(error, "filename", None) if getattr(error, "errno", None) == errno.EPERM else None
+        raise JournalError(f"cannot use the journal {name or path}: {why}{fix}") from error

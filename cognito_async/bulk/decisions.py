@@ -34,8 +34,13 @@ class ActionOnError(Enum):
     DEFER = "the user reached a limit: retry much later"
     JOB_ERROR = "every row would fail: keep the row planned and count an error"
     STOP = "no row can be sent: stop the job"
-    PAUSE = "the daily e-mail limit is reached: pause the job"
+    PAUSE = "the account's limit of messages is reached: pause the job"
 
+
+MESSAGE_LIMIT_CODES: Final = frozenset(
+    {"CodeDeliveryFailureException", "InvalidParameterException", "LimitExceededException"}
+)
+"""The codes with which the service reports, under Fault.QUOTA, that the account can send no more e-mails or SMS."""
 
 JOB_FAULTS: Final = frozenset({Fault.APP_CLIENT, Fault.PERMISSIONS})
 """Faults of the job's configuration, which every row would meet."""
@@ -43,31 +48,19 @@ JOB_FAULTS: Final = frozenset({Fault.APP_CLIENT, Fault.PERMISSIONS})
 
 @frozen
 class Decision:
-    """What to do after a failed request, and why.
-
-    Attributes:
-        action: What to do.
-        code: The error code.
-        reason: The error message, without secrets.
-        backoff: Which backoff applies: after throttling, or after a transient error.
-        retry_after: The delay that the service requested, in seconds; None if it requested none.
-    """
+    """What to do after a failed request, and why."""
 
     action: ActionOnError
     code: str
     reason: str
+    """The error message, without secrets."""
     backoff: RetryKind = RetryKind.THROTTLED
     retry_after: float | None = None
+    """The delay that the service requested, in seconds; None if it requested none."""
 
 
 def decide(error: CognitoError, idempotency: Idempotency, *, ambiguous: bool) -> Decision:
-    """Decide what to do after a failed request.
-
-    Args:
-        error: The error.
-        idempotency: Whether the operation is safe to repeat.
-        ambiguous: Whether an earlier request for the row may have been applied.
-    """
+    """Decide what to do after a failed request; ``ambiguous``: an earlier one for the row may have been applied."""
     last = error.history[-1] if isinstance(error, AmbiguousOutcomeError) and error.history else error
     kind = classify(last)
     action = _action(last, kind, idempotency, ambiguous=ambiguous)
@@ -84,10 +77,8 @@ def _action(  # noqa: PLR0911 - one return per rule, in order
         return ActionOnError.STOP
     if error.fault in JOB_FAULTS:
         return ActionOnError.JOB_ERROR
-    if kind is RetryKind.THROTTLED:
-        return ActionOnError.WAIT
-    if kind is RetryKind.LIMIT_EXCEEDED and error.fault is Fault.QUOTA:
-        return ActionOnError.PAUSE
+    if kind is RetryKind.THROTTLED or error.fault is Fault.QUOTA:
+        return ActionOnError.PAUSE if error.code in MESSAGE_LIMIT_CODES else ActionOnError.WAIT
     if is_ambiguous(error):
         return ActionOnError.REPEAT if idempotency.retries_when_ambiguous else ActionOnError.UNKNOWN
     if kind is RetryKind.TRANSIENT or isinstance(error, TransportError):

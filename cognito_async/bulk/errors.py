@@ -10,21 +10,24 @@ class BulkError(CognitoError):
 
 
 class SourceError(BulkError, ValueError):
-    """The source is missing, empty or unreadable, lacks a column, or has an invalid row under ``strict``.
-
-    Attributes:
-        line: The line number, from 1; None if the error concerns the whole source.
-    """
+    """The source is missing, empty or unreadable, changed, lacks a column, or has an invalid row under ``strict``."""
 
     __module__ = "cognito_async.bulk"
 
     def __init__(self, message: str, *, line: int | None = None) -> None:
         super().__init__(message)
         self.line: int | None = line
+        """The line number, from 1; None if the error concerns the whole source."""
 
 
 class JournalError(BulkError, OSError):
     """The journal cannot be read or written, for example because the disk is full or it is another kind of file."""
+
+    __module__ = "cognito_async.bulk"
+
+
+class JournalLostError(JournalError):
+    """The journal was deleted or replaced while the job was running. Nothing more was sent."""
 
     __module__ = "cognito_async.bulk"
 

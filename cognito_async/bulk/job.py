@@ -8,6 +8,7 @@ import random
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Collection, Mapping
 from contextlib import aclosing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final, cast
 
@@ -50,6 +51,7 @@ class Job:
         journal: str | Path,
         policy: BulkPolicy | None = None,
         strict: bool = False,
+        case_sensitive: bool = False,
         passwords: str | Path | None = None,
         remember: Mapping[str, str] | None = None,
         wall_clock: Callable[[], float] = time.time,
@@ -65,6 +67,8 @@ class Job:
             policy: Limits for retries, waits and errors; None for the defaults.
             strict: Whether an invalid row ends the job before anything is sent. If the source can be read only once and
                 the action needs more than usernames, rows before the invalid one have been sent.
+            case_sensitive: Whether usernames that differ in case only are different users, as in user pools that
+                distinguish case; otherwise the later row is a duplicate.
             passwords: The file for generated passwords; None if the action generates none.
             remember: Facts to store in the journal, without secrets; None for none.
             wall_clock: Returns the time in seconds since 1970.
@@ -78,8 +82,9 @@ class Job:
             client=client,
             action=_action(action),
             source=_source(source),
-            policy=_policy(policy),
+            policy=BulkPolicy() if policy is None else policy,
             strict=strict,
+            case_sensitive=case_sensitive,
             wall_clock=wall_clock,
             random=random,
         )
@@ -90,6 +95,8 @@ class Job:
         self._running = False
         self._source_verified = False
         self._runner: Runner | None = None
+        if policy is not None and not isinstance(policy, BulkPolicy):
+            raise ParameterValidationError("policy", "must be a BulkPolicy")
         _check_binding(client, self._context.action)
         if self._context.action.generates and passwords is None:
             raise ParameterValidationError("passwords", "is required: the file for the generated passwords")
@@ -145,8 +152,9 @@ class Job:
         Raises:
             ParameterValidationError: Rows in one of the states cannot be sent again.
             BulkError: The job is already running.
-            SourceError: The source cannot be read or, under ``strict``, has an invalid row.
+            SourceError: The source cannot be read, changed during the run or, under ``strict``, has an invalid row.
             JournalInUseError: Another process uses the journal.
+            JournalLostError: The journal was deleted or replaced.
             JournalError: The journal cannot be written.
             JobMismatchError: The journal belongs to another job, or the input has changed.
         """
@@ -208,7 +216,8 @@ class Job:
             async with aclosing(context.source.chunks(context.action.columns)) as chunks:
                 async for rows in chunks:
                     checked = [check_row(row, context.client, context.action) for row in rows]
-                    for outcome in await writer.call(writer.journal.add_rows, checked, context.wall_clock()):
+                    add = partial(writer.journal.add_rows, case_sensitive=context.case_sensitive)
+                    for outcome in await writer.call(add, checked, context.wall_clock()):
                         yield outcome
         finally:
             await writer.close()
@@ -242,11 +251,10 @@ class Job:
 
 
 def _action(action: Action | str) -> Action:
-    if isinstance(action, Action):
-        return action
-    if action not in ACTIONS:
+    found = action if isinstance(action, Action) else ACTIONS.get(action)
+    if found is None:
         raise ParameterValidationError("action", f"must be one of {', '.join(ACTIONS)}")
-    return ACTIONS[action]
+    return found
 
 
 def _source(source: object) -> Source:
@@ -257,14 +265,6 @@ def _source(source: object) -> Source:
     if isinstance(source, AsyncIterable):
         return IterableSource(cast("AsyncIterable[Mapping[str, str] | str]", source))
     raise ParameterValidationError("source", "must be a path, an async iterable or a Source")
-
-
-def _policy(policy: BulkPolicy | None) -> BulkPolicy:
-    if policy is None:
-        return BulkPolicy()
-    if not isinstance(policy, BulkPolicy):
-        raise ParameterValidationError("policy", "must be a BulkPolicy")
-    return policy
 
 
 def _retry_states(states: Collection[State]) -> frozenset[State]:

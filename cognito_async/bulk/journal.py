@@ -12,14 +12,14 @@ from enum import StrEnum
 from functools import partial
 from hashlib import blake2b
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 from attrs import evolve, frozen
 
 from cognito_async.bulk.database import SUFFIXES, Database, ExclusiveDatabase, Schema, is_in_use, read_snapshot
 from cognito_async.bulk.errors import JobMismatchError
-from cognito_async.bulk.rows import DUPLICATE_ROW, INTERRUPTED, INVALID_ROW, Outcome, State
+from cognito_async.bulk.rows import DUPLICATE_ROW, INTERRUPTED, INVALID_ROW, ErrorGroup, Outcome, State, username_key
+from cognito_async.bulk.troubleshooting import reason_kind
 
 Result = TypeVar("Result")
 
@@ -100,29 +100,26 @@ STREAM: Final = "read once"
 
 @frozen(kw_only=True)
 class Run:
-    """A run of a job.
-
-    Attributes:
-        number: The number of the run, from 1.
-        started: When it started, in seconds since 1970.
-        ended: When it ended; None if it is running, or was killed.
-        ending: Why it ended: a value of StopReason, or ``"cancelled"``; None if it is running, or was killed.
-        quota: The rate limit at its start, in requests per second; None if there was none.
-        throttled: The number of requests that the service throttled; 0 until it ends.
-        settled: The number of rows that it settled by sending requests; only set by ``Report.read``.
-        last: When it settled the last of them, to about a step of the timeline; only set by ``Report.read``.
-    """
+    """A run of a job."""
 
     __module__ = "cognito_async.bulk.report"
 
     number: int
+    """The number of the run, from 1."""
     started: float
+    """When it started, in seconds since 1970."""
     ended: float | None = None
+    """When it ended; None if it is running, or was killed."""
     ending: str | None = None
+    """Why it ended: a value of StopReason, or ``"cancelled"``; None if it is running, or was killed."""
     quota: float | None = None
+    """The rate limit at its start, in requests per second; None if there was none."""
     throttled: int = 0
+    """The number of requests that the service throttled; 0 until it ends."""
     settled: int = 0
+    """The number of rows that it settled by sending requests; only set by ``Report.read``."""
     last: float | None = None
+    """When it settled the last of them, to about a step of the timeline; only set by ``Report.read``."""
 
 
 class JournalReader:
@@ -171,16 +168,21 @@ class JournalReader:
         due = self._database.value("SELECT min(due) FROM rows WHERE state = 'deferred'")
         return None if due is None else float(due)
 
-    def counts(self) -> "tuple[Counter[State], Counter[tuple[State, str]]]":
-        """Return the number of rows by state, and of rows with an error by state and code."""
+    def counts(self) -> "tuple[Counter[State], list[ErrorGroup]]":
+        """Return the number of rows by state, and the rows with errors in groups."""
+        self._database.function("reason_kind", reason_kind)
+        groups = "state, code, CASE WHEN code IS NULL THEN 0 ELSE reason_kind(code, reason) END"
         states: Counter[State] = Counter()
-        kinds: Counter[tuple[State, str]] = Counter()
-        for name, code, number in self._grouped("state, code", "TRUE"):
+        errors: dict[object, ErrorGroup] = {}
+        for name, code, kind, reason, _, number in self._grouped(groups, "TRUE", "reason, min(line)"):
             state = State(name)
             states[state] += number
             if code is not None:
-                kinds[state, code] += number
-        return states, kinds
+                group = errors.setdefault(
+                    (state, code, kind), ErrorGroup(state=state, code=code, reason=reason, rows=0)
+                )
+                errors[state, code, kind] = evolve(group, rows=group.rows + number)
+        return states, list(errors.values())
 
     def settled_span(self) -> tuple[float, float]:
         """Return when the first and the last row were settled, in seconds since 1970; zeros if none was."""
@@ -191,7 +193,7 @@ class JournalReader:
         """Return the rows settled by state, in cells of ``width`` seconds from ``origin`` on; without empty cells."""
         cells: dict[int, Counter[State]] = {}
         cell = f"CAST((at - {origin:f}) / {width:d} AS INTEGER)"
-        for number, state, count in self._grouped(f"{cell}, state", SETTLED):
+        for number, state, _, count in self._grouped(f"{cell}, state", SETTLED):
             cells.setdefault(number, Counter())[State(state)] += count
         return cells
 
@@ -200,10 +202,10 @@ class JournalReader:
         statement = "SELECT count(*) FROM rows WHERE at > ? AND state IN ('done', 'refused', 'unknown')"
         return int(self._database.value(statement, (time,)))
 
-    def _grouped(self, columns: str, condition: str) -> Generator[Any]:
-        """Count rows by groups, one block of lines after the other."""
+    def _grouped(self, groups: str, condition: str, more: str = "0") -> Generator[Any]:
+        """Count rows by groups, one block of lines after the other; SQLite takes ``more`` from the row of a minimum."""
         statement = (
-            f"SELECT {columns}, count(*) FROM rows WHERE line BETWEEN ? AND ? AND {condition} GROUP BY {columns}"  # noqa: S608 - constants and numbers
+            f"SELECT {groups}, {more}, count(*) FROM rows WHERE line BETWEEN ? AND ? AND {condition} GROUP BY {groups}"  # noqa: S608 - constants and numbers
         )
         for first in range(1, self.last_line() + 1, BLOCK):
             yield from self._database.rows(statement, (first, first + BLOCK - 1))
@@ -215,15 +217,7 @@ class Journal(JournalReader):
     _database: ExclusiveDatabase
 
     def __init__(self, path: Path | None) -> None:
-        """Open or create the journal.
-
-        Args:
-            path: The file; None for a temporary journal.
-
-        Raises:
-            JournalInUseError: Another process uses it.
-            JournalError: It cannot be opened, or is not a journal.
-        """
+        """Open or create the file, or a temporary journal; raise JournalError or JournalInUseError."""
         super().__init__(ExclusiveDatabase(path, SCHEMA))
         self.path: Path = self._database.path
         self._duplicates: DuplicateIndex | None = None
@@ -231,14 +225,16 @@ class Journal(JournalReader):
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
         """Close the journal, which leaves a single file."""
         self._database.close()
+
+    def check_in_place(self) -> None:
+        """Raise JournalLostError if the file was deleted or replaced since it was opened."""
+        self._database.check_in_place()
 
     def remember(self, facts: Mapping[str, str]) -> None:
         """Store facts about the job, replacing those of the same names."""
@@ -246,15 +242,7 @@ class Journal(JournalReader):
             self._database.execute_many("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts.items())
 
     def identify(self, identity: Mapping[str, str], facts: Mapping[str, str]) -> None:
-        """Store the identity of the job, or check it against the stored one.
-
-        Args:
-            identity: Facts that must not change.
-            facts: Other facts to store.
-
-        Raises:
-            JobMismatchError: The journal belongs to another job.
-        """
+        """Store facts, and those that must not change; raise JobMismatchError if one of the latter did."""
         known = self.facts()
         for name, value in identity.items():
             if known.get(name, value) == value:
@@ -282,10 +270,7 @@ class Journal(JournalReader):
             self._database.execute(statement, (now, ending, throttled, run))
 
     def discard_unstarted(self) -> None:
-        """Clear a journal whose source was not read to its end and for which nothing was sent.
-
-        An input that was rejected can then be fixed, and one that changed is read again.
-        """
+        """Clear a journal for which nothing was sent, if its source was not read to its end and may change."""
         touched = "SELECT 1 FROM rows WHERE attempts > 0 OR state NOT IN ('planned', 'refused') LIMIT 1"
         if Fact.COMPLETE in self.facts() or self._database.rows(touched):
             return
@@ -294,16 +279,7 @@ class Journal(JournalReader):
                 self._database.execute(f"DELETE FROM {table}")  # noqa: S608 - one of the two
 
     def recover_sent(self, now: float, *, repeat: bool, reason: str) -> list[Outcome]:
-        """Settle the rows that were in flight when the last run was killed.
-
-        Args:
-            now: The time in seconds since 1970.
-            repeat: Whether they are planned again, because repeating is safe; otherwise they are unknown.
-            reason: The reason to record for unknown rows.
-
-        Returns:
-            The rows that are unknown now.
-        """
+        """Plan the rows again that were in flight when the last run was killed, or return them as unknown rows."""
         with self._database.transaction():
             if repeat:
                 self._database.execute("UPDATE rows SET state = 'planned', ambiguous = 1 WHERE state = 'sent'")
@@ -327,17 +303,9 @@ class Journal(JournalReader):
         with self._database.transaction():
             return sum(self._database.execute(REPLAN, (state,)).rowcount for state in states)
 
-    def add_rows(self, rows: Sequence[Outcome], now: float) -> list[Outcome]:
-        """Add planned rows, and rows that are refused before anything is sent.
-
-        Args:
-            rows: The rows, in order.
-            now: The time in seconds since 1970.
-
-        Returns:
-            The rows as they were added: a row whose user has an earlier row is refused.
-        """
-        self._duplicates = self._duplicates or DuplicateIndex(self._database)
+    def add_rows(self, rows: Sequence[Outcome], now: float, *, case_sensitive: bool = False) -> list[Outcome]:
+        """Add planned and invalid rows; refuse those of users who have an earlier row. Return them as added."""
+        self._duplicates = self._duplicates or DuplicateIndex(self._database, case_sensitive=case_sensitive)
         with self._database.transaction():
             firsts = self._duplicates.add([(row.username, row.line) for row in rows if row.state is State.PLANNED])
             added = [
@@ -346,30 +314,11 @@ class Journal(JournalReader):
                 else row
                 for row in rows
             ]
-            self._database.execute_many(
-                INSERT,
-                [
-                    (
-                        row.line,
-                        row.username,
-                        row.state,
-                        row.code,
-                        row.reason,
-                        None if row.state is State.PLANNED else now,
-                    )
-                    for row in added
-                ],
-            )
+            self._database.execute_many(INSERT, [_inserted(row, now) for row in added])
         return added
 
     def write(self, sent: Sequence[int], outcomes: Sequence[Outcome], now: float) -> None:
-        """Record in one transaction which rows are about to be sent, and the outcomes of others.
-
-        Args:
-            sent: The lines that are about to be sent.
-            outcomes: The outcomes.
-            now: The time in seconds since 1970.
-        """
+        """Record in one transaction the lines that are about to be sent, and the outcomes of others."""
         updates = [
             (row.state, row.code, row.reason, row.attempts, now, row.due, row.ambiguous, row.deferrals, row.line)
             for row in outcomes
@@ -388,12 +337,13 @@ class DuplicateIndex:
 
     CACHE_KIB: Final = 12288  # holds a million users; more go to a file that SQLite deletes
 
-    def __init__(self, database: ExclusiveDatabase) -> None:
+    def __init__(self, database: ExclusiveDatabase, *, case_sensitive: bool) -> None:
         self._database = database
+        self._key = partial(username_key, case_sensitive=case_sensitive)
         for setting in (f"temp.cache_size = -{self.CACHE_KIB}", "temp.journal_mode = OFF", "temp.synchronous = OFF"):
             database.rows(f"PRAGMA {setting}")
         database.rows("CREATE TEMP TABLE users (digest INTEGER PRIMARY KEY, line INTEGER NOT NULL)")
-        database.function("digest", _digest)
+        database.function("digest", self._digest)
         with database.transaction():
             database.execute(
                 "INSERT OR IGNORE INTO users SELECT digest(username), line FROM rows"  # noqa: S608 - constants
@@ -405,32 +355,32 @@ class DuplicateIndex:
         names = {line: username for username, line in users}
         firsts: dict[int, int] = {}
         for username, line in users:
-            digest = _digest(username)
+            key = self._key(username)
+            digest = _digest(key)
             if self._database.execute("INSERT OR IGNORE INTO users VALUES (?, ?)", (digest, line)).rowcount == 0:
                 first = int(self._database.value("SELECT line FROM users WHERE digest = ?", (digest,)))
-                if (names.get(first) or self._username(first)) == username:  # not only the digests are equal
+                if self._key(names.get(first) or self._username(first)) == key:  # not only the digests are equal
                     firsts[line] = first
         return firsts
+
+    def _digest(self, username: str) -> int:
+        return _digest(self._key(username))
 
     def _username(self, line: int) -> str:
         return str(self._database.value("SELECT username FROM rows WHERE line = ?", (line,)))
 
 
-def _digest(username: str) -> int:
-    return int.from_bytes(blake2b(username.encode(), digest_size=8).digest(), signed=True)
+def _digest(key: str) -> int:
+    return int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), signed=True)
 
 
-def _outcome(  # noqa: PLR0917 - the columns of a row
-    line: int,
-    username: str,
-    state: str,
-    code: str | None,
-    reason: str | None,
-    attempts: int,
-    due: float | None,
-    ambiguous: int,
-    deferrals: int,
-) -> Outcome:
+def _inserted(row: Outcome, now: float) -> tuple[object, ...]:
+    at = None if row.state is State.PLANNED else now
+    return row.line, row.username, row.state, row.code, row.reason, at
+
+
+def _outcome(line: int, username: str, state: str, *values: Any) -> Outcome:  # noqa: ANN401 - of COLUMNS
+    code, reason, attempts, due, ambiguous, deferrals = values
     return Outcome(
         line=line, username=username, state=State(state), code=code, reason=reason, attempts=attempts, due=due,
         ambiguous=bool(ambiguous), deferrals=deferrals,
@@ -442,41 +392,30 @@ def _outcome(  # noqa: PLR0917 - the columns of a row
 
 @frozen(kw_only=True)
 class JournalStatus:
-    """What a journal says about its job at one moment.
-
-    Attributes:
-        facts: The facts; see Fact.
-        states: The number of rows by state.
-        kinds: The number of rows with an error, by state and code. A planned row has an error of the job itself.
-        total: The number of rows; None if it is not known yet.
-        rate: Rows settled per second in the last minute, since the last run started.
-        next_due: When the next deferred row is due, in seconds since 1970; None if no row is deferred.
-        last_run: The last run; None before the first.
-        running: Whether a process runs the job.
-    """
+    """What a journal says about its job at one moment."""
 
     facts: Mapping[str, str]
+    """The facts; see Fact."""
     states: Mapping[State, int]
-    kinds: Mapping[tuple[State, str], int]
+    """The number of rows by state."""
+    errors: Sequence[ErrorGroup]
+    """The rows with errors. A planned row has an error of the job itself."""
     total: int | None
+    """The number of rows; None if it is not known yet."""
     rate: float
+    """Rows settled per second in the last minute, since the last run started."""
     next_due: float | None
+    """When the next deferred row is due, in seconds since 1970; None if no row is deferred."""
     last_run: Run | None
+    """The last run; None before the first."""
     running: bool = False
+    """Whether a process runs the job."""
 
 
 def read_journal(path: Path, query: Callable[[JournalReader], Result]) -> Result:
-    """Query a consistent snapshot of a journal, also while its job runs; change nothing.
+    """Return the result of queries of a consistent snapshot, also while the job runs; change nothing.
 
-    Args:
-        path: The journal.
-        query: Runs the queries; it may be called again if a job starts meanwhile.
-
-    Returns:
-        The result of the query.
-
-    Raises:
-        JournalError: The file is missing, is not a journal, or cannot be read.
+    The queries may run again if a job starts meanwhile. JournalError: the file is missing or invalid.
     """
     return read_snapshot(path, SCHEMA, lambda database: query(JournalReader(database)))
 
@@ -492,34 +431,26 @@ def read_with_activity(path: Path, query: Callable[[JournalReader], Result]) -> 
 
 
 def read_facts(path: Path) -> dict[str, str]:
-    """Return what a journal stores about its job; see Fact.
-
-    Raises:
-        JournalError: The file is missing, is not a journal, or cannot be read.
-    """
+    """Return what a journal stores about its job, see Fact; raise JournalError if it cannot be read."""
     return read_journal(path, JournalReader.facts)
 
 
 def read_status(path: Path) -> JournalStatus:
-    """Return what a journal says about its job.
-
-    Raises:
-        JournalError: The file is missing, is not a journal, or cannot be read.
-    """
+    """Return what a journal says about its job; raise JournalError if it cannot be read."""
     status, running = read_with_activity(path, _status)
     return evolve(status, running=running)
 
 
 def _status(journal: JournalReader) -> JournalStatus:
     facts, runs, now = journal.facts(), journal.runs(), time.time()
-    states, kinds = journal.counts()
+    states, errors = journal.counts()
     last = runs[-1] if runs else None
     window = 0.0 if last is None else min(RECENT, now - last.started)
     total = states.total() if Fact.COMPLETE in facts else facts.get(Fact.LINES)
     return JournalStatus(
         facts=facts,
         states=states,
-        kinds=kinds,
+        errors=errors,
         total=None if total is None else int(total),
         rate=journal.settled_since(now - window) / window if window > 0 else 0.0,
         next_due=journal.next_due(),
@@ -528,11 +459,7 @@ def _status(journal: JournalReader) -> JournalStatus:
 
 
 def rows_needing_attention(path: Path) -> Generator[Outcome]:
-    """Yield the refused, unknown and deferred rows of a journal, in order and in flat memory.
-
-    Raises:
-        JournalError: The file is missing, is not a journal, or cannot be read.
-    """
+    """Yield the refused, unknown and deferred rows of a journal, in order and in flat memory."""
     after = 0
     while page := read_journal(path, partial(JournalReader.needing_attention, after=after)):
         yield from page

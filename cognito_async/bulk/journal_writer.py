@@ -8,23 +8,24 @@ import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import Final, ParamSpec, TypeVar
 
+from cognito_async.bulk.actions import PASSWORD
+from cognito_async.bulk.concurrency import StopSignal
 from cognito_async.bulk.errors import BulkError, JournalError
 from cognito_async.bulk.journal import Journal
-from cognito_async.bulk.rows import Outcome
-from cognito_async.files import OWNER_ONLY
+from cognito_async.bulk.rows import USERNAME, Outcome, Values
+from cognito_async.files import open_private
 
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
+WATCH_INTERVAL: Final = 0.5
+"""Seconds between two checks that the journal is still in its place."""
+
 
 class JournalWriter:
-    """Writes in the order of the calls; everything that arrives during a commit goes into the next one.
-
-    Attributes:
-        error: The error that ended writing; None if there is none.
-    """
+    """Writes in the order of the calls; everything that arrives during a commit goes into the next one."""
 
     def __init__(self, path: Path | None, wall_clock: Callable[[], float]) -> None:
         self._path = path
@@ -34,10 +35,11 @@ class JournalWriter:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="cognito_async-journal")
         self._sent: list[int] = []
         self._outcomes: list[Outcome] = []
-        self._passwords: list[tuple[str, str]] = []
+        self._passwords: list[Values] = []
         self._waiting: list[asyncio.Future[None]] = []
         self._flushing: asyncio.Task[None] | None = None
         self.error: BaseException | None = None
+        """The error that ended writing; None if there is none."""
 
     @property
     def journal(self) -> Journal:
@@ -47,12 +49,7 @@ class JournalWriter:
         return self._journal
 
     async def open(self, passwords: Path | None) -> None:
-        """Open the journal and the password file, if any.
-
-        Raises:
-            JournalError: The journal cannot be opened, or another process uses it.
-            BulkError: The password file cannot be opened.
-        """
+        """Open the journal and the password file, if any; raise JournalError or BulkError."""
         await self.call(self._open, passwords)
 
     def _open(self, passwords: Path | None) -> None:
@@ -70,12 +67,22 @@ class JournalWriter:
         self._sent.append(line)
         return self._committed()
 
-    def record(self, outcome: Outcome, password: str | None = None) -> asyncio.Future[None]:
-        """Record an outcome and, before it, the generated password, if any."""
+    def record(self, outcome: Outcome, passwords: Values | None = None) -> asyncio.Future[None]:
+        """Record an outcome and, before it, the values with the generated password, if any."""
         self._outcomes.append(outcome)
-        if password is not None:
-            self._passwords.append((outcome.username, password))
+        if passwords is not None:
+            self._passwords.append(passwords)
         return self._committed()
+
+    async def watch(self, stop: StopSignal) -> None:
+        """Stop the run if the journal is deleted or replaced; every write checks that, too."""
+        while self.error is None:
+            await asyncio.sleep(WATCH_INTERVAL)
+            try:
+                await self.call(self.journal.check_in_place)
+            except JournalError as error:
+                self.error = error
+                stop.fail(error)
 
     def _committed(self) -> asyncio.Future[None]:
         loop = asyncio.get_running_loop()
@@ -105,7 +112,8 @@ class JournalWriter:
             if not waiter.done():
                 waiter.set_result(None) if self.error is None else waiter.set_exception(self.error)
 
-    def _write(self, sent: list[int], outcomes: list[Outcome], passwords: list[tuple[str, str]]) -> None:
+    def _write(self, sent: list[int], outcomes: list[Outcome], passwords: list[Values]) -> None:
+        self.journal.check_in_place()
         if passwords and self._password_file is not None:
             try:
                 self._password_file.write(passwords)
@@ -117,21 +125,16 @@ class JournalWriter:
 
     async def close(self) -> None:
         """Write what is left, then close the files, even if they are still being opened."""
+        closed = False
         try:
             while self._flushing is not None:
                 await asyncio.wait([self._flushing])
         finally:
-            await self._close_files()
-
-    async def _close_files(self) -> None:
-        cancelled = False
-        try:
-            await self.call(self._close)
-        except asyncio.CancelledError:
-            cancelled = True  # the thread closes the files and ends by itself
-            raise
-        finally:
-            self._thread.shutdown(wait=not cancelled)
+            try:
+                await self.call(self._close)
+                closed = True
+            finally:
+                self._thread.shutdown(wait=closed)  # after a cancellation, the thread closes the files and ends
 
     def _close(self) -> None:
         for file in (self._journal, self._password_file):
@@ -145,37 +148,26 @@ class PasswordFile:
     A password is written once the service accepted it. After a crash a user may appear twice; the last line wins.
     """
 
+    COLUMNS: Final[tuple[str, ...]] = (USERNAME, PASSWORD)
+
     def __init__(self, path: Path) -> None:
-        """Open or create the file.
-
-        Raises:
-            BulkError: The file cannot be written, or other users can read it.
-        """
+        """Open or create the file; raise BulkError if it cannot be written, or if other users can access it."""
         try:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, OWNER_ONLY)
+            self._file = os.fdopen(open_private(path, os.O_WRONLY | os.O_APPEND), "ab", buffering=0)
         except OSError as error:
             raise _not_writable(path, error) from error
-        self._file = os.fdopen(descriptor, "ab", buffering=0)
-        mode = os.fstat(descriptor).st_mode & 0o777
-        if os.name == "posix" and mode & ~OWNER_ONLY:
-            self._file.close()
-            raise BulkError(f"other users can read {path} (mode {mode:o}); chmod 600 it, or use another file")
         try:
-            if os.fstat(descriptor).st_size == 0:
-                self.write([("username", "password")])
+            if os.fstat(self._file.fileno()).st_size == 0:
+                self.write([Values({column: column for column in self.COLUMNS})])
         except OSError as error:
             self._file.close()
             raise _not_writable(path, error) from error
 
-    def write(self, lines: Sequence[tuple[str, str]]) -> None:
-        """Append usernames with their passwords, and sync them to the disk.
-
-        Raises:
-            OSError: The lines cannot be written completely; none of them is kept.
-        """
+    def write(self, rows: Sequence[Values]) -> None:
+        """Append usernames with their passwords, all or none, and sync them to the disk; raise OSError."""
         text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows(lines)
-        content = text.getvalue().encode()
+        csv.DictWriter(text, self.COLUMNS, lineterminator="\n").writerows(rows)
+        content = memoryview(text.getvalue().encode())  # its repr, which error reporters show, has no content
         descriptor = self._file.fileno()
         size = os.fstat(descriptor).st_size
         written = 0

@@ -5,14 +5,14 @@ import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 
-from cognito_async.bulk.actions import PASSWORD, Action, Values, generate_password
+from cognito_async.bulk.actions import Action
 from cognito_async.bulk.concurrency import StopSignal
 from cognito_async.bulk.errors import JobMismatchError, SourceError
 from cognito_async.bulk.journal import STREAM, Fact
 from cognito_async.bulk.journal_writer import JournalWriter
 from cognito_async.bulk.policy import JobContext
 from cognito_async.bulk.progress import Tally
-from cognito_async.bulk.rows import INVALID_ROW, USERNAME, Outcome, Row, State
+from cognito_async.bulk.rows import INVALID_ROW, USERNAME, Outcome, Row, State, username_error
 from cognito_async.bulk.sources import CHUNK, FileSource, SourceInfo
 from cognito_async.client import CognitoClient
 from cognito_async.errors import ParameterValidationError
@@ -21,11 +21,10 @@ from cognito_async.errors import ParameterValidationError
 def check_row(row: Row, client: CognitoClient, action: Action) -> Outcome:
     """Return a planned outcome, or a refused one if the row is invalid. Nothing is sent."""
     username = row.values.get(USERNAME, "")
-    error = row.error
+    error = row.error or username_error(username)
     if error is None:
-        values = {**row.values, PASSWORD: generate_password()} if action.generates else row.values
         try:
-            client.prepare(action.request(values))
+            client.prepare(action.request(action.complete(row.values)))
         except ParameterValidationError as invalid:
             error = invalid.message
     if error is None:
@@ -34,14 +33,7 @@ def check_row(row: Row, client: CognitoClient, action: Action) -> Outcome:
 
 
 class Planner:
-    """The rows of a job, as its source and its journal know them.
-
-    Attributes:
-        complete: Whether the journal holds all rows of the source.
-        verified: Whether the source is known to be the one that the journal was made with.
-        lines: The approximate number of rows; None if unknown.
-        reading: Whether the whole source is being read, before the first request.
-    """
+    """The rows of a job, as its source and its journal know them."""
 
     def __init__(
         self,
@@ -61,17 +53,16 @@ class Planner:
         self._tally = tally
         self._on_invalid = on_invalid
         self.complete: bool = False
+        """Whether the journal holds all rows of the source."""
         self.verified: bool = verified
+        """Whether the source is known to be the one that the journal was made with."""
         self.lines: int | None = None
+        """The approximate number of rows; None if unknown."""
         self.reading: bool = False
+        """Whether the whole source is being read, before the first request."""
 
     async def identify(self, remember: Mapping[str, str]) -> None:
-        """Check that the journal belongs to this job, and store the job's facts.
-
-        Raises:
-            SourceError: The source cannot be read, and the journal does not hold all of its rows.
-            JobMismatchError: The journal belongs to another job.
-        """
+        """Store the facts of the job; raise JobMismatchError if the journal belongs to another one."""
         call = self._writer.call
         await call(self._journal.discard_unstarted)
         facts = await call(self._journal.facts)
@@ -109,18 +100,12 @@ class Planner:
         path = self._source.path if isinstance(self._source, FileSource) else None
         return self._source.name if path is None else path.name
 
-    async def rows(self, *, include_planned: bool) -> AsyncGenerator[tuple[Outcome, Values]]:
+    async def rows(self, *, include_planned: bool) -> AsyncGenerator[tuple[Outcome, Mapping[str, str]]]:
         """Yield the rows to send, with their values.
 
         The whole source is read before the first row, unless each run has to read it again: so a pool is not listed
-        while its users change, and strict jobs send nothing if a row is invalid.
-
-        Args:
-            include_planned: Whether to yield planned rows, and not only deferred ones that are due.
-
-        Raises:
-            JobMismatchError: The source has other rows than before.
-            SourceError: The source cannot be read, or has an invalid row under ``strict``.
+        while its users change, and strict jobs send nothing if a row is invalid. Deferred rows are yielded if they are
+        due; planned ones on request.
         """
         rereads = self._context.action.rereads
         if not rereads or (self._context.strict and self._source.rereadable):
@@ -140,7 +125,7 @@ class Planner:
             async for rows in chunks:
                 await self._plan(rows)
 
-    async def _from_journal(self, *, include_planned: bool) -> AsyncGenerator[tuple[Outcome, Values]]:
+    async def _from_journal(self, *, include_planned: bool) -> AsyncGenerator[tuple[Outcome, Mapping[str, str]]]:
         after = 0
         while rows := await self._writer.call(
             self._journal.sendable, after, self._context.wall_clock(), CHUNK, include_planned=include_planned
@@ -149,7 +134,7 @@ class Planner:
                 yield row, {USERNAME: row.username}
             after = rows[-1].line
 
-    async def _from_source(self, *, include_planned: bool) -> AsyncGenerator[tuple[Outcome, Values]]:
+    async def _from_source(self, *, include_planned: bool) -> AsyncGenerator[tuple[Outcome, Mapping[str, str]]]:
         async with aclosing(self._chunks()) as chunks:
             async for rows in chunks:
                 planned = await self._plan(rows)
@@ -211,7 +196,9 @@ class Planner:
         if not rows:
             return []
         checked = [check_row(row, self._context.client, self._context.action) for row in rows]
-        added = await self._writer.call(self._journal.add_rows, checked, self._context.wall_clock())
+        added = await self._writer.call(
+            self._journal.add_rows, checked, self._context.wall_clock(), case_sensitive=self._context.case_sensitive
+        )
         for outcome in added:
             self._tally.add(outcome)
         invalid = [outcome for outcome in added if outcome.state is State.REFUSED]

@@ -13,43 +13,33 @@ from cognito_async.protocol.settings import number
 
 @frozen(kw_only=True)
 class BulkPolicy:
-    """Limits of a job: retries, waits and errors.
-
-    Attributes:
-        concurrency: The maximum number of rows in flight; the rate limit usually keeps it lower.
-        max_errors: The job stops after this many refused, unknown or failed rows without a done row in between, because
-            the user pool or the credentials may be wrong. None for no limit.
-        patience: How long a row is retried while the service throttles or is unreachable, in seconds; then the job
-            stops.
-        settle_attempts: How often a row's ambiguous request is repeated, where repeating is safe, before the row is
-            unknown.
-        deferral: The first delay after LimitExceededException, in seconds; it doubles, with jitter.
-        longest_deferral: The maximum delay after LimitExceededException, in seconds.
-        max_deferrals: How often a row is deferred before it is refused.
-        longest_pause: How long a run waits for deferred rows, in seconds; if they are due later, the run ends and
-            reports when to resume.
-        backoff: The backoff between the attempts of a row; its ``max_attempts`` is ignored.
-    """
+    """Limits of a job: retries, waits and errors."""
 
     __module__ = "cognito_async.bulk"
 
     concurrency: int = field(default=100, validator=number(1))
+    """The maximum number of rows in flight; the rate limit usually keeps it lower."""
     max_errors: int | None = field(default=25, validator=number(1, unlimited=True))
+    """The job stops after this many refused, unknown or failed rows without a done row in between, because the user
+    pool or the credentials may be wrong. None for no limit."""
     patience: float = field(default=900.0, validator=number(0))
+    """How long a row is retried while the service throttles or is unreachable, in seconds; then the job stops."""
     settle_attempts: int = field(default=8, validator=number(0))
+    """How often a row's ambiguous request is repeated, where repeating is safe, before the row is unknown."""
     deferral: float = field(default=900.0, validator=number(0))
+    """The first delay after LimitExceededException, in seconds; it doubles, with jitter."""
     longest_deferral: float = field(default=3600.0, validator=number(0))
+    """The maximum delay after LimitExceededException, in seconds."""
     max_deferrals: int = field(default=6, validator=number(0))
+    """How often a row is deferred before it is refused."""
     longest_pause: float = field(default=7200.0, validator=number(0))
+    """How long a run waits for deferred rows, in seconds; if they are due later, the run ends and reports when to
+    resume."""
     backoff: RetryPolicy = field(factory=lambda: RetryPolicy(transient_base=0.2))
+    """The backoff between the attempts of a row; its ``max_attempts`` is ignored."""
 
     def deferred_for(self, deferrals: int, random: float) -> float:
-        """Return how long a row is deferred, in seconds: half to all of the doubled delay.
-
-        Args:
-            deferrals: How often the row was deferred before.
-            random: A random number in [0, 1).
-        """
+        """Return how long a row is deferred, in seconds: half to all of the delay, by a random number in [0, 1)."""
         longest = min(self.deferral * 2.0 ** min(deferrals, 64), self.longest_deferral)
         return longest * (0.5 + 0.5 * random)
 
@@ -63,5 +53,6 @@ class JobContext:
     source: Source
     policy: BulkPolicy
     strict: bool
+    case_sensitive: bool
     wall_clock: Callable[[], float]
     random: Callable[[], float]

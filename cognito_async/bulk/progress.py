@@ -1,14 +1,16 @@
 """Progress and results of a job."""
 
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import Enum
+from itertools import pairwise
 from typing import Final
 
 from attrs import field, frozen
 
-from cognito_async.bulk.rows import FINAL_STATES, Outcome, State
+from cognito_async.bulk.rows import FINAL_STATES, ErrorGroup, Outcome, State, count_kinds
 
+_UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
 RATE_WINDOW: Final = 10
 """Seconds over which the current rate is measured."""
 
@@ -34,33 +36,30 @@ class StopReason(Enum):
 
 @frozen(kw_only=True)
 class Progress:
-    """A job's progress at one moment.
-
-    Attributes:
-        states: The number of rows by state, over all runs of the job.
-        kinds: The number of rows with an error, by state and code.
-        total: The number of rows; None if it is not known yet.
-        reading: Whether the source is being read into the journal, before the first request.
-        in_flight: The number of rows in flight.
-        rate: Rows settled per second, over the last seconds.
-        quota: The current rate limit in requests per second; None if there is none.
-        throttled: The number of requests that the service throttled in this run.
-        waiting_until: When the run continues, in seconds since 1970, while it waits for deferred rows; None otherwise.
-        trouble: The error that a row is being retried for, such as an unreachable service; None if there is none.
-    """
+    """A job's progress at one moment."""
 
     __module__ = "cognito_async.bulk"
 
     states: Mapping[State, int]
+    """The number of rows by state, over all runs of the job."""
     kinds: Mapping[tuple[State, str], int]
+    """The number of rows with an error, by state and code."""
     total: int | None
+    """The number of rows; None if it is not known yet."""
     reading: bool
+    """Whether the source is being read into the journal, before the first request."""
     in_flight: int
+    """The number of rows in flight."""
     rate: float
+    """Rows settled per second, over the last seconds."""
     quota: float | None
+    """The current rate limit in requests per second; None if there is none."""
     throttled: int
+    """The number of requests that the service throttled in this run."""
     waiting_until: float | None = None
+    """When the run continues, in seconds since 1970, while it waits for deferred rows; None otherwise."""
     trouble: str | None = None
+    """The error that a row is being retried for, such as an unreachable service; None if there is none."""
 
     @property
     def settled(self) -> int:
@@ -77,29 +76,31 @@ class Progress:
 
 @frozen(kw_only=True)
 class Summary:
-    """The result of a run.
-
-    Attributes:
-        ending: Why the run ended.
-        states: The number of rows by state, over all runs of the job.
-        kinds: The number of rows with an error, by state and code.
-        seconds: The duration of the run.
-        settled: The number of rows that the run settled.
-        throttled: The number of requests that the service throttled.
-        until: When to resume, in seconds since 1970; None if it can be resumed now, or if nothing is left.
-        detail: More about the ending, in a sentence; empty if there is nothing to add.
-    """
+    """The result of a run."""
 
     __module__ = "cognito_async.bulk"
 
     ending: StopReason
+    """Why the run ended."""
     states: Mapping[State, int] = field(factory=dict[State, int])
-    kinds: Mapping[tuple[State, str], int] = field(factory=dict[tuple[State, str], int])
+    """The number of rows by state, over all runs of the job."""
+    errors: Sequence[ErrorGroup] = ()
+    """The rows with errors, in groups, over all runs of the job."""
     seconds: float = 0.0
+    """The duration of the run."""
     settled: int = 0
+    """The number of rows that the run settled."""
     throttled: int = 0
+    """The number of requests that the service throttled."""
     until: float | None = None
+    """When to resume, in seconds since 1970; None if it can be resumed now, or if nothing is left."""
     detail: str = ""
+    """More about the ending, in a sentence; empty if there is nothing to add."""
+
+    @property
+    def kinds(self) -> Mapping[tuple[State, str], int]:
+        """The number of rows with an error, by state and code."""
+        return count_kinds(self.errors)
 
     @property
     def finished(self) -> bool:
@@ -114,21 +115,18 @@ class Summary:
 
 @frozen(kw_only=True)
 class Estimate:
-    """The result of a dry run.
-
-    Attributes:
-        rows: The number of rows.
-        invalid: The number of rows that would be refused before anything is sent.
-        seconds: The estimated duration at the configured rate; None if no rate is configured.
-        rate: The configured rate in requests per second; None if there is none.
-    """
+    """The result of a dry run."""
 
     __module__ = "cognito_async.bulk"
 
     rows: int
+    """The number of rows."""
     invalid: int
+    """The number of rows that would be refused before anything is sent."""
     seconds: float | None
+    """The estimated duration at the configured rate; None if no rate is configured."""
     rate: float | None
+    """The configured rate in requests per second; None if there is none."""
 
 
 class Tally:
@@ -168,3 +166,15 @@ class Tally:
             return 0.0
         first = max(self._per_second[0][0], second - RATE_WINDOW)
         return sum(counts) / (second - first)
+
+
+def duration(seconds: float) -> str:
+    """Format a duration in its two largest units, such as ``"2 h 14 min"``."""
+    if 0 < seconds < 1:
+        return "under 1 s"
+    seconds = round(seconds)
+    for (large, name), (small, part) in pairwise(_UNITS):
+        if seconds >= large:
+            whole, rest = divmod(round(seconds / small), large // small)
+            return f"{whole} {name} {rest} {part}" if rest else f"{whole} {name}"
+    return f"{seconds} s"

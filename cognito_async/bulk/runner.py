@@ -8,7 +8,6 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from cognito_async.bulk.actions import PASSWORD, Values, generate_password
 from cognito_async.bulk.concurrency import ConcurrencyLimiter, Slot, StopSignal
 from cognito_async.bulk.decisions import ActionOnError, Decision, decide, next_email_day
 from cognito_async.bulk.errors import JournalError
@@ -16,7 +15,7 @@ from cognito_async.bulk.journal_writer import JournalWriter
 from cognito_async.bulk.planner import Planner
 from cognito_async.bulk.policy import JobContext
 from cognito_async.bulk.progress import Progress, StopReason, Summary, Tally
-from cognito_async.bulk.rows import FINAL_STATES, Outcome, State
+from cognito_async.bulk.rows import FINAL_STATES, Outcome, State, Values, count_kinds
 from cognito_async.client import send_with_hook
 from cognito_async.errors import CognitoError, SessionClosedError
 from cognito_async.operations.facts import IDEMPOTENCY
@@ -44,12 +43,7 @@ FINAL_STATE: Final = {
 
 
 class Runner:
-    """One run of a job.
-
-    Attributes:
-        stop: Stops the run.
-        summary: The result; None until the run has ended.
-    """
+    """One run of a job."""
 
     def __init__(self, context: JobContext, writer: JournalWriter, *, source_verified: bool) -> None:
         self._context = context
@@ -70,7 +64,9 @@ class Runner:
         self._tasks: set[asyncio.Task[None]] = set()
         self._consecutive_errors = 0
         self._waiting_until: float | None = None
+        self._watcher: asyncio.Task[None] | None = None
         self.summary: Summary | None = None
+        """The result; None until the run has ended."""
 
     @property
     def source_verified(self) -> bool:
@@ -108,6 +104,7 @@ class Runner:
             interrupted = await self._recover(retry_states)
             run_id = await call(journal.start_run, self._context.wall_clock(), self._rate_limiter.rate)
             worker = self._loop.create_task(self._work())
+            self._watcher = self._loop.create_task(self._writer.watch(self.stop))
             for outcome in interrupted:
                 yield outcome
             while (result := await self._results.get()) is not None:
@@ -132,12 +129,13 @@ class Runner:
             reason=f"in flight when the job was killed. {idempotency.how_to_verify}",
         )
         await call(journal.replan, retry_states)
-        self._tally.states, self._tally.kinds = await call(journal.counts)
+        self._tally.states, errors = await call(journal.counts)
+        self._tally.kinds = count_kinds(errors)
         return unknown
 
     async def _finish(self, worker: "asyncio.Task[None] | None", run_id: int | None) -> None:
         """Cancel what is still running, and record the end of the run."""
-        running = [task for task in (worker, *self._tasks) if task is not None]
+        running = [task for task in (worker, self._watcher, *self._tasks) if task is not None]
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
@@ -150,10 +148,11 @@ class Runner:
     async def _work(self) -> None:
         try:
             end = await self._run_passes()
+            _, errors = await self._writer.call(self._writer.journal.counts)
             self.summary = evolve(
                 end,
                 states=+self._tally.states,
-                kinds=+self._tally.kinds,
+                errors=errors,
                 seconds=self._loop.time() - self._started,
                 settled=self._tally.settled,
                 throttled=self._throttled,
@@ -197,7 +196,7 @@ class Runner:
             while self._tasks:
                 await asyncio.wait(self._tasks)
 
-    async def _send_row(self, row: Outcome, values: Values, slot: Slot) -> None:
+    async def _send_row(self, row: Outcome, values: Mapping[str, str], slot: Slot) -> None:
         """Send a row; the journal has it as sent before the first request, and its outcome before the caller."""
         done = False
 
@@ -207,7 +206,7 @@ class Runner:
 
         try:
             result = await self._sender.send(row, values, before)
-            await self._writer.record(result.outcome, result.password)
+            await self._writer.record(result.outcome, result.passwords)
             self._tally.move(row, result.outcome, self._loop.time())
             self._check_errors(row, result)
             done = result.outcome.state is State.DONE
@@ -251,17 +250,14 @@ class Runner:
 
 @frozen(kw_only=True)
 class SendResult:
-    """The result of sending a row.
-
-    Attributes:
-        outcome: The outcome; PLANNED again if the row was not settled.
-        action: What ended the attempts: WAIT after the policy's patience; None if the row is done, or if the run stops.
-        password: The generated password that the service accepted; None if there is none.
-    """
+    """The result of sending a row."""
 
     outcome: Outcome
+    """The outcome; PLANNED again if the row was not settled."""
     action: ActionOnError | None = None
-    password: str | None = None
+    """What ended the attempts: WAIT after the policy's patience; None if the row is done, or if the run stops."""
+    passwords: Values | None = None
+    """The values with the generated password that the service accepted; None if there is none."""
 
 
 class RowSender:
@@ -276,13 +272,12 @@ class RowSender:
         self.trouble: Decision | None = None
         """Why a row is being retried; None after a success."""
 
-    async def send(self, row: Outcome, values: Values, before: Callable[[], Awaitable[object]]) -> SendResult:
-        """Send requests for a row until it is settled, the policy's patience is over, or the run stops.
+    async def send(
+        self, row: Outcome, values: Mapping[str, str], before: Callable[[], Awaitable[object]]
+    ) -> SendResult:
+        """Send requests until a row is settled, the policy's patience is over, or the run stops.
 
-        Args:
-            row: The recorded state.
-            values: The values of the source.
-            before: Awaited before each request leaves.
+        ``before`` is awaited before each request leaves.
         """
         time = asyncio.get_running_loop().time
         deadline = time() + self._policy.patience
@@ -290,11 +285,12 @@ class RowSender:
         attempts = repeats = 0
         while True:
             attempts += 1
-            decision, password = await self._attempt(values, before, ambiguous=ambiguous)
+            complete = self._context.action.complete(values)
+            decision = await self._attempt(complete, before, ambiguous=ambiguous)
             if decision is None:
                 self.trouble = None
-                done = _recorded(row, State.DONE, attempts)
-                return SendResult(outcome=done, password=password)
+                passwords = complete if self._context.action.generates else None
+                return SendResult(outcome=_recorded(row, State.DONE, attempts), passwords=passwords)
             ambiguous = ambiguous or decision.action in {ActionOnError.REPEAT, ActionOnError.UNKNOWN}
             outcome = evolve(
                 _recorded(row, State.PLANNED, attempts),
@@ -314,20 +310,17 @@ class RowSender:
 
     async def _attempt(
         self, values: Values, before: Callable[[], Awaitable[object]], *, ambiguous: bool
-    ) -> tuple[Decision | None, str | None]:
-        """Send one request; return a decision if it failed, and the generated password if it succeeded."""
-        action = self._context.action
-        password = generate_password() if action.generates else None
+    ) -> Decision | None:
+        """Send one request; return a decision if it failed."""
         try:
-            request = action.request(values if password is None else {**values, PASSWORD: password})
-            await send_with_hook(self._client, request, before)
+            await send_with_hook(self._client, self._context.action.request(values), before)
         except JournalError:
             raise  # a CognitoError, but not about the row
         except CognitoError as error:
             if isinstance(error, SessionClosedError):
                 self._stop.fail(error)
-            return decide(error, self._idempotency, ambiguous=ambiguous), None
-        return None, password
+            return decide(error, self._idempotency, ambiguous=ambiguous)
+        return None
 
     def _settle(self, outcome: Outcome, action: ActionOnError) -> Outcome:
         """Apply the action that ends a row's attempts."""

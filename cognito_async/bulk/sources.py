@@ -8,9 +8,8 @@ import threading
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Generator, Mapping, Sequence
 from contextlib import aclosing, contextmanager, suppress
 from functools import partial
-from io import FileIO
 from pathlib import Path
-from typing import Final, Protocol, TypeVar, cast
+from typing import BinaryIO, Final, Protocol, TypeVar, cast
 
 from attrs import frozen
 
@@ -34,24 +33,22 @@ PAGE: Final = 60
 
 STANDARD_INPUT: Final = "-"
 FINGERPRINT_ROUNDS: Final = 100_000
+DIGEST_SIZE: Final = 16
 USER_STATUS: Final = "cognito:user_status"
 
 
 @frozen
 class SourceInfo:
-    """What is known about a source before its rows are read.
-
-    Attributes:
-        fingerprint: Changes when the content does; None if it cannot be computed.
-        lines: The approximate number of rows; None if unknown.
-        volatile: Whether the source may return other rows each time; then the rows that were read first count.
-    """
+    """What is known about a source before its rows are read."""
 
     __module__ = "cognito_async.bulk"
 
     fingerprint: str | None = None
+    """Changes when the content does; None if it cannot be computed."""
     lines: int | None = None
+    """The approximate number of rows; None if unknown."""
     volatile: bool = False
+    """Whether the source may return other rows each time; then the rows that were read first count."""
 
 
 class Source(Protocol):
@@ -93,7 +90,10 @@ class Source(Protocol):
 
 
 class FileSource:
-    """A UTF-8 file: CSV with a header line, or JSON Lines with an object per line."""
+    """A UTF-8 file: CSV with a header line, or JSON Lines with an object per line.
+
+    CSV fields are separated by commas, semicolons or tabs.
+    """
 
     __module__ = "cognito_async.bulk"
 
@@ -116,6 +116,8 @@ class FileSource:
         """The file; None for standard input."""
         self._format: Format = format or ("csv" if standard else format_of(path))
         self._started = False
+        self._digests: bytes | None = None
+        """The digests of the blocks of the file as it was fingerprinted; None if it was not."""
         self.name: str = "standard input" if standard else str(path)
         self.rereadable: bool = not standard and not is_pipe(Path(path))
 
@@ -127,38 +129,62 @@ class FileSource:
             return await asyncio.to_thread(self._read_info, salt)
 
     def _read_info(self, salt: bytes) -> SourceInfo:
-        digest, lines, last = hashlib.sha256(), 0, b"\n"
+        digest, digests, lines, end = hashlib.sha256(), bytearray(), 0, b""
+        buffer = memoryview(bytearray(BLOCK))  # its repr shows no content
         with open(self.path or 0, "rb") as file:  # noqa: PTH123 - a path or a descriptor
-            while block := file.read(BLOCK):
-                digest.update(block)
-                lines += block.count(b"\n")
-                last = block
-        lines += not last.endswith(b"\n")
+            while size := file.readinto(buffer):
+                digest.update(buffer[:size])
+                digests += _digest(buffer[:size])
+                lines += bytes(buffer[:size]).count(b"\n") or bytes(buffer[:size]).count(b"\r")
+                end = bytes(buffer[size - 1 : size])
+        lines += end not in b"\r\n"
+        self._digests = bytes(digests)
         # Deliberately slow: a plain digest of a short file would allow guessing its passwords.
         fingerprint = hashlib.pbkdf2_hmac("sha256", digest.digest(), salt, FINGERPRINT_ROUNDS).hex()
         return SourceInfo(fingerprint, max(lines - (self._format == "csv"), 0))
 
     async def chunks(self, columns: Sequence[str]) -> AsyncGenerator[list[Row]]:
-        """Yield the rows in chunks; see Source."""
+        """Yield the rows in chunks; see Source. A file that changed since ``info`` raises SourceError."""
         if self._started and self.path is None:
             raise SourceError("standard input has already been read; start the program again to read it again")
         self._started = True
         parser, splitter = PARSERS[self._format](columns, self.name), LineSplitter()
         with self._source_errors():
-            file = await _in_thread(self._open, discard=FileIO.close)
+            file = await _in_thread(self._open, discard=lambda opened: opened.close())
         try:
-            block = b"\n"
-            while block:
+            number, more = 0, True
+            while more:
                 with self._source_errors():
                     block = await _in_thread(lambda: file.read(BLOCK))
-                if rows := parser.rows(splitter.lines(block)):
+                changed, more = self._is_changed(number, block), bool(block)
+                rows = [] if changed else parser.rows(splitter.lines(block))
+                del block  # it can hold passwords, which an error would keep in this frame
+                if changed:
+                    raise SourceError(
+                        f"{self.name} changed while the job was running; restore it and resume, or start a new job with"
+                        " a new journal. No changed row was sent"
+                    )
+                if not more:
+                    parser.end()
+                if parser.error is not None:
+                    raise parser.error
+                if rows:
                     yield rows
+                number += 1
         finally:
             file.close()
-        parser.end()
 
-    def _open(self) -> FileIO:
-        return open(self.path or 0, "rb", buffering=0, closefd=self.path is not None)
+    def _open(self) -> BinaryIO:
+        # A pipe is unbuffered, so that its rows are available as soon as they are written.
+        buffering = -1 if self.rereadable else 0
+        return open(self.path or 0, "rb", buffering=buffering, closefd=self.path is not None)
+
+    def _is_changed(self, number: int, block: bytes) -> bool:
+        """Return whether a block differs from the one that was fingerprinted."""
+        if self._digests is None:
+            return False
+        digest = _digest(block) if block else b""
+        return digest != self._digests[number * DIGEST_SIZE : (number + 1) * DIGEST_SIZE]
 
     @contextmanager
     def _source_errors(self) -> Generator[None]:
@@ -172,6 +198,10 @@ class FileSource:
             raise SourceError(f"cannot read {self.name}: {error.strerror}") from error
 
 
+def _digest(block: bytes | memoryview) -> bytes:
+    return hashlib.blake2b(block, digest_size=DIGEST_SIZE).digest()
+
+
 def is_pipe(path: Path) -> bool:
     """Return whether a path leads to something that can be read only once, such as a named pipe."""
     with suppress(OSError):
@@ -180,12 +210,7 @@ def is_pipe(path: Path) -> bool:
 
 
 async def _in_thread(function: Callable[[], Result], discard: Callable[[Result], object] = lambda _: None) -> Result:
-    """Call a function that may block forever, such as reading a silent pipe, in a daemon thread.
-
-    Args:
-        function: The function.
-        discard: Called with a result that arrives after a cancellation.
-    """
+    """Call a function in a daemon thread, because it may block forever; discard a result after a cancellation."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[Result] = loop.create_future()
 
@@ -253,6 +278,7 @@ class IterableSource:
         async for item in rows:
             line += 1
             chunk.append(_item_row(line, item, columns))
+            del item  # it can hold a password, which an error would keep in this frame
             if len(chunk) == CHUNK:
                 yield chunk
                 chunk = []
@@ -341,11 +367,7 @@ class JournaledSource:
     __module__ = "cognito_async.bulk"
 
     def __init__(self, name: str) -> None:
-        """Create the source.
-
-        Args:
-            name: The name in messages and in the journal.
-        """
+        """Create the source with its name in messages and in the journal."""
         self.name: str = name
         self.rereadable: bool = False
 
@@ -354,9 +376,5 @@ class JournaledSource:
         return SourceInfo(volatile=True)
 
     def chunks(self, columns: Sequence[str]) -> AsyncGenerator[list[Row]]:  # noqa: ARG002 - there are no rows
-        """Raise an error.
-
-        Raises:
-            SourceError: Always.
-        """
+        """Raise SourceError."""
         raise SourceError(f"the journal does not hold all rows; {self.name} is needed again")

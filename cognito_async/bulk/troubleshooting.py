@@ -1,5 +1,6 @@
 """What the error codes of rows mean, and how to fix them."""
 
+import re
 from collections.abc import Mapping
 from typing import Final
 
@@ -10,17 +11,16 @@ from cognito_async.bulk.rows import DAILY_EMAIL_LIMIT, DUPLICATE_ROW, INTERRUPTE
 
 @frozen
 class Advice:
-    """The meaning of an error code.
-
-    Attributes:
-        title: What happened, in a few words.
-        todo: How to fix it.
-        by_action: Replacements for some actions, by name.
-    """
+    """The meaning of an error code."""
 
     title: str
+    """What happened, in a few words."""
     todo: str
+    """How to fix it."""
     by_action: Mapping[str, "Advice"] = field(factory=dict[str, "Advice"])
+    """Replacements for some actions, by name."""
+    by_reason: Mapping[str, "Advice"] = field(factory=dict[str, "Advice"])
+    """Replacements by a regular expression that the reason contains; the first counts."""
 
 
 RETRY_REFUSED: Final = "resume with --again refused"
@@ -32,9 +32,14 @@ SENDING: Final = (
 )
 LAMBDA: Final = f"Check the trigger's log in CloudWatch for these users and fix the trigger; then {RETRY_REFUSED}."
 NO_ADDRESS: Final = Advice(
-    "Usually no verified address to send a code to",
-    "Usually the user has no verified e-mail address or phone number. Verify it with AdminUpdateUserAttributes"
+    "No verified address to send a code to",
+    "The user has no verified e-mail address or phone number. Verify it with AdminUpdateUserAttributes"
     f" (email_verified or phone_number_verified), then {RETRY_REFUSED}; or set a password with set-password.",
+)
+INVALID_VALUE: Final = Advice(
+    "Invalid value",
+    "The reason names the value and the rule; a username, for example, contains no spaces. Fix the row, and start a new"
+    " job with it.",
 )
 WRONG_STATE: Final = (
     "The user is disabled, or still has the temporary password of an invitation. Enable the user with AdminEnableUser;"
@@ -67,9 +72,12 @@ ADVICE: Final[Mapping[str, Advice]] = {
         },
     ),
     "InvalidParameterException": Advice(
-        "The service rejected a value",
-        f"Read the reason and fix the row's values, then {RETRY_REFUSED}.",
-        {"reset": NO_ADDRESS, "forgot": NO_ADDRESS},
+        "The service rejected the request",
+        f"{READ_REASON} It can be a value of the row, or the user's status or attributes. {FIX}",
+        by_reason={
+            r"validation errors? detected|failed to satisfy constraint|regular expression": INVALID_VALUE,
+            r"\b(?:registered|verified)\b.{0,40}\b(?:e-?mail|phone)|\bno (?:e-?mail|phone)": NO_ADDRESS,
+        },
     ),
     # --- passwords and codes ---
     "InvalidPasswordException": Advice(
@@ -95,9 +103,9 @@ ADVICE: Final[Mapping[str, Advice]] = {
         f"The job deferred the row as often as its policy allows. Wait some hours, then {RETRY_REFUSED}.",
     ),
     DAILY_EMAIL_LIMIT: Advice(
-        "The account reached its daily e-mail limit",
-        "Without Amazon SES, an account sends 50 e-mails per day. Configure SES for the user pool, or resume the job"
-        " every day.",
+        "The account reached its limit of e-mails or SMS messages",
+        "Without Amazon SES, an account sends 50 e-mails per day. Configure SES for the user pool, raise the quota of"
+        " SES or the spending limit of SNS, or resume the job every day.",
     ),
     "CodeDeliveryFailureException": Advice(
         "The code could not be delivered",
@@ -182,6 +190,12 @@ HOW_TO_VERIFY: Final[Mapping[str, str]] = {
 }
 """How to find out whether a row in the state UNKNOWN was applied, by the action's name."""
 
+NOTES: Final[Mapping[str, str]] = {
+    "forgot": "An app client that hides which users exist (prevent user existence errors) reports success for users who"
+    " do not exist; their rows count as done, and nothing is sent to them."
+}
+"""What to know about rows that are done, by the action's name."""
+
 JOB_ERRORS: Final[Mapping[str, Advice]] = {
     "NotAuthorizedException": Advice(
         "The service rejected the app client",
@@ -195,21 +209,28 @@ JOB_ERRORS: Final[Mapping[str, Advice]] = {
 """Other advice for rows that are still planned, because the error concerns the job."""
 
 
-def advise(code: str | None, action: str, state: State = State.REFUSED) -> Advice:
+def reason_kind(code: str | None, reason: str | None) -> int:
+    """Return which kind of reasons of its code a reason is of, as the place in ``Advice.by_reason``; 0 for others."""
+    patterns = ADVICE[code].by_reason if code is not None and code in ADVICE else ()
+    return next((place for place, each in enumerate(patterns, 1) if re.search(each, reason or "", re.IGNORECASE)), 0)
+
+
+def advise(code: str | None, action: str, state: State = State.REFUSED, reason: str | None = None) -> Advice:
     """Return what an error code means for a row, and how to fix it.
 
     Args:
         code: The row's error code; None if it has none.
         action: The action's name or label, such as ``"reset"`` or ``"set-password temporary"``.
         state: The row's state.
+        reason: The row's error message; None if it has none.
     """
     name = action.partition(" ")[0]
     job_error = JOB_ERRORS.get(code or "") if state is State.PLANNED else None
-    unknown = Advice(
-        code or "No error code", "Read the reason, and look up the code in the Amazon Cognito documentation."
-    )
+    unknown = Advice(code or "No error code", f"{READ_REASON} Look up the code in the Amazon Cognito documentation.")
     found = job_error or ADVICE.get(code or "") or unknown
     found = found.by_action.get(name, found)
+    if found.by_reason and (kind := reason_kind(code, reason)):
+        found = list(found.by_reason.values())[kind - 1]
     if state is State.UNKNOWN:
         return Advice(found.title, HOW_TO_VERIFY.get(name, "Ask the user, or check with AdminGetUser."))
     if state is State.DEFERRED:

@@ -138,6 +138,7 @@ JOB: Final = section(
     option("--journal", "FILE", "Journal, for resuming the job (default: INPUT.journal)", FILE),
     option("--format", "csv|jsonl", "Format of INPUT (default: by its file name)", FORMAT),
     flag("--strict", "Send nothing if any row of INPUT is invalid"),
+    flag("--case-sensitive", "Usernames that differ in case only are different users, not duplicates"),
     flag("--dry-run", "Check every row and estimate the duration; send nothing"),
 )
 RUN_OUTPUT: Final = section(
@@ -266,49 +267,28 @@ def group(name: str, summary: str, *commands: click.Command, more: str = "") -> 
 # --- implementations, imported when a command runs ---
 
 
-def _start(action: str) -> "Run":
-    def start_action(options: "Options") -> int:
-        from cognito_async.cli.jobs import start
+def _bulk(name: str) -> "Run":
+    def run(options: "Options") -> int:
+        from cognito_async.cli import jobs, status
 
-        return start(action, options)
+        others = {"resume": jobs.resume, "status": status.show, "report": status.report}
+        return others[name](options) if name in others else jobs.start(name, options)
 
-    return start_action
-
-
-def _resume(options: "Options") -> int:
-    from cognito_async.cli.jobs import resume
-
-    return resume(options)
+    return run
 
 
-def _status(options: "Options") -> int:
-    from cognito_async.cli.status import show
+def _users(name: str) -> "Run":
+    def run(options: "Options") -> int:
+        from cognito_async.cli import users
 
-    return show(options)
+        commands = {
+            "export": users.export,
+            "forgot-password": users.forgot_password,
+            "confirm-forgot-password": users.confirm_forgot_password,
+        }
+        return commands[name](options)
 
-
-def _report(options: "Options") -> int:
-    from cognito_async.cli.status import report
-
-    return report(options)
-
-
-def _export(options: "Options") -> int:
-    from cognito_async.cli.users import export
-
-    return export(options)
-
-
-def _forgot_password(options: "Options") -> int:
-    from cognito_async.cli.users import forgot_password
-
-    return forgot_password(options)
-
-
-def _confirm_forgot_password(options: "Options") -> int:
-    from cognito_async.cli.users import confirm_forgot_password
-
-    return confirm_forgot_password(options)
+    return run
 
 
 # --- the command table ---
@@ -323,7 +303,7 @@ def _action(name: str, summary: str, columns: str, target: str, *params: click.P
     start = f"{PROGRAM} bulk {name} users.csv {target}"
     return command(
         name,
-        _start(name),
+        _bulk(name),
         summary,
         *(*params, *TARGET, *JOB, *limits("the published AWS quota", "25", "7200"), *RUN_OUTPUT),
         more=f"INPUT is a CSV or JSON Lines file with the columns {columns}; - is standard input. Requires {needs}.",
@@ -341,7 +321,7 @@ BULK: Final = group(
     _action("sign-out", "Sign users out of all sessions", "username", _POOL, *INPUT_OR_POOL),
     command(
         "resume",
-        _resume,
+        _bulk("resume"),
         "Resume a job from its journal",
         JOURNAL,
         option(
@@ -351,19 +331,20 @@ BULK: Final = group(
             STATES,
         ),
         *(SECRET_FILE, ASK_SECRET, *LOCATION, *limits(*["as before"] * 3), *RUN_OUTPUT),
-        more="The journal holds all settings except secrets; options take precedence.",
+        more="The journal holds all settings except secrets; options take precedence. An endpoint that is not AWS's own"
+        " must be given again with --endpoint-url.",
         examples=f"{PROGRAM} bulk resume users.csv.journal\n{PROGRAM} bulk resume users.csv.journal --again refused",
     ),
     command(
         "status",
-        _status,
+        _bulk("status"),
         "Show a job's progress",
         *(JOURNAL, JSON, UNUSED_ENDPOINT),
         more="It only reads the journal and works while the job runs.",
     ),
     command(
         "report",
-        _report,
+        _bulk("report"),
         "Write a report about a job",
         *(JOURNAL, *REPORTS, UNUSED_ENDPOINT),
         more="By default it writes an HTML page beside the journal. FILE can be - for standard output.",
@@ -374,7 +355,7 @@ USERS: Final = group(
     "Export a user pool's users",
     command(
         "export",
-        _export,
+        _users("export"),
         "Write a user pool's users as CSV or JSON Lines",
         *(*FILTERS, *EXPORT_OUTPUT, USER_POOL, *LOCATION),
         more="The output can be the INPUT of a bulk job.",
@@ -390,7 +371,7 @@ CLI: Final = group(
     USERS,
     command(
         "confirm-forgot-password",
-        _confirm_forgot_password,
+        _users("confirm-forgot-password"),
         "Set one user's new password with a code",
         *(USERNAME, JSON, *CODE_AND_PASSWORD, *TARGET),
         more="Code and password are read from files or the environment, else from a hidden prompt.",
@@ -398,7 +379,7 @@ CLI: Final = group(
     ),
     command(
         "forgot-password",
-        _forgot_password,
+        _users("forgot-password"),
         "Send one user a code to reset the password",
         *(USERNAME, JSON, *TARGET),
         examples=f"{PROGRAM} forgot-password --username ada@example.com {_CLIENT}",

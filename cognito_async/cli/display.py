@@ -10,10 +10,11 @@ from typing import Final
 
 from attrs import asdict, frozen
 
-from cognito_async.bulk import Outcome, Progress, State, StopReason, Summary
-from cognito_async.bulk.troubleshooting import advise
+from cognito_async.bulk import ErrorGroup, Outcome, Progress, State, StopReason, Summary
+from cognito_async.bulk.progress import duration
+from cognito_async.bulk.troubleshooting import NOTES, advise
 from cognito_async.cli.errors import PROGRAM, Exit
-from cognito_async.cli.output import duration, iso, local_time, log, plural, printable, put_json, rate
+from cognito_async.cli.output import iso, local_time, log, plural, put_json, rate
 
 ROWS_SHOWN: Final = 20
 """Rows of a kind that are printed one by one."""
@@ -62,9 +63,9 @@ class Banner:
         endpoint = f" at {self.endpoint_url}" if self.endpoint_url else ""
         origin = f", the published AWS quota for {self.category}; change it with --rate" if self.published else ""
         return [
-            printable(f"{self.action}: {self.does}"),
-            printable(f"  users    {self.rows}, {self.target} in {self.region}{endpoint}"),
-            printable(f"  journal  {self.journal}{' (resuming)' if self.continued else ''}"),
+            f"{self.action}: {self.does}",
+            f"  users    {self.rows}, {self.target} in {self.region}{endpoint}",
+            f"  journal  {self.journal}{' (resuming)' if self.continued else ''}",
             f"  rate     at most {rate(self.rate)} requests per second{origin}",
             "           the quota is shared with your applications",
         ]
@@ -77,6 +78,8 @@ class Result:
     summary: Summary
     action: str
     journal: Path
+    endpoint_url: str | None
+    """The endpoint, which resuming requires again; None for AWS's."""
 
     @property
     def exit(self) -> Exit:
@@ -94,12 +97,14 @@ class Result:
             counts.append(f"{rate(summary.settled / summary.seconds)} per second in this run")
         if summary.throttled:
             counts.append(f"{plural(summary.throttled, 'request')} throttled")
-        lines = [f"{self.action} {verb} after {duration(summary.seconds)}{reason}"]
-        lines += [f"  {printable(summary.detail)}"] if summary.detail else []
-        lines += [f"  {', '.join(counts)}", *kind_lines(summary.kinds, self.action, KINDS_SHOWN)]
+        lines = [f"{self.action} {verb} after {duration(round(summary.seconds))}{reason}"]
+        lines += [f"  {summary.detail}"] if summary.detail else []
+        lines += [f"  {', '.join(counts)}", *error_lines(summary.errors, self.action, KINDS_SHOWN)]
+        lines += note_lines(summary.states, self.action)
         if not summary.finished:
             when = "" if summary.until is None else f"  (at {local_time(summary.until, time.time())})"
-            lines.append(f"  resume:  {bulk_command('resume', self.journal)}{when}")
+            endpoint = "" if self.endpoint_url is None else f" --endpoint-url {quote(self.endpoint_url)}"
+            lines.append(f"  resume:  {bulk_command('resume', self.journal)}{endpoint}{when}")
         if not summary.all_done:
             lines.append(f"  report:  {bulk_command('report', self.journal)}")
         return lines
@@ -115,17 +120,23 @@ def counts_line(states: Mapping[State, int]) -> str:
     return ", ".join(f"{states[state]:,} {_LABELS.get(state, state.value)}" for state in _ORDER if states.get(state))
 
 
-def kind_lines(kinds: Kinds, action: str, limit: int | None = None) -> list[str]:
+def error_lines(errors: Iterable[ErrorGroup], action: str, limit: int | None = None) -> list[str]:
     """Return the kinds of failures, the most frequent first, each with what to do about it."""
-    failures = [(kind, rows) for kind, rows in kinds.items() if kind[0] is not State.DONE]
-    found = sorted(failures, key=lambda failure: -failure[1])
+    found = sorted((group for group in errors if group.state is not State.DONE), key=lambda group: -group.rows)
     lines: list[str] = []
-    for (state, code), rows in found[:limit]:
-        advice = advise(code, action, state)
-        title = "" if advice.title == code else f" - {advice.title}"
-        lines += [printable(f"  {rows:,} {_LABELS.get(state, state.value)}: {code}{title}"), f"      {advice.todo}"]
+    for group in found[:limit]:
+        advice = advise(group.code, action, group.state, group.reason)
+        title = "" if advice.title == group.code else f" - {advice.title}"
+        lines.append(f"  {group.rows:,} {_LABELS.get(group.state, group.state.value)}: {group.code}{title}")
+        lines.append(f"      {advice.todo}")
     hidden = len(found) - len(found[:limit])
     return [*lines, f"  and {plural(hidden, 'more kind')} of failures, see the report"] if hidden else lines
+
+
+def note_lines(states: Mapping[State, int], action: str) -> list[str]:
+    """Return what to know about the rows that are done, if anything."""
+    note = NOTES.get(action.partition(" ")[0]) if states.get(State.DONE) else None
+    return [] if note is None else [f"  note: {note}"]
 
 
 def progress_line(progress: Progress, now: float) -> str:
@@ -153,7 +164,7 @@ def waiting_line(progress: Progress, now: float) -> str:
     """Return what a run is waiting for; empty if it is not waiting."""
     if progress.waiting_until is not None:
         return f"waiting for deferred rows until {local_time(progress.waiting_until, now)}"
-    return "" if progress.trouble is None else printable(f"retrying: {progress.trouble}")
+    return "" if progress.trouble is None else f"retrying: {progress.trouble}"
 
 
 def percentage(progress: Progress) -> float:
@@ -185,9 +196,9 @@ class PlainDisplay:
         retry = "" if outcome.due is None else f" (retry at {iso(outcome.due)})"
         row = f"line {outcome.line} {outcome.username}".rstrip()
         problem = f"{outcome.code or ''} {outcome.reason or ''}".strip()
-        self._write(printable(f"{row} {outcome.state}: {problem}{retry}"))
+        self._write(f"{row} {outcome.state}: {problem}{retry}")
         if self._kinds[kind] == ROWS_SHOWN:
-            self._write(printable(f"more rows {outcome.state} with {outcome.code} are only counted; see the report"))
+            self._write(f"more rows {outcome.state} with {outcome.code} are only counted; see the report")
 
     def progress(self, progress: Progress, now: float) -> None:
         """Print the progress at a time, in seconds since 1970, if it has changed; a wait is printed only once."""
@@ -199,7 +210,7 @@ class PlainDisplay:
 
     def note(self, text: str) -> None:
         """Print a message."""
-        self._write(printable(text))
+        self._write(text)
 
     def end(self, result: Result | None) -> None:
         """Print the summary; there is none if the run failed."""

@@ -129,33 +129,25 @@ _DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
 
 def exit_code(error: CognitoError) -> Exit:
     """Return the exit code for an error that ended a command."""
-    from cognito_async.bulk import JobMismatchError, JournalError, JournalInUseError, SourceError  # noqa: PLC0415
-    from cognito_async.protocol.retry import classify  # noqa: PLC0415 - --help needs neither
+    from cognito_async.bulk import errors as bulk  # noqa: PLC0415 - not needed by --help
+    from cognito_async.protocol.retry import classify  # noqa: PLC0415 - not needed by --help
 
-    if isinstance(error, JournalError) and _is_disk_full(error):
+    if isinstance(error, bulk.JournalError) and _is_disk_full(error):
         return Exit.PAUSED
     if not isinstance(error, AmbiguousOutcomeError) and classify(error) is not None:
         return Exit.PAUSED  # throttling or a fault of the service: a retry may succeed
     table: tuple[tuple[type[CognitoError], Exit], ...] = (
-        (JournalInUseError, Exit.PAUSED),
-        (JournalError, Exit.USAGE),
-        (SourceError, Exit.USAGE),
-        (JobMismatchError, Exit.USAGE),
+        (bulk.JournalInUseError, Exit.PAUSED),
+        (bulk.JournalLostError, Exit.FAILURE),
+        (bulk.JournalError, Exit.USAGE),
+        (bulk.SourceError, Exit.USAGE),
+        (bulk.JobMismatchError, Exit.USAGE),
         (ParameterValidationError, Exit.USAGE),
         (AmbiguousOutcomeError, Exit.PARTIAL),
         (TransportError, Exit.PAUSED),
         (ServiceError, Exit.PARTIAL),
     )
     return next((code for kind, code in table if isinstance(error, kind)), Exit.FAILURE)
-
-
-def describe(error: CognitoError) -> str:
-    """Describe an error that ended a command, in one line."""
-    from cognito_async.cli.output import printable  # noqa: PLC0415 - imports this module
-
-    is_network = isinstance(error, TransportError) and not isinstance(error, RateLimitTimeoutError)
-    hint = "; check the network, the region and --endpoint-url, then retry" if is_network else ""
-    return printable(f"{error}{hint}")
 
 
 def _is_disk_full(error: BaseException | None) -> bool:
@@ -171,6 +163,7 @@ def _is_disk_full(error: BaseException | None) -> bool:
 
 def run(command: click.Command, arguments: Sequence[str]) -> int:
     """Run a command line; every error ends in one line on stderr and an exit code."""
+    _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # usernames may not be encodable on this terminal
@@ -188,6 +181,14 @@ def run(command: click.Command, arguments: Sequence[str]) -> int:
         _discard_stdout()
         return _fail(f"cannot write output: {error.strerror}", Exit(code or Exit.FAILURE))
     return code
+
+
+def _replace_closed_streams() -> None:
+    """Replace streams that the caller closed, so that no file gets their descriptors; writing to stdout fails."""
+    for name, flags in (("stdin", os.O_WRONLY), ("stdout", os.O_RDONLY), ("stderr", os.O_WRONLY)):
+        if getattr(sys, name) is None:
+            descriptor = os.open(os.devnull, flags)
+            setattr(sys, name, open(descriptor, "r" if name == "stdin" else "w", closefd=False))  # noqa: SIM115
 
 
 def _invoke(command: click.Command, arguments: Sequence[str]) -> int:
@@ -211,8 +212,10 @@ def _explain(error: BaseException, arguments: Sequence[str]) -> tuple[str, Exit]
             return describe_usage_error(error, arguments), Exit.USAGE
         case CommandError():
             return str(error), error.exit
+        case TransportError() if not isinstance(error, RateLimitTimeoutError):
+            return f"{error}; check the network, the region and --endpoint-url, then retry", exit_code(error)
         case CognitoError():
-            return describe(error), exit_code(error)
+            return str(error), exit_code(error)
         case KeyboardInterrupt():
             return "interrupted", Exit.INTERRUPTED
         case _:  # a bug; the text of the error is not shown, because it may contain a secret
@@ -223,9 +226,9 @@ def _explain(error: BaseException, arguments: Sequence[str]) -> tuple[str, Exit]
 
 
 def _fail(message: str, code: Exit) -> int:
-    with suppress(OSError, ValueError):
-        sys.stderr.write(f"{PROGRAM}: {message}\n")
-        sys.stderr.flush()
+    from cognito_async.cli.output import warn  # noqa: PLC0415 - imports this module
+
+    warn(message)
     return code
 
 

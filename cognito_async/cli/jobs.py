@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 from attrs import evolve
 
-from cognito_async.bulk import BulkError, Job, State
+from cognito_async.bulk import BulkError, BulkPolicy, Job, State
 from cognito_async.bulk.journal import Fact, read_facts
+from cognito_async.bulk.progress import duration
 from cognito_async.cli import output, secrets
 from cognito_async.cli.display import Banner, JsonDisplay, PlainDisplay, Result
 from cognito_async.cli.errors import CommandError, Exit
+from cognito_async.cli.secrets import SecretValue
 from cognito_async.cli.settings import (
     JobSettings,
     Options,
@@ -27,6 +29,7 @@ from cognito_async.cli.settings import (
     saved_settings,
 )
 from cognito_async.cli.signals import stopping
+from cognito_async.files import OTHERS
 
 if TYPE_CHECKING:
     from cognito_async.cli.live import LiveDisplay
@@ -60,9 +63,11 @@ def start(action: str, options: Options) -> Exit:
 
 def resume(options: Options) -> Exit:
     """Resume a job with the settings in its journal; options take precedence."""
-    journal = output.journal_path(options.journal or "", must_exist=True)
+    journal = output.private_file(options.journal or "", "journal", must_exist=True)
     facts = read_facts(journal)
-    settings = saved_settings(facts, journal).with_options(options)
+    saved = saved_settings(facts, journal)
+    saved.target.check_endpoint(options.endpoint_url)
+    settings = saved.with_options(options)
     secret = None
     if not settings.bulk_action().user_pool:
         secret = secrets.client_secret(settings.secret_file, ask=options.ask_client_secret)
@@ -85,6 +90,7 @@ def _settings(action: str, options: Options) -> JobSettings:
         passwords=options.passwords_file and absolute(options.passwords_file),
         target=Target.of(options),
         strict=options.strict,
+        case_sensitive=options.case_sensitive,
     )
     return settings.with_options(options)
 
@@ -107,10 +113,10 @@ def _input(options: Options) -> str | None:
 
 def _journal(options: Options) -> Path:
     if options.journal is not None:
-        return output.journal_path(options.journal)
+        return output.private_file(options.journal, "journal")
     if options.input in {None, output.STANDARD_STREAM}:
         raise CommandError("--journal is required with --pool or stdin")
-    return output.journal_path(f"{options.input}.journal")
+    return output.private_file(f"{options.input}.journal", "journal")
 
 
 def _warn_if_readable(settings: JobSettings) -> None:
@@ -120,7 +126,7 @@ def _warn_if_readable(settings: JobSettings) -> None:
         return
     with suppress(OSError):
         status = Path(settings.input or "").stat()
-        if stat.S_ISREG(status.st_mode) and status.st_mode & secrets.OTHERS:
+        if stat.S_ISREG(status.st_mode) and status.st_mode & OTHERS:
             columns = " and ".join(action.secrets)
             output.warn(f"other users can read {settings.source_name()}, which holds {columns}: chmod 600 it")
 
@@ -129,21 +135,22 @@ def _warn_if_readable(settings: JobSettings) -> None:
 
 
 async def _run(
-    settings: JobSettings, journal: Path | None, options: Options, *, secret: str | None, journaled: bool
+    settings: JobSettings, journal: Path | None, options: Options, *, secret: SecretValue | None, journaled: bool
 ) -> Exit:
     """Run a job; without a journal, only check its rows."""
     if settings.passwords is not None:
-        output.check_passwords_file(Path(settings.passwords))
+        output.private_file(settings.passwords, "passwords file")
     target, action = settings.target, settings.bulk_action()
     async with target.session({quota_category(action.operation): settings.effective_rate()}) as session:
-        client = session.client(target.client_id, secret, target.user_pool_id)
+        client = target.client(session, secret)
         job = Job(
             client,
             action,
             settings.source(client, journaled=journaled),
             journal=journal or os.devnull,
-            policy=settings.policy(),
+            policy=BulkPolicy(max_errors=settings.max_errors, longest_pause=settings.wait),
             strict=settings.strict,
+            case_sensitive=settings.case_sensitive,
             passwords=settings.passwords,
             remember=settings.facts(),
         )
@@ -160,23 +167,21 @@ async def _dry_run(job: Job, *, as_json: bool) -> Exit:
     async with aclosing(job.check()) as outcomes:
         async for outcome in outcomes:
             rows += 1
-            if outcome.state is not State.REFUSED:
-                continue
-            invalid += 1
+            invalid += outcome.state is State.REFUSED
             line, username, reason = outcome.line, outcome.username, outcome.reason or ""
-            if as_json:
+            if outcome.state is State.REFUSED and as_json:
                 output.put_json({"event": "bad row", "line": line, "username": username, "reason": reason})
-            else:
-                output.put(output.printable(f"line {line} {username or '(no username)'}: {reason}"))
+            elif outcome.state is State.REFUSED:
+                output.put(f"line {line} {username or '(no username)'}: {reason}")
     estimate = job.estimate(rows, invalid)
     if as_json:
         output.put_json(
             {"event": "estimate", "rows": rows, "bad": invalid, "seconds": estimate.seconds, "rate": estimate.rate}
         )
     else:
-        duration, rate = output.duration(estimate.seconds or 0.0), output.rate(estimate.rate or 0.0)
+        time_needed, rate = duration(round(estimate.seconds or 0.0)), output.rate(estimate.rate or 0.0)
         found = f"{output.plural(rows, 'row')}, {invalid:,} invalid"
-        output.put(f"{found}; about {duration} at {rate} requests per second. Nothing was sent.")
+        output.put(f"{found}; about {time_needed} at {rate} requests per second. Nothing was sent.")
     return Exit.PARTIAL if invalid else Exit.DONE
 
 
@@ -234,7 +239,8 @@ class _Supervisor:
             with stopping(self._stop, abort):
                 await self._show(self._display.start, banner)
                 await self._watch(retry_states)
-            result = Result(summary=self._job.summary, action=banner.action, journal=journal)
+            summary, endpoint = self._job.summary, banner.endpoint_url
+            result = Result(summary=summary, action=banner.action, journal=journal, endpoint_url=endpoint)
         except asyncio.CancelledError:
             if not self._aborted:
                 raise

@@ -11,8 +11,10 @@ from rich.table import Table
 from rich.text import Text
 
 from cognito_async.bulk import Outcome, Progress, State
+from cognito_async.bulk.csv_jsonl import printable
+from cognito_async.bulk.progress import duration
 from cognito_async.cli.display import Banner, PlainDisplay, Result, percentage, waiting_line
-from cognito_async.cli.output import STDERR, duration, printable, rate
+from cognito_async.cli.output import STDERR, rate
 
 INTERVAL: Final = 0.2
 BARS: Final = "▁▂▃▄▅▆▇█"
@@ -68,7 +70,7 @@ class LiveDisplay:
 
     def _print(self, lines: list[str], *, first: str, rest: str = "") -> None:
         for number, line in enumerate(lines):
-            self._console.print(Text(line, style=rest if number else first), soft_wrap=True)
+            self._console.print(Text(printable(line), style=rest if number else first), soft_wrap=True)
 
     def _print_row(self, line: str) -> None:
         style = next((style for state, style in _STYLES.items() if f" {state.value}: " in line), "")
@@ -78,7 +80,7 @@ class LiveDisplay:
         lines: list[RenderableType] = [self._bar(progress), self._counts(progress)]
         lines += [_kinds(progress, state) for state in _STYLES if any(state is kind[0] for kind in progress.kinds)]
         if waiting := waiting_line(progress, now):
-            lines.append(Text(waiting, style="yellow", no_wrap=True, overflow="ellipsis"))
+            lines.append(Text(printable(waiting), style="yellow", no_wrap=True, overflow="ellipsis"))
         if self._note:
             lines.append(Text(self._note, style="bold yellow"))
         return Group(*lines)

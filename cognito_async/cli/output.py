@@ -11,38 +11,22 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Final, cast
 
+from cognito_async.bulk.csv_jsonl import printable
+from cognito_async.bulk.progress import duration
 from cognito_async.cli.errors import PROGRAM, CommandError, Exit
 from cognito_async.cli.signals import as_keyboard_interrupt
 from cognito_async.errors import CognitoError
-from cognito_async.files import OWNER_ONLY, descriptor_of, is_replaced, open_output
+from cognito_async.files import check_private, descriptor_of, is_replaced, open_output
 
 STANDARD_STREAM: Final = "-"
 """The file name that stands for standard input or output."""
 
-_UNITS: Final = ((86_400, "d", 3600, "h"), (3600, "h", 60, "min"), (60, "min", 1, "s"))
-
 # --- text ---
-
-
-def printable(text: str) -> str:
-    """Escape line breaks and control characters, so that the text fits in one line and cannot control a terminal."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
 
 
 def plural(number: int, noun: str) -> str:
     """Return a number with its noun."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def duration(seconds: float) -> str:
-    """Return a duration in its two largest units."""
-    whole = round(seconds)
-    for size, unit, smaller, smaller_unit in _UNITS:
-        if whole >= size:
-            return f"{whole // size} {unit} {whole % size // smaller} {smaller_unit}"
-    return f"{whole} s"
 
 
 def rate(per_second: float) -> str:
@@ -91,8 +75,8 @@ STDERR: Final = cast("IO[str]", Stderr())
 
 
 def log(text: str) -> None:
-    """Print a line to stderr."""
-    STDERR.write(f"{text}\n")
+    """Print a line to stderr, with escaped control characters."""
+    STDERR.write(f"{printable(text)}\n")
     STDERR.flush()
 
 
@@ -102,8 +86,8 @@ def warn(text: str) -> None:
 
 
 def put(text: str) -> None:
-    """Print a line of data to stdout."""
-    sys.stdout.write(f"{text}\n")
+    """Print a line of data to stdout, with escaped control characters."""
+    sys.stdout.write(f"{printable(text)}\n")
     sys.stdout.flush()
 
 
@@ -135,27 +119,16 @@ def find_file(path: Path) -> os.stat_result | None:
     return found
 
 
-def journal_path(name: str, *, must_exist: bool = False) -> Path:
-    """Check the path of a journal."""
+def private_file(name: str, purpose: str, *, must_exist: bool = False) -> Path:
+    """Check that only this user can access a file, such as a journal; it may be missing."""
     path = Path(name)
-    found = find_file(path)
+    try:
+        found = check_private(path)
+    except OSError as error:
+        raise CommandError(f"invalid {purpose} {path}: {error.strerror}") from None
     if found is None and must_exist:
-        raise CommandError(f"journal not found: {path}")
-    if found is not None and not stat.S_ISREG(found.st_mode):
-        raise CommandError(f"invalid journal {path}: not a regular file")
+        raise CommandError(f"{purpose} not found: {path}")
     return path
-
-
-def check_passwords_file(path: Path) -> None:
-    """Check that a file can hold generated passwords."""
-    found = find_file(path)
-    if found is None:
-        return
-    if not stat.S_ISREG(found.st_mode):
-        raise CommandError(f"invalid passwords file {path}: not a regular file")
-    mode = found.st_mode & 0o777
-    if os.name == "posix" and mode & ~OWNER_ONLY:
-        raise CommandError(f"other users can access {path} (mode {mode:o}): chmod 600 it, or use another file")
 
 
 def is_stdout(name: str) -> bool:

@@ -4,19 +4,17 @@ import os
 import stat
 import sys
 import unicodedata
-from collections.abc import Mapping
 from contextlib import suppress
 from getpass import getpass
 from pathlib import Path
 from typing import Final
 
-from attrs import frozen
+from attrs import field, frozen
 
 from cognito_async.cli.errors import CommandError
+from cognito_async.files import OTHERS
 
 MAX_SIZE: Final = 4096
-OTHERS: Final = 0o077
-"""The permissions of users other than the owner."""
 
 
 @frozen
@@ -32,45 +30,56 @@ class Secret:
     """Whether the prompt asks for it twice."""
 
 
+@frozen
+class SecretValue:
+    """The value of a secret. Its repr, which error reporters show, does not contain it."""
+
+    value: str = field(repr=False)
+
+
 CLIENT_SECRET: Final = Secret("client secret", "COGNITO_CLIENT_SECRET", "--client-secret-file")
 PASSWORD: Final = Secret("new password", "COGNITO_PASSWORD", "--password-file", confirmed=True)
 CODE: Final = Secret("confirmation code", "COGNITO_CONFIRMATION_CODE", "--code-file")
 
 
-def read(secret: Secret, file: str | None, environ: Mapping[str, str] = os.environ) -> str | None:
+def read(secret: Secret, file: str | None) -> SecretValue | None:
     """Read a secret from its file if one was given, else from the environment."""
     if file is not None:
         return _read_file(secret, Path(file))
-    value = environ.get(secret.variable) or None
-    if value is not None and not _is_text(value):
+    found = SecretValue(os.environ.get(secret.variable, ""))
+    if not _is_text(found.value):
         raise CommandError(f"invalid {secret.variable}: must be one line of UTF-8 text without control characters")
-    return value
+    return found if found.value else None
 
 
-def client_secret(file: str | None, *, ask: bool) -> str | None:
+def read_or_prompt(secret: Secret, file: str | None) -> SecretValue:
+    """Read a secret, or prompt for it."""
+    return read(secret, file) or prompt(secret)
+
+
+def client_secret(file: str | None, *, ask: bool) -> SecretValue | None:
     """Return the app client's secret; None if it has none."""
     return prompt(CLIENT_SECRET) if ask else read(CLIENT_SECRET, file)
 
 
-def prompt(secret: Secret) -> str:
+def prompt(secret: Secret) -> SecretValue:
     """Prompt for a secret without showing it."""
     if not _is_terminal():
         raise CommandError(
             f"no {secret.name}: set {secret.variable} or pass {secret.option} (cannot prompt: stdin is not a terminal)"
         )
-    value = _ask(f"{secret.name.capitalize()}: ")
-    if not value:
+    entered = _ask(f"{secret.name.capitalize()}: ")
+    if not entered.value:
         raise CommandError(f"no {secret.name} was entered")
-    if secret.confirmed and _ask(f"Repeat {secret.name}: ") != value:
+    if secret.confirmed and _ask(f"Repeat {secret.name}: ") != entered:
         raise CommandError(f"the two entries of the {secret.name} do not match; nothing was sent")
-    return value
+    return entered
 
 
-def _ask(text: str) -> str:
-    try:
-        return getpass(text, stream=sys.stderr)
-    except EOFError:
-        return ""
+def _ask(text: str) -> SecretValue:
+    with suppress(EOFError):
+        return SecretValue(getpass(text, stream=sys.stderr).strip())
+    return SecretValue("")
 
 
 def _is_terminal() -> bool:
@@ -79,21 +88,28 @@ def _is_terminal() -> bool:
     return False
 
 
-def _read_file(secret: Secret, path: Path) -> str:
+def _read_file(secret: Secret, path: Path) -> SecretValue:
     try:
         with path.open("rb") as file:
             status = os.fstat(file.fileno())
-            content = file.read(MAX_SIZE + 1)
+            # A pipe, such as `<(pass show …)`, has no meaningful mode.
+            if os.name == "posix" and stat.S_ISREG(status.st_mode) and status.st_mode & OTHERS:
+                raise CommandError(f"other users can access {path}, which holds the {secret.name}: chmod 600 it")
+            found = _parse(file.read(MAX_SIZE + 1))
     except OSError as error:
         raise CommandError(f"cannot read the {secret.name} from {path}: {error.strerror}") from None
-    # A pipe, such as `<(pass show …)`, has no meaningful mode.
-    if os.name == "posix" and stat.S_ISREG(status.st_mode) and status.st_mode & OTHERS:
-        raise CommandError(f"other users can access {path}, which holds the {secret.name}: chmod 600 it")
+    if found is None:
+        raise CommandError(f"invalid {path}: must hold the {secret.name} only, as one line of UTF-8 text")
+    return found
+
+
+def _parse(content: bytes) -> SecretValue | None:
+    """Return the only line of a file, without byte order mark, line end and surrounding whitespace."""
     with suppress(UnicodeDecodeError):
-        value = content.decode("utf-8-sig").removesuffix("\n").removesuffix("\r")
+        value = content.decode("utf-8-sig").strip()
         if value and len(content) <= MAX_SIZE and _is_text(value):
-            return value
-    raise CommandError(f"invalid {path}: must hold the {secret.name} only, as one line of UTF-8 text")
+            return SecretValue(value)
+    return None
 
 
 def _is_text(value: str) -> bool:

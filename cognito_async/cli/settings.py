@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Final, Literal
@@ -16,8 +17,9 @@ from cognito_async.bulk.journal import Fact
 from cognito_async.bulk.sources import is_pipe
 from cognito_async.cli.errors import CommandError
 from cognito_async.cli.output import STANDARD_STREAM
+from cognito_async.cli.secrets import SecretValue
 from cognito_async.operations.facts import PUBLISHED
-from cognito_async.protocol.endpoints import region_of_pool
+from cognito_async.protocol.endpoints import region_of_pool, service_url
 from cognito_async.protocol.operation import Operation
 
 FACT: Final = "command line"
@@ -35,17 +37,14 @@ Format = Literal["csv", "jsonl"]
 class Options(SimpleNamespace):
     """Parsed options; an option that a command does not have is as if it was not given."""
 
-    # the target
     region: str | None = None
     endpoint_url: str | None = None
     user_pool_id: str | None = None
     client_id: str | None = None
-    # secrets
     client_secret_file: str | None = None
     ask_client_secret: bool = False
     code_file: str | None = None
     password_file: str | None = None
-    # rows and users
     input: str | None = None
     format: Format | None = None
     pool: bool = False
@@ -53,9 +52,9 @@ class Options(SimpleNamespace):
     status: str | None = None
     attribute: tuple[tuple[str, str], ...] = ()
     username: str = ""
-    # jobs
     journal: str | None = None
     strict: bool = False
+    case_sensitive: bool = False
     dry_run: bool = False
     again: tuple[str, ...] | None = None
     temporary: bool = False
@@ -64,7 +63,6 @@ class Options(SimpleNamespace):
     rate: float | None = None
     max_errors: int | None = None
     wait: float | None = None
-    # output
     json: bool = False
     plain: bool = False
     interval: float = 5.0
@@ -86,17 +84,17 @@ class Target:
     client_id: str | None = None
 
     @classmethod
-    def of(cls, options: Options, environ: Mapping[str, str] = os.environ) -> "Target":
+    def of(cls, options: Options) -> "Target":
         """Return the target that options and the environment select."""
-        pool = options.user_pool_id or environ.get("COGNITO_USER_POOL_ID") or None
-        region = options.region or region_of_pool(pool) or _first(environ, REGIONS)
+        pool = options.user_pool_id or _first("COGNITO_USER_POOL_ID")
+        region = options.region or region_of_pool(pool) or _first(*REGIONS)
         if not region:
             raise CommandError("no region: pass --region or set AWS_REGION")
         return cls(
             region=region,
-            endpoint_url=options.endpoint_url or _first(environ, ENDPOINTS),
+            endpoint_url=options.endpoint_url or _first(*ENDPOINTS),
             user_pool_id=pool,
-            client_id=options.client_id or environ.get("COGNITO_CLIENT_ID") or None,
+            client_id=options.client_id or _first("COGNITO_CLIENT_ID"),
         )
 
     def require_user_pool(self) -> None:
@@ -108,6 +106,23 @@ class Target:
         """Raise CommandError if there is no app client."""
         if not self.client_id:
             raise CommandError("no app client: pass --client-id or set COGNITO_CLIENT_ID")
+
+    def check_endpoint(self, given: str | None) -> None:
+        """Require the endpoint of a journal again unless it is AWS's: a changed journal must not choose it."""
+        saved = (self.endpoint_url or "").rstrip("/")
+        variants = product((False, True), repeat=2)
+        own = {service_url(self.region, use_fips=fips, use_dualstack=dualstack) for fips, dualstack in variants}
+        if saved in {"", *own} or saved == (given or "").rstrip("/"):
+            return
+        if given is None:
+            raise CommandError(
+                f"the journal's endpoint {saved} is not AWS's own; pass --endpoint-url {saved} if you trust it"
+            )
+        raise CommandError(f"the journal is for the endpoint {saved}; pass that one, or use a new journal")
+
+    def client(self, session: AsyncCognitoSession, secret: SecretValue | None = None) -> CognitoClient:
+        """Return a client of the target."""
+        return session.client(self.client_id, None if secret is None else secret.value, self.user_pool_id)
 
     def session(self, rates: Mapping[str, float] | None = None) -> AsyncCognitoSession:
         """Create a session for the target, with AWS's published quotas and other rates for some quota categories."""
@@ -163,6 +178,8 @@ class JobSettings:
     wait: float = BulkPolicy().longest_pause
     """Seconds that the job waits for deferred rows before it pauses."""
     strict: bool = False
+    case_sensitive: bool = False
+    """Whether usernames that differ in case only are different users."""
     has_secret: bool = False
     """Whether the app client has a secret, which resuming then needs again."""
     secret_file: str | None = None
@@ -173,10 +190,6 @@ class JobSettings:
         if self.action == "set-password":
             return set_password(permanent=self.permanent, generate=self.generate)
         return ACTIONS[self.action]
-
-    def policy(self) -> BulkPolicy:
-        """Return the job's policy."""
-        return BulkPolicy(max_errors=self.max_errors, longest_pause=self.wait)
 
     def effective_rate(self) -> float:
         """Return the requests per second."""
@@ -247,5 +260,5 @@ def absolute(path: str) -> str:
     return str(Path(path).absolute())
 
 
-def _first(environ: Mapping[str, str], names: tuple[str, ...]) -> str | None:
-    return next((environ[name] for name in names if environ.get(name)), None)
+def _first(*variables: str) -> str | None:
+    return next((value for name in variables if (value := os.environ.get(name))), None)

@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import IO
 
 from cognito_async.bulk.journal import Fact, JournalStatus, journal_files, read_facts, read_status
+from cognito_async.bulk.progress import duration
 from cognito_async.bulk.report import Report, write_csv, write_html, write_json
-from cognito_async.bulk.rows import FINAL_STATES
+from cognito_async.bulk.rows import FINAL_STATES, count_kinds
 from cognito_async.cli import output
-from cognito_async.cli.display import bulk_command, counts_json, counts_line, kind_lines
+from cognito_async.cli.display import bulk_command, counts_json, counts_line, error_lines, note_lines
 from cognito_async.cli.errors import CommandError, Exit
-from cognito_async.cli.output import duration, iso, local_time
+from cognito_async.cli.output import iso, local_time
 from cognito_async.cli.settings import Options, source_label
 
 Write = Callable[[Report, IO[str]], object]
@@ -22,19 +23,19 @@ Write = Callable[[Report, IO[str]], object]
 
 def show(options: Options) -> Exit:
     """Print a job's progress."""
-    journal = output.journal_path(options.journal or "", must_exist=True)
+    journal = output.private_file(options.journal or "", "journal", must_exist=True)
     status = read_status(journal)
     if options.json:
         output.put_json(_status_json(status, journal))
     else:
         for line in _status_lines(status, journal, time.time()):
-            output.put(output.printable(line))
+            output.put(line)
     return Exit.DONE
 
 
 def report(options: Options) -> Exit:
     """Write reports about a job; an HTML page beside the journal by default."""
-    journal = output.journal_path(options.journal or "", must_exist=True)
+    journal = output.private_file(options.journal or "", "journal", must_exist=True)
     choices: tuple[tuple[Write, str | None], ...] = (
         (write_html, options.html_file),
         (write_csv, options.csv_file),
@@ -66,7 +67,7 @@ def _status_json(status: JournalStatus, journal: Path) -> dict[str, object]:
         "running": status.running,
         "total": status.total,
         "settled": _settled(status),
-        **counts_json(status.states, status.kinds),
+        **counts_json(status.states, count_kinds(status.errors)),
         "rate": status.rate,
         "next_due": iso(status.next_due),
         "last_run": None
@@ -90,7 +91,8 @@ def _status_lines(status: JournalStatus, journal: Path, now: float) -> list[str]
         lines.append(f"  {output.rate(status.rate)} per second in the last minute{left}")
     if counts := counts_line(status.states):
         lines.append(f"  {counts}")
-    lines += kind_lines(status.kinds, facts.get(Fact.ACTION, ""))
+    lines += error_lines(status.errors, facts.get(Fact.ACTION, ""))
+    lines += note_lines(status.states, facts.get(Fact.ACTION, ""))
     if status.next_due is not None:
         lines.append(f"  the next deferred row is retried at {local_time(status.next_due, now)}")
     if not status.running and total != settled:

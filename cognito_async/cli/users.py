@@ -9,10 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Final, TypeAlias
 
-from cognito_async.bulk.csv_jsonl import SUFFIXES
+from cognito_async.bulk.csv_jsonl import SUFFIXES, printable
 from cognito_async.cli import secrets
 from cognito_async.cli.errors import Exit
-from cognito_async.cli.output import STANDARD_STREAM, is_stdout, log, plural, printable, put_json, warn, writing
+from cognito_async.cli.output import STANDARD_STREAM, is_stdout, log, plural, put_json, warn, writing
 from cognito_async.cli.settings import Options, Target, UserFilter
 from cognito_async.cli.signals import run
 from cognito_async.operations import UserType
@@ -49,7 +49,7 @@ def export(options: Options) -> Exit:
     warn(f"{plural(number, 'user')} written" + ("" if is_stdout(output) else f" to {output}"))
     if number and lines.unused:
         names = ", ".join(lines.unused)
-        warn(printable(f"no user has a value for {names}; attributes need full names, such as custom:department"))
+        warn(f"no user has a value for {names}; attributes need full names, such as custom:department")
     return Exit.DONE
 
 
@@ -83,15 +83,16 @@ class UserLines:
 
 async def _export(file: IO[str], target: Target, selected: UserFilter, lines: UserLines) -> int:
     """Write the users page by page; a slow reader delays only the next page."""
+    is_terminal = file.isatty()
 
     def write() -> None:
-        file.write("".join(page))
+        file.writelines(f"{printable(line[:-1])}\n" if is_terminal and line else line for line in page)
         file.flush()
 
     number = 0
     page = [lines.header()]
     async with target.session() as session:
-        async for user in selected.source(session.client(user_pool_id=target.user_pool_id)).users():
+        async for user in selected.source(target.client(session)).users():
             page.append(lines.line(user))
             number += 1
             if len(page) >= PAGE:
@@ -126,7 +127,7 @@ def forgot_password(options: Options) -> Exit:
 
     async def send() -> dict[str, str]:
         async with target.session() as session:
-            client = session.client(target.client_id, client_secret, target.user_pool_id)
+            client = target.client(session, client_secret)
             details = (await client.forgot_password(username=options.username)).code_delivery_details
         destination = None if details is None else details.destination
         medium = None if details is None else details.delivery_medium
@@ -140,32 +141,28 @@ def forgot_password(options: Options) -> Exit:
 def confirm_forgot_password(options: Options) -> Exit:
     """Set one user's new password with the confirmation code."""
     target, client_secret = _app_client(options)
-    code = _secret(secrets.CODE, options.code_file)
-    password = _secret(secrets.PASSWORD, options.password_file)
+    code = secrets.read_or_prompt(secrets.CODE, options.code_file)
+    password = secrets.read_or_prompt(secrets.PASSWORD, options.password_file)
 
     async def confirm() -> None:
         async with target.session() as session:
-            client = session.client(target.client_id, client_secret, target.user_pool_id)
-            await client.confirm_forgot_password(username=options.username, confirmation_code=code, password=password)
+            await target.client(session, client_secret).confirm_forgot_password(
+                username=options.username, confirmation_code=code.value, password=password.value
+            )
 
     asyncio.run(confirm())
     _announce(options, "password set", "password set", {})
     return Exit.DONE
 
 
-def _app_client(options: Options) -> tuple[Target, str | None]:
+def _app_client(options: Options) -> tuple[Target, secrets.SecretValue | None]:
     target = Target.of(options)
     target.require_app_client()
     return target, secrets.client_secret(options.client_secret_file, ask=options.ask_client_secret)
-
-
-def _secret(secret: secrets.Secret, file: str | None) -> str:
-    value = secrets.read(secret, file)
-    return secrets.prompt(secret) if value is None else value
 
 
 def _announce(options: Options, event: str, text: str, details: Mapping[str, str]) -> None:
     if options.json:
         put_json({"event": event, "username": options.username, **details})
     else:
-        log(printable(f"{options.username}: {text}"))
+        log(f"{options.username}: {text}")

@@ -28,6 +28,8 @@ def parse(form: Format, blocks: Iterable[bytes], columns: Sequence[str] = COLUMN
     parser, splitter = PARSERS[form](columns, "users"), LineSplitter()
     rows = [row for block in (*filter(None, blocks), b"") for row in parser.rows(splitter.lines(block))]
     parser.end()
+    if parser.error is not None:
+        raise parser.error
     return rows
 
 
@@ -55,6 +57,16 @@ def ada(line: int) -> tuple[int, object]:
         ("username,password\nädä,中\n".encode(), [(2, {"username": "ädä", "password": "中"})]),
         (b"username,password\n", []),
         (b"username,password", []),
+        (b"username;password\r\nada;secret\r\n", [ada(2)]),
+        (b"username\tpassword\nada\tsecret\n", [ada(2)]),
+        (b"sep=,\r\nusername,password\r\nada,secret\r\n", [ada(3)]),
+        (b"\xef\xbb\xbfSEP=|\nusername|password\nada|secret\n", [ada(3)]),
+        (b'"sep=;"\nusername;password\nada;secret\n', [ada(3)]),
+        (b"username,password\rada,secret\r", [ada(2)]),
+        (b"name;username;password;a,b\nx;ada;secret;1,2\n", [ada(2)]),
+        (b"cognito:mfa_enabled,cognito:username,Pass word\nfalse,ada,secret\n", [ada(2)]),
+        (b"username,password\n  ada , secret\t\n", [ada(2)]),
+        (b"username,password\n   \n,\n \t,  \nada,secret\n\t\n", [ada(5)]),
     ],
     ids=[
         "plain",
@@ -68,10 +80,20 @@ def ada(line: int) -> tuple[int, object]:
         "unicode",
         "header",
         "bare header",
+        "semicolon",
+        "tab",
+        "sep",
+        "sep pipe",
+        "quoted sep",
+        "CR",
+        "mixed",
+        "AWS header",
+        "whitespace",
+        "empty rows",
     ],
 )
-def test_write_csv_lists_rows_with_advice(text: bytes, rows: list[tuple[int, object]]) -> None:
-    """The file has one line per row, with what to do."""
+def test_csv_is_read(text: bytes, rows: list[tuple[int, object]]) -> None:
+    """CSV as people have it is read."""
     assert contents(parse("csv", [text])) == rows
 
 
@@ -109,17 +131,41 @@ def test_csv_line_break_in_field_invalidates_both_lines() -> None:
         (b"username,password,Username\n", r"\(username repeated\)"),
         (b"ada,123456,secret\n", r"\(username missing, password missing\)"),
         ("username,password\nada,secret\n".encode("utf-16"), "not UTF-8"),
-        ("username,password\nada,secret\n".encode("utf-16-be"), "NUL byte"),
+        ("username,password\nada,secret\n".encode("utf-16-be"), "UTF-16, not UTF-8"),
+        (b"username,password\0\n", "NUL byte"),
+        (b"sep=;\n", "users is empty"),
+        (b"sep=;\nusername,password\nada,secret\n", "username missing"),
+        (b"PK\x03\x04secret", "spreadsheet"),
+        (b"\x1f\x8bsecret", "compressed"),
+        (b'{"username": "ada", "password": "secret"}\n', "jsonl"),
+        (b'[{"username": "ada", "password": "secret"}]\n', "JSON array"),
         (b'"username,password\nada,secret\n', "quote"),
         (b"username,password" + b" " * MAX_LINE, "longer than"),
     ],
-    ids=["empty", "blank", "missing", "twice", "no header", "utf-16", "utf-16-be", "quote", "long"],
+    ids=[
+        "empty",
+        "blank",
+        "missing",
+        "twice",
+        "no header",
+        "utf-16",
+        "utf-16-be",
+        "nul",
+        "only sep",
+        "other sep",
+        "xlsx",
+        "gzip",
+        "json lines",
+        "json array",
+        "quote",
+        "long",
+    ],
 )
 def test_csv_invalid_header_raises_source_error(text: bytes, problem: str) -> None:
     """A header without the columns raises SourceError, without quoting the file."""
     with pytest.raises(SourceError, match=problem) as caught:
         parse("csv", [text])
-    assert caught.value.line == (1 if text.strip() else None)
+    assert caught.value.line == (None if "empty" in problem else 1)
     assert "secret" not in str(caught.value)
 
 
@@ -174,14 +220,39 @@ def test_json_lines_byte_order_mark_and_crlf_are_read() -> None:
     assert contents(parse("jsonl", [b"\xef\xbb\xbf" + line + b"\r\n\r\n" + line + b"\r\n"])) == [ada(1), ada(3)]
 
 
-def test_json_lines_empty_input_raises_source_error() -> None:
-    """An input without lines is rejected."""
-    with pytest.raises(SourceError, match="users is empty"):
-        parse("jsonl", [b"\n\n"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        b'{"Username": "ada", "Password": "secret"}',
+        b'{"UserName": " ada\\t", "password": "secret\\n"}',
+        b'{"cognito:username": "ada", "password": "secret", "Enabled": true}',
+    ],
+)
+def test_json_lines_names_in_other_spellings_are_read(line: bytes) -> None:
+    """The names of AWS's own output are columns, and surrounding whitespace is not part of a value."""
+    assert contents(parse("jsonl", [line + b"\n  \n" + line])) == [ada(1), ada(3)]
 
 
 @pytest.mark.parametrize(
-    ("name", "form"), [("a.csv", "csv"), ("A.CSV", "csv"), ("a.jsonl", "jsonl"), ("a.ndjson", "jsonl")]
+    ("text", "problem"),
+    [
+        (b"\n\n", "users is empty"),
+        (b"username,password\nada,secret\n", "not JSON Lines"),
+        (b'[\n{"username": "ada"}]', "JSON array"),
+        (b'{\n  "Users": [', "one JSON document"),
+        (b'{"Users": [{"Username": "ada"}]}', "one JSON document"),
+        (b"PK\x03\x04", "spreadsheet"),
+    ],
+)
+def test_json_lines_other_format_raises_source_error(text: bytes, problem: str) -> None:
+    """An input of another format is rejected as a whole, with the format's name."""
+    with pytest.raises(SourceError, match=problem):
+        parse("jsonl", [text])
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [("a.csv", "csv"), ("A.CSV", "csv"), ("a.tsv", "csv"), ("a.jsonl", "jsonl"), ("a.ndjson", "jsonl")],
 )
 def test_format_of_known_suffix(name: str, form: str) -> None:
     """The suffix selects the format."""
@@ -236,10 +307,7 @@ def test_parsers_rows_are_ordered_and_repr_has_no_values(
 ) -> None:
     """Rows have increasing lines, and all columns or an error; their repr has no values."""
     parser, splitter = kind(COLUMNS, "users"), LineSplitter()
-    try:
-        rows = parser.rows([*splitter.lines(text), *splitter.lines(b"")] if text else splitter.lines(b""))
-    except SourceError:
-        return
+    rows = parser.rows([*splitter.lines(text), *splitter.lines(b"")] if text else splitter.lines(b""))
     lines = [row.line for row in rows]
     assert lines == sorted(set(lines))
     assert all((set(row.values) == set(COLUMNS)) is (row.error is None) for row in rows)
@@ -251,5 +319,5 @@ def test_line_splitter_long_line_uses_bounded_memory() -> None:
     splitter = LineSplitter()
     for _ in range(100):
         assert splitter.lines(b"x" * 32768) == []
-        assert len(splitter._rest) <= MAX_LINE
+        assert len(splitter._rest) <= MAX_LINE + 1
     assert splitter.lines(b"\nshort\n") == [(1, None), (2, b"short")]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from cognito_async import ConnectError, CredentialsError, InvalidResponseError, ServiceError, SessionClosedError
-from cognito_async.bulk import BulkPolicy, State, StopReason, decisions
+from cognito_async.bulk import ACTIONS, Action, BulkPolicy, State, StopReason, decisions
 from cognito_async.bulk.decisions import ActionOnError, decide, next_email_day
 from cognito_async.bulk.troubleshooting import advise
 from cognito_async.errors import CognitoError, Fault, ParameterValidationError, RequestTimeoutError, modelled
@@ -76,6 +76,11 @@ DECISIONS: list[tuple[CognitoError, ActionOnError, ActionOnError]] = [  # for co
     (service_error("LimitExceededException", fault=Fault.USER), DEFER, DEFER),
     (service_error("LimitExceededException"), DEFER, DEFER),
     (service_error("LimitExceededException", fault=Fault.QUOTA), PAUSE, PAUSE),
+    (service_error("CodeDeliveryFailureException", fault=Fault.QUOTA), PAUSE, PAUSE),
+    (service_error("InvalidParameterException", fault=Fault.QUOTA), PAUSE, PAUSE),
+    (service_error("CodeDeliveryFailureException", fault=Fault.SERVICE), REFUSE, REFUSE),
+    (service_error("CodeDeliveryFailureException", fault=Fault.PERMISSIONS), JOB_ERROR, JOB_ERROR),
+    (service_error("A new limit", fault=Fault.QUOTA, status=429), WAIT, WAIT),
 ]
 
 
@@ -230,6 +235,63 @@ async def test_daily_email_limit_pauses_job_until_nine_utc(tmp_path: Path) -> No
     assert sum(journal_columns(harness.journal, "deferrals")[0]) == 1, (
         "the account's limit is not a deferral of the user"
     )
+
+
+SES: str = "Cognito received the following error from Amazon SES when attempting to send email: "
+MESSAGE_LIMITS = [
+    ("LimitExceededException", EMAIL_LIMIT_MESSAGE),
+    ("LimitExceededException", "Exceeded daily email limit for the operation."),
+    ("CodeDeliveryFailureException", f"{SES}Daily message quota exceeded"),
+    ("InvalidParameterException", f"{SES}Maximum sending rate exceeded"),
+    ("CodeDeliveryFailureException", "Your account has exceeded the SMS spend limit"),
+]
+APP_CLIENT_MESSAGES = [
+    "Unable to verify secret hash for client app-client",
+    "Client app-client is configured with secret but SECRET_HASH was not received",
+    "Client app-client is configured for secret but secret was not received",
+    "Client app-client is not configured for secret but secret hash was received",
+]
+WORDS = {"1": "email", "2": "daily", "3": "secret", "4": "limit", "5": "Exceeded", "6": "client", "7": "app-client"}
+"""Values that a row or metadata can share with a message, where masking hides them."""
+
+
+def row_with_words(action: str) -> Action:
+    """Return an action that sends the words of the messages along."""
+    found = ACTIONS[action]
+    return found if action in {"set-password", "sign-out"} else found.with_metadata(WORDS)
+
+
+@pytest.mark.parametrize("action", ["confirm", "forgot", "reset"])
+@pytest.mark.parametrize(("code", "message"), MESSAGE_LIMITS)
+async def test_message_limit_pauses_job_and_refuses_no_row(
+    code: str, message: str, action: str, tmp_path: Path
+) -> None:
+    """The limit is recognized whatever its code is, and whatever the action sends along."""
+    clock = FixedClock()
+    async with JobHarness(tmp_path, lambda _: refuse(code, message)) as harness:
+        harness.source.write_text(
+            "username,confirmation_code,password\n"
+            + "".join(f"u{word},{word},{word}-quota\n" for word in WORDS.values())
+        )
+        summary = await harness.run(row_with_words(action), wall_clock=clock)
+        assert summary.ending is StopReason.EMAIL_LIMIT
+        assert set(harness.counts()) <= {"planned", "deferred"}
+        harness.service.respond = lambda request: respond()
+        clock.now = summary.until or 0.0
+        assert (await harness.run(row_with_words(action), wall_clock=clock)).all_done
+
+
+@pytest.mark.parametrize("action", sorted(ACTIONS))
+@pytest.mark.parametrize("message", APP_CLIENT_MESSAGES)
+async def test_app_client_fault_refuses_no_row_of_any_action(message: str, action: str, tmp_path: Path) -> None:
+    """A wrong client secret is the job's fault in all known wordings, also if rows contain their words."""
+    async with JobHarness(tmp_path, lambda _: refuse("NotAuthorizedException", message)) as harness:
+        names = [f"{word}{number}" for number in range(8) for word in WORDS.values()]
+        harness.source.write_text(
+            "username,confirmation_code,password\n" + "".join(f"{name},secret,SECRET_HASH\n" for name in names)
+        )
+        summary = await harness.run(row_with_words(action))
+        assert (summary.ending, harness.counts()) == (StopReason.TOO_MANY_ERRORS, {"planned": 56})
 
 
 # --- jobs: faults of the configuration ---

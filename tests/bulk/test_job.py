@@ -219,6 +219,69 @@ async def test_resume_without_input_needs_complete_journal(tmp_path: Path) -> No
                     await harness.run(action)
 
 
+# --- spellings of one user ---
+
+SPELLINGS = ["Ada@example.com", "ada@EXAMPLE.com", "  ada@example.com\t", "z\u00fcrich", "zu\u0308rich", "Z\u00dcRICH"]
+INVISIBLE = ["\u200b", "\u200c", "\u200d", "\u2060", "\ufeff", "\u00ad", "\u202e", "\u2066", "\u180e", "\u3164", "\x1b"]
+
+
+@pytest.mark.parametrize("form", ["file", "iterable"])
+async def test_one_user_in_several_spellings_gets_one_message(form: str, tmp_path: Path) -> None:
+    """Case, composed characters and surrounding whitespace make no other user."""
+
+    async def rows() -> AsyncIterator[str]:
+        for name in SPELLINGS:
+            yield name
+
+    async with JobHarness(tmp_path) as harness:
+        write_csv(harness.source, SPELLINGS, secrets=False)
+        source = IterableSource(rows()) if form == "iterable" else None
+        summary = await harness.run("forgot", source)
+    assert harness.service.users == ["Ada@example.com", "z\u00fcrich"]
+    assert summary.kinds == {(State.REFUSED, "DuplicateRow"): 4}
+
+
+async def test_generated_passwords_of_spellings_are_one(tmp_path: Path) -> None:
+    """The password in the file is the one that counts."""
+    async with JobHarness(tmp_path) as harness:
+        write_csv(harness.source, SPELLINGS[:3], secrets=False)
+        await harness.run(set_password(permanent=True, generate=True), passwords=tmp_path / "p.csv")
+    [request] = harness.service.requests
+    rows = list(csv.reader((tmp_path / "p.csv").read_text().splitlines()))
+    assert rows == [["username", "password"], ["Ada@example.com", request.body["Password"]]]
+
+
+async def test_case_sensitive_job_sends_names_that_differ_in_case(tmp_path: Path) -> None:
+    """Older user pools distinguish case; composed characters stay the same, and a resumed job decides alike."""
+    async with JobHarness(tmp_path) as harness:
+        write_csv(harness.source, SPELLINGS, secrets=False)
+        summary = await harness.run("forgot", case_sensitive=True)
+        again = await harness.run("forgot", case_sensitive=True)
+    assert harness.service.users == [name.strip() for name in SPELLINGS if name != "zu\u0308rich"]
+    assert summary.states == again.states == {State.DONE: 5, State.REFUSED: 1}
+
+
+@pytest.mark.parametrize("character", INVISIBLE, ids=lambda character: f"U+{ord(character):04X}")
+async def test_name_with_invisible_character_is_invalid(character: str, tmp_path: Path) -> None:
+    """The reason names the character; the same name without it is sent."""
+    async with JobHarness(tmp_path) as harness:
+        write_csv(harness.source, [f"ad{character}a", "ada"], secrets=False)
+        outcomes = await run_outcomes(harness.job("forgot"))
+    assert harness.service.users == ["ada"]
+    assert {(outcome.line, outcome.code) for outcome in outcomes} == {(2, "InvalidRow"), (3, None)}
+    assert f"U+{ord(character):04X}" in str(outcomes[0].reason)
+
+
+async def test_whitespace_around_values_is_not_sent(tmp_path: Path) -> None:
+    """The service accepts no such username, code or password; rows of whitespace are no rows."""
+    async with JobHarness(tmp_path) as harness:
+        harness.source.write_text("username,confirmation_code,password\n ada , 123456\t,  a Passw0rd! \n , ,\n   \n")
+        summary = await harness.run("confirm")
+    assert summary.states == {State.DONE: 1}
+    body = harness.service.requests[0].body
+    assert (body["Username"], body["ConfirmationCode"], body["Password"]) == ("ada", "123456", "a Passw0rd!")
+
+
 # --- ending early ---
 
 

@@ -28,6 +28,7 @@ from cognito_async.bulk.journal import (
     read_with_activity,
     rows_needing_attention,
 )
+from cognito_async.bulk.rows import count_kinds
 from cognito_async.files import FileLock
 from tests.support.bulk_server import JobHarness, ReceivedRequest, Reply, write_csv
 from tests.support.processes import ROOT, until
@@ -155,9 +156,9 @@ def test_counts_by_state_and_code(journal: Journal) -> None:
     journal.write(
         [], [settled(1, State.DONE), settled(2, State.REFUSED, code="X"), settled(3, State.UNKNOWN, code="X")], NOW
     )
-    states, kinds = journal.counts()
+    states, errors = journal.counts()
     assert states == {State.PLANNED: 2, State.DONE: 1, State.REFUSED: 1, State.UNKNOWN: 1}
-    assert kinds == {(State.REFUSED, "X"): 1, (State.UNKNOWN, "X"): 1}
+    assert count_kinds(errors) == {(State.REFUSED, "X"): 1, (State.UNKNOWN, "X"): 1}
 
 
 def test_failed_write_is_rolled_back(journal: Journal) -> None:
@@ -202,8 +203,9 @@ async def test_other_file_is_rejected_and_unchanged(content: bytes, tmp_path: Pa
     """A file that is not a journal is rejected and not changed."""
     async with JobHarness(tmp_path) as harness:
         write_csv(harness.source, 1)
+        harness.journal.touch(mode=0o600)
         harness.journal.write_bytes(content)
-        with pytest.raises(JournalError, match="journal"):
+        with pytest.raises(JournalError, match="not a database"):
             await harness.run("confirm")
         assert harness.journal.read_bytes() == content
         assert not harness.service.requests
@@ -212,6 +214,7 @@ async def test_other_file_is_rejected_and_unchanged(content: bytes, tmp_path: Pa
 def test_other_database_is_rejected(tmp_path: Path) -> None:
     """Databases of other programs, and other versions, are rejected."""
     path = tmp_path / "j"
+    path.touch(mode=0o600)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE rows (a)")
     with pytest.raises(JournalError, match="not a cognito_async journal"):
@@ -237,7 +240,8 @@ def test_read_only_journal_raises_journal_error() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "j"
         Journal(path).close()
-        path.chmod(0o444)
+        path.chmod(0o400)
+        os.chown(path, 65534, -1)
         for mode in (0o777, 0o555):
             Path(folder).chmod(mode)
             os.seteuid(65534)
@@ -414,13 +418,14 @@ except JournalInUseError as error:
 @pytest.mark.parametrize("existing", [False, True])
 @pytest.mark.parametrize("how", ["symlink", "no lock file"])
 def test_journal_in_use_by_other_path_is_rejected(how: str, *, existing: bool, tmp_path: Path) -> None:
-    """A journal in use is detected through a symbolic link, and without its lock file."""
-    path, other = tmp_path / "j", tmp_path / "other"
+    """A journal in use is detected through a link to its directory, and without its lock file."""
+    (tmp_path / "folder").mkdir()
+    path, other = tmp_path / "folder" / "j", tmp_path / "link" / "j"
     if existing:
         Journal(path).close()
     with Journal(path):
         if how == "symlink":
-            other.symlink_to(path)
+            other.parent.symlink_to(path.parent)
         else:
             lock_path(path).unlink()
             other = path
@@ -459,7 +464,7 @@ async def test_symlink_loop_raises_journal_error(tmp_path: Path) -> None:
 def test_hard_link_raises_journal_error(tmp_path: Path, *, started: bool) -> None:
     """A file with several hard links is rejected, because its -wal file could be missed."""
     with Journal(tmp_path / "j") if started else nullcontext():
-        (tmp_path / "j").touch()
+        (tmp_path / "j").touch(mode=0o600)
         os.link(tmp_path / "j", tmp_path / "other")
         with pytest.raises(JournalError, match="hard link"):
             Journal(tmp_path / "other")
@@ -468,6 +473,7 @@ def test_hard_link_raises_journal_error(tmp_path: Path, *, started: bool) -> Non
 def test_closed_journal_is_complete_while_read(tmp_path: Path) -> None:
     """The file is complete after closing, even while a reader keeps the -wal file."""
     path, copied = tmp_path / "j", tmp_path / "copy"
+    path.touch(mode=0o600)
     with closing(sqlite3.connect(path)) as reader:
         with Journal(path) as journal:
             reader.execute("SELECT count(*) FROM rows").fetchone()
@@ -500,7 +506,7 @@ def test_read_status_reports_job_and_activity(tmp_path: Path) -> None:
         status = read_status(path)
         assert (status.running, status.total, status.next_due, status.rate > 0) == (True, 9, NOW, True)
         assert status.states == {State.DONE: 1, State.DEFERRED: 1, State.PLANNED: 1}
-        assert status.kinds == {(State.DEFERRED, "X"): 1}
+        assert count_kinds(status.errors) == {(State.DEFERRED, "X"): 1}
         assert status.last_run is not None
         assert (status.last_run.number, status.last_run.quota, status.last_run.ended) == (1, 25.0, None)
         journal.remember({Fact.COMPLETE: "yes"})
@@ -516,7 +522,7 @@ def test_read_status_reports_job_and_activity(tmp_path: Path) -> None:
 def test_journal_files_resolve_links(tmp_path: Path) -> None:
     """All files of a journal are named, by their real path."""
     (tmp_path / "link").symlink_to(tmp_path / "j")
-    assert [path.name for path in journal_files(tmp_path / "link")] == ["j", "j-wal", "j-shm", "j-lock"]
+    assert [path.name for path in journal_files(tmp_path / "link")] == [f"j{suffix}" for suffix in database.SUFFIXES]
 
 
 @pytest.mark.parametrize("starts", [True, False])

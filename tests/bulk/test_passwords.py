@@ -10,6 +10,7 @@ import pytest
 from cognito_async.bulk import BulkError, JournalError, set_password
 from cognito_async.bulk.actions import generate_password
 from cognito_async.bulk.journal_writer import PasswordFile
+from cognito_async.bulk.rows import Values
 from tests.bulk.test_journal import file_limit
 from tests.support.bulk_server import JobHarness, write_csv
 
@@ -19,6 +20,11 @@ GENERATE = set_password(permanent=True, generate=True)
 def read_lines(path: Path) -> list[list[str]]:
     """Return the lines of the file."""
     return list(csv.reader(path.read_text().splitlines()))
+
+
+def password(username: str, value: str = "secret") -> Values:
+    """Return a row of the file."""
+    return Values(username=username, password=value)
 
 
 def test_generated_password_satisfies_every_policy() -> None:
@@ -36,7 +42,7 @@ def test_password_file_is_private_and_appended(tmp_path: Path) -> None:
     try:
         for user in ("ada", 'b,"o"b'):
             file = PasswordFile(path)
-            file.write([(user, "secret")])
+            file.write([password(user)])
             file.close()
     finally:
         os.umask(umask)
@@ -78,10 +84,10 @@ def test_password_file_without_space_for_header_raises_bulk_error(tmp_path: Path
 def test_password_file_partial_line_is_removed(tmp_path: Path) -> None:
     """A partial write is undone."""
     file = PasswordFile(tmp_path / "p.csv")
-    file.write([("ada", "secret")])
+    file.write([password("ada")])
     with file_limit(40), pytest.raises(OSError, match=r"large|space"):
-        file.write([("bob", "secret" * 9)])
-    file.write([("eve", "secret")])
+        file.write([password("bob", "secret" * 9)])
+    file.write([password("eve")])
     file.close()
     assert read_lines(tmp_path / "p.csv") == [["username", "password"], ["ada", "secret"], ["eve", "secret"]]
 
@@ -90,7 +96,7 @@ async def test_unwritten_password_is_generated_again(tmp_path: Path, monkeypatch
     """A row whose password was not written is not done, and gets a new password later."""
     path, write = tmp_path / "p.csv", PasswordFile.write
 
-    def fail(self: PasswordFile, given: list[tuple[str, str]]) -> None:
+    def fail(self: PasswordFile, given: list[Values]) -> None:
         if path.stat().st_size > 200:
             raise OSError(28, "No space left on device")
         write(self, given)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import sqlite3
 import sys
 import time
@@ -21,9 +22,9 @@ from hypothesis import strategies as st
 from cognito_async.bulk import BulkError, JournalError
 from cognito_async.bulk.csv_jsonl import CsvParser, LineSplitter
 from cognito_async.bulk.journal import Journal, JournalReader, read_journal
+from cognito_async.bulk.progress import duration
 from cognito_async.bulk.report import Report, write_csv, write_html, write_json
-from cognito_async.bulk.report.chart import duration
-from cognito_async.bulk.report.exports import cell
+from cognito_async.bulk.report.exports import cell, render_html
 from cognito_async.bulk.report.model import MAX_BREAKS, MAX_POINTS, Timeline, make_timeline
 from cognito_async.bulk.rows import DUPLICATE_ROW, INTERRUPTED, INVALID_ROW, Outcome, State
 from cognito_async.bulk.troubleshooting import ADVICE, HOW_TO_VERIFY, advise
@@ -164,7 +165,7 @@ def test_report_of_running_job_is_consistent(tmp_path: Path) -> None:
 def test_query_is_repeated_if_job_starts_meanwhile(journal: Path, tmp_path: Path) -> None:
     """A journal that is read as an immutable file is read again if it changed."""
     path = tmp_path / "j"
-    path.write_bytes(journal.read_bytes())
+    shutil.copy(journal, path)
     seen: list[int] = []
 
     def count(reader: JournalReader) -> int:
@@ -217,6 +218,8 @@ def test_report_of_other_file_raises_journal_error(
 ) -> None:
     """Other files are rejected with their path."""
     make(tmp_path / "j")
+    if (tmp_path / "j").is_file():
+        (tmp_path / "j").chmod(0o600)
     with pytest.raises(JournalError, match=problem) as caught:
         Report.read(tmp_path / "j")
     assert str(tmp_path / "j") in str(caught.value)
@@ -345,14 +348,47 @@ def test_advice_covers_every_declared_error(action: str) -> None:
 
 def test_advice_depends_on_action_and_state() -> None:
     """The same code means different things for other actions and states."""
-    assert "verified" in advise("InvalidParameterException", "reset").todo
-    assert "verified" not in advise("InvalidParameterException", "set-password temporary, generated").todo
+    assert "verified" not in advise("InvalidParameterException", "reset").todo
     assert "whether a code arrived" in advise("RequestTimeoutError", "forgot", State.UNKNOWN).todo
     assert "try the new password" in advise("RequestTimeoutError", "confirm", State.UNKNOWN).todo
     assert "app client" in advise("NotAuthorizedException", "forgot", State.PLANNED).todo
     assert advise("LimitExceededException", "reset", State.DEFERRED) != advise("LimitExceededException", "reset")
     assert advise("BrandNewException", "reset").title == "BrandNewException"
     assert advise(None, "reset").title
+
+
+@pytest.mark.parametrize(
+    ("reason", "part"),
+    [
+        ("Cannot reset password for the user as there is no registered/verified email or phone_number", "verified"),
+        ("User has no verified e-mail", "verified"),
+        ("1 validation error detected: Value at 'username' failed to satisfy constraint: Member must…", "new job"),
+        ("Value '***' at 'password' failed to satisfy constraint", "new job"),
+        ("Something else", "Read the reason"),
+        (None, "Read the reason"),
+    ],
+)
+def test_advice_for_invalid_parameter_depends_on_reason(reason: str | None, part: str) -> None:
+    """A user without an address and an invalid username need different fixes."""
+    for action in OPERATIONS:
+        assert part in advise("InvalidParameterException", action, State.REFUSED, reason).todo
+
+
+def test_rows_of_one_code_are_grouped_by_kind_of_reason(tmp_path: Path) -> None:
+    """The journal counts each kind separately, with an example, so that the page has advice for each."""
+    reasons = ["no verified email", "Value 'a b' at 'username' failed to satisfy constraint: x", "no verified phone"]
+    with Journal(tmp_path / "j") as journal:
+        found = [
+            row(line, State.REFUSED, "InvalidParameterException", reason=reason)
+            for line, reason in enumerate(reasons, 1)
+        ]
+        journal.add_rows(found, STARTED)
+    report = Report.read(tmp_path / "j")
+    assert sorted((group.rows, group.reason) for group in report.errors) == [(1, reasons[1]), (2, reasons[0])]
+    assert report.kinds == {(State.REFUSED, "InvalidParameterException"): 3}
+    page = render_html(report)
+    assert "AdminUpdateUserAttributes" in page
+    assert "contains no spaces" in page
 
 
 def test_advice_codes_exist() -> None:

@@ -16,7 +16,7 @@ from cognito_async.bulk.report import Report, Run
 from cognito_async.bulk.report.chart import SIZES, Chart
 from cognito_async.bulk.report.exports import ENDINGS, moment, render_html, share, write_html
 from cognito_async.bulk.report.model import Period, Point, Timeline
-from cognito_async.bulk.rows import Outcome, State
+from cognito_async.bulk.rows import ErrorGroup, Outcome, State
 from tests.bulk.test_report import HOSTILE, STARTED, row, two_runs
 from tests.support.browser import VARIABLE, browser, browser_path
 
@@ -25,8 +25,15 @@ PHONE, DESKTOP = 390, 1280
 
 def make_report(**changes: Any) -> Report:
     """Return a report with some attributes."""
+    if "timeline" in changes:
+        changes = {"last_settled": changes["timeline"].periods[-1].end, **changes}
     plain = Report(path=Path("users.journal"), read_at=STARTED, action="reset", user_pool="eu-west-1_AbCdEfGhI")
     return evolve(plain, **changes)
+
+
+def errors(*groups: tuple[State, str, int]) -> list[ErrorGroup]:
+    """Return groups of rows with errors."""
+    return [ErrorGroup(state=state, code=code, reason=None, rows=rows) for state, code, rows in groups]
 
 
 def active(*counts: tuple[int, int, int], seconds: float = 10.0) -> Timeline:
@@ -42,13 +49,13 @@ REPORTS = {
     "one row": make_report(states={State.DONE: 1}, runs=(FINISHED,), timeline=active((1, 0, 0), seconds=1.0)),
     "all refused": make_report(
         states={State.REFUSED: 25},
-        kinds={(State.REFUSED, "UserNotFoundException"): 25},
+        errors=errors((State.REFUSED, "UserNotFoundException", 25)),
         runs=(evolve(FINISHED, ending="too many errors"),),
         timeline=active((0, 25, 0)),
     ),
     "millions": make_report(
         states={State.DONE: 2_999_999, State.UNKNOWN: 1, State.REFUSED: 0},
-        kinds={(State.UNKNOWN, "RequestTimeoutError"): 1},
+        errors=errors((State.UNKNOWN, "RequestTimeoutError", 1)),
         runs=(evolve(FINISHED, ended=STARTED + 100_000, settled=3_000_000),),
         timeline=active(*[(15_000, 0, 0)] * 199, (14_999, 0, 1), seconds=500.0),
     ),
@@ -65,7 +72,7 @@ REPORTS = {
         source=f'"{HOSTILE}' * 20,
         path=Path(f"{HOSTILE[:10]}.journal"),
         states={State.REFUSED: 1},
-        kinds={(State.REFUSED, HOSTILE): 1, (State.PLANNED, "A" * 300): 2},
+        errors=errors((State.REFUSED, HOSTILE, 1), (State.PLANNED, "A" * 300, 2)),
         runs=(evolve(FINISHED, ending=HOSTILE),),
         timeline=active((0, 1, 0)),
     ),
@@ -245,6 +252,46 @@ def test_page_escapes_values() -> None:
 def test_page_of_edge_cases_has_text(name: str, text: str) -> None:
     """Edge cases have their own wording."""
     assert text in render_html(REPORTS[name])
+
+
+@pytest.mark.parametrize(
+    ("states", "ending", "headline"),
+    [
+        ({State.DONE: 9}, "finished", "Finished"),
+        ({State.DONE: 9, State.REFUSED: 3}, "finished", "Finished: 3 rows rejected"),
+        ({State.DONE: 9, State.REFUSED: 1, State.UNKNOWN: 2}, "finished", "Finished: 1 row rejected, 2 rows unknown"),
+        ({State.DONE: 9, State.PLANNED: 1000, State.DEFERRED: 2}, "e-mail limit", "Paused: 1,002 rows left"),
+        ({State.REFUSED: 25, State.PLANNED: 1}, "too many errors", "Stopped: 25 rows rejected, 1 row left"),
+    ],
+)
+def test_page_headline_shows_rows_that_are_left(states: dict[State, int], ending: str, headline: str) -> None:
+    """A finished job with rejected rows does not look as if all were done."""
+    page = render_html(make_report(states=states, runs=(evolve(FINISHED, ending=ending),)))
+    assert f'<span class="badge">{headline}</span>' in page
+
+
+def test_page_times_agree(tmp_path: Path) -> None:
+    """No time is after the end of the job, and the run time is the duration of the runs."""
+    with Journal(tmp_path / "j") as journal:
+        journal.remember({"action": "reset"})
+        for start in (STARTED, STARTED + 86_400):
+            run = journal.start_run(start, 30.0)
+            first = journal.last_line() + 1
+            rows = [row(line, State.PLANNED) for line in range(first, first + 600)]
+            journal.add_rows(rows, start)
+            for at, each in enumerate(rows):
+                journal.write([], [evolve(each, state=State.DONE)], start + at * 6.1)
+            journal.end_run(run, start + 3660.0, "finished", 0)
+    report = Report.read(tmp_path / "j", now=STARTED + 100_000)
+    assert report.ended == STARTED + 86_400 + 3660.0
+    assert report.run_time == 2 * 3660.0
+    assert report.last_settled == STARTED + 86_400 + 599 * 6.1
+    assert [run.settled for run in report.runs] == [600, 600]
+    assert all(run.started <= (run.last or 0.0) <= (run.ended or 0.0) for run in report.runs)
+    page = render_html(report)
+    assert "2 h 2 min" in page
+    assert moment(report.ended) in page
+    assert page.count("1 h 1 min") >= 2  # the table of runs
 
 
 def test_page_distinguishes_killed_and_running_runs() -> None:

@@ -5,8 +5,10 @@ import json
 import pytest
 
 from cognito_async.bulk import Outcome, Progress, State
+from cognito_async.bulk.csv_jsonl import printable
+from cognito_async.bulk.progress import duration
 from cognito_async.cli.display import JsonDisplay, PlainDisplay
-from cognito_async.cli.output import duration, printable, rate
+from cognito_async.cli.output import rate
 
 PROGRESS = Progress(
     states={State.DEFERRED: 1}, kinds={}, total=1, reading=False, in_flight=0, rate=0.0, quota=30.0, throttled=0,
@@ -29,12 +31,11 @@ def test_duration_has_two_units(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def test_control_characters_are_escaped() -> None:
-    lines: list[str] = []
+def test_control_characters_are_escaped(capsys: pytest.CaptureFixture[str]) -> None:
     row = Outcome(line=2, username="ada\x1b[2J\u202eevil", state=State.REFUSED, code="X", reason="a\nb")
-    PlainDisplay(5.0, lines.append).outcome(row)
-    assert lines == ["line 2 ada\\x1b[2J\\u202eevil refused: X a\\nb"]
-    assert printable("a\r\x07\ud800") == "a\\r\\x07\\ud800"
+    PlainDisplay(5.0).outcome(row)
+    assert capsys.readouterr().err == "line 2 ada\\u001b[2J\\u202eevil refused: X a\\nb\n"
+    assert printable("a\r\x07\x9b\ud800\u00e4") == "a\\r\\u0007\\u009b\\ud800\u00e4"
 
 
 def test_plain_display_prints_a_long_wait_once() -> None:
@@ -43,7 +44,7 @@ def test_plain_display_prints_a_long_wait_once() -> None:
     for now in (1000.0, 2000.0, 3000.0):
         display.progress(PROGRESS, now)
     assert len(lines) == 1
-    assert "(in 1 h 6 min)" in lines[0]
+    assert "(in 1 h 7 min)" in lines[0]
 
 
 def test_json_display_has_stable_keys(capsys: pytest.CaptureFixture[str]) -> None:

@@ -128,7 +128,10 @@ async def test_output_contains_no_secrets(
     secret.write_text(f"{CLIENT_SECRET}\n")
     service.defaults["a0"] = error_response("InvalidPasswordException", f"Value '{PASSWORD}0' with {CODE} is bad")
     arguments = ("bulk", "confirm", str(users), *service.options(), "--client-secret-file", str(secret))
-    outputs = [await cli(*arguments, "--json"), await cli("bulk", "resume", f"{users}.journal", "--again", "refused")]
+    outputs = [
+        await cli(*arguments, "--json"),
+        await cli("bulk", "resume", f"{users}.journal", *service.endpoint, "--again", "refused"),
+    ]
     monkeypatch.chdir(tmp_path)
     outputs.append(run_here(capsys, "bulk", "report", f"{users}.journal", "--html", "r.html", "--csv", "r.csv"))
     outputs.append(run_here(capsys, "bulk", "status", f"{users}.journal"))
@@ -192,8 +195,8 @@ async def test_deferred_rows_pause_the_job(service: Service, cli: InThread, tmp_
     completed = await cli("bulk", "forgot", str(users), *service.options(), "--wait", "0", cwd=tmp_path)
     assert completed.code == 75
     assert "deferred: LimitExceededException Attempt limit exceeded. (retry at " in completed.err
-    assert "cognito-async bulk resume users.csv.journal  (at " in completed.err
-    resumed = await cli("bulk", "resume", "users.csv.journal", cwd=tmp_path)
+    assert f"cognito-async bulk resume users.csv.journal --endpoint-url {service.url}  (at " in completed.err
+    resumed = await cli("bulk", "resume", "users.csv.journal", *service.endpoint, cwd=tmp_path)
     assert resumed.code == 75
     assert service.requests_by_user() == {"a0": 1, "a1": 1, "a2": 1}
 
@@ -225,7 +228,7 @@ async def test_resume_again_refused_retries_rows_that_the_service_refused(
     service.responses["a1"] = [CODE_MISMATCH]
     first = await cli("bulk", "confirm", str(users), *service.options())
     assert first.code == 3
-    again = await cli("bulk", "resume", f"{users}.journal", "--again", "refused")
+    again = await cli("bulk", "resume", f"{users}.journal", *service.endpoint, "--again", "refused")
     assert again.code == 3  # the duplicate row stays refused
     assert service.requests_by_user() == {"a0": 1, "a1": 2, "a2": 1}
 
@@ -239,7 +242,17 @@ async def test_resume_options_take_precedence_over_the_journal(service: Service,
     started = await cli("bulk", "forgot", str(users), *service.options(), "--wait", "0")
     assert started.code == 75
     resumed = await cli(
-        "bulk", "resume", f"{users}.journal", "--rate", "7", "--region", "us-east-1", "--wait", "0", "--json"
+        "bulk",
+        "resume",
+        f"{users}.journal",
+        *service.endpoint,
+        "--rate",
+        "7",
+        "--region",
+        "us-east-1",
+        "--wait",
+        "0",
+        "--json",
     )
     start = resumed.objects[0]
     assert (start["rate"], start["region"], start["endpoint_url"]) == (7.0, "us-east-1", service.url)
@@ -256,7 +269,7 @@ async def test_resuming_a_job_from_stdin_needs_no_stdin(service: Service, tmp_pa
     arguments = ("bulk", "reset", "-", "--format", "jsonl", "--journal", journal)
     completed = await run(*arguments, *service.options(), variables=AWS, stdin=rows)
     assert completed.code == 3
-    resumed = await run("bulk", "resume", journal, "--again", "refused", variables=AWS)
+    resumed = await run("bulk", "resume", journal, *service.endpoint, "--again", "refused", variables=AWS)
     assert resumed.code == 0
     assert service.requests_by_user() == {"ada": 2, "bob": 1}
 
@@ -279,7 +292,7 @@ async def test_resuming_a_job_from_a_named_pipe_needs_no_writer(
     writing = asyncio.create_task(asyncio.to_thread(pipe.write_text, "username\nada\n"))
     assert (await cli("bulk", "reset", str(pipe), *service.options(), variables=AWS)).code == 0
     await writing
-    assert (await cli("bulk", "resume", f"{pipe}.journal", variables=AWS)).code == 0
+    assert (await cli("bulk", "resume", f"{pipe}.journal", *service.endpoint, variables=AWS)).code == 0
     assert service.requests_by_user() == {"ada": 1}
 
 

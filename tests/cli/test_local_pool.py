@@ -103,7 +103,7 @@ async def test_users_of_the_pool_are_an_input(pool: LocalPool, tmp_path: Path) -
     completed = await run("bulk", "sign-out", *chosen, "--json", variables=variables)
     assert completed.code == 0
     assert completed.objects[-1]["states"]["done"] == 1
-    resumed = await run("bulk", "resume", journal, variables=AWS)
+    resumed = await run("bulk", "resume", journal, "--endpoint-url", pool.endpoint_url, variables=AWS)
     assert resumed.code == 0
 
 
@@ -116,7 +116,9 @@ async def test_local_pool_rejects_real_credentials(pool: LocalPool, tmp_path: Pa
     assert completed.code == 75
     status = await run("bulk", "status", "u.csv.journal", "--endpoint-url", pool.endpoint_url, cwd=tmp_path)
     assert "1 not sent yet: UnrecognizedClientException - " in status.out
-    resumed = await run("bulk", "resume", "u.csv.journal", variables=AWS, cwd=tmp_path)
+    resumed = await run(
+        "bulk", "resume", "u.csv.journal", "--endpoint-url", pool.endpoint_url, variables=AWS, cwd=tmp_path
+    )
     assert resumed.code == 0
 
 

@@ -7,6 +7,7 @@ import pytest
 
 from cognito_async.cli import secrets
 from cognito_async.cli.errors import CommandError, Exit
+from cognito_async.cli.secrets import SecretValue
 from tests.support.terminal import CLIENT_SECRET, CODE_MISMATCH, Service, run, run_here, terminal, write_users
 
 APP_CLIENT = ("--username", "ada", "--client-id", "id", "--region", "eu-west-1")
@@ -56,23 +57,38 @@ def test_secret_file_with_invalid_content_is_rejected(
     assert str(file) in completed.err
 
 
-@pytest.mark.parametrize("content", ["secret", "secret\n", "secret\r\n", "\ufeffsecret\n"])
-def test_secret_file_holds_one_line(content: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("secret", [secrets.PASSWORD, secrets.CODE, secrets.CLIENT_SECRET])
+@pytest.mark.parametrize(
+    "content",
+    [
+        "a secret",
+        "a secret\n",
+        "a secret\r\n",
+        "\ufeffa secret\n",
+        "\ufeff a secret \t\r\n",
+        "\na secret\n\n",
+        "a secret\r",
+    ],
+)
+def test_secret_file_holds_one_line(content: str, secret: secrets.Secret, tmp_path: Path) -> None:
+    """Byte order mark, line ends and surrounding whitespace are no part of a secret; whitespace within is."""
     file = secret_file(tmp_path, content.encode())
-    assert secrets.read(secrets.PASSWORD, str(file), {}) == "secret"
+    assert secrets.read(secret, str(file)) == SecretValue("a secret")
 
 
-def test_secret_file_takes_precedence_over_the_environment(tmp_path: Path) -> None:
-    environ = {"COGNITO_PASSWORD": "other"}
-    assert secrets.read(secrets.PASSWORD, str(secret_file(tmp_path, b"secret")), environ) == "secret"
-    assert secrets.read(secrets.PASSWORD, None, environ) == "other"
-    assert secrets.read(secrets.PASSWORD, None, {"COGNITO_PASSWORD": ""}) is None
+def test_secret_file_takes_precedence_over_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COGNITO_PASSWORD", "other")
+    assert secrets.read(secrets.PASSWORD, str(secret_file(tmp_path, b"secret"))) == SecretValue("secret")
+    assert secrets.read(secrets.PASSWORD, None) == SecretValue("other")
+    monkeypatch.setenv("COGNITO_PASSWORD", "")
+    assert secrets.read(secrets.PASSWORD, None) is None
 
 
 @pytest.mark.parametrize("value", ["Canary\n", "Canary\udc80", "a\r\nCanary", "Canary\x1b[2J"])
-def test_invalid_environment_variable_is_named_and_not_repeated(value: str) -> None:
+def test_invalid_environment_variable_is_named_and_not_repeated(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COGNITO_PASSWORD", value)
     with pytest.raises(CommandError) as raised:
-        secrets.read(secrets.PASSWORD, None, {"COGNITO_PASSWORD": value})
+        secrets.read(secrets.PASSWORD, None)
     assert "COGNITO_PASSWORD" in str(raised.value)
     assert "Canary" not in str(raised.value)
 
@@ -129,7 +145,7 @@ async def test_resume_prompts_for_the_client_secret(service: Service, tmp_path: 
     arguments = ("bulk", "confirm", str(users), *service.options())
     first = await run(*arguments, variables={"COGNITO_CLIENT_SECRET": CLIENT_SECRET})
     assert first.code == Exit.PARTIAL
-    resume = ("bulk", "resume", f"{users}.journal", "--again", "refused")
+    resume = ("bulk", "resume", f"{users}.journal", *service.endpoint, "--again", "refused")
     without_terminal = await run(*resume)
     assert without_terminal.code == Exit.USAGE
     assert "COGNITO_CLIENT_SECRET" in without_terminal.err

@@ -55,7 +55,7 @@ async def test_first_signal_waits_for_requests_and_exits_75(service: Service, tm
     assert f"{len(served)} done" in completed.err
     assert f"cognito-async bulk resume {os.path.relpath(users)}.journal" in completed.err
     if name == "SIGINT":
-        resumed = await run("bulk", "resume", f"{users}.journal")
+        resumed = await run("bulk", "resume", f"{users}.journal", *service.endpoint)
         assert resumed.code == Exit.DONE
         assert service.requests_by_user() == {f"a{index}": 1 for index in range(USERS)}
 
@@ -72,7 +72,7 @@ async def test_second_signal_exits_130_immediately(service: Service, tmp_path: P
     assert completed.err.splitlines()[-1].startswith("cognito-async: aborted")
     assert "Traceback" not in completed.err
     service.gate.set()
-    resumed = await run("bulk", "resume", f"{users}.journal")
+    resumed = await run("bulk", "resume", f"{users}.journal", *service.endpoint)
     assert resumed.code == Exit.DONE
     assert set(service.requests_by_user()) == {f"a{index}" for index in range(USERS)}
 
@@ -117,12 +117,12 @@ async def test_killed_job_is_resumed_from_its_journal(
         assert (status["running"], status["total"], status["states"]["done"]) == (True, USERS, 0)
         assert status["states"]["sent"] >= 3
         assert "running since" in run_here(capsys, "bulk", "status", journal).out
-        second = await run("bulk", "resume", journal)
+        second = await run("bulk", "resume", journal, *service.endpoint)
         assert (second.code, second.err.count("\n")) == (Exit.PAUSED, 6)
     left = json.loads(run_here(capsys, "bulk", "status", journal, "--json").out)
     assert (left["running"], left["last_run"]["ended"]) == (False, None)
     service.gate.set()
-    resumed = await run("bulk", "resume", journal, "--json")
+    resumed = await run("bulk", "resume", journal, *service.endpoint, "--json")
     summary = resumed.objects[-1]
     assert resumed.code == Exit.PARTIAL  # whether the service sent a code for the in-flight rows is unknown
     assert summary["states"]["unknown"] >= 3

@@ -70,9 +70,14 @@ class Service:
         """The endpoint."""
         return self.server.url
 
+    @property
+    def endpoint(self) -> tuple[str, ...]:
+        """The option that selects the service, which resuming requires."""
+        return ("--endpoint-url", self.url)
+
     def options(self, *, rate: str = "500") -> tuple[str, ...]:
         """Return the command-line options that select the service, a user pool and an app client."""
-        location = ("--region", "eu-west-1", "--endpoint-url", self.url)
+        location = ("--region", "eu-west-1", *self.endpoint)
         return (*location, "--user-pool-id", "eu-west-1_AbC", "--client-id", "app", "--rate", rate)
 
     async def wait_for_requests(self, number: int) -> None:

@@ -8,6 +8,7 @@ from typing import Final, TypeAlias
 
 from attrs import frozen
 
+from cognito_async.bulk.progress import duration
 from cognito_async.bulk.report.model import CHARTED_STATES, STEPS, Timeline, readable_step
 
 LEFT, RIGHT, ABOVE, BELOW = 46, 10, 34, 58
@@ -27,21 +28,18 @@ Shape: TypeAlias = tuple[str, dict[str, object], str]
 
 @frozen(kw_only=True)
 class Size:
-    """The size of a chart, in pixels.
-
-    Attributes:
-        name: The class of the SVG element.
-        width: Its width.
-        height: Its height.
-        labels: The number of labels on its time axis.
-        gap: The width of a break.
-    """
+    """The size of a chart, in pixels."""
 
     name: str
+    """The class of the SVG element."""
     width: int
+    """Its width."""
     height: int
+    """Its height."""
     labels: int
+    """The number of labels on its time axis."""
     gap: int
+    """The width of a break."""
 
 
 SIZES: Final = (
@@ -51,12 +49,7 @@ SIZES: Final = (
 
 
 class Chart:
-    """The shapes of a chart, in drawing order.
-
-    Attributes:
-        size: The size.
-        shapes: The shapes.
-    """
+    """The shapes of a chart, in drawing order."""
 
     def __init__(self, line: Timeline, quotas: Sequence[Quota], size: Size) -> None:
         self.size: Size = size
@@ -107,14 +100,8 @@ class Chart:
         for place, (before, after) in enumerate(pairwise(self._line.periods)):
             left, width = self._x(place, before.end), self.size.gap
             middle, height = left + width / 2, (ABOVE + self._base) / 2
-            area: dict[str, object] = {
-                "x": left,
-                "y": ABOVE,
-                "width": width,
-                "height": self._base - ABOVE,
-                "class": "break",
-            }
-            yield "rect", area, ""
+            size = {"width": width, "height": self._base - ABOVE}
+            yield "rect", {"x": left, "y": ABOVE, **size, "class": "break"}, ""
             name, attributes, text = _text(
                 f"idle {duration(after.start - before.end)}", middle, height, "middle", "break-name"
             )
@@ -172,18 +159,3 @@ def _readable(minimum: float) -> float:
     """Return the next of 1, 2, 5, 10, 20, … and of their fractions."""
     power = 10.0 ** floor(log10(minimum))
     return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= minimum * 0.999)
-
-
-UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
-
-
-def duration(seconds: float) -> str:
-    """Format a duration in its two largest units, such as ``"2 h 14 min"``."""
-    if 0 < seconds < 1:
-        return "under 1 s"
-    seconds = round(seconds)
-    for (large, name), (small, part) in pairwise(UNITS):
-        if seconds >= large:
-            whole, rest = divmod(round(seconds / small), large // small)
-            return f"{whole} {name} {rest} {part}" if rest else f"{whole} {name}"
-    return f"{seconds} s"

@@ -9,12 +9,13 @@ from typing import Any, Final
 
 from attrs import asdict, frozen
 
+from cognito_async.bulk.csv_jsonl import printable
 from cognito_async.bulk.errors import BulkError
-from cognito_async.bulk.progress import StopReason
-from cognito_async.bulk.report.chart import SIZES, Chart, Quota, duration
+from cognito_async.bulk.progress import StopReason, duration
+from cognito_async.bulk.report.chart import SIZES, Chart, Quota
 from cognito_async.bulk.report.model import CHARTED_STATES, Report
 from cognito_async.bulk.rows import Outcome, State
-from cognito_async.bulk.troubleshooting import advise
+from cognito_async.bulk.troubleshooting import NOTES, advise
 from cognito_async.files import Target, open_output
 
 # --- HTML ---
@@ -102,14 +103,11 @@ def render_html(report: Report, *, rows: str | None = None) -> str:
         raise BulkError(
             "the HTML report needs Jinja2, which is not installed; install the extra 'report' (included in 'cli')"
         ) from None
+    loader = PackageLoader("cognito_async.bulk.report")
     environment = Environment(
-        loader=PackageLoader("cognito_async.bulk.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(duration=duration, moment=moment, number=number, rate=rate)
+    environment.filters.update(duration=duration, moment=moment, number="{:,}".format, rate="{:,g}".format)
     return environment.get_template("report.html").render(_page(report, rows))
 
 
@@ -125,17 +123,10 @@ def _page(report: Report, rows: str | None) -> dict[str, Any]:
         "rows": rows,
         "title": title,
         "description": description,
-        "status": _status(report),
-        "figures": [
-            {
-                "key": key,
-                "name": name,
-                "meaning": meaning,
-                "count": counts[key],
-                "share": share(counts[key], report.total),
-            }
-            for key, name, meaning in FIGURES
-        ],
+        "status": RUNNING if report.running else _ending(report.ending) if report.runs else NOT_STARTED,
+        "left": "" if report.running else _left(report),
+        "note": NOTES.get(label.partition(" ")[0]),
+        "figures": [(*figure, counts[figure[0]], share(counts[figure[0]], report.total)) for figure in FIGURES],
         "charted": [
             figure
             for place, figure in enumerate(FIGURES[: len(CHARTED_STATES)])
@@ -151,10 +142,11 @@ def _page(report: Report, rows: str | None) -> dict[str, Any]:
     }
 
 
-def _status(report: Report) -> Wording:
-    if report.running:
-        return RUNNING
-    return _ending(report.ending) if report.runs else NOT_STARTED
+def _left(report: Report) -> str:
+    """Return the numbers of rows that are not done, such as ``"3 rows rejected"``."""
+    counts = {"rejected": report.states.get(State.REFUSED, 0), "unknown": report.states.get(State.UNKNOWN, 0)}
+    counts["left"] = report.waiting
+    return ", ".join(f"{count:,} row{'' if count == 1 else 's'} {what}" for what, count in counts.items() if count)
 
 
 def _ending(ending: str | None) -> Wording:
@@ -170,26 +162,14 @@ def _quotas(report: Report) -> Iterator[Quota]:
 
 
 def _errors(report: Report) -> Iterator[dict[str, Any]]:
-    """Return the errors by state and code, with advice, the most frequent of each state first."""
+    """Return the errors with advice, by state, the most frequent of each state first."""
     places = {key: place for place, (key, *_) in enumerate(FIGURES)}
-    found = [
-        (places.get(state, places["waiting"]), state, code, count)
-        for (state, code), count in report.kinds.items()
-        if state is not State.DONE
-    ]
-    for place, state, code, count in sorted(found, key=lambda error: (error[0], -error[3], error[2])):
-        key, name, _ = FIGURES[place]
-        yield {"key": key, "name": name, "code": code, "count": count, "advice": advise(code, report.action, state)}
-
-
-def number(count: int) -> str:
-    """Format a number with separators, such as ``"3,000,000"``."""
-    return f"{count:,}"
-
-
-def rate(requests: float) -> str:
-    """Format a rate limit, such as ``"30"`` or ``"0.5"``."""
-    return f"{requests:,g}"
+    found = [(places.get(group.state, places["waiting"]), -group.rows, group.code, group) for group in report.errors]
+    for place, _, code, group in sorted(found, key=lambda error: error[:3]):
+        if group.state is not State.DONE:
+            key, name, _ = FIGURES[place]
+            advice = advise(code, report.action, group.state, group.reason)
+            yield {"key": key, "name": name, "code": code, "count": group.rows, "advice": advice}
 
 
 def share(count: int, total: int) -> str:
@@ -250,13 +230,13 @@ def write_csv(report: Report, target: Target) -> int:
         for row in report.cases():
             reason = " ".join((row.reason or "").split())  # one line per row
             values = (row.username, row.state, row.code or "", reason, _todo(row, report.action))
-            writer.writerow((row.line, *map(cell, values)))
+            writer.writerow((row.line, *(cell(printable(value)) for value in values)))
             count += 1
     return count
 
 
 def _todo(row: Outcome, action: str) -> str:
-    todo = advise(row.code, action, row.state).todo
+    todo = advise(row.code, action, row.state, row.reason).todo
     return todo if row.due is None else f"{todo} Due: {datetime.fromtimestamp(row.due, UTC):%Y-%m-%d %H:%M UTC}."
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final, Self, TypeAlias
 from attrs import evolve, field, frozen
 
 from cognito_async.bulk.journal import Fact, JournalReader, Run, read_with_activity, rows_needing_attention
-from cognito_async.bulk.rows import FINAL_STATES, Outcome, State
+from cognito_async.bulk.rows import FINAL_STATES, ErrorGroup, Outcome, State, count_kinds
 
 CHARTED_STATES: Final = (State.DONE, State.REFUSED, State.UNKNOWN)
 """The states in a timeline, in the order of the chart from bottom to top."""
@@ -39,17 +39,14 @@ BREAK_SHARE: Final = 0.05
 
 @frozen
 class Point:
-    """The rows settled during one step.
-
-    Attributes:
-        start: When the step started, in seconds since 1970.
-        seconds: The length of the step.
-        counts: The rows by state.
-    """
+    """The rows settled during one step."""
 
     start: float
+    """When the step started, in seconds since 1970."""
     seconds: float
+    """The length of the step."""
     counts: Counts
+    """The rows by state."""
 
     @property
     def rate(self) -> float:
@@ -59,13 +56,10 @@ class Point:
 
 @frozen
 class Period:
-    """A time without long idle times.
-
-    Attributes:
-        points: Adjacent points.
-    """
+    """A time without long idle times."""
 
     points: tuple[Point, ...]
+    """Adjacent points."""
 
     @property
     def start(self) -> float:
@@ -80,15 +74,12 @@ class Period:
 
 @frozen
 class Timeline:
-    """The rows settled over time.
-
-    Attributes:
-        step: The length of a point in seconds; the last one of a period may differ.
-        periods: The times in which the job was active; between them it was idle for long.
-    """
+    """The rows settled over time."""
 
     step: float = 1.0
+    """The length of a point in seconds; the last one of a period may differ."""
     periods: tuple[Period, ...] = ()
+    """The times in which the job was active; between them it was idle for long."""
 
     @property
     def points(self) -> Iterator[Point]:
@@ -117,13 +108,7 @@ def readable_step(seconds: float) -> int:
 
 
 def make_timeline(cells: Mapping[int, Sequence[int]], origin: float, width: int) -> Timeline:
-    """Combine cells into at most about 200 points.
-
-    Args:
-        cells: The rows by state, by the number of the cell; without empty cells.
-        origin: When cell 0 starts, in seconds since 1970.
-        width: The length of a cell in seconds.
-    """
+    """Combine non-empty cells of ``width`` seconds from ``origin`` on into at most about 200 points."""
     if not cells:
         return Timeline()
     spans = _active_spans(sorted(cells), width)
@@ -164,39 +149,38 @@ def _points(
 
 @frozen(kw_only=True)
 class Report:
-    """The state of a job at one moment.
-
-    Attributes:
-        path: The journal.
-        read_at: When it was read, in seconds since 1970.
-        action: The action's name and variant.
-        user_pool: The user pool ID; None if the action needs none.
-        app_client: The app client ID; None if the action needs none.
-        source: The name of the source; None if it is not stored.
-        running: Whether a process runs the job.
-        whole: Whether the journal holds all rows of the source.
-        runs: The runs, in order.
-        states: The number of rows by state.
-        kinds: The number of rows with an error, by state and code.
-        timeline: The rows settled over time, without those for which nothing was sent.
-        next_due: When the next deferred row is due, in seconds since 1970; None if no row is deferred.
-    """
+    """The state of a job at one moment."""
 
     __module__ = "cognito_async.bulk.report"
 
     path: Path
+    """The journal."""
     read_at: float
+    """When it was read, in seconds since 1970."""
     action: str
+    """The action's name and variant."""
     user_pool: str | None = None
+    """The user pool ID; None if the action needs none."""
     app_client: str | None = None
+    """The app client ID; None if the action needs none."""
     source: str | None = None
+    """The name of the source; None if it is not stored."""
     running: bool = False
+    """Whether a process runs the job."""
     whole: bool = True
+    """Whether the journal holds all rows of the source."""
     runs: tuple[Run, ...] = ()
+    """The runs, in order."""
     states: Mapping[State, int] = field(factory=dict[State, int])
-    kinds: Mapping[tuple[State, str], int] = field(factory=dict[tuple[State, str], int])
+    """The number of rows by state."""
+    errors: Sequence[ErrorGroup] = ()
+    """The rows with errors, in groups."""
     timeline: Timeline = field(factory=Timeline)
+    """The rows settled over time, without those for which nothing was sent."""
+    last_settled: float | None = None
+    """When the last row was settled by a request, in seconds since 1970; None if none was."""
     next_due: float | None = None
+    """When the next deferred row is due, in seconds since 1970; None if no row is deferred."""
 
     @classmethod
     def read(cls, path: str | Path, *, now: float | None = None, source: str | None = None) -> Self:
@@ -214,6 +198,18 @@ class Report:
         found, running = read_with_activity(Path(path), _query)
         report = cls(path=Path(path), read_at=read_at, running=running, **found)
         return report if source is None else evolve(report, source=source)
+
+    @property
+    def kinds(self) -> Mapping[tuple[State, str], int]:
+        """The number of rows with an error, by state and code."""
+        return count_kinds(self.errors)
+
+    @property
+    def run_time(self) -> float:
+        """How long the runs took in all, in seconds; a killed run counts until its last row."""
+        now = self.read_at if self.running else None
+        ends = [run.ended or (now if run is self.runs[-1] else None) or run.last or run.started for run in self.runs]
+        return sum(max(end - run.started, 0.0) for end, run in zip(ends, self.runs, strict=True))
 
     @property
     def total(self) -> int:
@@ -246,11 +242,7 @@ class Report:
         return next((run.quota for run in reversed(self.runs) if run.quota is not None), None)
 
     def cases(self) -> Generator[Outcome]:
-        """Yield the rows that may need attention (refused, unknown and deferred), in order and in flat memory.
-
-        Raises:
-            JournalError: The journal cannot be read.
-        """
+        """Yield the rows that may need attention (refused, unknown and deferred), in order and in flat memory."""
         return rows_needing_attention(self.path)
 
 
@@ -262,29 +254,35 @@ def _query(journal: JournalReader) -> dict[str, Any]:
         number: tuple(counts[state] for state in CHARTED_STATES)
         for number, counts in journal.settled_per_cell(origin, width).items()
     }
-    states, kinds = journal.counts()
+    states, errors = journal.counts()
     return {
         "action": facts.get(Fact.ACTION, ""),
         "user_pool": facts.get(Fact.USER_POOL) or None,
         "app_client": facts.get(Fact.APP_CLIENT) or None,
         "source": facts.get(Fact.SOURCE),
         "whole": Fact.COMPLETE in facts,
-        "runs": tuple(_with_settled(journal.runs(), cells, origin, width)),
+        "runs": tuple(_with_settled(journal.runs(), cells, origin, width, last)),
         "states": states,
-        "kinds": kinds,
+        "errors": errors,
         "timeline": make_timeline(cells, origin, width),
+        "last_settled": last or None,
         "next_due": journal.next_due(),
     }
 
 
-def _with_settled(runs: Sequence[Run], cells: Mapping[int, Sequence[int]], origin: float, width: int) -> Iterator[Run]:
+def _with_settled(
+    runs: Sequence[Run], cells: Mapping[int, Sequence[int]], origin: float, width: int, last: float
+) -> Iterator[Run]:
     """Add to each run what it settled; a cell belongs to the last run that started before the cell's end."""
     starts = [run.started for run in runs]
-    settled, last = Counter[int](), dict[int, float]()
+    settled, ends = Counter[int](), dict[int, float]()
     for cell, counts in sorted(cells.items()):
         end = origin + (cell + 1) * width
         place = max(bisect_left(starts, end) - 1, 0)
         settled[place] += sum(counts)
-        last[place] = end
+        ends[place] = min(end, last)
     for place, run in enumerate(runs):
-        yield evolve(run, settled=settled[place], last=last.get(place))
+        until = ends.get(place)
+        if until is not None and run.ended is not None:
+            until = min(until, run.ended)
+        yield evolve(run, settled=settled[place], last=until)
