@@ -234,7 +234,7 @@ def is_in_use(path: Path) -> bool:
     """Return whether a process has a database file open for writing."""
     file = _real(path)
     lock = lock_path(file)
-    # A killed process leaves its lock file. If there is none, somebody may have removed it while a job is running.
+    # A killed process leaves its lock file. A missing one can have been removed while a job is running.
     return is_locked(lock) if lock.exists() else file in _open_here or _is_open(file)
 
 

@@ -252,7 +252,7 @@ async def test_generated_passwords_of_spellings_are_one(tmp_path: Path) -> None:
 
 
 async def test_case_sensitive_job_sends_names_that_differ_in_case(tmp_path: Path) -> None:
-    """Older user pools distinguish case; composed characters stay the same, and a resumed job decides alike."""
+    """Older user pools distinguish case; composed characters stay the same, also in a resumed job."""
     async with JobHarness(tmp_path) as harness:
         write_csv(harness.source, SPELLINGS, secrets=False)
         summary = await harness.run("forgot", case_sensitive=True)
