@@ -15,16 +15,16 @@ PIP_FLAGS := --disable-pip-version-check --quiet
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo      reset a forgotten password against a local user pool"
-	@echo "make demo-bulk reset 300 passwords in a bulk job that is killed and resumed, with a report"
-	@echo "make demo-web  run a web site with sign-up, sign-in and password reset on a local user pool"
-	@echo "make test      run the tests"
-	@echo "make check     run the linters and type checkers, and compare the generated code"
-	@echo "make fmt       format the code and apply the linter's fixes"
-	@echo "make generate  generate code from the pinned service model"
-	@echo "make upgrade-model  pin the newest service model; then run make generate"
-	@echo "make bench     run the benchmarks against plain aiohttp, aiobotocore, boto3 and capo"
-	@echo "make clean     remove the virtualenvs"
+	@echo "make demo          reset a forgotten password against a local user pool"
+	@echo "make demo-bulk     reset 300 passwords in a bulk job that is killed and resumed, with a report"
+	@echo "make demo-web      run a web site with sign-up, sign-in and password reset on a local user pool"
+	@echo "make test          run the tests"
+	@echo "make check         run the linters and type checkers, and compare the generated code"
+	@echo "make fmt           format the code and apply the linter's fixes"
+	@echo "make generate      generate code from the pinned service model"
+	@echo "make upgrade-model pin the newest service model; then run make generate"
+	@echo "make bench         run the benchmarks against plain aiohttp, aiobotocore, boto3 and capo"
+	@echo "make clean         remove the virtualenvs"
 
 # $(call environment,FOLDER,PIP ARGUMENTS)
 define environment

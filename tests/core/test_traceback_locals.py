@@ -18,7 +18,6 @@ from cognito_async import (
     AmbiguousOutcomeError,
     AsyncCognitoSession,
     CognitoError,
-    ConnectError,
     Credentials,
     CredentialsError,
     PaginationError,
@@ -26,6 +25,7 @@ from cognito_async import (
     RetryPolicy,
     SessionClosedError,
     Timeouts,
+    TransportError,
     credentials,
 )
 from cognito_async.client import send_with_hook
@@ -483,7 +483,8 @@ async def test_frames_of_a_refused_connection_contain_no_secrets(name: str) -> N
     """Nothing was sent, but the frames of the HTTP library held the request."""
     async with open_session("http://127.0.0.1:1", retry=RetryPolicy(max_attempts=1)) as session:
         error = await failure_of(session, name)
-    assert isinstance(error, ConnectError)
+    assert isinstance(error, TransportError)
+    assert error.sent is False
     assert leaking_frames(error) == []
 
 
