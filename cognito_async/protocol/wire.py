@@ -238,13 +238,15 @@ def _decoded(response: HttpResponse, kind: type[Any]) -> Any:
 def _check_without_members(response: HttpResponse) -> InvalidResponseError | None:
     """Return an error for a body that a proxy may have sent. An incomplete object is as good as a complete one."""
     body = response.body.strip()
-    if "x-amzn-ErrorType" in response.headers or body.startswith(b'{"__type"'):
+    if "x-amzn-ErrorType" in response.headers:
         return _unreadable(AN_ERROR, response)
     if body in {b"", b"{}"}:
         return None
     if not body.startswith(b"{") or "json" not in response.headers.get("Content-Type", CONTENT_TYPE).lower():
         return _unreadable("the body is not JSON", response)
-    return _unreadable(AN_ERROR, response) if _is_error(_parsed(body)) else None
+    parsed = _parsed(body)
+    is_cut_error = parsed is _NOT_JSON and body.startswith(b'{"__type"')
+    return _unreadable(AN_ERROR, response) if is_cut_error or _is_error(parsed) else None
 
 
 def _parsed_object(response: HttpResponse) -> dict[str, Any] | InvalidResponseError:

@@ -64,7 +64,7 @@ DECISIONS: list[tuple[CognitoError, ActionOnError, ActionOnError]] = [  # for co
     (SessionClosedError("closed"), STOP, STOP),
     (service_error("TooManyRequestsException", fault=Fault.QUOTA), WAIT, WAIT),
     (service_error("ThrottlingException", fault=Fault.QUOTA), WAIT, WAIT),
-    (InvalidResponseError("busy", status=429), WAIT, WAIT),
+    (InvalidResponseError("busy", status=429), REPEAT, UNKNOWN),
     (ConnectError("refused", sent=False), WAIT, WAIT),
     (RequestTimeoutError("timed out", sent=False), WAIT, WAIT),
     (RequestTimeoutError("timed out", sent=True), REPEAT, UNKNOWN),
@@ -437,7 +437,7 @@ async def test_daily_email_limit_has_its_own_code(tmp_path: Path) -> None:
     """The account's limit is distinguished from the user's."""
     async with JobHarness(tmp_path, by_user(bob=EMAIL_LIMIT)) as harness:
         write_csv(harness.source, ["ada", "bob"], secrets=False)
-        summary = await harness.run("forgot")
+        summary = await harness.run("forgot", wall_clock=FixedClock())
     assert summary.ending is StopReason.EMAIL_LIMIT
     assert summary.kinds == {(State.DEFERRED, "DailyEmailLimit"): 1}
     advice = advise("DailyEmailLimit", "forgot", State.DEFERRED)

@@ -179,11 +179,15 @@ def smallest(kind: type[Structure], character: str = "x") -> Any:
     """Return the smallest valid instance of a class, with the required members only."""
     return kind(
         **{
-            name: smallest_value(about.shape, "x" if about.wire_name in PRINTABLE_MEMBERS else character)
+            name: smallest_value(about.shape, _character(about, character))
             for name, about in members(kind)
             if about.required
         }
     )
+
+
+def _character(about: Member, character: str) -> str:
+    return character if character.isprintable() or about.wire_name not in PRINTABLE_MEMBERS else "x"
 
 
 def smallest_value(shape: Shape, character: str = "x") -> Any:
