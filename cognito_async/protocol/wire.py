@@ -36,7 +36,13 @@ AN_ERROR = "the body is an error although the status is a success"
 _JSON = json.JSONEncoder(check_circular=False)  # validation has limited the depth
 _NOT_JSON = object()
 
-_INTERRUPTIBLE_JSON = json.JSONDecoder()
+
+def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object; in steps, as ``dict`` would hold the interpreter lock for all members of a huge one."""
+    return dict(pairs) if len(pairs) < 1000 else {name: value for name, value in pairs}  # noqa: C416, PLR2004
+
+
+_INTERRUPTIBLE_JSON = json.JSONDecoder(object_pairs_hook=_object_of)
 # The scanner in C holds the interpreter lock until it has parsed everything; this one lets other threads run.
 _INTERRUPTIBLE_JSON.scan_once = scanner.py_make_scanner(_INTERRUPTIBLE_JSON)  # type: ignore[attr-defined]
 
