@@ -18,6 +18,7 @@ from cognito_async.bulk.sources import is_pipe
 from cognito_async.cli.errors import CommandError
 from cognito_async.cli.output import STANDARD_STREAM
 from cognito_async.cli.secrets import SecretValue
+from cognito_async.location import Location
 from cognito_async.operations.facts import PUBLISHED
 from cognito_async.protocol.endpoints import region_of_pool, service_url
 from cognito_async.protocol.operation import Operation
@@ -26,7 +27,6 @@ FACT: Final = "command line"
 """The name of the journal's fact that holds a job's settings."""
 
 REGIONS: Final = ("AWS_REGION", "AWS_DEFAULT_REGION")
-ENDPOINTS: Final = ("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", "AWS_ENDPOINT_URL")
 CALL_TIMEOUT: Final = 30.0
 QUEUED: Final = 10
 """Requests that may be ahead in the rate limiter's queue; at a low rate they outlast the timeout of a call."""
@@ -92,7 +92,7 @@ class Target:
             raise CommandError("no region: pass --region or set AWS_REGION")
         return cls(
             region=region,
-            endpoint_url=options.endpoint_url or _first(*ENDPOINTS),
+            endpoint_url=options.endpoint_url or Location(None, None, use_fips=None, use_dualstack=None).endpoint_url,
             user_pool_id=pool,
             client_id=options.client_id or _first("COGNITO_CLIENT_ID"),
         )

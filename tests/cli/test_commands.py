@@ -13,6 +13,7 @@ import pytest
 from cognito_async.cli import main
 from cognito_async.cli.commands import CLI
 from cognito_async.cli.errors import MEANING, Exit
+from cognito_async.cli.settings import Options, Target
 from cognito_async.version import __version__
 from tests.support.terminal import environment, run_here
 
@@ -289,3 +290,12 @@ def test_input_after_double_dash_is_read(
 def test_main_uses_the_process_arguments_by_default(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "argv", ["cognito-async", "--nothing"])
     assert main() == Exit.USAGE
+
+
+def test_endpoint_of_the_environment_can_be_ignored(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_REGION", "eu-west-1")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    options = Options()
+    assert Target.of(options).endpoint_url == "http://127.0.0.1:1"
+    monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
+    assert Target.of(options).endpoint_url is None
