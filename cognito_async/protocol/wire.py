@@ -28,8 +28,10 @@ LARGE_BODY = 128 * 1024
 """Bodies over this many bytes take long to decode: callers with an event loop decode them in a thread."""
 
 MAX_CONTAINERS = 250_000
-MAX_PAIRS = 400_000
 """Maximum number of lists and objects in a large body; more would block all threads while they are freed."""
+
+MAX_PAIRS = 400_000
+"""Maximum number of members of all objects in a large body, for the same reason."""
 
 AN_ERROR = "the body is an error although the status is a success"
 
@@ -42,9 +44,15 @@ def _object_of(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return dict(pairs) if len(pairs) < 1000 else {name: value for name, value in pairs}  # noqa: C416, PLR2004
 
 
-_INTERRUPTIBLE_JSON = json.JSONDecoder(object_pairs_hook=_object_of)
-# The scanner in C holds the interpreter lock until it has parsed everything; this one lets other threads run.
-_INTERRUPTIBLE_JSON.scan_once = scanner.py_make_scanner(_INTERRUPTIBLE_JSON)  # type: ignore[attr-defined]
+def _interruptible(parse_int: Callable[[str], Any]) -> json.JSONDecoder:
+    """Return a decoder that lets other threads run: the scanner in C holds the interpreter lock to the end."""
+    decoder = json.JSONDecoder(object_pairs_hook=_object_of, parse_int=parse_int)
+    decoder.scan_once = scanner.py_make_scanner(decoder)  # type: ignore[attr-defined]
+    return decoder
+
+
+_INTERRUPTIBLE_JSON = _interruptible(int)
+_LONG_INTEGER_JSON = _interruptible(float)
 
 
 Encoder = Callable[[Any], str | None]
@@ -250,6 +258,8 @@ def _check_without_members(response: HttpResponse) -> InvalidResponseError | Non
         return None
     if not body.startswith(b"{") or "json" not in response.headers.get("Content-Type", CONTENT_TYPE).lower():
         return _unreadable("the body is not JSON", response)
+    if problem := _problem_of(response):
+        return _unreadable(problem, response)
     parsed = _parsed(body)
     is_cut_error = parsed is _NOT_JSON and body.startswith(b'{"__type"')
     return _unreadable(AN_ERROR, response) if is_cut_error or _is_error(parsed) else None
@@ -299,7 +309,7 @@ def _parsed(body: bytes) -> Any:
 
 def _parsed_with_long_integers(body: bytes) -> Any:
     try:
-        return json.loads(body, parse_int=float)
+        return _LONG_INTEGER_JSON.decode(body.decode())
     except (ValueError, RecursionError):
         return _NOT_JSON
 
