@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from datetime import timedelta
 
     from cognito_async.protocol.events import Event
+    from cognito_async.protocol.idempotency import Idempotency
     from cognito_async.rate_limiter import RateLimiter
     from cognito_async.signer import Signer
     from cognito_async.transport import Transport
@@ -99,13 +100,31 @@ class CallContext:
     counter: Iterator[int] = field(factory=count)
 
 
+@frozen(eq=False)
+class CallOptions:
+    """The options of a call.
+
+    Attributes:
+        timeouts: The time limits; None for the session's.
+        retry: The retry policy; None for the session's.
+        before: Awaited before each attempt, after the rate limit has admitted it; an error ends the call. None for no
+            hook.
+        idempotency: Replaces the operation's; None to use it.
+    """
+
+    timeouts: Timeouts | None = None
+    retry: RetryPolicy | None = None
+    before: Callable[[], Awaitable[object]] | None = field(default=None, kw_only=True)
+    idempotency: "Idempotency | None" = field(default=None, kw_only=True)
+
+
 class Call(Generic[ResponseT]):
     """Sends a validated request with retries."""
 
     __slots__ = (
-        *("_attempts", "_before", "_body", "_clock_corrected", "_context", "_deadline", "_headers", "_history"),
-        *("_limit_exceeded", "_limiter", "_loop", "_operation", "_policy", "_request", "_signed_with", "_started"),
-        *("_timeouts", "_tokens"),
+        *("_attempts", "_body", "_clock_corrected", "_context", "_deadline", "_headers", "_history"),
+        *("_limit_exceeded", "_limiter", "_loop", "_operation", "_options", "_policy", "_request", "_signed_with"),
+        *("_started", "_timeouts", "_tokens"),
     )
 
     def __init__(
@@ -114,15 +133,14 @@ class Call(Generic[ResponseT]):
         context: CallContext,
         policy: RetryPolicy,
         timeouts: Timeouts,
-        before: Callable[[], Awaitable[object]] | None = None,
+        options: "CallOptions",
     ) -> None:
-        """Prepare a call. ``before`` is awaited before each attempt, after it was granted by the rate limiter."""
         self._request = request
         self._operation = request.OPERATION
         self._context = context
         self._policy = policy
         self._timeouts = timeouts
-        self._before = before
+        self._options = options
         self._limiter = context.rate_limiter.limiter(request.OPERATION)
         self._body = encode(request)
         self._headers = headers_for(request.OPERATION, USER_AGENT, f"{context.id_prefix}{next(context.counter):012x}")
@@ -171,8 +189,8 @@ class Call(Generic[ResponseT]):
         """Send the request once, within the rate limit and the time that is left."""
         operation, context, headers = self._operation, self._context, self._headers
         permit = await self._wait_for_permit() if self._limiter.rate is not None else False
-        if self._before is not None:
-            await self._run_before(self._before, permit=permit)
+        if self._options.before is not None:
+            await self._run_before(self._options.before, permit=permit)
         self._attempts += 1
         context.counts["attempts"] += 1
         context.counts["retries"] += self._attempts > 1
@@ -243,10 +261,10 @@ class Call(Generic[ResponseT]):
         # Imported here because a call that succeeds does not need them.
         from cognito_async.operations.facts import IDEMPOTENCY  # noqa: PLC0415
         from cognito_async.protocol.idempotency import (  # noqa: PLC0415
-            Verdict,
+            NextStep,
             idempotency_by_name,
             is_ambiguous,
-            judge,
+            next_step,
         )
 
         error.operation, error.attempts = self._operation.name, self._attempts
@@ -256,18 +274,19 @@ class Call(Generic[ResponseT]):
         kind = classify(error)
         self._record(kind, error)
         delay = self._backoff(kind, error)
-        idempotency = IDEMPOTENCY.get(self._operation.name) or idempotency_by_name(self._operation.name)
-        ambiguous_before = any(map(is_ambiguous, self._history[:-1]))
-        verdict = judge(error, idempotency, ambiguous_before=ambiguous_before, may_retry=delay is not None)
-        if verdict is Verdict.RETRY and kind is not None and delay is not None:
+        name = self._operation.name
+        idempotency = self._options.idempotency or IDEMPOTENCY.get(name) or idempotency_by_name(name)
+        ambiguous_before = sum(map(is_ambiguous, self._history[:-1]))
+        step = next_step(error, idempotency, ambiguous_before=ambiguous_before, may_retry=delay is not None)
+        if step is NextStep.RETRY and kind is not None and delay is not None:
             self._tokens = self._context.retry_quota.take(kind)
             self._report_retry(kind, error, delay)
             return delay
-        if verdict is Verdict.GONE:
+        if step is NextStep.GONE:
             self._context.retry_quota.give_back(self._tokens or 1)
             self._context.counts["succeeded"] += 1
             return None
-        if verdict is Verdict.AMBIGUOUS:
+        if step is NextStep.AMBIGUOUS:
             refused = error.code is not None and not is_ambiguous(error) and kind is not RetryKind.THROTTLED
             raise self._ambiguous(error, idempotency.how_to_verify, refused=refused) from error
         if ambiguous_before and isinstance(error, TransportError | SessionClosedError) and error.sent is False:

@@ -4,8 +4,10 @@ import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from typing import TYPE_CHECKING, Any
 
+from attrs import evolve
+
 from cognito_async import operations
-from cognito_async.call import Timeouts
+from cognito_async.call import CallOptions, Timeouts
 from cognito_async.errors import ParameterValidationError
 from cognito_async.operations.methods import OperationMethods
 from cognito_async.protocol.binding import Bound, missing
@@ -15,6 +17,7 @@ from cognito_async.protocol.shapes import JsonValue
 from cognito_async.protocol.validation import guarded, validate
 
 if TYPE_CHECKING:
+    from cognito_async.protocol.idempotency import Idempotency
     from cognito_async.session import AsyncCognitoSession
 
 
@@ -37,8 +40,7 @@ class CognitoClient(OperationMethods):
     ) -> None:
         self._session = session
         self._bound = bound
-        self._timeouts = timeouts
-        self._retry = retry
+        self._options = CallOptions(timeouts, retry)
 
     def __repr__(self) -> str:
         return f"CognitoClient({self._bound!r})"
@@ -63,8 +65,9 @@ class CognitoClient(OperationMethods):
         Returns:
             The copy.
         """
+        options = self._options
         return CognitoClient(
-            self._session, self._bound, timeouts=timeouts or self._timeouts, retry=retry or self._retry
+            self._session, self._bound, timeouts=timeouts or options.timeouts, retry=retry or options.retry
         )
 
     def prepare(self, request: Request[ResponseT]) -> Request[ResponseT]:
@@ -127,18 +130,16 @@ class CognitoClient(OperationMethods):
             raise ParameterValidationError("operation", "must be the AWS name of an operation, such as 'ListUsers'")
         response = await self._session.send(
             request,
-            timeouts=self._timeouts,
-            retry=self._retry,
+            timeouts=self._options.timeouts,
+            retry=self._options.retry,
             user_pool_id=guarded(_user_pool_id, request) or self._bound.user_pool_id,
         )
         return response or {}  # None if the operation is known to return nothing
 
-    def _call(
-        self, request: Request[ResponseT], before: Callable[[], Awaitable[object]] | None = None
-    ) -> Coroutine[Any, Any, ResponseT]:
+    def _call(self, request: Request[ResponseT], options: CallOptions | None = None) -> Coroutine[Any, Any, ResponseT]:
         if self._bound.client_secret is not None:
             request = self._fill(request)
-        return self._session.start_call(request, self._timeouts, self._retry, self._bound.user_pool_id, before)
+        return self._session.start_call(request, options or self._options, self._bound.user_pool_id)
 
     def _fill(self, request: Request[ResponseT]) -> Request[ResponseT]:
         """Return the request with the bound values."""
@@ -149,14 +150,16 @@ class CognitoClient(OperationMethods):
         return missing(request, self._bound)
 
 
-def send_with_hook(
-    client: CognitoClient, request: Request[ResponseT], before: Callable[[], Awaitable[object]]
+def send_with(
+    client: CognitoClient,
+    request: Request[ResponseT],
+    *,
+    before: Callable[[], Awaitable[object]] | None = None,
+    idempotency: "Idempotency | None" = None,
 ) -> Coroutine[Any, Any, ResponseT]:
-    """Send a request and await ``before`` before each attempt, after the rate limit has admitted it.
-
-    Internal: bulk jobs write the attempt to their journal. An error of the hook ends the call.
-    """
-    return client._call(client._fill(request), before)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    """Send a request with internal options, see ``CallOptions``."""
+    options = evolve(client._options, before=before, idempotency=idempotency)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+    return client._call(client._fill(request), options)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 def _is_operation_name(value: object) -> bool:

@@ -5,13 +5,13 @@ import random
 import re
 import ssl
 from collections import Counter
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 # The classes of the most common operations, created here and not while the event loop runs.
 import cognito_async.operations.account_recovery  # noqa: F401  # pyright: ignore[reportUnusedImport]
-from cognito_async.call import Call, CallContext, Timeouts
+from cognito_async.call import Call, CallContext, CallOptions, Timeouts
 from cognito_async.client import CognitoClient
 from cognito_async.deadline import SharedTimer
 from cognito_async.errors import ParameterValidationError, SessionClosedError
@@ -186,15 +186,13 @@ class AsyncCognitoSession:
             ParameterValidationError: The request is invalid; nothing was sent.
             CognitoError: Any other failure, see ``cognito_async.errors``.
         """
-        return await self.start_call(request, timeouts, retry, user_pool_id)
+        return await self.start_call(request, CallOptions(timeouts, retry), user_pool_id)
 
     def start_call(
         self,
         request: Request[ResponseT],
-        timeouts: Timeouts | None,
-        retry: RetryPolicy | None,
+        options: CallOptions,
         user_pool_id: str | None,
-        before: "Callable[[], Awaitable[object]] | None" = None,
     ) -> Coroutine[Any, Any, ResponseT]:
         """Validate a request and return the coroutine that sends it; internal, see ``CognitoClient``."""
         self._check_open()
@@ -205,9 +203,9 @@ class AsyncCognitoSession:
         context = self._contexts.get(region)
         if context is None:
             if location.needs_profile(location.region(region)):
-                return self._read_profile_and_send(request, timeouts, retry, user_pool_id, before)
+                return self._read_profile_and_send(request, options, user_pool_id)
             context = self._contexts[region] = self._create_context(location.region(region))
-        return Call(request, context, retry or self._retry, timeouts or self._timeouts, before).run()
+        return Call(request, context, options.retry or self._retry, options.timeouts or self._timeouts, options).run()
 
     def limiter(self, operation: Operation) -> "CategoryLimiter":
         """Return the rate limiter of an operation, with its current rate and the number of waiting calls.
@@ -242,13 +240,11 @@ class AsyncCognitoSession:
     async def _read_profile_and_send(
         self,
         request: Request[ResponseT],
-        timeouts: Timeouts | None,
-        retry: RetryPolicy | None,
+        options: CallOptions,
         user_pool_id: str | None,
-        before: "Callable[[], Awaitable[object]] | None",
     ) -> ResponseT:
         await self._location.read_profile()
-        return await self.start_call(request, timeouts, retry, user_pool_id, before)
+        return await self.start_call(request, options, user_pool_id)
 
     def _create_context(self, region: str | None) -> CallContext:
         """Create what calls to a region share."""

@@ -16,7 +16,7 @@ from cognito_async.bulk.planner import Planner
 from cognito_async.bulk.policy import JobContext
 from cognito_async.bulk.progress import Progress, StopReason, Summary, Tally
 from cognito_async.bulk.rows import FINAL_STATES, Outcome, State, Values, count_kinds
-from cognito_async.client import send_with_hook
+from cognito_async.client import send_with
 from cognito_async.errors import CognitoError, SessionClosedError
 from cognito_async.operations.facts import IDEMPOTENCY
 from cognito_async.protocol.retry import RetryPolicy
@@ -313,7 +313,7 @@ class RowSender:
     ) -> Decision | None:
         """Send one request; return a decision if it failed."""
         try:
-            await send_with_hook(self._client, self._context.action.request(values), before)
+            await send_with(self._client, self._context.action.request(values), before=before)
         except JournalError:
             raise  # a CognitoError, but not about the row
         except CognitoError as error:

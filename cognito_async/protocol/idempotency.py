@@ -7,6 +7,7 @@ the service's word that nothing was applied.
 
 import re
 from enum import Enum
+from math import inf
 
 from cognito_async.errors import CognitoError, InvalidResponseError, TransportError
 from cognito_async.protocol.retry import RetryKind, classify
@@ -28,17 +29,25 @@ class Idempotency:
         applied: Codes with which a repetition is refused if the first attempt was applied, or for other reasons.
         gone: Codes with which a repeated delete is refused if the first attempt was applied: that is a success.
         how_to_verify: How to find out whether an ambiguous attempt was applied.
+        max_repeats: How often an ambiguous attempt is repeated at most, if the retry policy allows it.
     """
 
-    __slots__ = ("applied", "gone", "how_to_verify", "kind")
+    __slots__ = ("applied", "gone", "how_to_verify", "kind", "max_repeats")
 
     def __init__(
-        self, kind: str, *, applied: tuple[str, ...] = (), gone: tuple[str, ...] = (), how_to_verify: str = ""
+        self,
+        kind: str,
+        *,
+        applied: tuple[str, ...] = (),
+        gone: tuple[str, ...] = (),
+        how_to_verify: str = "",
+        max_repeats: float = inf,
     ) -> None:
         self.kind: str = kind
         self.applied: tuple[str, ...] = applied
         self.gone: tuple[str, ...] = gone
         self.how_to_verify: str = how_to_verify
+        self.max_repeats: float = max_repeats
 
     @property
     def retries_when_ambiguous(self) -> bool:
@@ -61,7 +70,7 @@ def idempotency_by_name(operation: str) -> Idempotency:
     return Idempotency("sends_message", how_to_verify=f"Check the effect of {operation} before you call it again.")
 
 
-class Verdict(Enum):
+class NextStep(Enum):
     """What follows a failed attempt."""
 
     RAISE = "raise the error"
@@ -93,27 +102,27 @@ def _is_ambiguous_response(error: InvalidResponseError) -> bool:
     return error.request_id is None and status not in NOT_FORWARDED_STATUSES
 
 
-def judge(error: CognitoError, idempotency: Idempotency, *, ambiguous_before: bool, may_retry: bool) -> Verdict:
+def next_step(error: CognitoError, idempotency: Idempotency, *, ambiguous_before: int, may_retry: bool) -> NextStep:
     """Decide what follows a failed attempt.
 
     Args:
         error: The error of the attempt.
         idempotency: Whether the operation may be repeated.
-        ambiguous_before: Whether an earlier attempt of the call was ambiguous.
+        ambiguous_before: The number of earlier attempts of the call that were ambiguous.
         may_retry: Whether policy, retry budget and time allow another attempt.
     """
     ambiguous = is_ambiguous(error)
     if ambiguous and not idempotency.retries_when_ambiguous:
-        return Verdict.AMBIGUOUS
-    if may_retry:
-        return Verdict.RETRY
+        return NextStep.AMBIGUOUS
+    if may_retry and not (ambiguous and ambiguous_before >= idempotency.max_repeats):
+        return NextStep.RETRY
     if ambiguous_before and error.code in idempotency.gone:
-        return Verdict.GONE
+        return NextStep.GONE
     if idempotency.kind == "idempotent":
-        return Verdict.RAISE
+        return NextStep.RAISE
     if ambiguous or (ambiguous_before and not _rules_out(error, idempotency)):
-        return Verdict.AMBIGUOUS
-    return Verdict.RAISE
+        return NextStep.AMBIGUOUS
+    return NextStep.RAISE
 
 
 def _rules_out(error: CognitoError, idempotency: Idempotency) -> bool:

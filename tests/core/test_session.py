@@ -31,7 +31,7 @@ from cognito_async import (
     Timeouts,
     TransportError,
 )
-from cognito_async.client import send_with_hook
+from cognito_async.client import send_with
 from cognito_async.operations import AdminGetUserRequest, ConfirmForgotPasswordRequest
 from cognito_async.protocol.wire import HttpRequest, HttpResponse
 from tests.support.clocks import now
@@ -660,8 +660,8 @@ async def test_before_hook_runs_for_each_attempt() -> None:
     request = ConfirmForgotPasswordRequest(username="ada", confirmation_code="123456", password="correct horse")
     async with scripted_session(transport, quotas=quotas) as session:
         client = session.client("abc")
-        await send_with_hook(client, request, before)
-        await send_with_hook(client, request, before)
+        await send_with(client, request, before=before)
+        await send_with(client, request, before=before)
     assert [attempts for _, attempts in seen] == [0, 1, 2]
     assert [at for at, _ in seen] == [attempt.at for attempt in transport.attempts]
     assert seen[1][0] >= 1.0
@@ -679,7 +679,7 @@ async def test_before_hook_that_raises_returns_the_permit() -> None:
     async with scripted_session(transport, quotas=Quotas(user_account_recovery=0.1)) as session:
         client = session.client("abc")
         with pytest.raises(LookupError):
-            await send_with_hook(client, request, fail)
+            await send_with(client, request, before=fail)
         assert transport.attempts == []
         await client.send(request)
     assert transport.attempts[0].at == 0.0

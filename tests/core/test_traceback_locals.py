@@ -28,7 +28,7 @@ from cognito_async import (
     TransportError,
     credentials,
 )
-from cognito_async.client import send_with_hook
+from cognito_async.client import send_with
 from cognito_async.protocol.shapes import Blob, Document, MapOf, Shape, Struct, Text, members
 from cognito_async.protocol.wire import HttpRequest, HttpResponse
 from tests.support.canaries import CANARY, canary, filled, leaking_frames
@@ -367,7 +367,7 @@ async def test_frames_of_a_failing_hook_contain_no_secrets() -> None:
 
     async with scripted_session(ScriptedTransport(), credentials=KEYS) as session:
         with pytest.raises(OSError, match="disk full") as caught:
-            await send_with_hook(session.client(canary(), canary()), filled(request_types()["InitiateAuth"]), fail)
+            await send_with(session.client(canary(), canary()), filled(request_types()["InitiateAuth"]), before=fail)
     assert leaking_frames(caught.value) == []
 
 

@@ -26,7 +26,7 @@ from cognito_async import (
 from cognito_async import operations as ops
 from cognito_async.errors import ExpiredCodeException, TooManyRequestsException, UserNotFoundException
 from cognito_async.operations.facts import IDEMPOTENCY
-from cognito_async.protocol.idempotency import Idempotency, Verdict, is_ambiguous, judge
+from cognito_async.protocol.idempotency import Idempotency, NextStep, is_ambiguous, next_step
 from tests.support.scripted_transport import ScriptedTransport, scripted_session
 from tools.model import Reader, load_model
 
@@ -181,11 +181,11 @@ def test_ambiguous_errors(error: CognitoError, *, ambiguous: bool) -> None:
     assert is_ambiguous(error) is ambiguous
 
 
-# --- the verdict ------------------------------------------------------------------------------------------------------
+# --- the step ------------------------------------------------------------------------------------------------------
 
-RAISE, RETRY, GONE, AMBIGUOUS = Verdict.RAISE, Verdict.RETRY, Verdict.GONE, Verdict.AMBIGUOUS
+RAISE, RETRY, GONE, AMBIGUOUS = NextStep.RAISE, NextStep.RETRY, NextStep.GONE, NextStep.AMBIGUOUS
 # After: not ambiguous, no retry | not ambiguous, retry | ambiguous before, no retry | ambiguous before, retry.
-TABLE: list[tuple[Idempotency, CognitoError, tuple[Verdict, Verdict, Verdict, Verdict]]] = [
+TABLE: list[tuple[Idempotency, CognitoError, tuple[NextStep, NextStep, NextStep, NextStep]]] = [
     *[(IDEMPOTENT, error, (RAISE, RETRY, RAISE, RETRY)) for error in (LOST, UNKNOWN, FAILED, THROTTLED, NEVER_SENT)],
     (IDEMPOTENT, EXPIRED, (RAISE, RETRY, RAISE, RETRY)),
     (IDEMPOTENT, NOT_FOUND, (RAISE, RETRY, GONE, RETRY)),
@@ -207,17 +207,17 @@ TABLE: list[tuple[Idempotency, CognitoError, tuple[Verdict, Verdict, Verdict, Ve
 
 
 @pytest.mark.parametrize(
-    ("idempotency", "error", "verdicts"),
+    ("idempotency", "error", "steps"),
     TABLE,
     ids=[f"{idempotency.kind}-{type(error).__name__}-{getattr(error, 'sent', '')}" for idempotency, error, _ in TABLE],
 )
-def test_verdict_for_each_kind_and_failure(
-    idempotency: Idempotency, error: CognitoError, verdicts: tuple[Verdict, ...]
+def test_step_for_each_kind_and_failure(
+    idempotency: Idempotency, error: CognitoError, steps: tuple[NextStep, ...]
 ) -> None:
     """With and without an earlier ambiguous attempt and a remaining retry."""
     cases = [(ambiguous_before, may_retry) for ambiguous_before in (False, True) for may_retry in (False, True)]
-    given = tuple(judge(error, idempotency, ambiguous_before=before, may_retry=may) for before, may in cases)
-    assert given == verdicts
+    given = tuple(next_step(error, idempotency, ambiguous_before=before, may_retry=may) for before, may in cases)
+    assert given == steps
 
 
 @pytest.mark.parametrize("kind", sorted(KINDS))
@@ -227,12 +227,12 @@ def test_plain_error_never_follows_an_applied_attempt(kind: str, *, ambiguous_be
     """Unless the operation is idempotent."""
     idempotency = Idempotency(kind, applied=("ExpiredCodeException",))
     for error in (LOST, UNKNOWN, FAILED, THROTTLED, NEVER_SENT, EXPIRED):
-        verdict = judge(error, idempotency, ambiguous_before=ambiguous_before, may_retry=may_retry)
-        if kind == "one_time" and verdict is RAISE:
+        step = next_step(error, idempotency, ambiguous_before=ambiguous_before, may_retry=may_retry)
+        if kind == "one_time" and step is RAISE:
             assert not ambiguous_before
             assert not is_ambiguous(error)
         if kind in {"sends_message", "unsafe"} and is_ambiguous(error):
-            assert verdict is AMBIGUOUS
+            assert step is AMBIGUOUS
 
 
 @pytest.mark.parametrize(
@@ -253,3 +253,11 @@ async def test_sent_is_not_false_after_an_ambiguous_attempt(last: CognitoError) 
 def test_ambiguous_outcome_is_a_cognito_error() -> None:
     """``except CognitoError`` catches it."""
     assert issubclass(AmbiguousOutcomeError, CognitoError)
+
+
+def test_next_step_with_max_repeats_limits_ambiguous_attempts() -> None:
+    """A response that was lost twice and a third time ends the call."""
+    twice = Idempotency("idempotent", max_repeats=2)
+    lost = TransportError("lost", sent=None)
+    steps = [next_step(lost, twice, ambiguous_before=before, may_retry=True) for before in range(4)]
+    assert steps == [RETRY, RETRY, RAISE, RAISE]
