@@ -159,11 +159,11 @@ def _ambiguous(operation: Operation) -> str:
 
 
 def _raises(operation: Operation) -> str:
-    errors = [f"{error}," for error in operation.errors[:-1]]
-    errors += [f"{error}: declared by the service." for error in operation.errors[-1:]]
-    declared = fill(errors, " " * 12) if errors else ""
+    declared = ", ".join(operation.errors)
+    service = wrapped(f"ServiceError: one of {declared}.", " " * 12, " " * 4) if declared else ""
     return (
-        declared
+        service
         + _ambiguous(operation)
-        + "            ParameterValidationError: nothing was sent. CognitoError: any other failure.\n"
+        + "            ParameterValidationError: an argument is invalid; nothing was sent.\n"
+        + "            CognitoError: any other failure.\n"
     )
