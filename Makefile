@@ -10,9 +10,10 @@ DEMO_WEB := .venv-demo-web
 BENCH := .venv-bench
 OLDEST := .venv-oldest
 DOCS := .venv-docs
+RELEASE := .venv-release
 PIP_FLAGS := --disable-pip-version-check --quiet
 
-.PHONY: help demo demo-web demo-bulk test test-oldest check docs fmt generate upgrade-model bench clean
+.PHONY: help demo demo-web demo-bulk test test-oldest check docs fmt generate upgrade-model bench release clean
 .DELETE_ON_ERROR:
 
 help:
@@ -26,6 +27,7 @@ help:
 	@echo "make generate      generate code from the pinned service model"
 	@echo "make upgrade-model pin the newest service model; then run make generate"
 	@echo "make bench         run the benchmarks against plain aiohttp, aiobotocore, boto3 and capo"
+	@echo "make release       build and check wheel and sdist in dist/; PUBLISH=1 also uploads them and creates the tag"
 	@echo "make clean         remove the virtualenvs"
 
 # $(call environment,FOLDER,PIP ARGUMENTS)
@@ -51,6 +53,9 @@ $(OLDEST)/.ready: pyproject.toml requirements-oldest.txt constraints.txt
 
 $(DOCS)/.ready: requirements-docs.txt
 	$(call environment,$(DOCS),-r requirements-docs.txt)
+
+$(RELEASE)/.ready: pyproject.toml requirements-release.txt
+	$(call environment,$(RELEASE),-r requirements-release.txt)
 
 $(BENCH)/.ready: pyproject.toml benchmarks/requirements.txt
 	$(call environment,$(BENCH),-r benchmarks/requirements.txt -e .)
@@ -103,5 +108,8 @@ upgrade-model: $(DEV)/.ready
 bench: $(BENCH)/.ready
 	@$(BENCH)/bin/python -m benchmarks
 
+release: $(RELEASE)/.ready
+	@$(RELEASE)/bin/python -m tools.release
+
 clean:
-	rm -rf $(DEV) $(DEMO) $(DEMO_WEB) $(BENCH) $(OLDEST) $(DOCS) site
+	rm -rf $(DEV) $(DEMO) $(DEMO_WEB) $(BENCH) $(OLDEST) $(DOCS) $(RELEASE) site dist

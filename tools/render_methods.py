@@ -3,7 +3,7 @@
 import re
 
 from tools.model import Member, Operation, Page, Service
-from tools.render import HEADER, WIDTH, fill, imports, packed, wrapped
+from tools.render import HEADER, WIDTH, imports, packed, wrapped
 
 BOUND_AS_IS = ("client_id", "user_pool_id")
 PAGES = "https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_"
