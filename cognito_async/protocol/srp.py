@@ -15,15 +15,20 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Generator, Mapping
 from datetime import UTC, datetime
-from functools import cache
 from hashlib import sha256
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from attrs import field, frozen
 
 from cognito_async.errors import InvalidResponseError, ParameterValidationError
 from cognito_async.protocol.shapes import Record
+
+_powmod: Callable[[int, int, int], int] | None
+try:
+    _powmod = import_module("gmpy2").powmod  # takes an eighth of the time of pow
+except ImportError:
+    _powmod = None
 
 ResultT = TypeVar("ResultT")
 Steps = Generator[None, None, ResultT]
@@ -48,6 +53,7 @@ MAX_SECRET_BLOCK = 16_384  # characters; the service sends 1,000 to 2,000
 MAX_USER_ID = 256
 EPHEMERAL_BYTES = 32  # the least that RFC 5054 allows, and twice the strength of the group
 SALT_BYTES = 16
+MULTIPLICATIONS_PER_SLICE = 16
 WINDOWS_PER_SLICE = 4
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -259,27 +265,18 @@ def _derived_key(u: int, shared: int) -> bytes:
 
 def _power(base: int, exponent: int) -> Steps[int]:
     """Return base^exponent mod N: in one slice with gmpy2, else by windows of 5 bits."""
-    powmod = _gmpy2_powmod()
-    if powmod is not None:
-        result = powmod(base, exponent)
+    if _powmod is not None:
+        result = int(_powmod(base, exponent, N))
         yield
         return result
     powers = [1]
-    for _ in range(31):
+    for index in range(1, 32):
         powers.append(powers[-1] * base % N)
+        if index % MULTIPLICATIONS_PER_SLICE == 0:
+            yield
     result = 1
     for index, shift in enumerate(range(exponent.bit_length() // 5 * 5, -1, -5)):
         if index % WINDOWS_PER_SLICE == 0:
             yield
         result = pow(result, 32, N) * powers[exponent >> shift & 31] % N
     return result
-
-
-@cache
-def _gmpy2_powmod() -> Callable[[int, int], int] | None:
-    """Return the power modulo N of gmpy2, which takes an eighth of the time; None if it is not installed."""
-    try:
-        gmpy2: Any = import_module("gmpy2")  # has no type information
-    except ImportError:
-        return None
-    return lambda base, exponent: int(gmpy2.powmod(base, exponent, N))
