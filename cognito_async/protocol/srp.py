@@ -1,8 +1,8 @@
 """The Secure Remote Password protocol as Cognito speaks it. Pure: entropy and time are arguments.
 
 Cognito departs from RFC 5054: the generator is 2, the hash is SHA-256, numbers are hashed as minimal two's complement
-like Java's ``BigInteger.toByteArray``, the key comes from HKDF, and the server sends no proof in return. Whoever can
-pose as the server can therefore test one guess of the password per exchange, so the transport must authenticate it.
+like Java's ``BigInteger.toByteArray``, the key comes from HKDF, and the server sends no proof in return. The transport
+must authenticate the server: an impostor could test one guess of the password per exchange.
 
 A power takes several milliseconds without gmpy2. Functions that compute one are generators: they yield between slices
 of less than a millisecond, so that an event loop can serve other tasks in between.
@@ -92,7 +92,7 @@ class SrpChallenge(Record):
     user_id: str
     salt: int
     b: int
-    secret_block: str
+    secret_block: str = field(metadata={"secret": True})
 
 
 @frozen(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -142,7 +142,8 @@ def parse_challenge(parameters: Mapping[str, str]) -> SrpChallenge:
     if b % N == 0:
         raise _invalid("SRP_B", "is a multiple of the modulus")
     secret_block = parameters.get("SECRET_BLOCK", "")
-    if len(secret_block) > MAX_SECRET_BLOCK or not _is_base64(secret_block):
+    length = len(secret_block)
+    if length > MAX_SECRET_BLOCK or length % 4 or not re.fullmatch("[0-9A-Za-z+/]+={0,2}", secret_block):
         raise _invalid("SECRET_BLOCK", f"is not base64 of 1 to {MAX_SECRET_BLOCK:,} characters")
     name = "USER_ID_FOR_SRP" if "USER_ID_FOR_SRP" in parameters else "USERNAME"
     user_id = parameters.get(name, "")
@@ -213,7 +214,8 @@ def timestamp(now: datetime) -> str:
     The service accepts other forms but signs this one, so that "Jun 05" looks like a wrong password.
     """
     utc = now.astimezone(UTC)
-    return f"{_DAYS[utc.weekday()]} {_MONTHS[utc.month - 1]} {utc.day} {utc:%H:%M:%S} UTC {utc.year:04}"
+    time = utc.time().isoformat("seconds")
+    return f"{_DAYS[utc.weekday()]} {_MONTHS[utc.month - 1]} {utc.day} {time} UTC {utc.year}"
 
 
 def _number(parameters: Mapping[str, str], name: str, longest: int) -> int:
@@ -221,13 +223,6 @@ def _number(parameters: Mapping[str, str], name: str, longest: int) -> int:
     if len(digits) > longest or not re.fullmatch("[0-9a-fA-F]+", digits):
         raise _invalid(name, f"is not a hexadecimal number of 1 to {longest} digits")
     return int(digits, 16)
-
-
-def _is_base64(text: str) -> bool:
-    try:
-        return bool(b64decode(text, validate=True))
-    except ValueError:
-        return False
 
 
 def _invalid(name: str, rule: str) -> InvalidResponseError:
