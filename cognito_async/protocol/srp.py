@@ -180,7 +180,7 @@ def prove(
     shared = yield from _power((challenge.b - K * verifier) % N, ephemeral.private + u * x)
     key = _derived_key(u, shared)
     time = timestamp(now)
-    message = f"{group}{user_id}".encode() + b64decode(challenge.secret_block) + time.encode()
+    message = _bytes(f"{group}{user_id}") + b64decode(challenge.secret_block) + _bytes(time)
     signature = b64encode(hmac.digest(key, message, "sha256")).decode()
     return Proof(signature=signature, secret_block=challenge.secret_block, timestamp=time)
 
@@ -234,6 +234,11 @@ def _encoded(number: int) -> bytes:
     return number.to_bytes(max(number, ~number).bit_length() // 8 + 1, signed=True)
 
 
+def _bytes(text: str) -> bytes:
+    """Encode as UTF-8; never raises UnicodeEncodeError, which would quote the text."""
+    return text.encode(errors="surrogatepass")
+
+
 def _hash(*parts: bytes) -> bytes:
     return sha256(b"".join(parts)).digest()
 
@@ -248,8 +253,7 @@ def _scramble(public: int, b: int) -> int:
 
 def _private_key(salt: int, group: str, user_id: str, password: str) -> int:
     """Return x. The salt is hashed as a number: leading zeros of its text have no meaning."""
-    identity = f"{group}{user_id}:{password}".encode(errors="surrogatepass")  # an error would quote the password
-    return int.from_bytes(_hash(_encoded(salt), _hash(identity)))
+    return int.from_bytes(_hash(_encoded(salt), _hash(_bytes(f"{group}{user_id}:{password}"))))
 
 
 def _derived_key(u: int, shared: int) -> bytes:

@@ -2,6 +2,8 @@
 
 import hmac
 import json
+import subprocess
+import sys
 from base64 import b64decode, b64encode
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta, timezone
@@ -307,6 +309,15 @@ def test_whole_exchange_yields_between_its_powers() -> None:
     assert len(list(srp.ephemeral(lambda size: bytes([7]) * size))) >= 1
 
 
+def test_gmpy2_is_optional_and_not_imported_with_the_package() -> None:
+    """The module works without it, and only this module imports it."""
+    code = (
+        "import sys, cognito_async; assert 'gmpy2' not in sys.modules; sys.modules['gmpy2'] = None; "
+        "from cognito_async.protocol import srp; assert srp._powmod is None"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
 def test_ephemeral_is_fresh_and_has_256_bits() -> None:
     """All bits come from the entropy."""
     sizes: list[int] = []
@@ -422,7 +433,7 @@ def test_zero_u_is_refused_without_the_password_in_the_traceback(monkeypatch: py
 
 def test_password_that_is_not_unicode_is_not_quoted_in_an_error() -> None:
     """A UnicodeEncodeError would hold the password; callers validate it."""
-    assert proof(Ephemeral(private=3, public=8), CHALLENGE, "pool", f"{CANARY}\ud800").signature
+    assert proof(Ephemeral(private=3, public=8), CHALLENGE, "\ud800", f"{CANARY}\ud800").signature
 
 
 @pytest.mark.parametrize(
