@@ -56,6 +56,10 @@ SALT_BYTES = 16
 MULTIPLICATIONS_PER_SLICE = 16
 WINDOWS_PER_SLICE = 4
 
+_NAME = r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+"
+_HEXADECIMAL = "[0-9a-fA-F]+"
+_BASE64 = "(?:[0-9A-Za-z+/]{4})*[0-9A-Za-z+/]{2}(?:==|[0-9A-Za-z+/](?:=|[0-9A-Za-z+/]))"
+
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
@@ -132,26 +136,22 @@ def ephemeral(entropy: Callable[[int], bytes]) -> Steps[Ephemeral]:
             return Ephemeral(private=private, public=public)
 
 
-def parse_challenge(parameters: Mapping[str, str]) -> SrpChallenge:
+def parse_challenge(parameters: Mapping[str, object]) -> SrpChallenge:
     """Read ChallengeParameters.
 
     Raises:
         InvalidResponseError: A parameter is missing, malformed or too long, or B = 0 mod N.
     """
-    b = _number(parameters, "SRP_B", MAX_B_DIGITS)
-    if b % N == 0:
-        raise _invalid("SRP_B", "is a multiple of the modulus")
-    secret_block = parameters.get("SECRET_BLOCK", "")
-    length = len(secret_block)
-    if length > MAX_SECRET_BLOCK or length % 4 or not re.fullmatch("[0-9A-Za-z+/]+={0,2}", secret_block):
-        raise _invalid("SECRET_BLOCK", f"is not base64 of 1 to {MAX_SECRET_BLOCK:,} characters")
-    name = "USER_ID_FOR_SRP" if "USER_ID_FOR_SRP" in parameters else "USERNAME"
-    user_id = parameters.get(name, "")
-    if len(user_id) > MAX_USER_ID or not re.fullmatch(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+", user_id):
-        raise _invalid(name, f"is not a name of 1 to {MAX_USER_ID} characters")
-    return SrpChallenge(
-        user_id=user_id, salt=_number(parameters, "SALT", MAX_SALT_DIGITS), b=b, secret_block=secret_block
+    user_id = "USER_ID_FOR_SRP" if "USER_ID_FOR_SRP" in parameters else "USERNAME"
+    challenge = SrpChallenge(
+        user_id=_parameter(parameters, user_id, _NAME, MAX_USER_ID),
+        salt=int(_parameter(parameters, "SALT", _HEXADECIMAL, MAX_SALT_DIGITS), 16),
+        b=int(_parameter(parameters, "SRP_B", _HEXADECIMAL, MAX_B_DIGITS), 16),
+        secret_block=_parameter(parameters, "SECRET_BLOCK", _BASE64, MAX_SECRET_BLOCK),
     )
+    if challenge.b % N == 0:
+        raise InvalidResponseError("the challenge has an invalid SRP_B: B = 0 mod N; start the sign-in again")
+    return challenge
 
 
 def prove(
@@ -218,15 +218,13 @@ def timestamp(now: datetime) -> str:
     return f"{_DAYS[utc.weekday()]} {_MONTHS[utc.month - 1]} {utc.day} {time} UTC {utc.year}"
 
 
-def _number(parameters: Mapping[str, str], name: str, longest: int) -> int:
-    digits = parameters.get(name, "")
-    if len(digits) > longest or not re.fullmatch("[0-9a-fA-F]+", digits):
-        raise _invalid(name, f"is not a hexadecimal number of 1 to {longest} digits")
-    return int(digits, 16)
-
-
-def _invalid(name: str, rule: str) -> InvalidResponseError:
-    return InvalidResponseError(f"the challenge cannot be used: {name} {rule}; start the sign-in again")
+def _parameter(parameters: Mapping[str, object], name: str, pattern: str, longest: int) -> str:
+    value = parameters.get(name)
+    if not isinstance(value, str) or len(value) > longest or not re.fullmatch(pattern, value):
+        raise InvalidResponseError(
+            f"the challenge has no valid {name} of 1 to {longest} characters; start the sign-in again"
+        )
+    return value
 
 
 def _encoded(number: int) -> bytes:

@@ -375,6 +375,14 @@ def test_incomplete_challenge_is_refused(name: str) -> None:
         srp.parse_challenge({key: value for key, value in CHALLENGE.items() if key != name})
 
 
+@pytest.mark.parametrize("name", CHALLENGE)
+@pytest.mark.parametrize("value", [None, 5, True, ["7f"], {"7f": "7f"}])
+def test_challenge_with_a_value_that_is_not_text_is_refused(name: str, value: object) -> None:
+    """Responses are decoded without checking the values of maps."""
+    with pytest.raises(InvalidResponseError, match=name):
+        srp.parse_challenge({**CHALLENGE, name: value})
+
+
 def test_huge_numbers_are_refused_without_being_read() -> None:
     """The length is checked first: 50 MB of digits would take seconds."""
     huge = "f" * 50_000_000
