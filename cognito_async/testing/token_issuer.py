@@ -137,13 +137,10 @@ class TokenIssuer:
         Raises:
             ImportError: The package cryptography is not installed.
         """
-        from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15  # noqa: PLC0415 - the extra `tokens`
-        from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
-
         key = self._keys()[token_use]
         payload = {name: value for name, value in claims.items() if value is not None}
         signed = ".".join(_encode(json.dumps(part).encode()) for part in ({"kid": key.kid, "alg": "RS256"}, payload))
-        return f"{signed}.{_encode(key.private.sign(signed.encode(), PKCS1v15(), SHA256()))}"
+        return f"{signed}.{_encode(key.sign(signed.encode()))}"
 
     @property
     def jwks(self) -> dict[str, Any]:
@@ -202,13 +199,19 @@ class _Key:
     @classmethod
     def generate(cls) -> "_Key":
         try:
-            from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key  # noqa: PLC0415
+            from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key  # noqa: PLC0415 - an extra
         except ImportError as error:
             raise ImportError(
                 "signing tokens needs cryptography; install the extra: pip install 'cognito_async[tokens]'"
             ) from error
         kid = base64.b64encode(secrets.token_bytes(32)).decode()
         return cls(kid, generate_private_key(public_exponent=65537, key_size=2048))
+
+    def sign(self, data: bytes) -> bytes:
+        from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15  # noqa: PLC0415
+        from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
+
+        return self.private.sign(data, PKCS1v15(), SHA256())
 
     def public(self) -> dict[str, str]:
         numbers = self.private.public_key().public_numbers()

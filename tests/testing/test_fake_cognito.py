@@ -367,9 +367,7 @@ async def test_secret_hash_is_checked_over_the_name_of_each_request(aws: Aws) ->
     with pytest.raises(Refused, match="SECRET_HASH was not received"):
         await aws.initiate("USER_SRP_AUTH", USERNAME="ada", SRP_A=prover.public)
     alias = secret_hash("ada@example.com", client_id)
-    challenge = await aws.initiate(
-        "USER_SRP_AUTH", USERNAME="ada@example.com", SRP_A=prover.public, SECRET_HASH=alias
-    )
+    challenge = await aws.initiate("USER_SRP_AUTH", USERNAME="ada@example.com", SRP_A=prover.public, SECRET_HASH=alias)
     proof = prover.prove(challenge["ChallengeParameters"])
     with pytest.raises(Refused, match="Unable to verify secret hash"):
         await aws.respond(challenge, **proof, SECRET_HASH=alias)

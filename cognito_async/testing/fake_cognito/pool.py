@@ -157,16 +157,7 @@ class FakePool:
         first_factors: The factors that USER_AUTH offers, of those that a user has.
     """
 
-    def __init__(self, *, user_pool_id: str = "eu-west-1_FakePool1", updated_issuer: bool = False) -> None:
-        """Configure the pool.
-
-        Args:
-            user_pool_id: The user pool ID, which names the region.
-            updated_issuer: Whether tokens have the issuer ``https://issuer-cognito-idp.…``.
-
-        Raises:
-            ParameterValidationError: The user pool ID has no region.
-        """
+    def __init__(self, *, user_pool_id: str, updated_issuer: bool) -> None:
         self.user_pool_id = user_pool_id
         self.issuer = TokenIssuer(
             user_pool_id=user_pool_id, issuer=issuer_url(user_pool_id, updated=updated_issuer), clock=lambda: self.now

@@ -99,7 +99,12 @@ class FakeCognito(FakePool):
         self._endpoint_url: str | None = None
 
     async def __aenter__(self) -> Self:
-        """Start the server on a free port of the loopback interface."""
+        """Start the server on a free port of the loopback interface.
+
+        Raises:
+            ImportError: The package cryptography is not installed.
+        """
+        _ = self.issuer.jwks  # without the extra, this fails here and not in a request
         app = web.Application()
         app.router.add_post("/", self._handle)
         app.router.add_get(f"/{self.user_pool_id}/.well-known/jwks.json", self._handle_jwks)
