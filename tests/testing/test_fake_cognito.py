@@ -1,10 +1,12 @@
 """FakeCognito, driven over plain HTTP: pycognito computes the proofs, botocore's model checks the responses."""
 
+import asyncio
 import base64
 import hashlib
 import hmac
 import json
 import secrets
+import time
 from collections.abc import AsyncIterator, Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -556,6 +558,17 @@ async def test_user_auth_without_preference_offers_factors_of_user(aws: Aws) -> 
     assert "AuthenticationResult" in await aws.respond(challenge, ANSWER="PASSWORD", PASSWORD=PASSWORD)
 
 
+async def test_alias_is_accepted_in_responses_only_where_the_challenge_has_no_name(aws: Aws) -> None:
+    """SELECT_CHALLENGE has no parameters, so a client knows no other name; the code's challenge has."""
+    alias = "ada@example.com"
+    selection = await aws.initiate("USER_AUTH", USERNAME=alias)
+    challenge = await aws.respond(selection, username=alias, ANSWER="EMAIL_OTP")
+    code = aws.fake.messages[-1].code
+    with refused(INVALID_SESSION):
+        await aws.respond(challenge, username=alias, EMAIL_OTP_CODE=code)
+    assert "AuthenticationResult" in await aws.respond(challenge, EMAIL_OTP_CODE=code)
+
+
 @pytest.mark.parametrize("preferred", [True, False])
 async def test_user_auth_with_srp_continues_in_a_session(aws: Aws, *, preferred: bool) -> None:
     """SRP_A comes with the preference or with the selection."""
@@ -966,7 +979,7 @@ async def test_rotated_signing_keys_sign_later_tokens(aws: Aws) -> None:
         kids.add(kid)
         counts.append(len(published))
     assert len(kids) == 3
-    assert counts == [2, 4, 2]
+    assert counts == [4, 6, 2]
 
 
 async def test_updated_issuer_is_in_the_tokens() -> None:
@@ -981,8 +994,22 @@ async def test_unknown_operations_and_bodies_are_refused(aws: Aws) -> None:
     """The fake implements some operations."""
     with pytest.raises(Refused, match="UnknownOperationException"):
         await aws.call("DeleteUser", AccessToken="x")
-    async with aws.http.post(aws.fake.endpoint_url, data="{") as response:
-        assert response.status == 400
+    with pytest.raises(Refused, match="ResourceNotFoundException"):
+        await aws.call("AdminGetUser", UserPoolId="eu-west-1_Other", Username="ada")
+    for body in ("{", "null", "[1]"):
+        async with aws.http.post(aws.fake.endpoint_url, data=body) as response:
+            assert response.status == 400
+
+
+async def test_pending_delay_does_not_hold_up_the_end() -> None:
+    """A test that timed out leaves the block immediately."""
+    async with aiohttp.ClientSession() as http:
+        async with FakeCognito() as fake:
+            fake.fail_next("GetUser", delay=60)
+            with pytest.raises(TimeoutError):
+                await asyncio.wait_for(Aws(fake, http).call("GetUser", AccessToken="x"), 0.05)
+            start = time.monotonic()
+        assert time.monotonic() - start < 5
 
 
 async def test_session_and_client_are_ready_for_use() -> None:

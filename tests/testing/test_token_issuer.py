@@ -13,7 +13,7 @@ from joserfc import jwt as jose
 from joserfc.jwk import KeySet
 
 from cognito_async import ParameterValidationError
-from cognito_async.testing import TokenIssuer
+from cognito_async.testing import FakeCognito, TokenIssuer
 
 ISSUER = "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_TestPool1"
 
@@ -104,7 +104,7 @@ def test_issuers_follow_partition_and_configuration() -> None:
         TokenIssuer(user_pool_id="TestPool1")
 
 
-def test_missing_cryptography_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_missing_cryptography_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error says how to install it."""
     for name in [name for name in sys.modules if name.startswith("cryptography")] or ["cryptography"]:
         monkeypatch.setitem(sys.modules, name, None)
@@ -112,6 +112,8 @@ def test_missing_cryptography_names_the_extra(monkeypatch: pytest.MonkeyPatch) -
         TokenIssuer().access_token()
     with pytest.raises(ImportError, match=re.escape("cognito_async[tokens]")):
         _ = TokenIssuer().jwks
+    with pytest.raises(ImportError, match=re.escape("cognito_async[tokens]")):
+        await FakeCognito().__aenter__()
 
 
 def test_import_of_the_testing_package_loads_neither_cryptography_nor_the_fakes() -> None:

@@ -42,7 +42,8 @@ class SignIn:
     client: FakeAppClient
     flow: str
     user: FakeUser | None
-    name: str
+    alias: str  # the name in InitiateAuth
+    name: str  # USER_ID_FOR_SRP
     device_key: str | None = None
     second_factor: bool = False  # whether the user has passed it, or need not
     custom_round: int = 0
@@ -62,6 +63,7 @@ class Challenge:
 
     name: str
     sign_in: SignIn
+    names: tuple[str, ...]  # accepted as USERNAME: the alias only where the challenge shows no name
     session: str
     expires: float
     answered: bool = False
@@ -158,9 +160,14 @@ class SignInService:
             raise Refusal("UserNotFoundException", "User does not exist.")
         if user is not None and start != self._check_password:
             _refuse_inactive(user)
-        name_of_user = username if user is None else user.username
-        key = parameters.get("DEVICE_KEY")
-        sign_in = SignIn(client=client, flow=name, user=user, name=name_of_user, device_key=key)
+        sign_in = SignIn(
+            client=client,
+            flow=name,
+            user=user,
+            alias=username,
+            name=username if user is None else user.username,
+            device_key=parameters.get("DEVICE_KEY"),
+        )
         if session := request.get("Session"):
             return self._after_sign_up(sign_in, session)
         return start(sign_in, parameters)
@@ -206,9 +213,9 @@ class SignInService:
         sign_in = challenge.sign_in
         if challenge.name != name or sign_in.client is not client:
             raise invalid_session()
-        self._pool.check_secret_hash(client, sign_in.name, responses.get("SECRET_HASH"), initial=False)
-        if responses["USERNAME"] != sign_in.name:  # an alias is not accepted here
+        if responses["USERNAME"] not in challenge.names:
             raise denied() if name in _REPEATABLE else invalid_session()
+        self._pool.check_secret_hash(client, responses["USERNAME"], responses.get("SECRET_HASH"), initial=False)
         sign_in.device_key = responses.get("DEVICE_KEY", sign_in.device_key)
         response = check(challenge, responses)
         challenge.answered = name not in _REPEATABLE
@@ -474,6 +481,7 @@ class SignInService:
         challenge = Challenge(
             name=name,
             sign_in=sign_in,
+            names=(sign_in.name,) if parameters else (sign_in.name, sign_in.alias),
             session=secrets.token_urlsafe(900),
             expires=self._expiry(sign_in),
             exchange=exchange,
