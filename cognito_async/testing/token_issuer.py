@@ -1,12 +1,15 @@
 """Signed test tokens: access and ID tokens as a user pool issues them."""
+# mypy: disable-error-code="import-not-found"
+# pyright: reportMissingImports=false, reportUnknownVariableType=false, reportUnknownMemberType=false
+# pyright: reportUnknownParameterType=false
 
 import base64
 import json
 import secrets
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
 from attrs import frozen
 
@@ -15,6 +18,8 @@ from cognito_async.protocol.endpoints import region_of_pool, service_url
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+    from cognito_async.tokens import AccessToken, IdToken, TokenVerifier
 
 __all__ = ["TokenIssuer", "TokenUse"]
 
@@ -147,6 +152,42 @@ class TokenIssuer:
         """The JSON Web Key Set with the public keys, as in ``/.well-known/jwks.json``."""
         self._keys()
         return {"keys": [key.public() for key in self._published]}
+
+    @overload
+    def verifier(
+        self, token_use: Literal["access"] = "access", *, client_ids: Collection[str] | None = None
+    ) -> "TokenVerifier[AccessToken]": ...
+    @overload
+    def verifier(
+        self, token_use: Literal["id"], *, client_ids: Collection[str] | None = None
+    ) -> "TokenVerifier[IdToken]": ...
+    def verifier(
+        self, token_use: TokenUse = "access", *, client_ids: Collection[str] | None = None
+    ) -> "TokenVerifier[Any]":
+        """Create a verifier that accepts this issuer's tokens, and needs no network.
+
+        It knows the keys of this moment: create another after ``rotate_keys``.
+
+        Args:
+            token_use: ``"access"`` or ``"id"``.
+            client_ids: The app clients whose tokens are accepted; None for that of the issuer.
+
+        Returns:
+            The verifier, whose clock is the issuer's.
+
+        Raises:
+            ImportError: The package cryptography is not installed.
+        """
+        from cognito_async.tokens import TokenVerifier  # noqa: PLC0415 - needs the extra `tokens`
+
+        return TokenVerifier.offline(
+            token_use=token_use,
+            user_pool_id=self.user_pool_id,
+            client_ids={self.client_id} if client_ids is None else client_ids,
+            issuers={self.issuer},
+            jwks=self.jwks,
+            clock=self._clock,
+        )
 
     def rotate_keys(self, *, keep_old: bool = True) -> None:
         """Sign later tokens with new keys.

@@ -12,7 +12,7 @@ import pytest
 from joserfc import jwt as jose
 from joserfc.jwk import KeySet
 
-from cognito_async import ParameterValidationError
+from cognito_async import CognitoError, ParameterValidationError
 from cognito_async.testing import FakeCognito, TokenIssuer
 
 ISSUER = "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_TestPool1"
@@ -102,6 +102,21 @@ def test_issuers_follow_partition_and_configuration() -> None:
     assert decode(issuer, issuer.id_token(), audience="test-client")["iss"] == "https://example.com/pool"
     with pytest.raises(ParameterValidationError, match="user_pool_id"):
         TokenIssuer(user_pool_id="TestPool1")
+
+
+async def test_verifier_accepts_own_tokens_of_its_kind() -> None:
+    """The verifier has the issuer's keys, app client and clock."""
+    pytest.importorskip("cognito_async.tokens.verifier", reason="the verifier of tokens is not in this version")
+    issuer = TokenIssuer(issuer="https://example.com/pool", clock=lambda: time.time() + 7200)
+    access = await issuer.verifier().verify(issuer.access_token(groups=["staff"]))
+    assert (access.username, access.client_id, access.groups) == ("ada", "test-client", {"staff"})
+    identity = await issuer.verifier("id").verify(issuer.id_token(email="ada@example.com"))
+    assert identity.claims["email"] == "ada@example.com"
+    other = issuer.access_token(client_id="other")
+    assert (await issuer.verifier(client_ids={"other"}).verify(other)).client_id == "other"
+    for token in (issuer.id_token(), other, issuer.access_token(expires_in=-1), TokenIssuer().access_token()):
+        with pytest.raises(CognitoError):
+            await issuer.verifier().verify(token)
 
 
 async def test_missing_cryptography_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
