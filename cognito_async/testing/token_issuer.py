@@ -9,9 +9,10 @@ import secrets
 import time
 import uuid
 from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
-from attrs import frozen
+from attrs import field, frozen
 
 from cognito_async.errors import ParameterValidationError
 from cognito_async.protocol.endpoints import region_of_pool, service_url
@@ -36,7 +37,8 @@ class TokenIssuer:
 
     Claims, headers and key IDs have the form of Amazon Cognito's: RS256, with one key for access tokens and another
     for ID tokens. Every keyword argument that is not listed is a claim; it replaces the default, and None removes it.
-    Keys are generated on first use. This class needs the extra ``tokens``.
+    Keys are generated on first use and shared by the issuers of a process, since that takes 0.1 s; key IDs are not
+    shared, so no issuer accepts the tokens of another. This class needs the extra ``tokens``.
     """
 
     def __init__(
@@ -65,6 +67,7 @@ class TokenIssuer:
         self.issuer = issuer_url(user_pool_id) if issuer is None else issuer
         """The ``iss`` claim."""
         self._clock = clock
+        self._rotations = 0
         self._signing: dict[TokenUse, _Key] = {}
         self._published: list[_Key] = []
 
@@ -198,10 +201,12 @@ class TokenIssuer:
         if not keep_old:
             self._published.clear()
         self._signing.clear()
+        self._rotations += 1
 
     def _keys(self) -> "dict[TokenUse, _Key]":
         if not self._signing:
-            self._signing = {"access": _Key.generate(), "id": _Key.generate()}
+            first = 2 * self._rotations
+            self._signing = {"access": _Key(_private_key(first)), "id": _Key(_private_key(first + 1))}
             self._published += self._signing.values()
         return self._signing
 
@@ -230,23 +235,23 @@ def issuer_url(user_pool_id: str, *, updated: bool = False) -> str:
     return f"{url.replace('https://', 'https://issuer-') if updated else url}/{user_pool_id}"
 
 
+@cache
+def _private_key(number: int) -> "RSAPrivateKey":  # noqa: ARG001 - the number distinguishes keys
+    try:
+        from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise ImportError(
+            "signing tokens needs cryptography; install the extra: pip install 'cognito_async[tokens]'"
+        ) from error
+    return generate_private_key(public_exponent=65537, key_size=2048)
+
+
 @frozen
 class _Key:
     """A signing key; its ID is standard base64, as the service's are."""
 
-    kid: str
     private: "RSAPrivateKey"
-
-    @classmethod
-    def generate(cls) -> "_Key":
-        try:
-            from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key  # noqa: PLC0415 - an extra
-        except ImportError as error:
-            raise ImportError(
-                "signing tokens needs cryptography; install the extra: pip install 'cognito_async[tokens]'"
-            ) from error
-        kid = base64.b64encode(secrets.token_bytes(32)).decode()
-        return cls(kid, generate_private_key(public_exponent=65537, key_size=2048))
+    kid: str = field(factory=lambda: base64.b64encode(secrets.token_bytes(32)).decode())
 
     def sign(self, data: bytes) -> bytes:
         from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15  # noqa: PLC0415

@@ -13,7 +13,7 @@ from joserfc import jwt as jose
 from joserfc.jwk import KeySet
 
 from cognito_async import CognitoError, ParameterValidationError
-from cognito_async.testing import FakeCognito, TokenIssuer
+from cognito_async.testing import FakeCognito, TokenIssuer, token_issuer
 
 ISSUER = "https://cognito-idp.eu-west-1.amazonaws.com/eu-west-1_TestPool1"
 
@@ -109,7 +109,7 @@ async def test_verifier_accepts_own_tokens_of_its_kind() -> None:
     pytest.importorskip("cognito_async.tokens.verifier", reason="the verifier of tokens is not in this version")
     issuer = TokenIssuer(issuer="https://example.com/pool", clock=lambda: time.time() + 7200)
     access = await issuer.verifier().verify(issuer.access_token(groups=["staff"]))
-    assert (access.username, access.client_id, access.groups) == ("ada", "test-client", {"staff"})
+    assert (access.username, access.client_id, access.groups) == ("ada", "test-client", frozenset({"staff"}))
     identity = await issuer.verifier("id").verify(issuer.id_token(email="ada@example.com"))
     assert identity.claims["email"] == "ada@example.com"
     other = issuer.access_token(client_id="other")
@@ -121,6 +121,7 @@ async def test_verifier_accepts_own_tokens_of_its_kind() -> None:
 
 async def test_missing_cryptography_names_the_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     """The error says how to install it."""
+    token_issuer._private_key.cache_clear()
     for name in [name for name in sys.modules if name.startswith("cryptography")] or ["cryptography"]:
         monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ImportError, match=re.escape("cognito_async[tokens]")):
