@@ -97,22 +97,9 @@ class FakeDevice:
 
 @define(kw_only=True, eq=False)
 class FakeUser:
-    """A user. Tests may change its attributes at any time.
+    """A user, see ``FakeCognito.create_user``. Tests may change its attributes at any time.
 
-    Attributes:
-        username: The username.
-        password: The password; None for a passwordless user.
-        attributes: The user attributes, with ``sub``.
-        status: ``CONFIRMED``, ``UNCONFIRMED``, ``FORCE_CHANGE_PASSWORD`` or ``RESET_REQUIRED``.
-        enabled: Whether the user may sign in.
-        mfa: The user's MFA types: ``SMS_MFA``, ``SOFTWARE_TOKEN_MFA``, ``EMAIL_OTP``.
-        preferred_mfa: The type that is used without asking the user; None to let the user select.
-        required_attributes: Names of attributes that NEW_PASSWORD_REQUIRED asks for.
-        groups: The groups.
-        passkeys: The IDs of the WebAuthn credentials.
-        totp_secret: The TOTP secret in base32; None if there is none.
-        devices: The devices by their keys.
-        salt: The SRP salt in hex.
+    ``attributes`` includes ``sub``, ``totp_secret`` is base32, ``salt`` is the SRP salt in hex.
     """
 
     username: str

@@ -279,6 +279,7 @@ class SignInService:
             return self._code(sign_in, "EMAIL_OTP", choices=challenge.choices)
         if not challenge.totp_verified:
             raise Refusal("SoftwareTokenMFANotFoundException", "User has not verified software token mfa")
+        sign_in.known_user.mfa.append("SOFTWARE_TOKEN_MFA")
         return self._proceed(sign_in, second_factor=True)
 
     def _new_password(self, challenge: Challenge, responses: Responses) -> Payload:
@@ -330,7 +331,6 @@ class SignInService:
         self._pool.take_totp(user, code, Refusal("EnableSoftwareTokenMFAException", "Code mismatch"))
         if challenge is None:
             return {"Status": "SUCCESS"}
-        user.mfa.append("SOFTWARE_TOKEN_MFA")
         renewed = self._renew(challenge)
         renewed.totp_verified = True
         return {"Status": "SUCCESS", "Session": renewed.session}
