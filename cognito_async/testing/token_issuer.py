@@ -136,7 +136,7 @@ class TokenIssuer:
         """Sign claims as they are, for tokens that no user pool would issue.
 
         Args:
-            token_use: Whose key signs: that of access tokens or that of ID tokens.
+            token_use: The key that signs: that of access tokens or that of ID tokens.
             claims: All claims; those that are None are left out.
 
         Returns:

@@ -197,7 +197,7 @@ class FakeCognito(FakePool):
 
         Args:
             parameters: The new values; None removes a parameter.
-            name: The challenge, such as ``PASSWORD_VERIFIER``; None for whichever is next.
+            name: The challenge, such as ``PASSWORD_VERIFIER``; None for the next one.
         """
         self._sign_in.overrides.append((name, dict(parameters)))
 

@@ -90,7 +90,7 @@ class SignInService:
         self._pool = pool
         self._tokens = tokens
         self._challenges: dict[str, Challenge] = {}  # by session, or by secret block where there is no session
-        self._confirmed: dict[str, FakeUser] = {}  # by session of ConfirmSignUp
+        self._confirmed: dict[str, tuple[FakeUser, FakeAppClient, float]] = {}  # by session of ConfirmSignUp
         self.overrides: list[tuple[str | None, Mapping[str, str | None]]] = []
         # Each flow with the operations that start it and its first step.
         self._flows: dict[str, tuple[tuple[str, ...], Callable[[SignIn, Responses], Payload]]] = {
@@ -134,10 +134,10 @@ class SignInService:
             "VerifySoftwareToken": self._verify_software_token,
         }
 
-    def confirmed_session(self, user: FakeUser) -> str:
+    def confirmed_session(self, user: FakeUser, client: FakeAppClient) -> str:
         """Return a session with which a user who has just confirmed a sign-up can sign in."""
         session = secrets.token_urlsafe(900)
-        self._confirmed[session] = user
+        self._confirmed[session] = (user, client, self._pool.now + client.auth_session_validity)
         return session
 
     # InitiateAuth
@@ -173,8 +173,12 @@ class SignInService:
         return start(sign_in, parameters)
 
     def _after_sign_up(self, sign_in: SignIn, session: str) -> Payload:
-        if self._confirmed.pop(session, None) is not sign_in.known_user:
+        user, client, expires = self._confirmed.get(session, (None, None, 0.0))
+        if user is not sign_in.known_user or client is not sign_in.client:
             raise invalid_session()
+        del self._confirmed[session]
+        if expires < self._pool.now:
+            raise invalid_session(", session is expired")
         return self._proceed(sign_in, second_factor=True)
 
     def _choice_based(self, sign_in: SignIn, parameters: Responses) -> Payload:
