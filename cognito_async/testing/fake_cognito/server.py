@@ -72,7 +72,7 @@ class FakeCognito(FakePool):
     is locked for a growing time. Its clock moves with ``advance``.
 
     It does not check AWS signatures, the signatures of passkeys, the attribute schema, scopes or quotas. It has no
-    Lambda triggers, groups, identity providers or managed login. Messages are kept in ``messages``.
+    Lambda triggers, group operations, identity providers or managed login. Messages are kept in ``messages``.
 
     Tokens are signed with keys of this process; ``{endpoint_url}/{user_pool_id}/.well-known/jwks.json`` has the
     public keys. This class needs the extra ``tokens``.
