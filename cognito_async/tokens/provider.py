@@ -103,14 +103,14 @@ class TokenProvider:
                 that it raises is raised to the callers. None for no hook.
 
         Raises:
-            ParameterValidationError: ``tokens`` or ``key`` is invalid.
+            ParameterValidationError: ``tokens`` are invalid.
         """
+        self._client = client
+        self._key = key
         if tokens is not None and not _are_valid(tokens):
             del tokens  # keeps a token out of tracebacks that show locals
             raise ParameterValidationError("tokens", "must be Tokens, with an aware datetime in expires_at")
-        self._client = client
         self._store: TokenStore = MemoryTokenStore() if store is None else store
-        self._key = key
         self._on_signed_out = on_signed_out
         self._unsaved = tokens
         self._unsaved_until: float | None = None
