@@ -89,9 +89,10 @@ class Tokens(Record):
         Raises:
             ParameterValidationError: A member is missing or invalid.
         """
-        values: dict[str, Any] = {name: data.get(name) for name in (*_PLAIN_MEMBERS, "expires_at")}
+        values = dict[str, Any]((name, data.get(name)) for name in (*_PLAIN_MEMBERS, "expires_at"))
         if _are_valid(values):
-            return cls(**{**values, "expires_at": datetime.fromisoformat(values["expires_at"])})
+            values["expires_at"] = datetime.fromisoformat(values["expires_at"])
+            return cls(**values)
         del data, values  # keeps the tokens out of tracebacks that show locals
         raise ParameterValidationError("data", "must be the result of Tokens.to_dict()")
 
