@@ -1,6 +1,7 @@
 """TokenProvider: refresh, rotation, backoff, sign-out."""
 
 import asyncio
+import gc
 import json
 import logging
 from collections.abc import AsyncIterator, Callable
@@ -286,6 +287,7 @@ async def test_failed_refresh_without_waiting_callers_is_not_reported_by_asyncio
     await provider.tokens()
     await asyncio.sleep(60)
     del provider
+    gc.collect()
     assert {record.name for record in caplog.records} == {"cognito_async"}
     assert "TooManyRequestsException" in caplog.text
     assert CANARY not in caplog.text

@@ -5,6 +5,7 @@ import json
 import os
 import stat
 import sys
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -212,6 +213,26 @@ async def test_file_that_others_control_is_refused(path: Path, attack: Any, name
             await store.load("ada")
         with pytest.raises(TokenStoreError):
             await store.remove("ada")
+
+
+async def test_lock_taken_for_a_cancelled_task_is_released(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The thread cannot be cancelled: it takes the lock after the task has ended."""
+    store, go = FileTokenStore(path), threading.Event()
+    try_lock = store._try_lock
+
+    def take_late(lock: Path) -> Any:
+        go.wait(60)
+        return try_lock(lock)
+
+    monkeypatch.setattr(store, "_try_lock", take_late)
+    waiting = asyncio.create_task(store.lock("ada").__aenter__())
+    await asyncio.sleep(0)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    go.set()
+    async with asyncio.timeout(60), store.lock("ada"):
+        pass
 
 
 async def test_lock_that_is_held_for_too_long_is_an_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
