@@ -11,7 +11,7 @@ from typing import Protocol, cast, runtime_checkable
 from weakref import WeakValueDictionary
 
 from cognito_async.errors import ParameterValidationError, TokenStoreError
-from cognito_async.files import FileLock, check_private, read_private, replace_file
+from cognito_async.files import FileLock, read_private, replace_file
 from cognito_async.tokens.model import Tokens
 
 LOCK_TIMEOUT = 60.0
@@ -200,7 +200,6 @@ class FileTokenStore:
         return entries
 
     def _write(self, entries: dict[str, Tokens]) -> None:
-        check_private(self._path)
         with replace_file(self._path) as file:
             # Not kept in a variable, and not json.dump: tracebacks with locals would show the tokens.
             file.write(json.dumps({"version": _VERSION, "tokens": {k: t.to_dict() for k, t in entries.items()}}))

@@ -217,12 +217,14 @@ async def test_file_that_others_control_is_refused(path: Path, attack: Any, name
 
 async def test_lock_taken_for_a_cancelled_task_is_released(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The thread cannot be cancelled: it takes the lock after the task has ended."""
-    store, go = FileTokenStore(path), threading.Event()
+    store, go, taken = FileTokenStore(path), threading.Event(), threading.Event()
     try_lock = store._try_lock
 
     def take_late(lock: Path) -> Any:
         go.wait(60)
-        return try_lock(lock)
+        result = try_lock(lock)
+        taken.set()
+        return result
 
     monkeypatch.setattr(store, "_try_lock", take_late)
     waiting = asyncio.create_task(store.lock("ada").__aenter__())
@@ -231,7 +233,8 @@ async def test_lock_taken_for_a_cancelled_task_is_released(path: Path, monkeypat
     with pytest.raises(asyncio.CancelledError):
         await waiting
     go.set()
-    async with asyncio.timeout(60), store.lock("ada"):
+    await asyncio.to_thread(taken.wait, 60)
+    async with asyncio.timeout(20), store.lock("ada"):
         pass
 
 
