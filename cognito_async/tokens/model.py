@@ -80,7 +80,7 @@ class Tokens(Record):
 
     def to_dict(self) -> dict[str, str | float | None]:
         """Return the tokens as a dict that JSON can represent, for token stores. It holds them in clear text."""
-        return {**{name: getattr(self, name) for name in _PLAIN_MEMBERS}, "expires_at": self.expires_at.isoformat()}
+        return {**{name: getattr(self, name) for name in _PLAIN_MEMBERS}, "expires_at": str(self.expires_at)}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -97,6 +97,11 @@ class Tokens(Record):
         raise ParameterValidationError("data", "must be the result of Tokens.to_dict()")
 
 
+def is_valid(tokens: object) -> bool:
+    """Return whether a value is Tokens with members of valid types, which the constructor does not check."""
+    return isinstance(tokens, Tokens) and _are_valid(tokens.to_dict())
+
+
 _TEXTS = ("access_token", "id_token", "refresh_token", "token_type", "device_key")
 _PLAIN_MEMBERS = (*_TEXTS, "lifetime")
 
@@ -108,7 +113,7 @@ def _are_valid(values: Mapping[str, Any]) -> bool:
         return False
     texts = [values[name] for name in _TEXTS]
     return (
-        all(text is None or (isinstance(text, str) and text) for text in texts)
+        all(text is None or isinstance(text, str) for text in texts)
         and bool(values["access_token"] and values["token_type"])
         and isinstance(values["lifetime"], int | float)
         and 0 < values["lifetime"] <= _LONGEST_LIFETIME

@@ -24,7 +24,7 @@ from cognito_async.errors import (
 )
 from cognito_async.operations import GetTokensFromRefreshTokenRequest
 from cognito_async.protocol.idempotency import FIRST_SERVER_ERROR, Idempotency
-from cognito_async.tokens.model import Tokens
+from cognito_async.tokens.model import Tokens, is_valid
 from cognito_async.tokens.stores import LockingTokenStore, MemoryTokenStore, TokenStore
 
 _LOG = logging.getLogger("cognito_async")
@@ -107,7 +107,7 @@ class TokenProvider:
         """
         self._client = client
         self._key = key
-        if tokens is not None and not _are_valid(tokens):
+        if tokens is not None and not is_valid(tokens):
             del tokens  # keeps a token out of tracebacks that show locals
             raise ParameterValidationError("tokens", "must be Tokens, with an aware datetime in expires_at")
         self._store: TokenStore = MemoryTokenStore() if store is None else store
@@ -169,7 +169,10 @@ class TokenProvider:
     async def refresh(self) -> Tokens:
         """Refresh the tokens although they have not expired, such as after an API has rejected the access token.
 
+        That also happens after a sleep of the machine, which the clock that measures their lifetime may not count.
         Simultaneous calls share one refresh. Raises like ``access_token``.
+
+        See https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_GetTokensFromRefreshToken.html
 
         Returns:
             The new tokens.
@@ -343,10 +346,6 @@ class TokenProvider:
         if self._on_signed_out is not None:
             self._on_signed_out(error)
         raise error from refusal
-
-
-def _are_valid(tokens: object) -> bool:
-    return isinstance(tokens, Tokens) and tokens.expires_at.tzinfo is not None
 
 
 def _retrieve(flight: "asyncio.Task[Tokens | None]") -> None:

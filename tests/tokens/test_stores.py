@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import evolve
 from rich.console import Console
 
 from cognito_async import ParameterValidationError, TokenStoreError
@@ -215,6 +216,20 @@ async def test_file_that_others_control_is_refused(path: Path, attack: Any, name
             await store.remove("ada")
 
 
+async def test_invalid_tokens_are_not_written(path: Path) -> None:
+    """The file could not be read again."""
+    store = FileTokenStore(path)
+    invalid: list[dict[str, Any]] = [
+        {"lifetime": 0.0},
+        {"expires_at": NOW.replace(tzinfo=None)},
+        {"expires_at": "soon"},
+    ]
+    for changes in invalid:
+        with pytest.raises(ParameterValidationError):
+            await store.replace("ada", None, evolve(tokens(), **changes))
+    assert not path.exists()
+
+
 async def test_lock_taken_for_a_cancelled_task_is_released(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The thread cannot be cancelled: it takes the lock after the task has ended."""
     store, go, taken = FileTokenStore(path), threading.Event(), threading.Event()
@@ -261,6 +276,7 @@ def test_tokens_survive_a_dict_and_refuse_another() -> None:
     assert Tokens.from_dict(json.loads(json.dumps(data))) == tokens()
     assert Tokens.from_dict({**data, "new": 1}) == tokens()
     invalid = {"access_token": "", "id_token": 1, "token_type": None, "lifetime": float("nan"), "expires_at": "soon"}
+    assert Tokens.from_dict({**data, "id_token": None, "refresh_token": ""}).id_token is None
     for name, value in invalid.items():
         with pytest.raises(ParameterValidationError) as raised:
             Tokens.from_dict({**data, name: value})
