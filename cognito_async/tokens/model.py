@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from attrs import field, frozen
 
@@ -80,7 +80,7 @@ class Tokens(Record):
 
     def to_dict(self) -> dict[str, str | float | None]:
         """Return the tokens as a dict that JSON can represent, for token stores. It holds them in clear text."""
-        return {**{name: getattr(self, name) for name in _PLAIN_MEMBERS}, "expires_at": str(self.expires_at)}
+        return {**{name: getattr(self, name) for name in _PLAIN_MEMBERS}, "expires_at": self.expires_at.isoformat()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
@@ -99,7 +99,9 @@ class Tokens(Record):
 
 def is_valid(tokens: object) -> bool:
     """Return whether a value is Tokens with members of valid types, which the constructor does not check."""
-    return isinstance(tokens, Tokens) and _are_valid(tokens.to_dict())
+    if not isinstance(tokens, Tokens) or not isinstance(cast("object", tokens.expires_at), datetime):
+        return False
+    return _are_valid(tokens.to_dict())
 
 
 _TEXTS = ("access_token", "id_token", "refresh_token", "token_type", "device_key")
