@@ -339,8 +339,11 @@ class TokenProvider:
                 return await self._use(winner)
         self._tokens = None
         await self._store.remove(self._key)
+        reused = refusal.code == "RefreshTokenReuseException"
         error = SignedOutError(
-            "the service refused the refresh token; sign in again",
+            "the rotated refresh token was used again, maybe by someone else; sign in again, and use a store with a lock"
+            if reused
+            else "the service refused the refresh token; sign in again",
             **{name: getattr(refusal, name) for name in ("code", "status", "request_id", "operation", "fault")},
         )
         if self._on_signed_out is not None:
