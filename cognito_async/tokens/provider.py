@@ -340,10 +340,9 @@ class TokenProvider:
         self._tokens = None
         await self._store.remove(self._key)
         reused = refusal.code == "RefreshTokenReuseException"
+        problem = "was used twice, maybe by someone else" if reused else "was refused by the service"
         error = SignedOutError(
-            "the rotated refresh token was used again, maybe by someone else; sign in again, and use a store with a lock"
-            if reused
-            else "the service refused the refresh token; sign in again",
+            f"the refresh token {problem}; sign in again",
             **{name: getattr(refusal, name) for name in ("code", "status", "request_id", "operation", "fault")},
         )
         if self._on_signed_out is not None:
