@@ -7,6 +7,8 @@ The tree::
      ├─ SessionClosedError            (also RuntimeError) the session is closed
      ├─ CredentialsError              no usable AWS credentials for an operation that needs them
      ├─ PaginationError               the service returned a page token twice
+     ├─ SignedOutError                there are no usable tokens; sign in
+     ├─ TokenStoreError               a token store cannot be read, written or locked
      ├─ AmbiguousOutcomeError         may or may not have been applied; .how_to_verify
      ├─ InvalidResponseError          the response cannot be read
      ├─ TransportError                no usable response; .sent is False, True or None (unknown)
@@ -37,18 +39,17 @@ __all__ = [
     "InvalidOAuthFlowException", "InvalidParameterException", "InvalidPasswordException", "InvalidResponseError",
     "InvalidSmsRoleAccessPolicyException", "InvalidSmsRoleTrustRelationshipException",
     "InvalidUserPoolConfigurationException", "LimitExceededException", "MFAMethodNotFoundException",
-    "ManagedLoginBrandingExistsException", "NotAuthorizedException", "OperationNotEnabledException",
-    "PaginationError", "ParameterValidationError", "PasswordHistoryPolicyViolationException",
-    "PasswordResetRequiredException", "PreconditionNotMetException", "RateLimitTimeoutError",
-    "RefreshTokenReuseException", "RequestTimeoutError", "ResourceNotFoundException", "ScopeDoesNotExistException",
-    "ServiceError", "ServiceQuotaExceededException", "SessionClosedError", "SoftwareTokenMFANotFoundException",
-    "TermsExistsException", "TierChangeNotAllowedException", "TooManyFailedAttemptsException",
-    "TooManyRequestsException", "TransportError", "UnauthorizedException", "UnexpectedLambdaException",
-    "UnsupportedIdentityProviderException", "UnsupportedOperationException", "UnsupportedTokenTypeException",
-    "UnsupportedUserStateException", "UserImportInProgressException", "UserLambdaValidationException",
-    "UserNotConfirmedException", "UserNotFoundException", "UserPoolAddOnNotEnabledException",
-    "UserPoolTaggingException", "UsernameExistsException", "WebAuthnChallengeNotFoundException",
-    "WebAuthnClientMismatchException", "WebAuthnConfigurationMissingException",
+    "ManagedLoginBrandingExistsException", "NotAuthorizedException", "OperationNotEnabledException", "PaginationError",
+    "ParameterValidationError", "PasswordHistoryPolicyViolationException", "PasswordResetRequiredException",
+    "PreconditionNotMetException", "RateLimitTimeoutError", "RefreshTokenReuseException", "RequestTimeoutError",
+    "ResourceNotFoundException", "ScopeDoesNotExistException", "ServiceError", "ServiceQuotaExceededException",
+    "SessionClosedError", "SignedOutError", "SoftwareTokenMFANotFoundException", "TermsExistsException",
+    "TierChangeNotAllowedException", "TokenStoreError", "TooManyFailedAttemptsException", "TooManyRequestsException",
+    "TransportError", "UnauthorizedException", "UnexpectedLambdaException", "UnsupportedIdentityProviderException",
+    "UnsupportedOperationException", "UnsupportedTokenTypeException", "UnsupportedUserStateException",
+    "UserImportInProgressException", "UserLambdaValidationException", "UserNotConfirmedException",
+    "UserNotFoundException", "UserPoolAddOnNotEnabledException", "UserPoolTaggingException", "UsernameExistsException",
+    "WebAuthnChallengeNotFoundException", "WebAuthnClientMismatchException", "WebAuthnConfigurationMissingException",
     "WebAuthnCredentialNotSupportedException", "WebAuthnNotEnabledException", "WebAuthnOriginNotAllowedException",
     "WebAuthnRelyingPartyMismatchException",
 ]
