@@ -1,6 +1,7 @@
 """The live display on a terminal; the only module that imports rich."""
 
 from collections import deque
+from pathlib import Path
 from typing import Final
 
 from rich.console import Console, Group, RenderableType
@@ -10,16 +11,16 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from cognito_async.bulk import Outcome, Progress, State
+from cognito_async.bulk import Outcome, Progress, State, Summary
 from cognito_async.bulk.csv_jsonl import printable
 from cognito_async.bulk.progress import duration
-from cognito_async.cli.display import Banner, PlainDisplay, Result, percentage, waiting_line
+from cognito_async.cli.display import PlainDisplay, percentage, start_lines, summary_lines, waiting_line
 from cognito_async.cli.output import STDERR, rate
+from cognito_async.cli.settings import JobSettings
 
 INTERVAL: Final = 0.2
 BARS: Final = "▁▂▃▄▅▆▇█"
-CHART_WIDTH: Final = 30
-"""Points of the rate chart, one per second."""
+CHART_WIDTH: Final = 30  # points of the rate chart, one per second
 KINDS_SHOWN: Final = 4
 _STYLES: Final = {
     State.DONE: "green", State.REFUSED: "red", State.UNKNOWN: "magenta", State.DEFERRED: "yellow",
@@ -42,17 +43,14 @@ class LiveDisplay:
         self._ticks = 0
         self._note = ""
 
-    def start(self, banner: Banner) -> None:
-        """Print the banner and start the live part."""
-        self._print(banner.lines(), first="bold", rest="dim")
+    def start(self, settings: JobSettings, journal: Path) -> None:
+        self._print(start_lines(settings, journal), first="bold", rest="dim")
         self._live.start()
 
     def outcome(self, outcome: Outcome) -> None:
-        """Print a row above the live part, unless many of its kind were printed."""
         self._rows.outcome(outcome)
 
     def progress(self, progress: Progress, now: float) -> None:
-        """Draw the progress."""
         if self._ticks % round(1 / INTERVAL) == 0:
             self._rates.append(progress.rate)
         self._ticks += 1
@@ -62,11 +60,12 @@ class LiveDisplay:
         """Show a message below the progress from now on."""
         self._note = printable(text)
 
-    def end(self, result: Result | None) -> None:
+    def end(self, summary: Summary | None, settings: JobSettings, journal: Path) -> None:
         """Restore the terminal and print the summary."""
         self._live.stop()
-        if result is not None:
-            self._print(result.lines(), first="bold green" if result.summary.all_done else "bold yellow")
+        if summary is not None:
+            style = "bold green" if summary.all_done else "bold yellow"
+            self._print(summary_lines(summary, settings, journal), first=style)
 
     def _print(self, lines: list[str], *, first: str, rest: str = "") -> None:
         for number, line in enumerate(lines):
@@ -78,7 +77,7 @@ class LiveDisplay:
 
     def _render(self, progress: Progress, now: float) -> RenderableType:
         lines: list[RenderableType] = [self._bar(progress), self._counts(progress)]
-        lines += [_kinds(progress, state) for state in _STYLES if any(state is kind[0] for kind in progress.kinds)]
+        lines += [_kinds(progress, state) for state in _STYLES if any(state is kind for kind, _ in progress.kinds)]
         if waiting := waiting_line(progress, now):
             lines.append(Text(printable(waiting), style="yellow", no_wrap=True, overflow="ellipsis"))
         if self._note:

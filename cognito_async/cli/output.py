@@ -25,7 +25,6 @@ STANDARD_STREAM: Final = "-"
 
 
 def plural(number: int, noun: str) -> str:
-    """Return a number with its noun."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
@@ -46,7 +45,6 @@ def local_time(at: float, now: float) -> str:
 
 
 def iso(at: float | None) -> str | None:
-    """Return a time in ISO 8601 with its zone; None for None."""
     return None if at is None else datetime.fromtimestamp(at).astimezone().isoformat(timespec="seconds")
 
 
@@ -60,13 +58,11 @@ class Stderr:
         return getattr(sys.stderr, name)
 
     def write(self, text: str) -> int:
-        """Write the text if possible."""
         with suppress(OSError, ValueError):
             sys.stderr.write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Flush if possible."""
         with suppress(OSError, ValueError):
             sys.stderr.flush()
 
@@ -92,7 +88,6 @@ def put(text: str) -> None:
 
 
 def put_json(values: Mapping[str, object]) -> None:
-    """Print a JSON object as a line of data."""
     put(json.dumps(values, ensure_ascii=True))
 
 

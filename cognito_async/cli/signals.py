@@ -6,7 +6,6 @@ import signal
 import threading
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
-from types import FrameType
 from typing import Any, Final, TypeVar
 
 from cognito_async.cli.errors import Exit
@@ -40,7 +39,7 @@ def as_keyboard_interrupt(*, enabled: bool) -> Generator[None]:
     mine = SIGNALS if enabled and _in_main_thread() else ()
     caught = [number for number in mine if signal.getsignal(number) is signal.SIG_DFL]
     for number in caught:
-        signal.signal(number, _interrupt)
+        signal.signal(number, signal.default_int_handler)
     try:
         yield
     finally:
@@ -53,7 +52,7 @@ def run(main: Coroutine[Any, Any, Result]) -> Result:
 
     async def cancelled_by_signals() -> Result:
         task = asyncio.ensure_future(main)
-        caught = [number for number in SIGNALS if signal.getsignal(number) is _interrupt]
+        caught = [number for number in SIGNALS if signal.getsignal(number) is signal.default_int_handler]
         with _handling(asyncio.get_running_loop(), caught, task.cancel):
             return await task
 
@@ -86,7 +85,3 @@ def _handling(loop: asyncio.AbstractEventLoop, numbers: list[int], handler: Call
 
 def _in_main_thread() -> bool:
     return threading.current_thread() is threading.main_thread()
-
-
-def _interrupt(_: int, __: FrameType | None) -> None:
-    raise KeyboardInterrupt
