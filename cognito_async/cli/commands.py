@@ -15,8 +15,6 @@ from cognito_async.version import __version__
 EXCLUSIVE: Final = (("--json", "--plain"), ("--client-secret-file", "--ask-client-secret"))
 _CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
-# --- values ---
-
 
 class Value(click.ParamType[Any]):
     """A value of an option. An invalid one is never repeated: it may be a secret in the wrong place."""
@@ -63,9 +61,6 @@ STATES: Final = Value(
     _comma_separated, {"refused", "unknown"}.issuperset, "must be refused, unknown or both, separated by a comma"
 )
 FORMAT: Final = Value(str, {"csv", "jsonl"}.__contains__, "must be csv or jsonl")
-
-
-# --- options that commands share ---
 
 
 class Option(click.Option):
@@ -162,7 +157,6 @@ CODE_AND_PASSWORD: Final = section(
 
 
 def limits(rate: str, errors: str, wait: str) -> tuple[Option, ...]:
-    """Create the options that limit a job, with their defaults."""
     return section(
         "Limits",
         option("--rate", "N", f"Requests per second; your applications share the quota (default: {rate})", RATE),
@@ -171,12 +165,7 @@ def limits(rate: str, errors: str, wait: str) -> tuple[Option, ...]:
     )
 
 
-# --- commands with help in sections ---
-
-
 class Help(click.Command):
-    """Help that ends with examples and the exit codes."""
-
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         try:
             return super().parse_args(ctx, args)
@@ -193,8 +182,6 @@ class Help(click.Command):
 
 
 class Command(Help):
-    """A command with options in sections."""
-
     allow_extra_args = True  # they are rejected below, by an error that does not quote them
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
@@ -232,8 +219,6 @@ class Command(Help):
 
 
 class Group(Help, click.Group):
-    """A group that lists its commands in the order of the table."""
-
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click
         return list(self.commands)
 
@@ -250,14 +235,11 @@ def group(name: str, summary: str, *commands: click.Command, more: str = "") -> 
     )
 
 
-# --- the command table ---
-
 _POOL: Final = "--user-pool-id eu-west-1_AbC123"
 _CLIENT: Final = "--client-id ID --region eu-west-1"
 
 
 def _action(name: str, summary: str, columns: str, target: str, *params: click.Parameter) -> Command:
-    """Create the command that starts a bulk job."""
     needs = "--client-id" if target == _CLIENT else "--user-pool-id and AWS credentials"
     start = f"{PROGRAM} bulk {name} users.csv {target}"
     return command(

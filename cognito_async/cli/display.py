@@ -45,8 +45,7 @@ def start_lines(settings: JobSettings, journal: Path) -> list[str]:
     ]
 
 
-def exit_code(summary: Summary) -> Exit:
-    """Return the exit code of a run that has ended."""
+def summary_exit(summary: Summary) -> Exit:
     if not summary.finished:
         return Exit.PAUSED
     return Exit.DONE if summary.all_done else Exit.PARTIAL
@@ -95,7 +94,6 @@ def error_lines(errors: Iterable[ErrorGroup], action: str, limit: int | None = N
 
 
 def note_lines(states: Mapping[State, int], action: str) -> list[str]:
-    """Return what to know about the rows that are done, if anything."""
     note = NOTES.get(action.partition(" ")[0]) if states.get(State.DONE) else None
     return [] if note is None else [f"  note: {note}"]
 
@@ -121,7 +119,6 @@ def progress_line(progress: Progress, now: float) -> str:
 
 
 def waiting_line(progress: Progress, now: float) -> str:
-    """Return what a run is waiting for; empty if it is not waiting."""
     if progress.waiting_until is not None:
         return f"waiting for deferred rows until {local_time(progress.waiting_until, now)}"
     return "" if progress.trouble is None else f"retrying: {progress.trouble}"
@@ -145,7 +142,6 @@ class PlainDisplay:
             self._write(line)
 
     def outcome(self, outcome: Outcome) -> None:
-        """Print a row, unless many of its kind were printed."""
         kind = (outcome.state, outcome.code)
         self._kinds[kind] += 1
         if self._kinds[kind] > ROWS_SHOWN:
@@ -174,12 +170,7 @@ class PlainDisplay:
             self._write(line)
 
 
-class JsonDisplay:
-    """JSON Lines on stdout, for programs."""
-
-    def __init__(self, interval: float) -> None:
-        self.interval: float = interval
-
+class JsonDisplay(PlainDisplay):
     def start(self, settings: JobSettings, journal: Path) -> None:
         action, target = settings.bulk_action(), settings.target
         put_json(
@@ -215,10 +206,7 @@ class JsonDisplay:
             }
         )
 
-    def note(self, text: str) -> None:
-        log(text)
-
-    def end(self, summary: Summary | None, _: JobSettings, journal: Path) -> None:
+    def end(self, summary: Summary | None, settings: JobSettings, journal: Path) -> None:  # noqa: ARG002 - as above
         if summary is None:
             return
         put_json(
@@ -232,7 +220,7 @@ class JsonDisplay:
                 "detail": summary.detail,
                 "until": iso(summary.until),
                 "journal": str(journal),
-                "exit": int(exit_code(summary)),
+                "exit": int(summary_exit(summary)),
             }
         )
 

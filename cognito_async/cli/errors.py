@@ -55,8 +55,6 @@ class CommandError(Exception):
         self.exit: Exit = exit
 
 
-# --- usage errors ---
-
 _INSTEAD: Final = {
     "client-secret secret": "set COGNITO_CLIENT_SECRET, or use --client-secret-file or --ask-client-secret",
     "password": "set COGNITO_PASSWORD, use --password-file or enter it when prompted; bulk jobs read it from INPUT",
@@ -115,13 +113,7 @@ def _name(param: click.Parameter) -> str:
     return max(param.opts, key=len) if isinstance(param, click.Option) else param.human_readable_name
 
 
-# --- errors of the library ---
-
-_DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-
-
 def exit_code(error: CognitoError) -> Exit:
-    """Return the exit code for an error that ended a command."""
     from cognito_async.bulk import errors as bulk  # noqa: PLC0415 - not needed by --help
     from cognito_async.protocol.retry import classify  # noqa: PLC0415 - not needed by --help
 
@@ -139,24 +131,19 @@ def exit_code(error: CognitoError) -> Exit:
 
 def _is_disk_full(error: BaseException | None) -> bool:
     while error is not None:
-        if getattr(error, "errno", None) in _DISK_FULL or getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
+        is_full = getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT}
+        if is_full or getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
             return True
         error = error.__cause__
     return False
 
 
-# --- running a command ---
-
-
 def run(command: click.Command, arguments: Sequence[str]) -> int:
-    """Run a command line; every error ends in one line on stderr and an exit code."""
     _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # usernames may not be encodable on this terminal
-    logger = logging.getLogger("cognito_async")
-    if not logger.handlers:
-        logger.addHandler(logging.NullHandler())  # log lines would break the live display
+    logging.getLogger("cognito_async").addHandler(logging.NullHandler())  # log lines would break the live display
     code = 0
     try:
         code = _invoke(command, arguments)

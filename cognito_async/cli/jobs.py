@@ -8,7 +8,6 @@ from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, TypeAlias
 
 from attrs import evolve
 
@@ -16,25 +15,12 @@ from cognito_async.bulk import BulkError, BulkPolicy, Job, State, Summary
 from cognito_async.bulk.journal import Fact, read_facts
 from cognito_async.bulk.progress import duration
 from cognito_async.cli import output, secrets
-from cognito_async.cli.display import JsonDisplay, PlainDisplay, exit_code
+from cognito_async.cli.display import JsonDisplay, PlainDisplay, summary_exit
 from cognito_async.cli.errors import CommandError, Exit
 from cognito_async.cli.secrets import SecretValue
 from cognito_async.cli.settings import JobSettings, Options, saved_settings
 from cognito_async.cli.signals import stopping
 from cognito_async.files import OTHERS
-
-if TYPE_CHECKING:
-    from cognito_async.cli.live import LiveDisplay
-
-Display: TypeAlias = "PlainDisplay | JsonDisplay | LiveDisplay"
-
-MIN_INTERVAL: Final = 0.1  # seconds
-STOPPING: Final = "Stopping: waiting for in-flight requests. Press Ctrl-C again to quit now."
-ABORTED: Final = "aborted; in-flight rows will be resolved when you resume"
-OUTPUT_CLOSED: Final = "stdout closed; stopping (resume to continue)"
-
-
-# --- commands ---
 
 
 def start(action: str, options: Options) -> Exit:
@@ -89,9 +75,6 @@ def _warn_if_readable(settings: JobSettings) -> None:
             output.warn(f"other users can read {settings.source_name()}, which holds {columns}: chmod 600 it")
 
 
-# --- running ---
-
-
 async def _run(
     settings: JobSettings, journal: Path | None, options: Options, *, secret: SecretValue | None, journaled: bool
 ) -> Exit:
@@ -113,12 +96,11 @@ async def _run(
         )
         if journal is None:
             return await _dry_run(job, as_json=options.json)
-        supervisor = _Supervisor(job, _display(options))
-        return await supervisor.run(settings, journal, [State(name) for name in options.again or ()])
+        retry_states = [State(name) for name in options.again or ()]
+        return await _Supervisor(job, _display(options)).run(settings, journal, retry_states)
 
 
 async def _dry_run(job: Job, *, as_json: bool) -> Exit:
-    """Check every row, print the invalid ones and estimate the duration."""
     rows = invalid = 0
     async with aclosing(job.check()) as outcomes:
         async for outcome in outcomes:
@@ -141,8 +123,8 @@ async def _dry_run(job: Job, *, as_json: bool) -> Exit:
     return Exit.PARTIAL if invalid else Exit.DONE
 
 
-def _display(options: Options) -> Display:
-    interval = max(options.interval, MIN_INTERVAL)
+def _display(options: Options) -> PlainDisplay:
+    interval = max(options.interval, 0.1)
     if options.json:
         return JsonDisplay(interval)
     if not options.plain and output.is_smart_terminal():
@@ -154,34 +136,21 @@ def _display(options: Options) -> Display:
 
 
 class _Supervisor:
-    def __init__(self, job: Job, display: Display) -> None:
+    def __init__(self, job: Job, display: PlainDisplay) -> None:
         self._job = job
         self._display = display
         # One thread, so that a slow terminal or reader never delays the requests.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="cognito_async-display")
         self._output_closed = False
-        self._aborted = False
 
     async def run(self, settings: JobSettings, journal: Path, retry_states: Collection[State]) -> Exit:
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 - a coroutine runs in a task
-
-        def abort() -> None:
-            self._aborted = True
-            task.cancel()
-
         summary: Summary | None = None
         try:
-            with stopping(self._stop, abort):
+            with stopping(self._stop):
                 await self._show(self._display.start, settings, journal)
                 await self._watch(retry_states)
             summary = self._job.summary
-        except asyncio.CancelledError:
-            if not self._aborted:
-                raise
-            raise CommandError(ABORTED, Exit.INTERRUPTED) from None
-        else:
-            return exit_code(summary)
+            return summary_exit(summary)
         finally:
             await self._show(self._display.end, summary, settings, journal)
             self._thread.shutdown()
@@ -206,7 +175,8 @@ class _Supervisor:
 
     def _stop(self) -> None:
         self._job.stop()
-        self._thread.submit(self._display.note, STOPPING)
+        text = "Stopping: waiting for in-flight requests. Press Ctrl-C again to quit now."
+        self._thread.submit(self._display.note, text)
 
     async def _show(self, show: Callable[..., None], *args: object) -> None:
         if self._output_closed:
@@ -216,4 +186,4 @@ class _Supervisor:
         except OSError:
             self._output_closed = True
             self._job.stop()
-            output.warn(OUTPUT_CLOSED)
+            output.warn("stdout closed; stopping (resume to continue)")

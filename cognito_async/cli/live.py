@@ -11,7 +11,7 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from cognito_async.bulk import Outcome, Progress, State, Summary
+from cognito_async.bulk import Progress, State, Summary
 from cognito_async.bulk.csv_jsonl import printable
 from cognito_async.bulk.progress import duration
 from cognito_async.cli.display import PlainDisplay, percentage, start_lines, summary_lines, waiting_line
@@ -27,17 +27,13 @@ _STYLES: Final = {
 }  # fmt: skip
 
 
-class LiveDisplay:
-    """Progress at the bottom of the terminal, with rows that are not done above it."""
-
-    interval: float = INTERVAL
-
+class LiveDisplay(PlainDisplay):
     def __init__(self) -> None:
+        super().__init__(INTERVAL, self._print_row)
         self._console = Console(file=STDERR, highlight=False)
         self._live = Live(
             console=self._console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
         )
-        self._rows = PlainDisplay(0, self._print_row)
         self._rates: deque[float] = deque(maxlen=CHART_WIDTH)
         self._spinner = Spinner("dots")
         self._ticks = 0
@@ -47,9 +43,6 @@ class LiveDisplay:
         self._print(start_lines(settings, journal), first="bold", rest="dim")
         self._live.start()
 
-    def outcome(self, outcome: Outcome) -> None:
-        self._rows.outcome(outcome)
-
     def progress(self, progress: Progress, now: float) -> None:
         if self._ticks % round(1 / INTERVAL) == 0:
             self._rates.append(progress.rate)
@@ -57,11 +50,9 @@ class LiveDisplay:
         self._live.update(self._render(progress, now), refresh=True)
 
     def note(self, text: str) -> None:
-        """Show a message below the progress from now on."""
         self._note = printable(text)
 
     def end(self, summary: Summary | None, settings: JobSettings, journal: Path) -> None:
-        """Restore the terminal and print the summary."""
         self._live.stop()
         if summary is not None:
             style = "bold green" if summary.all_done else "bold yellow"
@@ -101,7 +92,6 @@ class LiveDisplay:
         return grid
 
     def _counts(self, progress: Progress) -> Text:
-        """Render the rate, the counts and a chart of the rate."""
         quota = progress.quota
         line = Text(no_wrap=True, overflow="crop")
         line.append(f"{rate(progress.rate)}/s", style="bold")
@@ -119,7 +109,6 @@ class LiveDisplay:
 
 
 def _kinds(progress: Progress, state: State) -> Text:
-    """Render the error codes of rows in a state, the most frequent first."""
     found = sorted(((number, code) for (held, code), number in progress.kinds.items() if held is state), reverse=True)
     line = Text(f"  {state.value}: ", style=_STYLES[state], no_wrap=True, overflow="ellipsis")
     line.append(printable(", ".join(f"{code} {number:,}" for number, code in found[:KINDS_SHOWN])))

@@ -18,10 +18,7 @@ from cognito_async.cli.signals import as_keyboard_interrupt
 from cognito_async.errors import CognitoError
 from cognito_async.files import check_private, descriptor_of, is_replaced, open_output
 
-STANDARD_STREAM: Final = "-"
-"""The file name that stands for standard input or output."""
-
-# --- text ---
+STANDARD_STREAM: Final = "-"  # the file name that stands for standard input or output
 
 
 def plural(number: int, noun: str) -> str:
@@ -48,9 +45,6 @@ def iso(at: float | None) -> str | None:
     return None if at is None else datetime.fromtimestamp(at).astimezone().isoformat(timespec="seconds")
 
 
-# --- streams ---
-
-
 class Stderr:
     """Standard error, where a terminal that is gone is not an error."""
 
@@ -71,18 +65,15 @@ STDERR: Final = cast("IO[str]", Stderr())
 
 
 def log(text: str) -> None:
-    """Print a line to stderr, with escaped control characters."""
     STDERR.write(f"{printable(text)}\n")
     STDERR.flush()
 
 
 def warn(text: str) -> None:
-    """Print a line to stderr that starts with the program's name."""
     log(f"{PROGRAM}: {text}")
 
 
 def put(text: str) -> None:
-    """Print a line of data to stdout, with escaped control characters."""
     sys.stdout.write(f"{printable(text)}\n")
     sys.stdout.flush()
 
@@ -92,17 +83,12 @@ def put_json(values: Mapping[str, object]) -> None:
 
 
 def is_smart_terminal() -> bool:
-    """Return whether stderr is a terminal on which lines can be overwritten."""
     with suppress(OSError, ValueError):
         return STDERR.isatty() and os.environ.get("TERM", "") not in {"", "dumb"}
     return False
 
 
-# --- files ---
-
-
 def find_file(path: Path) -> os.stat_result | None:
-    """Return the status of the file at a path; None if there is none."""
     try:
         found = path.stat()
     except FileNotFoundError:

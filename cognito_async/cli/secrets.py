@@ -47,16 +47,11 @@ def read(secret: Secret, file: str | None) -> SecretValue | None:
     return found if found.value else None
 
 
-def read_or_prompt(secret: Secret, file: str | None) -> SecretValue:
-    return read(secret, file) or prompt(secret)
-
-
 def client_secret(file: str | None, *, ask: bool) -> SecretValue | None:
     return prompt(CLIENT_SECRET) if ask else read(CLIENT_SECRET, file)
 
 
 def prompt(secret: Secret) -> SecretValue:
-    """Prompt for a secret without showing it."""
     if not _is_terminal():
         raise CommandError(
             f"no {secret.name}: set {secret.variable} or pass {secret.option} (cannot prompt: stdin is not a terminal)"

@@ -77,15 +77,20 @@ class Target:
 
     @classmethod
     def of(cls, options: Options) -> "Target":
-        pool = options.user_pool_id or _first("COGNITO_USER_POOL_ID")
-        region = options.region or region_of_pool(pool) or _first("AWS_REGION", "AWS_DEFAULT_REGION")
+        pool = options.user_pool_id or os.environ.get("COGNITO_USER_POOL_ID") or None
+        region = (
+            options.region
+            or region_of_pool(pool)
+            or os.environ.get("AWS_REGION")
+            or os.environ.get("AWS_DEFAULT_REGION")
+        )
         if not region:
             raise CommandError("no region: pass --region or set AWS_REGION")
         return cls(
             region=region,
             endpoint_url=options.endpoint_url or Location(None, None, use_fips=None, use_dualstack=None).endpoint_url,
             user_pool_id=pool,
-            client_id=options.client_id or _first("COGNITO_CLIENT_ID"),
+            client_id=options.client_id or os.environ.get("COGNITO_CLIENT_ID") or None,
         )
 
     def require_user_pool(self) -> None:
@@ -121,8 +126,6 @@ class Target:
 
 @frozen(kw_only=True)
 class UserFilter:
-    """A selection of a user pool's users; None and no attributes select all."""
-
     filter: str | None = None
     status: str | None = None
     attributes: Mapping[str, str] = field(factory=dict[str, str])
@@ -194,7 +197,6 @@ class JobSettings:
         return FileSource(name, self.format)
 
     def source_name(self) -> str:
-        """Return the name of the source, with a path relative to the current directory."""
         if self.input is None:
             return "the user pool"
         return "standard input" if self.input == STANDARD_STREAM else os.path.relpath(self.input)
@@ -207,7 +209,6 @@ class JobSettings:
         return {FACT: json.dumps(asdict(self))}
 
     def with_options(self, options: Options) -> "JobSettings":
-        """Return the settings with the options of ``bulk resume`` applied."""
         region, endpoint_url = options.region or self.target.region, options.endpoint_url or self.target.endpoint_url
         return evolve(
             self,
@@ -240,7 +241,6 @@ def source_label(facts: Mapping[str, str]) -> str | None:
 
 
 def _input(options: Options) -> str | None:
-    """Return the input of a new job; None for users of the pool."""
     if options.pool:
         if options.input is not None:
             raise CommandError("INPUT and --pool are mutually exclusive")
@@ -259,7 +259,3 @@ def _input(options: Options) -> str | None:
 def _absolute(path: str) -> str:
     """Return an absolute path, for a job that is resumed from another directory; links are kept."""
     return str(Path(path).absolute())
-
-
-def _first(*variables: str) -> str | None:
-    return next((value for name in variables if (value := os.environ.get(name))), None)

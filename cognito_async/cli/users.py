@@ -33,11 +33,7 @@ FIELDS: Final[Mapping[str, Callable[[UserType], Cell]]] = {
 }
 
 
-# --- export ---
-
-
 def export(options: Options) -> Exit:
-    """Write a user pool's users as CSV or JSON Lines."""
     target = Target.of(options)
     target.require_user_pool()
     output = options.output or STANDARD_STREAM
@@ -47,14 +43,11 @@ def export(options: Options) -> Exit:
         number = run(_export(target, UserFilter.of(options), writer))
     warn(f"{plural(number, 'user')} written" + ("" if is_stdout(output) else f" to {output}"))
     if number and writer.unused:
-        names = ", ".join(writer.unused)
-        warn(f"no user has a value for {names}; attributes need full names, such as custom:department")
+        warn(f"no user has a value for {', '.join(writer.unused)}; use full names, such as custom:department")
     return Exit.DONE
 
 
 class UserWriter:
-    """Writes users as CSV or JSON Lines, page by page."""
-
     def __init__(self, file: IO[str], form: str, columns: tuple[str, ...] | None) -> None:
         self._file = file
         self._page = io.StringIO()
@@ -87,7 +80,6 @@ class UserWriter:
 
 
 async def _export(target: Target, selected: UserFilter, writer: UserWriter) -> int:
-    """Write the users; a slow reader delays only the next page."""
     number = 0
     async with target.session() as session:
         async for user in selected.source(target.client(session)).users():
@@ -109,11 +101,7 @@ def _iso(at: datetime | None) -> str | None:
     return None if at is None else at.isoformat(timespec="seconds")
 
 
-# --- one user's password ---
-
-
 def forgot_password(options: Options) -> Exit:
-    """Send one user a confirmation code."""
     target, client_secret = _app_client(options)
 
     async def send() -> dict[str, str]:
@@ -130,10 +118,9 @@ def forgot_password(options: Options) -> Exit:
 
 
 def confirm_forgot_password(options: Options) -> Exit:
-    """Set one user's new password with the confirmation code."""
     target, client_secret = _app_client(options)
-    code = secrets.read_or_prompt(secrets.CODE, options.code_file)
-    password = secrets.read_or_prompt(secrets.PASSWORD, options.password_file)
+    code = secrets.read(secrets.CODE, options.code_file) or secrets.prompt(secrets.CODE)
+    password = secrets.read(secrets.PASSWORD, options.password_file) or secrets.prompt(secrets.PASSWORD)
 
     async def confirm() -> None:
         async with target.session() as session:
