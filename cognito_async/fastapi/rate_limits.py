@@ -9,8 +9,8 @@ from socket import AF_INET6, inet_ntop
 from typing import Final, Protocol
 from unicodedata import normalize
 
-from cognito_async.fastapi.client_ip import Address, parse_address
 from cognito_async.fastapi.errors import RateLimitedError
+from cognito_async.fastapi.request_origin import Address, parse_address
 from cognito_async.operations import UserContextDataType
 
 IPV6_PREFIXES: Final = (64, 56, 48)  # the networks that a home, a site or an organization has

@@ -12,7 +12,6 @@ from attrs import field, frozen
 
 from cognito_async.call import Timeouts
 from cognito_async.client import CognitoClient
-from cognito_async.fastapi.client_ip import Address
 from cognito_async.fastapi.errors import RateLimitedError, ResetQueueFullError
 from cognito_async.fastapi.problems import log_problem
 from cognito_async.fastapi.rate_limits import (
@@ -23,6 +22,7 @@ from cognito_async.fastapi.rate_limits import (
     client_ip_of,
     rate_limit_key,
 )
+from cognito_async.fastapi.request_origin import Address
 from cognito_async.operations import UserContextDataType
 from cognito_async.protocol.retry import RetryPolicy
 from cognito_async.protocol.settings import number
