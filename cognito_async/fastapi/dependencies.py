@@ -3,8 +3,7 @@
 import re
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from functools import cache, lru_cache
-from operator import itemgetter
+from functools import cache
 from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 from attrs import frozen
@@ -32,8 +31,6 @@ _LANGUAGE = re.compile(r"([A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,3})\s*(?:;\s*q\s*
 
 @frozen(kw_only=True, repr=False, eq=False)
 class OpenPool:
-    """A user pool while the application runs."""
-
     settings: CognitoSettings
     session: AsyncCognitoSession
     client: CognitoClient
@@ -146,20 +143,17 @@ def rate_limit(limit: RateLimit, pool: str = DEFAULT_POOL) -> Callable[..., Coro
 
 async def client_metadata(connection: HTTPConnection) -> Mapping[str, str]:
     """Return the preferred language for Lambda triggers, such as ``{"locale": "de-CH"}``; empty if there is none."""
-    language = preferred_language(",".join(connection.headers.getlist("accept-language"))[: _MAX_LANGUAGE_HEADER + 1])
+    language = preferred_language(",".join(connection.headers.getlist("accept-language")))
     return {} if language is None else {"locale": language}
 
 
-@lru_cache
 def preferred_language(header: str) -> str | None:
     """Return the first language tag with the highest weight in an Accept-Language header; None if there is none."""
     if len(header) > _MAX_LANGUAGE_HEADER:
         return None
     matches = [match for part in header.split(",") if (match := _LANGUAGE.fullmatch(part.strip()))]
-    weight, language = max(
-        ((float(match[2] or 1), match[1]) for match in matches), key=itemgetter(0), default=(0, None)
-    )
-    return language if weight else None
+    best = max(matches, key=lambda match: float(match[2] or 1), default=None)
+    return None if best is None or float(best[2] or 1) == 0 else best[1]
 
 
 def session_of(settings: CognitoSettings) -> AsyncCognitoSession:
@@ -198,9 +192,6 @@ class Cognito:
         self._settings = settings
         self._session = session
         self._reset_limits = reset_limits or ResetLimits()
-
-    def __repr__(self) -> str:
-        return f"Cognito({self.name!r})"
 
     @asynccontextmanager
     async def lifespan(self, app: object) -> AsyncGenerator[dict[str, Any]]:

@@ -44,6 +44,7 @@ MAX_BODY_BYTES: Final = 32 * 1024
 BODY_TIMEOUT: Final = 10.0
 MAX_FORM_FIELDS: Final = 20
 SIGN_OUT_TIMEOUT: Final = 10.0
+NO_STORE: Final = {"Cache-Control": "no-store"}
 
 _LOG = logging.getLogger("cognito_async.fastapi")
 _PROBLEMS: Final = (
@@ -286,13 +287,7 @@ async def _parse_form(request: Request, kind: str, body: bytes) -> Sequence[tupl
     return (await Request(request.scope, receive).form(max_files=0, max_fields=MAX_FORM_FIELDS)).multi_items()
 
 
-def _json_response(content: str, code: int) -> Response:
-    """Return a response; FastAPI's conversion of a model takes several times as long."""
-    return Response(content, code, {"Cache-Control": "no-store"}, JSON)
-
-
 def _request_body(model: type[BaseModel]) -> dict[str, Any]:
-    """Describe a body for OpenAPI."""
     content = {kind: {"schema": model.model_json_schema()} for kind in (JSON, *sorted(FORMS))}
     return {"requestBody": {"required": True, "content": content}}
 
@@ -324,7 +319,7 @@ def password_reset_router(
     dependencies = dependencies_of(pool)
     timer, requested = SharedTimer(), ResetRequested().model_dump_json()
 
-    # Called by the routes, because FastAPI spends as much time on a dependency as on a small route.
+    # The routes call this and create their responses, because FastAPI takes several times as long.
     async def accept(request: Request, client_ip: Address | None, model: type[Body]) -> Body:
         check_origin(request, allowed_origins)
         await check_client_limit(limit, client_ip)
@@ -352,7 +347,7 @@ def password_reset_router(
             client_metadata=metadata or None,
             client_ip=client_ip,
         )
-        return _json_response(requested, 202)
+        return Response(requested, 202, NO_STORE, JSON)
 
     @router.post(
         "/reset-password",
@@ -378,6 +373,7 @@ def password_reset_router(
             client_metadata=metadata or None,
             client_ip=client_ip,
         )
-        return _json_response(PasswordChanged(signed_out_elsewhere=signed_out).model_dump_json(), 200)
+        changed = PasswordChanged(signed_out_elsewhere=signed_out)
+        return Response(changed.model_dump_json(), 200, NO_STORE, JSON)
 
     return router

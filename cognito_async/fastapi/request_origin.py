@@ -67,7 +67,6 @@ def same_origin(*allowed: str) -> Callable[[HTTPConnection], Coroutine[Any, Any,
 
 
 def check_origin(connection: HTTPConnection, allowed: Collection[str]) -> None:
-    """Raise CrossOriginError for a form or WebSocket from another origin; see ``same_origin``."""
     method = connection.scope.get("method")  # a WebSocket has no method
     if method in SAFE_METHODS or (method is not None and media_type(connection.headers) == JSON):
         return
@@ -92,5 +91,4 @@ def is_same_origin(headers: Mapping[str, str], allowed: Collection[str] = ()) ->
 
 
 def media_type(headers: Mapping[str, str]) -> str:
-    """Return the media type of a body in lower case without parameters; empty if there is none."""
     return headers.get("content-type", "").partition(";")[0].strip().lower()

@@ -119,7 +119,6 @@ def install_problems(app: FastAPI, problems: Problems = PROBLEMS) -> None:
 
 
 async def _handle_http_exception(request: Request, error: HTTPException) -> Response:
-    """Return FastAPI's response to an HTTPException as problem details."""
     response = await http_exception_handler(request, error)
     code, detail = error.status_code, cast("object", error.detail)
     if response.body and isinstance(detail, str):
