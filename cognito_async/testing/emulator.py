@@ -26,13 +26,6 @@ from typing import Final, Self
 
 from cognito_async.testing.environment import OUTPUT_LINES, PREPARE_COMMAND, LocalPoolError, prepare, run_to_completion
 
-if sys.platform == "win32":
-    _creation_flags = subprocess.CREATE_NEW_PROCESS_GROUP
-else:
-    _creation_flags = 0
-
-__all__ = ["COMMAND_VARIABLE", "Emulator"]
-
 COMMAND_VARIABLE: Final = "COGNITO_ASYNC_MINISTACK"
 
 # Some interpreters need the library paths to start.
@@ -172,11 +165,7 @@ class Emulator:
 
 
 class _Child:
-    """The watchdog with the emulator, and a thread that reads their output.
-
-    A thread, because the loop that started the emulator may be blocked while tests run on other loops, and a process
-    whose output is not read blocks when the pipe is full.
-    """
+    """The watchdog with the emulator, and a thread that reads their output, also while the event loop is blocked."""
 
     def __init__(self, command: Sequence[str], folder: str) -> None:
         self.folder = folder
@@ -196,7 +185,7 @@ class _Child:
             stderr=subprocess.STDOUT,
             env=_child_environment(folder),
             start_new_session=True,  # Ctrl-C interrupts the tests, which then end the emulator
-            creationflags=_creation_flags,
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # on Windows
         )
         self._reader = threading.Thread(target=self._read, name="cognito_async emulator", daemon=True)
         self._reader.start()
