@@ -55,67 +55,64 @@ def _state_key(pool: str) -> str:
     return f"cognito_async.{pool}"
 
 
-@frozen(kw_only=True, eq=False)
 class Dependencies:
     """The dependencies of one user pool. A pool name always has the same objects, so overrides work.
 
-    ``user_context`` is ``user_context_data`` with the client IP; ``form_user_context`` adds the form field
-    ``encoded_data``. Both are None if nothing is known, and so is ``client_ip``.
+    Attributes:
+        settings: The CognitoSettings.
+        session: The AsyncCognitoSession.
+        client: The CognitoClient, bound to the app client and user pool of the settings.
+        reset_requests: The ResetRequests.
+        client_ip: The client IP; None if unknown.
+        user_context: ``user_context_data`` with the client IP; None if unknown.
+        form_user_context: The same with the form field ``encoded_data``.
     """
 
-    settings: Dependency[CognitoSettings]
-    session: Dependency[AsyncCognitoSession]
-    client: Dependency[CognitoClient]
-    reset_requests: Dependency[ResetRequests]
-    client_ip: Dependency[Address | None]
-    user_context: Dependency[UserContextDataType | None]
-    form_user_context: Dependency[UserContextDataType | None]
+    def __init__(self, pool: str) -> None:
+        async def settings(connection: HTTPConnection) -> CognitoSettings:
+            return opened(connection).settings
+
+        async def session(connection: HTTPConnection) -> AsyncCognitoSession:
+            return opened(connection).session
+
+        async def client(connection: HTTPConnection) -> CognitoClient:
+            return opened(connection).client
+
+        async def reset_requests(
+            connection: HTTPConnection, current: Annotated[CognitoClient, Depends(client)]
+        ) -> ResetRequests:
+            found = opened(connection)
+            # An overridden client is used as it is.
+            return ResetRequests(found.reset_queue, found.background_client if current is found.client else current)
+
+        # Without a dependency on the settings: FastAPI spends more time on one than this function takes.
+        async def address(connection: HTTPConnection) -> Address | None:
+            peer = None if connection.client is None else connection.client.host
+            forwarded = connection.headers.getlist("x-forwarded-for")
+            return client_ip(peer, forwarded, opened(connection).settings.trusted_proxies)
+
+        async def user_context(ip: Annotated[Address | None, Depends(address)]) -> UserContextDataType | None:
+            return None if ip is None else UserContextDataType(ip_address=str(ip))
+
+        async def form_user_context(
+            context: Annotated[UserContextDataType | None, Depends(user_context)],
+            encoded_data: Annotated[str | None, Form(max_length=MAX_ENCODED_DATA)] = None,
+        ) -> UserContextDataType | None:
+            return with_encoded_data(context, encoded_data)
+
+        def opened(connection: HTTPConnection) -> OpenPool:
+            return find_pool(connection.scope.get("state", {}), pool)
+
+        self.settings: Dependency[CognitoSettings] = settings
+        self.session: Dependency[AsyncCognitoSession] = session
+        self.client: Dependency[CognitoClient] = client
+        self.reset_requests: Dependency[ResetRequests] = reset_requests
+        self.client_ip: Dependency[Address | None] = address
+        self.user_context: Dependency[UserContextDataType | None] = user_context
+        self.form_user_context: Dependency[UserContextDataType | None] = form_user_context
 
 
-@cache
-def dependencies_of(pool: str) -> Dependencies:
-    """Return the dependencies of a user pool. Each raises PoolNotOpenError if no lifespan has opened the pool."""
-
-    async def settings(connection: HTTPConnection) -> CognitoSettings:
-        return find_pool(connection.scope.get("state", {}), pool).settings
-
-    async def session(connection: HTTPConnection) -> AsyncCognitoSession:
-        return find_pool(connection.scope.get("state", {}), pool).session
-
-    async def client(connection: HTTPConnection) -> CognitoClient:
-        return find_pool(connection.scope.get("state", {}), pool).client
-
-    async def reset_requests(
-        connection: HTTPConnection, current: Annotated[CognitoClient, Depends(client)]
-    ) -> ResetRequests:
-        opened = find_pool(connection.scope.get("state", {}), pool)
-        # An overridden client is used as it is.
-        return ResetRequests(opened.reset_queue, opened.background_client if current is opened.client else current)
-
-    # Without a dependency on the settings: FastAPI spends more time on one than this function takes.
-    async def address(connection: HTTPConnection) -> Address | None:
-        proxies = find_pool(connection.scope.get("state", {}), pool).settings.trusted_proxies
-        peer = None if connection.client is None else connection.client.host
-        return client_ip(peer, connection.headers.getlist("x-forwarded-for"), proxies)
-
-    async def user_context(ip: Annotated[Address | None, Depends(address)]) -> UserContextDataType | None:
-        return None if ip is None else UserContextDataType(ip_address=str(ip))
-
-    async def form_user_context(
-        context: Annotated[UserContextDataType | None, Depends(user_context)],
-        encoded_data: Annotated[str | None, Form(max_length=MAX_ENCODED_DATA)] = None,
-    ) -> UserContextDataType | None:
-        return with_encoded_data(context, encoded_data)
-
-    return Dependencies(
-        settings=settings,
-        session=session,
-        client=client,
-        reset_requests=reset_requests,
-        client_ip=address,
-        user_context=user_context,
-        form_user_context=form_user_context,
-    )
+dependencies_of = cache(Dependencies)
 
 
 def with_encoded_data(context: UserContextDataType | None, encoded_data: str | None) -> UserContextDataType | None:

@@ -93,12 +93,9 @@ def _create(pool: str, prefix: str, create: Callable[..., Settings]) -> Settings
     try:
         return create()
     except ValidationError as error:
-        reasons = "; ".join(_reason(prefix, item["loc"], item["msg"]) for item in error.errors(include_input=False))
+        reasons: list[str] = []
+        for item in error.errors(include_input=False):
+            variable = f"{prefix}{str(item['loc'][0]).upper()}: " if item["loc"] else ""
+            reasons.append(variable + item["msg"].removeprefix("Value error, "))
         # Without the cause, whose text contains the values.
-        raise SettingsError(f"invalid settings of Cognito pool {pool!r}: {reasons}") from None
-
-
-def _reason(prefix: str, location: tuple[int | str, ...], message: str) -> str:
-    name = "".join(str(part) for part in location[:1])
-    reason = message.removeprefix("Value error, ")
-    return f"{prefix}{name.upper()}: {reason}" if name else reason
+        raise SettingsError(f"invalid settings of Cognito pool {pool!r}: {'; '.join(reasons)}") from None
