@@ -58,14 +58,8 @@ def _state_key(pool: str) -> str:
 class Dependencies:
     """The dependencies of one user pool. A pool name always has the same objects, so overrides work.
 
-    Attributes:
-        settings: The CognitoSettings.
-        session: The AsyncCognitoSession.
-        client: The CognitoClient, bound to the app client and user pool of the settings.
-        reset_requests: The ResetRequests.
-        client_ip: The client IP; None if unknown.
-        user_context: ``user_context_data`` with the client IP; None if unknown.
-        form_user_context: The same with the form field ``encoded_data``.
+    ``user_context`` is ``user_context_data`` with the client IP; ``form_user_context`` adds the form field
+    ``encoded_data``. Both are None if nothing is known, and so is ``client_ip``.
     """
 
     def __init__(self, pool: str) -> None:

@@ -39,8 +39,7 @@ class MemoryRateLimit:
 
     Memory is bounded, but no count is forgotten before its requests are available again. While ``max_keys`` keys are
     counted, further keys share as many counters by their hash, which is random in each process. A shared counter allows
-    no key more requests, but it may reject one because of others. Blocking a certain key that way takes about
-    ``max_keys`` times ``hits`` requests per period, in addition to those that keep the table full.
+    no key more requests, but it may reject one because of others.
     """
 
     def __init__(

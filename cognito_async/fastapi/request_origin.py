@@ -37,10 +37,7 @@ _parse_peer = lru_cache(parse_address)  # peers are short, unlike headers, and o
 
 
 def client_ip(peer: str | None, forwarded: Iterable[str], trusted: Sequence[Network]) -> Address | None:
-    """Return the rightmost address of ``X-Forwarded-For`` that is not a trusted proxy.
-
-    If the next entry is invalid, it is the last trusted proxy.
-    """
+    """Return the rightmost address that is not a trusted proxy; the last trusted one if the next entry is invalid."""
     address = None if peer is None else _parse_peer(peer)
     hops = [hop for value in forwarded for hop in value.split(",")]
     while address is not None and hops and any(address in network for network in trusted):

@@ -197,9 +197,12 @@ def _describe(problems: Iterable[Problem]) -> dict[str, Any]:
 def _document_validation_errors(document: dict[str, Any], problems: Problems) -> dict[str, Any]:
     """Replace FastAPI's description of its validation errors in an OpenAPI document."""
     described = problem_responses(BadInputError.__name__, problems=problems)
-    for path in document.get("paths", {}).values():
+    paths: dict[str, dict[str, Any]] = document.get("paths", {})
+    for path in paths.values():
         for operation in path.values():
-            responses = operation.get("responses", {}) if isinstance(operation, dict) else {}
+            responses: dict[str, Any] = (
+                cast("Any", operation).get("responses", {}) if isinstance(operation, dict) else {}
+            )
             if _VALIDATION_SCHEMA in str(responses.get("422")):
                 del responses["422"]
                 for code, response in described.items():
