@@ -34,6 +34,7 @@ _INHERITED: Final = (
 )  # fmt: skip
 _GRACE: Final = 5.0  # seconds between SIGTERM and SIGKILL
 _LAST: Final = 30.0  # seconds to wait for killed processes; much less, unless the machine is very slow
+_LONGEST_LINE: Final = 65536
 _READY: Final = pattern(r"Running on (http://127\.0\.0\.1:\d+)")
 _PID: Final = pattern(r"cognito_async watchdog: pid (\d+)")
 
@@ -179,7 +180,6 @@ class _Child:
         # -I and -S: it needs only the standard library, and must not import modules of the current folder.
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _WATCHDOG, folder, str(_GRACE), *command],
-            bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -191,15 +191,11 @@ class _Child:
         self._reader.start()
 
     def _read(self) -> None:
-        output, rest = self._process.stdout, b""
+        output = self._process.stdout
         assert output is not None
-        while chunk := output.read(65536):
-            *lines, rest = (rest + chunk).split(b"\n")
-            rest = rest[-65536:]
-            for line in lines:
+        with output:
+            for line in iter(lambda: output.readline(_LONGEST_LINE), b""):
                 self._note(line.decode(errors="replace").rstrip())
-        self._note(rest.decode(errors="replace"))
-        output.close()
         self._process.wait()
         self.ended.set_result(None)
 
@@ -220,7 +216,7 @@ class _Child:
         with contextlib.suppress(OSError):  # it has already ended
             # Closing is not enough: a fork of this process may hold the pipe open.
             stdin.write(b"\n")
-        stdin.close()
+            stdin.close()
 
     def kill(self) -> None:
         """Kill both processes by their IDs, if the watchdog does not work."""
@@ -238,7 +234,6 @@ class _Child:
 
 
 def _child_environment(folder: str) -> dict[str, str]:
-    """Return the environment variables of the emulator."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     # It keeps a file named after its port (0) in the temporary folder, which two emulators must not share.
     # It also removes Docker containers, so Docker is hidden from it.
