@@ -80,7 +80,7 @@ class PoolLimits(Record):
 
     Attributes:
         connections: Maximum number of connections; further calls wait for one.
-        keepalive: How long an idle connection is kept, in seconds.
+        keepalive: How long an idle connection is kept, in seconds; 0 to close each connection after its response.
         dns_cache: How long the addresses of a host are cached, in seconds.
         response_bytes: Maximum size of a response body in bytes; a larger one raises InvalidResponseError.
     """
@@ -190,7 +190,8 @@ class _Connector(aiohttp.TCPConnector):
     def __init__(self, limits: PoolLimits) -> None:
         super().__init__(  # pyright: ignore[reportUnknownMemberType]  # one of its many parameters
             limit=limits.connections,
-            keepalive_timeout=limits.keepalive,
+            keepalive_timeout=limits.keepalive or None,
+            force_close=limits.keepalive == 0,
             ttl_dns_cache=limits.dns_cache,
             use_dns_cache=limits.dns_cache > 0,
         )

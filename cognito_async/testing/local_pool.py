@@ -159,6 +159,23 @@ class LocalPool:
         options.setdefault("proxy", False)  # the emulator is on this machine
         return AsyncCognitoSession(self._region, endpoint_url=self.endpoint_url, **options)
 
+    def environment(self) -> dict[str, str]:
+        """Return the environment variables for an application under test, such as ``COGNITO_USER_POOL_ID``.
+
+        Returns:
+            The IDs of the pool and its app client, the region, the endpoint, and credentials that the emulator accepts.
+        """
+        secret = {} if self.client_secret is None else {"COGNITO_CLIENT_SECRET": self.client_secret}
+        return secret | {
+            "COGNITO_USER_POOL_ID": self.user_pool_id,
+            "COGNITO_CLIENT_ID": self.client_id,
+            "AWS_REGION": self._region,
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_ACCESS_KEY_ID": _ADMINISTRATOR.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": _ADMINISTRATOR.secret_access_key,
+            "NO_PROXY": "127.0.0.1",
+        }
+
     async def create_user(self, email: str, password: str) -> None:
         """Create a confirmed user with a verified address, who can sign in immediately and gets no message.
 

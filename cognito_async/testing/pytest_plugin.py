@@ -7,7 +7,7 @@ started before a test requests it.
 import asyncio
 from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
@@ -56,7 +56,7 @@ class TestUsers:
         self,
         email: str | None = None,
         *,
-        password: str = "Passw0rd!",  # noqa: S107 - of users that exist during a test
+        password: str = "Passw0rd!",
         state: UserState = "CONFIRMED",
         attributes: "Mapping[str, str] | None" = None,
     ) -> TestUser:
@@ -88,7 +88,7 @@ class TestUsers:
         self,
         email: str | None = None,
         *,
-        password: str = "Passw0rd!",  # noqa: S107 - of users that exist during a test
+        password: str = "Passw0rd!",
         state: UserState = "CONFIRMED",
         attributes: "Mapping[str, str] | None" = None,
     ) -> TestUser:
@@ -101,17 +101,15 @@ class TestUsers:
         async with self._pool.session() as session:
             client = session.client(user_pool_id=self._pool.user_pool_id)
             for email in self._created:
-                try:
+                with suppress(UserNotFoundException):  # the test deleted the user, or the creation failed
                     await client.admin_delete_user(username=email)
-                except UserNotFoundException:
-                    pass  # the test deleted the user, or the creation failed
 
 
 _NUMBERS = count(1)
 
 
 async def _create(client: "CognitoClient", user: TestUser, state: UserState, attributes: "Mapping[str, str]") -> None:
-    from cognito_async import AttributeType  # noqa: PLC0415
+    from cognito_async.operations import AttributeType  # noqa: PLC0415
 
     given = [AttributeType(name=name, value=value) for name, value in attributes.items()]
     if state == "UNCONFIRMED":
@@ -211,7 +209,7 @@ def cognito_client(cognito_pool: "LocalPool", cognito_session: "AsyncCognitoSess
 
 @pytest.fixture
 def cognito_users(cognito_pool: "LocalPool") -> Generator[TestUsers, None, None]:
-    """Creates users: ``await cognito_users(email, state=…)``, or ``cognito_users.create(…)`` in synchronous tests."""
+    """The factory of users, which is called with ``await``; ``create`` is for synchronous tests."""
     users = TestUsers(cognito_pool)
     yield users
     _run(users._delete())  # noqa: SLF001

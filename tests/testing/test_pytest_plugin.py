@@ -55,7 +55,9 @@ MODES = {
 MARKS = {
     "asyncio auto": "",
     "asyncio strict": "import pytest\npytestmark = pytest.mark.asyncio\n",
-    "anyio": "import pytest\npytestmark = pytest.mark.anyio\n@pytest.fixture\ndef anyio_backend():\n    return 'asyncio'\n",
+    "anyio": (
+        "import pytest\npytestmark = pytest.mark.anyio\n@pytest.fixture\ndef anyio_backend():\n    return 'asyncio'\n"
+    ),
 }
 
 
@@ -70,7 +72,7 @@ def test_fixtures_work_in_every_mode(mode: str, pytester: pytest.Pytester) -> No
 def test_fixtures_work_in_synchronous_tests(pytester: pytest.Pytester) -> None:
     """With the test client of FastAPI, which runs the application in a separate thread."""
     pytester.makepyfile(SYNC_TEST)
-    pytester.runpytest_subprocess("-W", "error", "-p", "no:asyncio").assert_outcomes(passed=2)
+    pytester.runpytest_subprocess("-p", "no:asyncio").assert_outcomes(passed=2)
 
 
 def test_plugin_starts_nothing_for_tests_that_do_not_use_it(pytester: pytest.Pytester) -> None:
