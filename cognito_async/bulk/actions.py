@@ -28,8 +28,6 @@ CHARACTER_KINDS: Final = (string.ascii_lowercase, string.ascii_uppercase, string
 class Action:
     """What a job does for each row."""
 
-    __module__ = "cognito_async.bulk"
-
     name: str
     """The name on the command line and in the journal."""
     operation: Operation = field(repr=False)

@@ -6,9 +6,8 @@ from typing import Final
 from cognito_async.bulk.progress import Summary
 from cognito_async.rate_limiter import CategoryLimiter
 
+# Rows that may wait for the rate limiter, as seconds of its rate, so that it never runs dry.
 QUEUED_SECONDS: Final = 0.1
-"""Rows that may wait for the rate limiter, as seconds of its rate, so that it never runs dry."""
-
 MIN_QUEUED: Final = 2
 INITIAL_LIMIT: Final = 4
 
@@ -26,11 +25,9 @@ class ConcurrencyLimiter:
         self._limit = min(INITIAL_LIMIT, maximum)
         self._changed = asyncio.Event()
         self.in_flight: int = 0
-        self.waiting: int = 0
-        """The number of the rows in flight that wait for their first turn in the rate limiter."""
+        self.waiting: int = 0  # of the rows in flight, those that wait for their first turn in the rate limiter
 
     async def wait(self) -> None:
-        """Wait until another row may start."""
         while self._is_full():
             self._changed.clear()
             await self._changed.wait()
@@ -42,7 +39,6 @@ class ConcurrencyLimiter:
         )
 
     def update(self, *, in_flight: int = 0, waiting: int = 0, raise_limit: bool = False) -> None:
-        """Change the counts by the given numbers."""
         self.in_flight += in_flight
         self.waiting += waiting
         if raise_limit:
@@ -78,19 +74,14 @@ class StopSignal:
 
     def __init__(self) -> None:
         self._event = asyncio.Event()
-        self.requested: bool = False
-        """Whether the caller called ``Job.stop``."""
+        self.requested: bool = False  # by the caller
         self.end: Summary | None = None
-        """The summary of a run that ends by a decision."""
         self.failure: BaseException | None = None
-        """The first failure."""
 
     def is_set(self) -> bool:
-        """Return whether no further row may start."""
         return self._event.is_set()
 
     def request(self) -> None:
-        """Stop at the caller's request."""
         self.requested = True
         self._event.set()
 
@@ -112,7 +103,6 @@ class StopSignal:
         return end
 
     async def wait(self) -> None:
-        """Wait until the signal is set."""
         await self._event.wait()
 
     async def sleep(self, seconds: float) -> bool:

@@ -15,17 +15,18 @@ from cognito_async.bulk.errors import SourceError
 from cognito_async.bulk.rows import Row
 
 Format: TypeAlias = Literal["csv", "jsonl"]
+# A line number, from 1, and the bytes without the line end; None instead of the bytes of a line that is too long.
 Line: TypeAlias = tuple[int, bytes | None]
-"""A line number, from 1, and the bytes without the line end; None instead of the bytes of a line that is too long."""
 
 MAX_LINE: Final = 65536
 SUFFIXES: Final[Mapping[str, Format]] = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 DELIMITERS: Final = ",;\t"
 QUOTES: Final = "the line has an unclosed quote, or a quote inside a field"
+# A first line by which a file for Excel names its delimiter.
 SEP_LINE: Final = re.compile(r'\s*"?sep=([^"\w ])"?\s*', re.IGNORECASE)
-"""A first line by which a file for Excel names its delimiter."""
 
 _JSON_ARRAY: Final = "is a JSON array; write one object per line, for example with jq -c '.[]'"
+# How the first line of an input of another format starts, by the format that was expected.
 _WRONG_FORMATS: Final[tuple[tuple[str, re.Pattern[bytes], str], ...]] = (
     ("csv jsonl", re.compile(rb"PK\x03\x04"), "is a spreadsheet or a ZIP file; export it as CSV in UTF-8"),
     ("csv jsonl", re.compile(rb"\xd0\xcf\x11\xe0"), "is a spreadsheet; export it as CSV in UTF-8"),
@@ -40,7 +41,6 @@ _WRONG_FORMATS: Final[tuple[tuple[str, re.Pattern[bytes], str], ...]] = (
     ),
     ("jsonl", re.compile(rb"\s*[^{\s]"), "is not JSON Lines; use the format csv if it is CSV"),
 )
-"""How the first line of an input of another format starts, by the format that was expected."""
 
 
 def format_of(path: str | Path) -> Format:
@@ -119,8 +119,7 @@ class Parser:
     requirement: str
 
     def __init__(self, columns: Sequence[str], name: str) -> None:
-        self.error: SourceError | None = None
-        """Why the whole input is invalid; None if it is valid so far."""
+        self.error: SourceError | None = None  # why the whole input is invalid; None if it is valid so far
         self._columns = columns
         self._name = name
         self._is_empty = True
@@ -245,5 +244,4 @@ def _fields(text: str, delimiter: str) -> list[str] | None:
         return None
 
 
-PARSERS: Final[Mapping[Format, type[Parser]]] = {"csv": CsvParser, "jsonl": JsonLinesParser}
-"""The parsers by format."""
+PARSERS: Final[Mapping[Format, type[Parser]]] = {"csv": CsvParser, "jsonl": JsonLinesParser}  # the parsers by format

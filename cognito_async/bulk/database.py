@@ -6,7 +6,7 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -17,9 +17,7 @@ from cognito_async.files import LOCK_INTERVAL, FileLock, check_private, is_locke
 
 Result = TypeVar("Result")
 
-SUFFIXES: Final = ("", "-wal", "-shm", "-journal", "-lock")
-"""The suffixes of the files that belong to a journal."""
-
+SUFFIXES: Final = ("", "-wal", "-shm", "-journal", "-lock")  # of the files that belong to a journal
 CACHE_KIB: Final = 2048
 SETTINGS: Final = (
     "journal_mode = WAL",
@@ -30,11 +28,11 @@ LOCK_TIMEOUT: Final = 0.1
 CLAIM_TIMEOUT: Final = 2.0  # seconds; readers hold the file, too
 PRIMARY_CODE: Final = 0xFF  # the part of SQLite's error codes that names the kind of error
 TEMPORARY: Final = Path("(temporary)")
-SHM_OPEN_BYTE: Final = 128
-"""The byte of a -shm file that SQLite keeps locked in each process that has the database open (UNIX_SHM_DMS)."""
 
-_open_here: Final[set[Path]] = set()
-"""The databases that this process has open."""
+# The byte of a -shm file that SQLite keeps locked in each process that has the database open (UNIX_SHM_DMS).
+SHM_OPEN_BYTE: Final = 128
+
+_open_here: Final[set[Path]] = set()  # the databases that this process has open
 
 _FIXES: Final = {
     "full": "free disk space and resume; nothing is lost",
@@ -49,12 +47,9 @@ _FIXES: Final = {
 class Schema:
     """What a database file must be."""
 
-    application_id: int
-    """Distinguishes it from the SQLite files of other programs."""
+    application_id: int  # distinguishes it from the SQLite files of other programs
     version: int
-    """The version of the schema."""
-    tables: str
-    """The statements that create the tables."""
+    tables: str  # the statements that create the tables
 
     def check(self, path: Path, database: "Database") -> None:
         """Raise JournalError unless a database has this schema."""
@@ -73,7 +68,6 @@ class Database:
         self._connection = connection
 
     def rows(self, statement: str, values: "Sequence[object] | dict[str, object]" = ()) -> list[Any]:
-        """Return all rows of a query."""
         with journal_errors(self.path):
             return self._connection.execute(statement, values).fetchall()
 
@@ -82,7 +76,6 @@ class Database:
         return self.rows(statement, values)[0][0]
 
     def function(self, name: str, function: Callable[..., int]) -> None:
-        """Let statements call a function."""
         self._connection.create_function(name, -1, function, deterministic=True)
 
 
@@ -168,12 +161,12 @@ class ExclusiveDatabase(Database):
         if self._lock is not None:
             self._lock.release()
 
+    # The next two are for the inside of a transaction.
+
     def execute(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
-        """Execute a statement within a transaction."""
         return self._connection.execute(statement, values)
 
     def execute_many(self, statement: str, values: Iterable[Sequence[object]]) -> None:
-        """Execute a statement for each of some values, within a transaction."""
         self._connection.executemany(statement, values)
 
     @contextmanager
@@ -196,22 +189,20 @@ def _create_locked(file: Path, path: Path) -> FileLock:
         lock = FileLock(lock_path(file), timeout=LOCK_TIMEOUT)
     except BlockingIOError:
         raise _in_use_error(path) from None
-    try:
-        for suffix in SUFFIXES:
-            check_private(file.with_name(file.name + suffix))
+    with ExitStack() as on_error:
+        on_error.callback(lock.release)
+        _check_files(file)
         if _status(file) is None:
             os.close(open_private(file, os.O_RDWR))
-        _check_links(file, path)
-    except BaseException:
-        lock.release()
-        raise
+        if file.lstat().st_nlink > 1:  # SQLite keeps the -wal file beside the name that it was opened by
+            raise JournalError(f"the journal {path} has more than one hard link; remove the others")
+        on_error.pop_all()
     return lock
 
 
-def _check_links(file: Path, path: Path) -> None:
-    """Reject a file with several hard links: SQLite keeps the -wal file beside the name that it was opened by."""
-    if file.lstat().st_nlink > 1:
-        raise JournalError(f"the journal {path} has more than one hard link; remove the others")
+def _check_files(file: Path) -> None:
+    for suffix in SUFFIXES:
+        check_private(file.with_name(file.name + suffix))
 
 
 def _real(path: Path) -> Path:
@@ -226,7 +217,6 @@ def _status(file: Path) -> os.stat_result | None:
 
 
 def lock_path(path: Path) -> Path:
-    """Return the lock file of a database file."""
     return path.with_name(f"{path.name}-lock")
 
 
@@ -241,8 +231,7 @@ def is_in_use(path: Path) -> bool:
 if sys.platform == "win32":
 
     def _is_open(file: Path) -> bool:  # noqa: ARG001
-        """Return False: Windows does not remove the lock file of a running job."""
-        return False
+        return False  # Windows does not remove the lock file of a running job
 else:
     import fcntl
 
@@ -285,8 +274,7 @@ def read_snapshot(path: Path, schema: Schema, query: Callable[[Database], Result
 def _reading(path: Path, schema: Schema) -> Generator[Database]:
     file = _real(path)
     with journal_errors(path):
-        for suffix in SUFFIXES:
-            check_private(file.with_name(file.name + suffix))
+        _check_files(file)
     if not file.exists():
         raise JournalError(f"journal not found: {path}")
     # An immutable database needs no -shm file and no write permission.

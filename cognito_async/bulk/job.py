@@ -25,8 +25,8 @@ from cognito_async.bulk.sources import FileSource, IterableSource, Source
 from cognito_async.client import CognitoClient
 from cognito_async.errors import ParameterValidationError
 
+# The states whose rows can be sent again on request.
 RETRYABLE_STATES: Final = (State.DEFERRED, State.REFUSED, State.UNKNOWN)
-"""The states whose rows can be sent again on request."""
 
 
 class Job:
@@ -39,8 +39,6 @@ class Job:
     Progress is saved in the journal: a job created again with the same arguments resumes, however it ended before. The
     rate is set by the session's quotas: ``AsyncCognitoSession(quotas=Quotas(user_account_recovery=30))``.
     """
-
-    __module__ = "cognito_async.bulk"
 
     def __init__(
         self,

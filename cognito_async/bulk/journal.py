@@ -54,7 +54,6 @@ CREATE TABLE runs (
 COLUMNS: Final = "line, username, state, code, reason, attempts, due, ambiguous, deferrals"
 INVALID_INPUT: Final = f"coalesce(code, '') IN ('{INVALID_ROW}', '{DUPLICATE_ROW}')"
 INSERT: Final = "INSERT INTO rows (line, username, state, code, reason, at) VALUES (?, ?, ?, ?, ?, ?)"
-MARK_SENT: Final = "UPDATE rows SET state = 'sent' WHERE line = ?"
 UPDATE: Final = (
     "UPDATE rows SET state = ?, code = ?, reason = ?, attempts = attempts + ?, at = ?, due = ?, ambiguous = ?,"
     " deferrals = ? WHERE line = ?"
@@ -63,17 +62,15 @@ REPLAN: Final = (
     "UPDATE rows SET state = 'planned', code = NULL, reason = NULL, due = NULL, deferrals = 0"  # noqa: S608 - constants
     f" WHERE state = ? AND NOT {INVALID_INPUT}"
 )
+# Rows whose state was set by a response, which is what a chart of the rate shows.
 SETTLED: Final = (
     f"state IN ('done', 'refused', 'unknown') AND NOT {INVALID_INPUT} AND coalesce(code, '') != '{INTERRUPTED}'"
 )
-"""Rows whose state was set by a response, which is what a chart of the rate shows."""
 
-BLOCK: Final = 100_000
-"""Lines per grouping query: SQLite sorts groups of some rows in memory, of millions on the disk."""
-
+BLOCK: Final = 100_000  # lines per grouping query: SQLite sorts groups of some rows in memory, of millions on the disk
 PAGE: Final = 1000
-RECENT: Final = 60
-"""Seconds over which JournalStatus measures the rate."""
+RECENT: Final = 60  # seconds over which JournalStatus measures the rate
+STREAM: Final = "read once"  # the fact INPUT of a source that has no fingerprint
 
 
 class Fact(StrEnum):
@@ -83,19 +80,10 @@ class Fact(StrEnum):
     USER_POOL = "user pool"
     APP_CLIENT = "app client"
     SOURCE = "source"
-    """The name of the source."""
-    INPUT = "input"
-    """The fingerprint of the source, or STREAM."""
-    SALT = "salt"
-    """The salt of the fingerprint."""
-    LINES = "lines"
-    """The approximate number of rows, if known before they are read."""
-    COMPLETE = "planned"
-    """Present when the journal holds all rows of the source."""
-
-
-STREAM: Final = "read once"
-"""The INPUT of a source that has no fingerprint."""
+    INPUT = "input"  # the fingerprint of the source, or STREAM
+    SALT = "salt"  # of the fingerprint
+    LINES = "lines"  # the approximate number of rows, if known before they are read
+    COMPLETE = "planned"  # present when the journal holds all rows of the source
 
 
 @frozen(kw_only=True)
@@ -119,7 +107,7 @@ class Run:
     settled: int = 0
     """The number of rows that it settled by sending requests; only set by ``Report.read``."""
     last: float | None = None
-    """When it settled the last of them, to about a step of the timeline; only set by ``Report.read``."""
+    """When it settled the last of them; only set by ``Report.read``."""
 
 
 class JournalReader:
@@ -129,23 +117,18 @@ class JournalReader:
         self._database = database
 
     def facts(self) -> dict[str, str]:
-        """Return what the journal stores about its job."""
         return dict(self._database.rows("SELECT name, value FROM facts"))
 
     def runs(self) -> list[Run]:
         """Return the runs, in order."""
-        found = self._database.rows("SELECT started, ended, ending, quota, throttled FROM runs ORDER BY id")
-        return [
-            Run(number=number, started=started, ended=ended, ending=ending, quota=quota, throttled=throttled)
-            for number, (started, ended, ending, quota, throttled) in enumerate(found, 1)
-        ]
+        names = ("number", "started", "ended", "ending", "quota", "throttled")
+        found = self._database.rows("SELECT id, started, ended, ending, quota, throttled FROM runs ORDER BY id")
+        return [Run(**dict(zip(names, values, strict=True))) for values in found]
 
     def last_line(self) -> int:
-        """Return the last line number; 0 if there are no rows."""
         return int(self._database.value("SELECT coalesce(max(line), 0) FROM rows"))
 
     def rows_between(self, first: int, last: int) -> dict[int, Outcome]:
-        """Return the rows from the first line to the last, by line."""
         return {row.line: row for row in self._select("line BETWEEN ? AND ?", (first, last))}
 
     def sendable(self, after: int, now: float, limit: int, *, include_planned: bool) -> list[Outcome]:
@@ -178,10 +161,9 @@ class JournalReader:
             state = State(name)
             states[state] += number
             if code is not None:
-                group = errors.setdefault(
-                    (state, code, kind), ErrorGroup(state=state, code=code, reason=reason, rows=0)
-                )
-                errors[state, code, kind] = evolve(group, rows=group.rows + number)
+                key = state, code, kind
+                group = errors.get(key) or ErrorGroup(state=state, code=code, reason=reason, rows=0)
+                errors[key] = evolve(group, rows=group.rows + number)
         return states, list(errors.values())
 
     def settled_span(self) -> tuple[float, float]:
@@ -196,6 +178,15 @@ class JournalReader:
         for number, state, _, count in self._grouped(f"{cell}, state", SETTLED):
             cells.setdefault(number, Counter())[State(state)] += count
         return cells
+
+    def settled_per_run(self) -> tuple[Counter[int], dict[int, float]]:
+        """Return the number of rows that each run settled, and when it settled the last one, by the run's number."""
+        counts, lasts = Counter[int](), dict[int, float]()
+        run = "coalesce((SELECT max(id) FROM runs WHERE started <= at), 1)"
+        for number, last, count in self._grouped(run, SETTLED, "max(at)"):
+            counts[number] += count
+            lasts[number] = max(last, lasts.get(number, last))
+        return counts, lasts
 
     def settled_since(self, time: float) -> int:
         """Return the number of rows settled after a time, in seconds since 1970."""
@@ -280,41 +271,45 @@ class Journal(JournalReader):
 
     def recover_sent(self, now: float, *, repeat: bool, reason: str) -> list[Outcome]:
         """Plan the rows again that were in flight when the last run was killed, or return them as unknown rows."""
-        with self._database.transaction():
-            if repeat:
+        if repeat:
+            with self._database.transaction():
                 self._database.execute("UPDATE rows SET state = 'planned', ambiguous = 1 WHERE state = 'sent'")
-                return []
-            sent = self._select("state = 'sent'", ())
-            unknown = [
-                Outcome(
-                    line=row.line, username=row.username, state=State.UNKNOWN, code=INTERRUPTED, reason=reason,
-                    ambiguous=True,
-                )
-                for row in sent
-            ]  # fmt: skip
-            self._database.execute(
-                "UPDATE rows SET state = 'unknown', code = ?, reason = ?, at = ?, ambiguous = 1 WHERE state = 'sent'",
-                (INTERRUPTED, reason, now),
-            )
+            return []
+        interrupted = {"state": State.UNKNOWN, "code": INTERRUPTED, "reason": reason, "ambiguous": True}
+        unknown = [evolve(row, attempts=0, due=None, **interrupted) for row in self._select("state = 'sent'", ())]
+        self.write([], unknown, now)
         return unknown
 
-    def replan(self, states: Iterable[State]) -> int:
-        """Plan the rows in these states again, except invalid and duplicate ones; return how many there are."""
+    def replan(self, states: Iterable[State]) -> None:
+        """Plan the rows in these states again, except invalid and duplicate ones."""
         with self._database.transaction():
-            return sum(self._database.execute(REPLAN, (state,)).rowcount for state in states)
+            self._database.execute_many(REPLAN, [(state,) for state in states])
 
     def add_rows(self, rows: Sequence[Outcome], now: float, *, case_sensitive: bool = False) -> list[Outcome]:
         """Add planned and invalid rows; refuse those of users who have an earlier row. Return them as added."""
         self._duplicates = self._duplicates or DuplicateIndex(self._database, case_sensitive=case_sensitive)
         with self._database.transaction():
-            firsts = self._duplicates.add([(row.username, row.line) for row in rows if row.state is State.PLANNED])
+            firsts = self._duplicates.add({row.line: row.username for row in rows if row.state is State.PLANNED})
             added = [
                 evolve(row, state=State.REFUSED, code=DUPLICATE_ROW, reason=f"duplicate of line {firsts[row.line]}")
                 if row.line in firsts
                 else row
                 for row in rows
             ]
-            self._database.execute_many(INSERT, [_inserted(row, now) for row in added])
+            self._database.execute_many(
+                INSERT,
+                [
+                    (
+                        row.line,
+                        row.username,
+                        row.state,
+                        row.code,
+                        row.reason,
+                        None if row.state is State.PLANNED else now,
+                    )
+                    for row in added
+                ],
+            )
         return added
 
     def write(self, sent: Sequence[int], outcomes: Sequence[Outcome], now: float) -> None:
@@ -324,7 +319,7 @@ class Journal(JournalReader):
             for row in outcomes
         ]
         with self._database.transaction():
-            self._database.execute_many(MARK_SENT, [(line,) for line in sent])
+            self._database.execute_many("UPDATE rows SET state = 'sent' WHERE line = ?", [(line,) for line in sent])
             self._database.execute_many(UPDATE, updates)
 
 
@@ -343,40 +338,29 @@ class DuplicateIndex:
         for setting in (f"temp.cache_size = -{self.CACHE_KIB}", "temp.journal_mode = OFF", "temp.synchronous = OFF"):
             database.rows(f"PRAGMA {setting}")
         database.rows("CREATE TEMP TABLE users (digest INTEGER PRIMARY KEY, line INTEGER NOT NULL)")
-        database.function("digest", self._digest)
+        database.function("digest", lambda username: _digest(self._key(username)))
         with database.transaction():
             database.execute(
                 "INSERT OR IGNORE INTO users SELECT digest(username), line FROM rows"  # noqa: S608 - constants
                 f" WHERE NOT {INVALID_INPUT} ORDER BY line"
             )
 
-    def add(self, users: Sequence[tuple[str, int]]) -> dict[int, int]:
-        """Add users with their lines, within a transaction; return the first line of each duplicate, by its line."""
-        names = {line: username for username, line in users}
-        firsts: dict[int, int] = {}
-        for username, line in users:
+    def add(self, users: Mapping[int, str]) -> dict[int, int]:
+        """Add usernames by line, within a transaction; return the first line of each duplicate, by its line."""
+        value, firsts = self._database.value, dict[int, int]()
+        for line, username in users.items():
             key = self._key(username)
             digest = _digest(key)
             if self._database.execute("INSERT OR IGNORE INTO users VALUES (?, ?)", (digest, line)).rowcount == 0:
-                first = int(self._database.value("SELECT line FROM users WHERE digest = ?", (digest,)))
-                if self._key(names.get(first) or self._username(first)) == key:  # not only the digests are equal
+                first = int(value("SELECT line FROM users WHERE digest = ?", (digest,)))
+                known = users.get(first) or str(value("SELECT username FROM rows WHERE line = ?", (first,)))
+                if self._key(known) == key:  # not only the digests are equal
                     firsts[line] = first
         return firsts
-
-    def _digest(self, username: str) -> int:
-        return _digest(self._key(username))
-
-    def _username(self, line: int) -> str:
-        return str(self._database.value("SELECT username FROM rows WHERE line = ?", (line,)))
 
 
 def _digest(key: str) -> int:
     return int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), signed=True)
-
-
-def _inserted(row: Outcome, now: float) -> tuple[object, ...]:
-    at = None if row.state is State.PLANNED else now
-    return row.line, row.username, row.state, row.code, row.reason, at
 
 
 def _outcome(line: int, username: str, state: str, *values: Any) -> Outcome:  # noqa: ANN401 - of COLUMNS
@@ -395,21 +379,13 @@ class JournalStatus:
     """What a journal says about its job at one moment."""
 
     facts: Mapping[str, str]
-    """The facts; see Fact."""
     states: Mapping[State, int]
-    """The number of rows by state."""
-    errors: Sequence[ErrorGroup]
-    """The rows with errors. A planned row has an error of the job itself."""
-    total: int | None
-    """The number of rows; None if it is not known yet."""
-    rate: float
-    """Rows settled per second in the last minute, since the last run started."""
-    next_due: float | None
-    """When the next deferred row is due, in seconds since 1970; None if no row is deferred."""
+    errors: Sequence[ErrorGroup]  # a planned row has an error of the job itself
+    total: int | None  # None if it is not known yet
+    rate: float  # rows settled per second in the last minute, since the last run started
+    next_due: float | None  # when the next deferred row is due, in seconds since 1970
     last_run: Run | None
-    """The last run; None before the first."""
     running: bool = False
-    """Whether a process runs the job."""
 
 
 def read_journal(path: Path, query: Callable[[JournalReader], Result]) -> Result:

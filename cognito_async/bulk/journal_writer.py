@@ -20,8 +20,7 @@ from cognito_async.files import open_private
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
-WATCH_INTERVAL: Final = 0.5
-"""Seconds between two checks that the journal is still in its place."""
+WATCH_INTERVAL: Final = 0.5  # seconds between two checks that the journal is still in its place
 
 
 class JournalWriter:
@@ -38,8 +37,7 @@ class JournalWriter:
         self._passwords: list[Values] = []
         self._waiting: list[asyncio.Future[None]] = []
         self._flushing: asyncio.Task[None] | None = None
-        self.error: BaseException | None = None
-        """The error that ended writing; None if there is none."""
+        self.error: BaseException | None = None  # the error that ended writing
 
     @property
     def journal(self) -> Journal:
@@ -68,7 +66,7 @@ class JournalWriter:
         return self._committed()
 
     def record(self, outcome: Outcome, passwords: Values | None = None) -> asyncio.Future[None]:
-        """Record an outcome and, before it, the values with the generated password, if any."""
+        """Record an outcome, after the generated password, if any."""
         self._outcomes.append(outcome)
         if passwords is not None:
             self._passwords.append(passwords)
@@ -151,7 +149,6 @@ class PasswordFile:
     COLUMNS: Final[tuple[str, ...]] = (USERNAME, PASSWORD)
 
     def __init__(self, path: Path) -> None:
-        """Open or create the file; raise BulkError if it cannot be written, or if other users can access it."""
         try:
             self._file = os.fdopen(open_private(path, os.O_WRONLY | os.O_APPEND), "ab", buffering=0)
         except OSError as error:
@@ -164,7 +161,7 @@ class PasswordFile:
             raise _not_writable(path, error) from error
 
     def write(self, rows: Sequence[Values]) -> None:
-        """Append usernames with their passwords, all or none, and sync them to the disk; raise OSError."""
+        """Append usernames with their passwords, all or none, and sync them to the disk."""
         text = io.StringIO()
         csv.DictWriter(text, self.COLUMNS, lineterminator="\n").writerows(rows)
         content = memoryview(text.getvalue().encode())  # its repr, which error reporters show, has no content
@@ -181,7 +178,6 @@ class PasswordFile:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def close(self) -> None:
-        """Close the file."""
         self._file.close()
 
 

@@ -52,14 +52,10 @@ class Planner:
         self._stop = stop
         self._tally = tally
         self._on_invalid = on_invalid
-        self.complete: bool = False
-        """Whether the journal holds all rows of the source."""
-        self.verified: bool = verified
-        """Whether the source is known to be the one that the journal was made with."""
-        self.lines: int | None = None
-        """The approximate number of rows; None if unknown."""
-        self.reading: bool = False
-        """Whether the whole source is being read, before the first request."""
+        self.complete: bool = False  # whether the journal holds all rows of the source
+        self.verified: bool = verified  # whether the source is known to be the one that the journal was made with
+        self.lines: int | None = None  # the approximate number of rows; None if unknown
+        self.reading: bool = False  # whether the whole source is being read, before the first request
 
     async def identify(self, remember: Mapping[str, str]) -> None:
         """Store the facts of the job; raise JobMismatchError if the journal belongs to another one."""

@@ -11,14 +11,11 @@ from attrs import field, frozen
 from cognito_async.bulk.rows import FINAL_STATES, ErrorGroup, Outcome, State, count_kinds
 
 _UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
-RATE_WINDOW: Final = 10
-"""Seconds over which the current rate is measured."""
+RATE_WINDOW: Final = 10  # seconds over which the current rate is measured
 
 
 class StopReason(Enum):
     """Why a run ended."""
-
-    __module__ = "cognito_async.bulk"
 
     FINISHED = "finished"
     """Every row is done, refused or unknown."""
@@ -37,8 +34,6 @@ class StopReason(Enum):
 @frozen(kw_only=True)
 class Progress:
     """A job's progress at one moment."""
-
-    __module__ = "cognito_async.bulk"
 
     states: Mapping[State, int]
     """The number of rows by state, over all runs of the job."""
@@ -78,8 +73,6 @@ class Progress:
 class Summary:
     """The result of a run."""
 
-    __module__ = "cognito_async.bulk"
-
     ending: StopReason
     """Why the run ended."""
     states: Mapping[State, int] = field(factory=dict[State, int])
@@ -117,8 +110,6 @@ class Summary:
 class Estimate:
     """The result of a dry run."""
 
-    __module__ = "cognito_async.bulk"
-
     rows: int
     """The number of rows."""
     invalid: int
@@ -139,7 +130,6 @@ class Tally:
         self._per_second: deque[tuple[int, int]] = deque(maxlen=RATE_WINDOW + 1)
 
     def add(self, row: Outcome) -> None:
-        """Count a new row."""
         self.states[row.state] += 1
         if row.code is not None:
             self.kinds[row.state, row.code] += 1

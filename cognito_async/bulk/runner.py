@@ -21,16 +21,15 @@ from cognito_async.errors import CognitoError, SessionClosedError
 from cognito_async.operations.facts import IDEMPOTENCY
 from cognito_async.protocol.retry import RetryPolicy
 
-RESULT_QUEUE_SIZE: Final = 256
-"""Outcomes that may wait for the caller before the job does."""
+RESULT_QUEUE_SIZE: Final = 256  # outcomes that may wait for the caller before the job does
 
+# The job retries rows itself, because it waits longer than a call and records what it does.
 NO_RETRIES: Final = RetryPolicy(max_attempts=1)
-"""The job retries rows itself, because it waits longer than a call and records what it does."""
 
+# What counts towards ``max_errors``.
 COUNTED_ERRORS: Final = frozenset(
     {ActionOnError.REFUSE, ActionOnError.UNKNOWN, ActionOnError.REPEAT, ActionOnError.JOB_ERROR}
 )
-"""What counts towards ``max_errors``."""
 
 FINAL_STATE: Final = {
     ActionOnError.REFUSE: State.REFUSED,
@@ -65,8 +64,7 @@ class Runner:
         self._consecutive_errors = 0
         self._waiting_until: float | None = None
         self._watcher: asyncio.Task[None] | None = None
-        self.summary: Summary | None = None
-        """The result; None until the run has ended."""
+        self.summary: Summary | None = None  # the result; None until the run has ended
 
     @property
     def source_verified(self) -> bool:
@@ -252,12 +250,11 @@ class Runner:
 class SendResult:
     """The result of sending a row."""
 
-    outcome: Outcome
-    """The outcome; PLANNED again if the row was not settled."""
+    outcome: Outcome  # the outcome; PLANNED again if the row was not settled
+    # What ended the attempts: WAIT after the policy's patience; None if the row is done, or if the run stops.
     action: ActionOnError | None = None
-    """What ended the attempts: WAIT after the policy's patience; None if the row is done, or if the run stops."""
+    # The values with the generated password that the service accepted; None if there is none.
     passwords: Values | None = None
-    """The values with the generated password that the service accepted; None if there is none."""
 
 
 class RowSender:
@@ -269,8 +266,7 @@ class RowSender:
         self._client = context.client.with_options(retry=NO_RETRIES)
         self._idempotency = IDEMPOTENCY[context.action.operation.name]
         self._stop = stop
-        self.trouble: Decision | None = None
-        """Why a row is being retried; None after a success."""
+        self.trouble: Decision | None = None  # why a row is being retried; None after a success
 
     async def send(
         self, row: Outcome, values: Mapping[str, str], before: Callable[[], Awaitable[object]]

@@ -22,14 +22,11 @@ from cognito_async.quotas import PATIENT
 
 Result = TypeVar("Result")
 
-CHUNK: Final = 500
-"""Rows per chunk of an async iterable."""
+CHUNK: Final = 500  # rows per chunk of an async iterable
 
-BLOCK: Final = 32768
-"""Bytes per read of a file: some hundred rows."""
+BLOCK: Final = 32768  # bytes per read of a file: some hundred rows
 
-PAGE: Final = 60
-"""Users per page of ListUsers."""
+PAGE: Final = 60  # users per page of ListUsers
 
 STANDARD_INPUT: Final = "-"
 FINGERPRINT_ROUNDS: Final = 100_000
@@ -41,8 +38,6 @@ USER_STATUS: Final = "cognito:user_status"
 class SourceInfo:
     """What is known about a source before its rows are read."""
 
-    __module__ = "cognito_async.bulk"
-
     fingerprint: str | None = None
     """Changes when the content does; None if it cannot be computed."""
     lines: int | None = None
@@ -53,8 +48,6 @@ class SourceInfo:
 
 class Source(Protocol):
     """A source of rows. Any object with these members can be passed to a job."""
-
-    __module__: str = "cognito_async.bulk"
 
     @property
     def name(self) -> str:
@@ -94,8 +87,6 @@ class FileSource:
 
     CSV fields are separated by commas, semicolons or tabs.
     """
-
-    __module__ = "cognito_async.bulk"
 
     def __init__(self, path: str | Path, format: Format | None = None) -> None:  # noqa: A002 - the public name
         """Create the source; nothing is read yet.
@@ -241,8 +232,6 @@ async def _in_thread(function: Callable[[], Result], discard: Callable[[Result],
 class IterableSource:
     """Rows from an async iterable of mappings or usernames."""
 
-    __module__ = "cognito_async.bulk"
-
     def __init__(
         self, rows: AsyncIterable[Mapping[str, str] | str], *, name: str = "rows", lines: int | None = None
     ) -> None:
@@ -296,8 +285,6 @@ def _item_row(line: int, item: object, columns: Sequence[str]) -> Row:
 
 class PoolSource:
     """The users of a user pool, or some of them. Needs AWS credentials with permission for ListUsers."""
-
-    __module__ = "cognito_async.bulk"
 
     def __init__(
         self,
@@ -363,8 +350,6 @@ class PoolSource:
 
 class JournaledSource:
     """Stands for a source that is gone, when the journal holds all of its rows."""
-
-    __module__ = "cognito_async.bulk"
 
     def __init__(self, name: str) -> None:
         """Create the source with its name in messages and in the journal."""

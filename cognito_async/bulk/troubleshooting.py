@@ -13,14 +13,11 @@ from cognito_async.bulk.rows import DAILY_EMAIL_LIMIT, DUPLICATE_ROW, INTERRUPTE
 class Advice:
     """The meaning of an error code."""
 
-    title: str
-    """What happened, in a few words."""
-    todo: str
-    """How to fix it."""
-    by_action: Mapping[str, "Advice"] = field(factory=dict[str, "Advice"])
-    """Replacements for some actions, by name."""
+    title: str  # what happened, in a few words
+    todo: str  # how to fix it
+    by_action: Mapping[str, "Advice"] = field(factory=dict[str, "Advice"])  # replacements for some actions, by name
+    # Replacements by a regular expression that the reason contains; the first counts.
     by_reason: Mapping[str, "Advice"] = field(factory=dict[str, "Advice"])
-    """Replacements by a regular expression that the reason contains; the first counts."""
 
 
 RETRY_REFUSED: Final = "resume with --again refused"
@@ -51,6 +48,7 @@ READ_REASON: Final = "Read the reason."
 FIX: Final = f"Fix the cause, then {RETRY_REFUSED}."
 NEW_CODE: Final = "Send a new code with forgot; only the latest code is valid."
 
+# The advice by error code.
 ADVICE: Final[Mapping[str, Advice]] = {
     # --- the user ---
     "UserNotFoundException": Advice(
@@ -178,8 +176,8 @@ ADVICE: Final[Mapping[str, Advice]] = {
         "Invalid value", "The reason names the value and the rule. Fix the row, and start a new job with it."
     ),
 }
-"""The advice by error code."""
 
+# How to find out whether a row in the state UNKNOWN was applied, by the action's name.
 HOW_TO_VERIFY: Final[Mapping[str, str]] = {
     "confirm": "Ask the user to try the new password. If it does not work, send a new code with forgot.",
     "forgot": "Ask the user whether a code arrived. If none did, resume with --again unknown.",
@@ -188,14 +186,14 @@ HOW_TO_VERIFY: Final[Mapping[str, str]] = {
     "set-password": "Ask the user to try the new password, or set it again.",
     "sign-out": "Sign the user out again; repeating it is safe.",
 }
-"""How to find out whether a row in the state UNKNOWN was applied, by the action's name."""
 
+# What to know about rows that are done, by the action's name.
 NOTES: Final[Mapping[str, str]] = {
     "forgot": "An app client that hides which users exist (prevent user existence errors) reports success for users who"
     " do not exist; their rows count as done, and nothing is sent to them."
 }
-"""What to know about rows that are done, by the action's name."""
 
+# Other advice for rows that are still planned, because the error concerns the job.
 JOB_ERRORS: Final[Mapping[str, Advice]] = {
     "NotAuthorizedException": Advice(
         "The service rejected the app client",
@@ -206,7 +204,6 @@ JOB_ERRORS: Final[Mapping[str, Advice]] = {
     ),
     "CodeDeliveryFailureException": Advice("The user pool cannot send messages", SENDING),
 }
-"""Other advice for rows that are still planned, because the error concerns the job."""
 
 
 def reason_kind(code: str | None, reason: str | None) -> int:

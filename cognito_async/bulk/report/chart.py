@@ -11,35 +11,24 @@ from attrs import frozen
 from cognito_async.bulk.progress import duration
 from cognito_async.bulk.report.model import CHARTED_STATES, STEPS, Timeline, readable_step
 
-LEFT, RIGHT, ABOVE, BELOW = 46, 10, 34, 58
-CHARACTER: Final = 7.5
-"""The approximate width of a character."""
-
+LEFT, RIGHT, ABOVE, BELOW = 46, 10, 34, 58  # the margins of the chart, in pixels
+CHARACTER: Final = 7.5  # the approximate width of a character
 TICKS: Final = 5
-HEADROOM: Final = 1.18
-"""The height of the chart in relation to the highest value, which leaves space for the label of the quota."""
+HEADROOM: Final = 1.18  # space above the highest value, for the label of the quota
 
-Quota: TypeAlias = tuple[float, float, float]
-"""When a rate limit started and ended to apply, in seconds since 1970, and its requests per second."""
-
-Shape: TypeAlias = tuple[str, dict[str, object], str]
-"""An SVG element: its name, attributes and text."""
+Quota: TypeAlias = tuple[float, float, float]  # when a rate limit started and ended to apply, and requests per second
+Shape: TypeAlias = tuple[str, dict[str, object], str]  # an SVG element: its name, attributes and text
 
 
 @frozen(kw_only=True)
 class Size:
     """The size of a chart, in pixels."""
 
-    name: str
-    """The class of the SVG element."""
+    name: str  # the class of the SVG element
     width: int
-    """Its width."""
     height: int
-    """Its height."""
-    labels: int
-    """The number of labels on its time axis."""
-    gap: int
-    """The width of a break."""
+    labels: int  # on the time axis
+    gap: int  # the width of a break
 
 
 SIZES: Final = (
