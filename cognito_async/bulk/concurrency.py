@@ -47,69 +47,39 @@ class ConcurrencyLimiter:
             self._changed.set()
 
 
-class Slot:
-    """The place of one row in a ConcurrencyLimiter; taken on creation."""
-
-    __slots__ = ("_limiter", "_waiting")
-
-    def __init__(self, limiter: ConcurrencyLimiter) -> None:
-        self._limiter = limiter
-        self._waiting = True
-        limiter.update(in_flight=1, waiting=1)
-
-    def start_request(self) -> bool:
-        """Record that a request passed the rate limiter; return whether it is the row's first."""
-        first, self._waiting = self._waiting, False
-        if first:
-            self._limiter.update(waiting=-1)
-        return first
-
-    def release(self, *, done: bool) -> None:
-        """Free the slot; ``done`` raises the limit."""
-        self._limiter.update(in_flight=-1, waiting=-1 if self._waiting else 0, raise_limit=done)
-
-
-class StopSignal:
-    """Stops a run: set by the caller, by a decision about the job, or by a failure."""
+class StopSignal(asyncio.Event):
+    """Stops a run: set by the caller, by a decision about the job, or by a failure. The first of each counts."""
 
     def __init__(self) -> None:
-        self._event = asyncio.Event()
+        super().__init__()
         self.requested: bool = False  # by the caller
         self.end: Summary | None = None
         self.failure: BaseException | None = None
 
-    def is_set(self) -> bool:
-        return self._event.is_set()
-
     def request(self) -> None:
         self.requested = True
-        self._event.set()
+        self.set()
 
     def finish(self, end: Summary) -> None:
-        """Stop with a summary; the first one counts."""
         self.end = self.end or end
-        self._event.set()
+        self.set()
 
     def fail(self, error: BaseException) -> None:
-        """Stop with a failure; the first one counts."""
         self.failure = self.failure or error
-        self._event.set()
+        self.set()
 
     def take_end(self) -> Summary | None:
         """Return the summary, if any, and clear it, so that the run can continue after a pause."""
         end, self.end = self.end, None
         if not self.requested and self.failure is None:
-            self._event.clear()
+            self.clear()
         return end
-
-    async def wait(self) -> None:
-        await self._event.wait()
 
     async def sleep(self, seconds: float) -> bool:
         """Sleep until the signal is set, at most for some seconds; return whether it is set."""
         try:
             async with asyncio.timeout(seconds):
-                await self._event.wait()
+                await self.wait()
         except TimeoutError:
             return False
         return True

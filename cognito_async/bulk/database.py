@@ -251,23 +251,23 @@ def _in_use_error(path: Path) -> JournalInUseError:
     )
 
 
-def read_snapshot(path: Path, schema: Schema, query: Callable[[Database], Result]) -> Result:
-    """Return the result of queries of a consistent snapshot, also while a process writes; leave no files behind.
+def read_snapshot(path: Path, schema: Schema, query: Callable[[Database], Result]) -> tuple[Result, bool]:
+    """Return the result of queries of a consistent snapshot, and whether a process had the file open for writing.
 
-    The queries run again if a process opened the file meanwhile, because a file that is not in use is read as an
-    immutable one. JournalError: the file is missing, is not a journal, or cannot be read.
+    Leaves no files behind. The queries run again if a process opened or closed the file meanwhile, because a file that
+    is not in use is read as an immutable one. JournalError: the file is missing, not a journal, or cannot be read.
     """
     while True:
-        version = _immutable_version(path)
+        before = is_in_use(path), _immutable_version(path)
         try:
             with _reading(path, schema) as database:
                 result = query(database)
         except JournalError:
-            if version is None or _immutable_version(path) == version:
+            if (is_in_use(path), _immutable_version(path)) == before:
                 raise
         else:
-            if version is None or _immutable_version(path) == version:
-                return result
+            if (is_in_use(path), _immutable_version(path)) == before:
+                return result, before[0]
 
 
 @contextmanager

@@ -175,7 +175,7 @@ class Job:
                     yield outcome
         finally:
             self._stop_requested = False
-            self._source_verified = self._source_verified or (runner is not None and runner.source_verified)
+            self._source_verified = self._source_verified or (runner is not None and runner.planner.verified)
             try:
                 await writer.close()
             finally:

@@ -11,12 +11,13 @@ from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from enum import StrEnum
 from functools import partial
 from hashlib import blake2b
+from operator import methodcaller
 from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
 from attrs import evolve, frozen
 
-from cognito_async.bulk.database import SUFFIXES, Database, ExclusiveDatabase, Schema, is_in_use, read_snapshot
+from cognito_async.bulk.database import SUFFIXES, Database, ExclusiveDatabase, Schema, read_snapshot
 from cognito_async.bulk.errors import JobMismatchError
 from cognito_async.bulk.rows import DUPLICATE_ROW, INTERRUPTED, INVALID_ROW, ErrorGroup, Outcome, State, username_key
 from cognito_async.bulk.troubleshooting import reason_kind
@@ -120,7 +121,6 @@ class JournalReader:
         return dict(self._database.rows("SELECT name, value FROM facts"))
 
     def runs(self) -> list[Run]:
-        """Return the runs, in order."""
         names = ("number", "started", "ended", "ending", "quota", "throttled")
         found = self._database.rows("SELECT id, started, ended, ending, quota, throttled FROM runs ORDER BY id")
         return [Run(**dict(zip(names, values, strict=True))) for values in found]
@@ -129,20 +129,16 @@ class JournalReader:
         return int(self._database.value("SELECT coalesce(max(line), 0) FROM rows"))
 
     def rows_between(self, first: int, last: int) -> dict[int, Outcome]:
-        return {row.line: row for row in self._select("line BETWEEN ? AND ?", (first, last))}
+        return {row.line: row for row in self.select("line BETWEEN ? AND ?", first, last)}
 
     def sendable(self, after: int, now: float, limit: int, *, include_planned: bool) -> list[Outcome]:
         """Return the next rows to send, in order: deferred ones that are due and, if included, planned ones."""
         planned = State.PLANNED if include_planned else ""
         due = "line > ? AND (state = ? OR (state = 'deferred' AND due <= ?)) ORDER BY line LIMIT ?"
-        return self._select(due, (after, planned, now, limit))
+        return self.select(due, after, planned, now, limit)
 
-    def needing_attention(self, after: int) -> list[Outcome]:
-        """Return the next page of refused, unknown and deferred rows after a line."""
-        condition = f"line > ? AND state IN ('refused', 'unknown', 'deferred') ORDER BY line LIMIT {PAGE}"
-        return self._select(condition, (after,))
-
-    def _select(self, condition: str, values: Sequence[object]) -> list[Outcome]:
+    def select(self, condition: str, *values: object) -> list[Outcome]:
+        """Return the rows for which a condition of SQL is true."""
         statement = f"SELECT {COLUMNS} FROM rows WHERE {condition}"  # noqa: S608 - constants
         return [_outcome(*row) for row in self._database.rows(statement, values)]
 
@@ -189,7 +185,6 @@ class JournalReader:
         return counts, lasts
 
     def settled_since(self, time: float) -> int:
-        """Return the number of rows settled after a time, in seconds since 1970."""
         statement = "SELECT count(*) FROM rows WHERE at > ? AND state IN ('done', 'refused', 'unknown')"
         return int(self._database.value(statement, (time,)))
 
@@ -220,11 +215,9 @@ class Journal(JournalReader):
         self.close()
 
     def close(self) -> None:
-        """Close the journal, which leaves a single file."""
         self._database.close()
 
     def check_in_place(self) -> None:
-        """Raise JournalLostError if the file was deleted or replaced since it was opened."""
         self._database.check_in_place()
 
     def remember(self, facts: Mapping[str, str]) -> None:
@@ -255,7 +248,6 @@ class Journal(JournalReader):
             return self._database.execute(statement, (now, quota)).lastrowid or 0
 
     def end_run(self, run: int, now: float, ending: str, throttled: int) -> None:
-        """Record the end of a run."""
         with self._database.transaction():
             statement = "UPDATE runs SET ended = ?, ending = ?, throttled = ? WHERE id = ?"
             self._database.execute(statement, (now, ending, throttled, run))
@@ -275,8 +267,10 @@ class Journal(JournalReader):
             with self._database.transaction():
                 self._database.execute("UPDATE rows SET state = 'planned', ambiguous = 1 WHERE state = 'sent'")
             return []
-        interrupted = {"state": State.UNKNOWN, "code": INTERRUPTED, "reason": reason, "ambiguous": True}
-        unknown = [evolve(row, attempts=0, due=None, **interrupted) for row in self._select("state = 'sent'", ())]
+        unknown = [
+            evolve(row, state=State.UNKNOWN, code=INTERRUPTED, reason=reason, attempts=0, due=None, ambiguous=True)
+            for row in self.select("state = 'sent'")
+        ]
         self.write([], unknown, now)
         return unknown
 
@@ -388,22 +382,17 @@ class JournalStatus:
     running: bool = False
 
 
-def read_journal(path: Path, query: Callable[[JournalReader], Result]) -> Result:
-    """Return the result of queries of a consistent snapshot, also while the job runs; change nothing.
+def read_with_activity(path: Path, query: Callable[[JournalReader], Result]) -> tuple[Result, bool]:
+    """Return the result of queries of a consistent snapshot, and whether a process ran the job meanwhile.
 
-    The queries may run again if a job starts meanwhile. JournalError: the file is missing or invalid.
+    The queries may run again if a job starts or ends meanwhile. JournalError: the file is missing or invalid.
     """
     return read_snapshot(path, SCHEMA, lambda database: query(JournalReader(database)))
 
 
-def read_with_activity(path: Path, query: Callable[[JournalReader], Result]) -> tuple[Result, bool]:
-    """Query a journal as ``read_journal`` does; return the result, and whether a process ran the job meanwhile."""
-    running = is_in_use(path)
-    while True:
-        result = read_journal(path, query)
-        before, running = running, is_in_use(path)
-        if running == before:
-            return result, running
+def read_journal(path: Path, query: Callable[[JournalReader], Result]) -> Result:
+    """Return the result of queries of a consistent snapshot, also while the job runs; change nothing."""
+    return read_with_activity(path, query)[0]
 
 
 def read_facts(path: Path) -> dict[str, str]:
@@ -436,8 +425,9 @@ def _status(journal: JournalReader) -> JournalStatus:
 
 def rows_needing_attention(path: Path) -> Generator[Outcome]:
     """Yield the refused, unknown and deferred rows of a journal, in order and in flat memory."""
+    condition = f"line > ? AND state IN ('refused', 'unknown', 'deferred') ORDER BY line LIMIT {PAGE}"
     after = 0
-    while page := read_journal(path, partial(JournalReader.needing_attention, after=after)):
+    while page := read_journal(path, methodcaller("select", condition, after)):
         yield from page
         after = page[-1].line
 

@@ -29,7 +29,7 @@ class JournalWriter:
     def __init__(self, path: Path | None, wall_clock: Callable[[], float]) -> None:
         self._path = path
         self._wall_clock = wall_clock
-        self._journal: Journal | None = None
+        self._files: list[Journal | PasswordFile] = []
         self._password_file: PasswordFile | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="cognito_async-journal")
         self._sent: list[int] = []
@@ -37,22 +37,19 @@ class JournalWriter:
         self._passwords: list[Values] = []
         self._waiting: list[asyncio.Future[None]] = []
         self._flushing: asyncio.Task[None] | None = None
+        self.journal: Journal  # from open on; its methods are to be run by call
         self.error: BaseException | None = None  # the error that ended writing
-
-    @property
-    def journal(self) -> Journal:
-        """The journal, whose methods are to be run by ``call``."""
-        if self._journal is None:
-            raise BulkError("the journal is not open")
-        return self._journal
 
     async def open(self, passwords: Path | None) -> None:
         """Open the journal and the password file, if any; raise JournalError or BulkError."""
         await self.call(self._open, passwords)
 
     def _open(self, passwords: Path | None) -> None:
-        self._journal = Journal(self._path)
-        self._password_file = None if passwords is None else PasswordFile(passwords)
+        self.journal = Journal(self._path)
+        self._files.append(self.journal)
+        if passwords is not None:
+            self._password_file = PasswordFile(passwords)
+            self._files.append(self._password_file)
 
     async def call(
         self, function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
@@ -135,9 +132,8 @@ class JournalWriter:
                 self._thread.shutdown(wait=closed)  # after a cancellation, the thread closes the files and ends
 
     def _close(self) -> None:
-        for file in (self._journal, self._password_file):
-            if file is not None:
-                file.close()
+        for file in self._files:
+            file.close()
 
 
 class PasswordFile:

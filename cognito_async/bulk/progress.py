@@ -121,13 +121,14 @@ class Estimate:
 
 
 class Tally:
-    """Counts rows by state, and measures the rate."""
+    """Counts rows by state, and measures the rate. Times are those of the event loop."""
 
     def __init__(self) -> None:
         self.states: Counter[State] = Counter()
         self.kinds: Counter[tuple[State, str]] = Counter()
         self.settled: int = 0
-        self._per_second: deque[tuple[int, int]] = deque(maxlen=RATE_WINDOW + 1)
+        self._first = 0.0  # when the first row was settled
+        self._recent: deque[float] = deque()  # when each row was settled, within RATE_WINDOW
 
     def add(self, row: Outcome) -> None:
         self.states[row.state] += 1
@@ -141,21 +142,20 @@ class Tally:
             self.kinds[before.state, before.code] -= 1
         self.add(after)
         if after.state in FINAL_STATES:
+            self._first = self._first or now
             self.settled += 1
-            second = int(now)
-            if self._per_second and self._per_second[-1][0] == second:
-                self._per_second[-1] = (second, self._per_second[-1][1] + 1)
-            else:
-                self._per_second.append((second, 1))
+            self._recent.append(now)
+            self._forget(now)
 
     def rate(self, now: float) -> float:
-        """Return the rows settled per second over the last whole seconds."""
-        second = int(now)
-        counts = [count for at, count in self._per_second if second - RATE_WINDOW <= at < second]
-        if not counts:
-            return 0.0
-        first = max(self._per_second[0][0], second - RATE_WINDOW)
-        return sum(counts) / (second - first)
+        """Return the rows settled per second in the last seconds; 0 in the first second."""
+        self._forget(now)
+        seconds = min(now - self._first, RATE_WINDOW)
+        return len(self._recent) / seconds if seconds >= 1 else 0.0
+
+    def _forget(self, now: float) -> None:
+        while self._recent and self._recent[0] <= now - RATE_WINDOW:
+            self._recent.popleft()
 
 
 def duration(seconds: float) -> str:

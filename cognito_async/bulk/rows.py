@@ -32,14 +32,11 @@ FINAL_STATES: Final = frozenset({State.DONE, State.REFUSED, State.UNKNOWN})
 
 USERNAME: Final = "username"  # the column that every action needs
 
-INVALID_ROW: Final = "InvalidRow"  # the code of a row that cannot be parsed or fails validation
-
-DUPLICATE_ROW: Final = "DuplicateRow"  # the code of a row whose user has an earlier row
-
-# The code of a row that waits because the account reached its limit of messages.
-DAILY_EMAIL_LIMIT: Final = "DailyEmailLimit"
-
-INTERRUPTED: Final = "Interrupted"  # the code of a row that was in flight when the job was killed
+# Codes of this library.
+INVALID_ROW: Final = "InvalidRow"  # it cannot be parsed or fails validation
+DUPLICATE_ROW: Final = "DuplicateRow"  # its user has an earlier row
+DAILY_EMAIL_LIMIT: Final = "DailyEmailLimit"  # it waits because the account reached its limit of messages
+INTERRUPTED: Final = "Interrupted"  # it was in flight when the job was killed
 
 # Control characters, and characters that Unicode calls default ignorable: zero-width, bidirectional and the like.
 _INVISIBLE: Final = re.compile(

@@ -8,7 +8,7 @@ from typing import Final
 
 from attrs import evolve, frozen
 
-from cognito_async.bulk.concurrency import ConcurrencyLimiter, Slot, StopSignal
+from cognito_async.bulk.concurrency import ConcurrencyLimiter, StopSignal
 from cognito_async.bulk.decisions import ActionOnError, Decision, decide, next_email_day
 from cognito_async.bulk.errors import JournalError
 from cognito_async.bulk.journal_writer import JournalWriter
@@ -55,7 +55,7 @@ class Runner:
         self._tally = Tally()
         self._results: asyncio.Queue[Outcome | None] = asyncio.Queue(RESULT_QUEUE_SIZE)
         self.stop: StopSignal = StopSignal()
-        self._planner = Planner(
+        self.planner = Planner(
             context, writer, self.stop, self._tally, verified=source_verified, on_invalid=self._results.put
         )
         self._sender = RowSender(context, self.stop)
@@ -67,23 +67,17 @@ class Runner:
         self.summary: Summary | None = None  # the result; None until the run has ended
 
     @property
-    def source_verified(self) -> bool:
-        """Whether the source is known to be the one that the journal was made with."""
-        return self._planner.verified
-
-    @property
     def _throttled(self) -> int:
         return self._session.stats.throttled - self._throttled_before
 
     def progress(self) -> Progress:
-        """Return the progress of the job."""
         states = +self._tally.states
         trouble = self._sender.trouble
         return Progress(
             states=states,
             kinds=+self._tally.kinds,
-            total=sum(states.values()) if self._planner.complete else self._planner.lines,
-            reading=self._planner.reading,
+            total=sum(states.values()) if self.planner.complete else self.planner.lines,
+            reading=self.planner.reading,
             in_flight=self._concurrency.in_flight,
             rate=self._tally.rate(self._loop.time()),
             quota=self._rate_limiter.rate,
@@ -98,7 +92,7 @@ class Runner:
         run_id = None
         journal, call = self._writer.journal, self._writer.call
         try:
-            await self._planner.identify(remember)
+            await self.planner.identify(remember)
             interrupted = await self._recover(retry_states)
             run_id = await call(journal.start_run, self._context.wall_clock(), self._rate_limiter.rate)
             worker = self._loop.create_task(self._work())
@@ -182,24 +176,28 @@ class Runner:
     async def _send_rows(self, *, include_planned: bool) -> None:
         """Start sending rows, as fast as the rate limit allows, and wait for those in flight."""
         try:
-            async with aclosing(self._planner.rows(include_planned=include_planned)) as rows:
+            async with aclosing(self.planner.rows(include_planned=include_planned)) as rows:
                 async for row, values in rows:
                     await self._concurrency.wait()
                     if self.stop.is_set():
                         return
-                    task = self._loop.create_task(self._send_row(row, values, Slot(self._concurrency)))
+                    self._concurrency.update(in_flight=1, waiting=1)
+                    task = self._loop.create_task(self._send_row(row, values))
                     self._tasks.add(task)
                     task.add_done_callback(self._task_done)
         finally:
             while self._tasks:
                 await asyncio.wait(self._tasks)
 
-    async def _send_row(self, row: Outcome, values: Mapping[str, str], slot: Slot) -> None:
+    async def _send_row(self, row: Outcome, values: Mapping[str, str]) -> None:
         """Send a row; the journal has it as sent before the first request, and its outcome before the caller."""
-        done = False
+        waiting, done = True, False
 
         async def before() -> None:
-            if slot.start_request():
+            nonlocal waiting
+            if waiting:
+                waiting = False
+                self._concurrency.update(waiting=-1)
                 await self._writer.mark_sent(row.line)
 
         try:
@@ -211,7 +209,7 @@ class Runner:
             if result.outcome.state in {*FINAL_STATES, State.DEFERRED}:
                 await self._results.put(result.outcome)
         finally:
-            slot.release(done=done)
+            self._concurrency.update(in_flight=-1, waiting=-waiting, raise_limit=done)
 
     def _task_done(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
@@ -236,7 +234,6 @@ class Runner:
             self.stop.finish(Summary(ending=StopReason.EMAIL_LIMIT, until=outcome.due, detail=outcome.reason or ""))
 
     async def _end_of_pass(self) -> Summary:
-        """Return the summary of a run that tried every row."""
         due = await self._writer.call(self._writer.journal.next_due)
         if due is not None:
             return Summary(ending=StopReason.DEFERRED, until=due)

@@ -6,8 +6,8 @@ import os
 import stat
 import threading
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Generator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import aclosing, contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol, TypeVar, cast
 
@@ -141,7 +141,7 @@ class FileSource:
         self._started = True
         parser, splitter = PARSERS[self._format](columns, self.name), LineSplitter()
         with self._source_errors():
-            file = await _in_thread(self._open, discard=lambda opened: opened.close())
+            file = await _in_thread(self._open, on_cancel=_close)
         try:
             number, more = 0, True
             while more:
@@ -200,33 +200,30 @@ def is_pipe(path: Path) -> bool:
     return False
 
 
-async def _in_thread(function: Callable[[], Result], discard: Callable[[Result], object] = lambda _: None) -> Result:
-    """Call a function in a daemon thread, because it may block forever; discard a result after a cancellation."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[Result] = loop.create_future()
-
-    def settle(result: Result) -> None:
-        discard(result) if future.done() else future.set_result(result)
-
-    def fail(error: BaseException) -> None:
-        if not future.done():
-            future.set_exception(error)
+async def _in_thread(
+    function: Callable[[], Result], on_cancel: Callable[[Future[Result]], object] = lambda _: None
+) -> Result:
+    """Call a function in a daemon thread, because it may block forever; ``on_cancel`` gets a late result."""
+    future: Future[Result] = Future()
+    future.set_running_or_notify_cancel()
 
     def work() -> None:
         try:
-            report: Callable[[], None] = partial(settle, function())
+            future.set_result(function())
         except BaseException as error:  # noqa: BLE001 - the caller must receive it
-            report = partial(fail, error)
-        with suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(report)
+            future.set_exception(error)
 
-    thread = threading.Thread(target=work, name="cognito_async-input", daemon=True)
-    thread.start()
+    threading.Thread(target=work, name="cognito_async-input", daemon=True).start()
     try:
-        return await future
-    finally:
-        if not future.cancelled():
-            thread.join()  # it has reported, and ends
+        return await asyncio.wrap_future(future)
+    except asyncio.CancelledError:
+        future.add_done_callback(on_cancel)
+        raise
+
+
+def _close(opened: Future[BinaryIO]) -> None:
+    if opened.exception() is None:
+        opened.result().close()
 
 
 class IterableSource:
