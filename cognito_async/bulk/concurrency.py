@@ -13,11 +13,7 @@ INITIAL_LIMIT: Final = 4
 
 
 class ConcurrencyLimiter:
-    """Limits the rows in flight; the limit rises with each row that is done.
-
-    Few rows wait for the rate limiter at a time: a row that is started is recorded as sent when its turn comes, and is
-    in doubt if the job is killed.
-    """
+    """Limits the rows in flight; the limit rises with each row that is done. Few wait for the rate limiter."""
 
     def __init__(self, rate_limiter: CategoryLimiter, maximum: int) -> None:
         self._rate_limiter = rate_limiter

@@ -25,14 +25,13 @@ QUOTES: Final = "the line has an unclosed quote, or a quote inside a field"
 # A first line by which a file for Excel names its delimiter.
 SEP_LINE: Final = re.compile(r'\s*"?sep=([^"\w ])"?\s*', re.IGNORECASE)
 
-_JSON_ARRAY: Final = "is a JSON array; write one object per line, for example with jq -c '.[]'"
 # How the first line of an input of another format starts, by the format that was expected.
 _WRONG_FORMATS: Final[tuple[tuple[str, re.Pattern[bytes], str], ...]] = (
     ("csv jsonl", re.compile(rb"PK\x03\x04"), "is a spreadsheet or a ZIP file; export it as CSV in UTF-8"),
     ("csv jsonl", re.compile(rb"\xd0\xcf\x11\xe0"), "is a spreadsheet; export it as CSV in UTF-8"),
     ("csv jsonl", re.compile(rb"\x1f\x8b"), "is compressed; decompress it"),
     ("csv jsonl", re.compile(rb"\xff\xfe|\xfe\xff|.?\0", re.DOTALL), "is UTF-16, not UTF-8; save it as UTF-8"),
-    ("csv jsonl", re.compile(rb"\s*\["), _JSON_ARRAY),
+    ("csv jsonl", re.compile(rb"\s*\["), "is a JSON array; write one object per line, for example with jq -c '.[]'"),
     ("csv", re.compile(rb"\s*\{"), "is JSON, not CSV; use the format jsonl, with one object per line"),
     (
         "jsonl",
@@ -110,10 +109,7 @@ class LineSplitter:
 
 
 class Parser:
-    """Makes rows of lines.
-
-    An invalid input is reported by ``error``: raising an exception here would leave secrets of the input in its frames.
-    """
+    """Makes rows of lines. It reports an invalid input by ``error``, because frames of an exception keep secrets."""
 
     form: Format
     requirement: str
@@ -125,7 +121,6 @@ class Parser:
         self._is_empty = True
 
     def rows(self, lines: Iterable[Line]) -> list[Row]:
-        """Return the rows of some lines; ``error`` is set if the whole input is invalid."""
         found: list[Row] = []
         for line in lines:
             if self._is_empty and self.error is None:
@@ -136,7 +131,6 @@ class Parser:
         return found
 
     def end(self) -> None:
-        """Set ``error`` if the input was empty."""
         if self._is_empty and self.error is None:
             self._fail(f"is empty; {self.requirement} {', '.join(self._columns)}")
 
@@ -145,11 +139,10 @@ class Parser:
 
     def _check_format(self, line: Line) -> None:
         start = (line[1] or b"").removeprefix(codecs.BOM_UTF8)
-        problems = (
-            problem for forms, pattern, problem in _WRONG_FORMATS if self.form in forms and pattern.match(start)
-        )
-        if problem := next(problems, None):
-            self._fail(problem, line=1)
+        for forms, pattern, problem in _WRONG_FORMATS:
+            if self.form in forms and pattern.match(start):
+                return self._fail(problem, line=1)
+        return None
 
     def _fail(self, problem: str, *, line: int | None = None) -> None:
         self.error = SourceError(f"{self._name} {problem}", line=line)
@@ -244,4 +237,4 @@ def _fields(text: str, delimiter: str) -> list[str] | None:
         return None
 
 
-PARSERS: Final[Mapping[Format, type[Parser]]] = {"csv": CsvParser, "jsonl": JsonLinesParser}  # the parsers by format
+PARSERS: Final[Mapping[Format, type[Parser]]] = {"csv": CsvParser, "jsonl": JsonLinesParser}

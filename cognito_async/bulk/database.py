@@ -133,22 +133,17 @@ class ExclusiveDatabase(Database):
             self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # visible to others from here on
 
     def _claim(self) -> None:
-        """Check that no other process uses the file, even if the lock file was removed.
-
-        Leaving WAL mode requires SQLite's exclusive lock. Other errors show with the first write.
-        """
+        """Check that no other process uses the file, even if the lock file was removed."""
         deadline = time.monotonic() + CLAIM_TIMEOUT
-        while True:
+        while time.monotonic() < deadline:
             try:
-                self._connection.execute("PRAGMA journal_mode = DELETE")
-            except sqlite3.DatabaseError as error:
-                if error.sqlite_errorcode & PRIMARY_CODE != sqlite3.SQLITE_BUSY:
-                    return
-            else:
-                return
-            if time.monotonic() >= deadline:
-                raise _in_use_error(self.path)
-            time.sleep(LOCK_INTERVAL)
+                self._connection.execute("PRAGMA journal_mode = DELETE")  # requires SQLite's exclusive lock
+            except sqlite3.DatabaseError as error:  # other errors show with the first write
+                if error.sqlite_errorcode & PRIMARY_CODE == sqlite3.SQLITE_BUSY:
+                    time.sleep(LOCK_INTERVAL)
+                    continue
+            return
+        raise _in_use_error(self.path)
 
     def close(self) -> None:
         """Close the file and release the lock; safe to call twice."""
@@ -252,12 +247,8 @@ def _in_use_error(path: Path) -> JournalInUseError:
 
 
 def read_snapshot(path: Path, schema: Schema, query: Callable[[Database], Result]) -> tuple[Result, bool]:
-    """Return the result of queries of a consistent snapshot, and whether a process had the file open for writing.
-
-    Leaves no files behind. The queries run again if a process opened or closed the file meanwhile, because a file that
-    is not in use is read as an immutable one. JournalError: the file is missing, not a journal, or cannot be read.
-    """
-    while True:
+    """Return the result of queries of a consistent snapshot, and whether a process had the file open for writing."""
+    while True:  # until no process opens or closes the file meanwhile: one that is not in use is read as immutable
         before = is_in_use(path), _immutable_version(path)
         try:
             with _reading(path, schema) as database:

@@ -318,12 +318,9 @@ class Journal(JournalReader):
 
 
 class DuplicateIndex:
-    """The first line of each user, for finding duplicates among millions of rows in little memory.
+    """The first line of each user, for finding duplicates among millions of rows in little memory."""
 
-    It is a temporary table, filled from the rows when a job opens its journal: an index in the journal itself would be
-    rewritten with every batch of rows.
-    """
-
+    # It is a temporary table: an index in the journal would be rewritten with every batch of rows.
     CACHE_KIB: Final = 12288  # holds a million users; more go to a file that SQLite deletes
 
     def __init__(self, database: ExclusiveDatabase, *, case_sensitive: bool) -> None:
@@ -383,10 +380,7 @@ class JournalStatus:
 
 
 def read_with_activity(path: Path, query: Callable[[JournalReader], Result]) -> tuple[Result, bool]:
-    """Return the result of queries of a consistent snapshot, and whether a process ran the job meanwhile.
-
-    The queries may run again if a job starts or ends meanwhile. JournalError: the file is missing or invalid.
-    """
+    """Return the result of queries, which may run twice, of a snapshot, and whether a process ran the job meanwhile."""
     return read_snapshot(path, SCHEMA, lambda database: query(JournalReader(database)))
 
 

@@ -7,6 +7,7 @@ import io
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
@@ -88,24 +89,19 @@ class JournalWriter:
         return waiter
 
     async def _flush(self) -> None:
-        try:
-            while self._waiting:
-                await self._flush_once()
-        finally:
-            self._flushing = None
-
-    async def _flush_once(self) -> None:
-        """Commit everything that waits; after an error, write nothing more."""
-        sent, outcomes, passwords, waiting = self._sent, self._outcomes, self._passwords, self._waiting
-        self._sent, self._outcomes, self._passwords, self._waiting = [], [], [], []
-        if self.error is None:
-            try:
-                await self.call(self._write, sent, outcomes, passwords)
-            except BaseException as error:  # noqa: BLE001 - every waiter must receive it
-                self.error = error
-        for waiter in waiting:
-            if not waiter.done():
-                waiter.set_result(None) if self.error is None else waiter.set_exception(self.error)
+        """Commit everything that waits, until nothing does; after an error, write nothing more."""
+        while self._waiting:
+            sent, outcomes, passwords, waiting = self._sent, self._outcomes, self._passwords, self._waiting
+            self._sent, self._outcomes, self._passwords, self._waiting = [], [], [], []
+            if self.error is None:
+                try:
+                    await self.call(self._write, sent, outcomes, passwords)
+                except BaseException as error:  # noqa: BLE001 - every waiter must receive it
+                    self.error = error
+            for waiter in waiting:
+                if not waiter.done():
+                    waiter.set_result(None) if self.error is None else waiter.set_exception(self.error)
+        self._flushing = None
 
     def _write(self, sent: list[int], outcomes: list[Outcome], passwords: list[Values]) -> None:
         self.journal.check_in_place()
@@ -137,24 +133,20 @@ class JournalWriter:
 
 
 class PasswordFile:
-    """A CSV file of usernames and generated passwords, readable by its owner only.
-
-    A password is written once the service accepted it. After a crash a user may appear twice; the last line wins.
-    """
+    """A CSV file of usernames and accepted passwords. After a crash, a user may appear twice; the last line wins."""
 
     COLUMNS: Final[tuple[str, ...]] = (USERNAME, PASSWORD)
 
     def __init__(self, path: Path) -> None:
         try:
-            self._file = os.fdopen(open_private(path, os.O_WRONLY | os.O_APPEND), "ab", buffering=0)
+            with ExitStack() as on_error:
+                descriptor = open_private(path, os.O_WRONLY | os.O_APPEND)
+                self._file = on_error.enter_context(os.fdopen(descriptor, "ab", buffering=0))
+                if os.fstat(descriptor).st_size == 0:
+                    self.write([Values({column: column for column in self.COLUMNS})])
+                on_error.pop_all()
         except OSError as error:
-            raise _not_writable(path, error) from error
-        try:
-            if os.fstat(self._file.fileno()).st_size == 0:
-                self.write([Values({column: column for column in self.COLUMNS})])
-        except OSError as error:
-            self._file.close()
-            raise _not_writable(path, error) from error
+            raise BulkError(f"cannot write the passwords to {path}: {error.strerror}") from error
 
     def write(self, rows: Sequence[Values]) -> None:
         """Append usernames with their passwords, all or none, and sync them to the disk."""
@@ -175,7 +167,3 @@ class PasswordFile:
 
     def close(self) -> None:
         self._file.close()
-
-
-def _not_writable(path: Path, error: OSError) -> BulkError:
-    return BulkError(f"cannot write the passwords to {path}: {error.strerror}")

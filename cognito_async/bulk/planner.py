@@ -54,7 +54,7 @@ class Planner:
         self._on_invalid = on_invalid
         self.complete: bool = False  # whether the journal holds all rows of the source
         self.verified: bool = verified  # whether the source is known to be the one that the journal was made with
-        self.lines: int | None = None  # the approximate number of rows; None if unknown
+        self.lines: int | None = None  # the approximate number of rows, if known
         self.reading: bool = False  # whether the whole source is being read, before the first request
 
     async def identify(self, remember: Mapping[str, str]) -> None:
@@ -80,11 +80,8 @@ class Planner:
     def _identity(self, info: SourceInfo) -> dict[str, str]:
         """Return the facts that must not change from run to run."""
         action, bound = self._context.action, self._context.client.bound
-        identity: dict[str, str] = {Fact.ACTION: action.label}
-        if action.user_pool:
-            identity[Fact.USER_POOL] = bound.user_pool_id or ""
-        else:
-            identity[Fact.APP_CLIENT] = bound.client_id or ""
+        target = (Fact.USER_POOL, bound.user_pool_id) if action.user_pool else (Fact.APP_CLIENT, bound.client_id)
+        identity: dict[str, str] = {Fact.ACTION: action.label, target[0]: target[1] or ""}
         if info.fingerprint is not None:
             identity[Fact.INPUT] = info.fingerprint
         elif not self._source.rereadable:
@@ -96,30 +93,21 @@ class Planner:
         path = self._source.path if isinstance(self._source, FileSource) else None
         return self._source.name if path is None else path.name
 
-    async def rows(self, *, include_planned: bool) -> AsyncGenerator[tuple[Outcome, Mapping[str, str]]]:
-        """Yield the rows to send, with their values.
-
-        The whole source is read before the first row, unless each run has to read it again: so a pool is not listed
-        while its users change, and strict jobs send nothing if a row is invalid. Deferred rows are yielded if they are
-        due; planned ones on request.
-        """
-        rereads = self._context.action.rereads
-        if not rereads or (self._context.strict and self._source.rereadable):
+    async def read_ahead(self) -> None:
+        """Read the whole source into the journal, unless each run has to read it again."""
+        # So a pool is not listed while its users change, and strict jobs send nothing if a row is invalid.
+        needed = not self._context.action.rereads or (self._context.strict and self._source.rereadable)
+        if needed and not (self.complete and self.verified):
             self.reading = True
-            await self._read_all()
+            async with aclosing(self._chunks()) as chunks:
+                async for rows in chunks:
+                    await self._plan(rows)
             self.reading = False
-        select = self._from_source if rereads else self._from_journal
-        async with aclosing(select(include_planned=include_planned)) as rows:
-            async for row in rows:
-                yield row
 
-    async def _read_all(self) -> None:
-        """Read the whole source into the journal, and verify a source that only its rows can identify."""
-        if self.complete and self.verified:
-            return
-        async with aclosing(self._chunks()) as chunks:
-            async for rows in chunks:
-                await self._plan(rows)
+    def rows(self, *, include_planned: bool) -> AsyncGenerator[tuple[Outcome, Mapping[str, str]]]:
+        """Yield the rows to send, with their values: deferred ones that are due and, if included, planned ones."""
+        select = self._from_source if self._context.action.rereads else self._from_journal
+        return select(include_planned=include_planned)
 
     async def _from_journal(self, *, include_planned: bool) -> AsyncGenerator[tuple[Outcome, Mapping[str, str]]]:
         after = 0
@@ -142,7 +130,7 @@ class Planner:
                         yield recorded, row.values
 
     async def _chunks(self) -> AsyncGenerator[list[Row]]:
-        """Yield the source's chunks until the stop signal is set; a pipe may block forever."""
+        """Yield the source's chunks until the stop signal is set (a pipe may block forever); record its end."""
         last = 0
         async with aclosing(self._source.chunks(self._context.action.columns)) as chunks:
             stopped = asyncio.ensure_future(self._stop.wait())
@@ -162,10 +150,6 @@ class Planner:
                     yield rows
             finally:
                 stopped.cancel()
-        await self._check_end(last)
-
-    async def _check_end(self, last: int) -> None:
-        """Record that the source was read to its end."""
         known = await self._writer.call(self._journal.last_line)
         if last < known:
             raise self._mismatch(f"{self._source.name} ends at line {last}; it had {known} lines before")

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 from attrs import evolve, frozen
 
@@ -21,15 +21,16 @@ from cognito_async.errors import CognitoError, SessionClosedError
 from cognito_async.operations.facts import IDEMPOTENCY
 from cognito_async.protocol.retry import RetryPolicy
 
+BeforeRequest: TypeAlias = Callable[[], Awaitable[object]]  # awaited before each request leaves
+
 RESULT_QUEUE_SIZE: Final = 256  # outcomes that may wait for the caller before the job does
 
 # The job retries rows itself, because it waits longer than a call and records what it does.
 NO_RETRIES: Final = RetryPolicy(max_attempts=1)
 
-# What counts towards ``max_errors``.
 COUNTED_ERRORS: Final = frozenset(
     {ActionOnError.REFUSE, ActionOnError.UNKNOWN, ActionOnError.REPEAT, ActionOnError.JOB_ERROR}
-)
+)  # towards max_errors
 
 FINAL_STATE: Final = {
     ActionOnError.REFUSE: State.REFUSED,
@@ -176,6 +177,7 @@ class Runner:
     async def _send_rows(self, *, include_planned: bool) -> None:
         """Start sending rows, as fast as the rate limit allows, and wait for those in flight."""
         try:
+            await self.planner.read_ahead()
             async with aclosing(self.planner.rows(include_planned=include_planned)) as rows:
                 async for row, values in rows:
                     await self._concurrency.wait()
@@ -247,11 +249,10 @@ class Runner:
 class SendResult:
     """The result of sending a row."""
 
-    outcome: Outcome  # the outcome; PLANNED again if the row was not settled
+    outcome: Outcome  # PLANNED again if the row was not settled
     # What ended the attempts: WAIT after the policy's patience; None if the row is done, or if the run stops.
     action: ActionOnError | None = None
-    # The values with the generated password that the service accepted; None if there is none.
-    passwords: Values | None = None
+    passwords: Values | None = None  # the values with the generated password that the service accepted
 
 
 class RowSender:
@@ -265,15 +266,11 @@ class RowSender:
         self._stop = stop
         self.trouble: Decision | None = None  # why a row is being retried; None after a success
 
-    async def send(
-        self, row: Outcome, values: Mapping[str, str], before: Callable[[], Awaitable[object]]
-    ) -> SendResult:
-        """Send requests until a row is settled, the policy's patience is over, or the run stops.
-
-        ``before`` is awaited before each request leaves.
-        """
+    async def send(self, row: Outcome, values: Mapping[str, str], before: BeforeRequest) -> SendResult:
+        """Send requests until a row is settled, the policy's patience is over, or the run stops."""
         time = asyncio.get_running_loop().time
         deadline = time() + self._policy.patience
+        clean = Outcome(line=row.line, username=row.username, state=State.PLANNED, deferrals=row.deferrals)
         ambiguous = row.ambiguous
         attempts = repeats = 0
         while True:
@@ -283,12 +280,9 @@ class RowSender:
             if decision is None:
                 self.trouble = None
                 passwords = complete if self._context.action.generates else None
-                return SendResult(outcome=_recorded(row, State.DONE, attempts), passwords=passwords)
+                return SendResult(outcome=evolve(clean, state=State.DONE, attempts=attempts), passwords=passwords)
             ambiguous = ambiguous or decision.action in {ActionOnError.REPEAT, ActionOnError.UNKNOWN}
-            outcome = evolve(
-                _recorded(row, State.PLANNED, attempts),
-                code=decision.code, reason=decision.reason, ambiguous=ambiguous,
-            )  # fmt: skip
+            outcome = evolve(clean, attempts=attempts, code=decision.code, reason=decision.reason, ambiguous=ambiguous)
             repeats += decision.action is ActionOnError.REPEAT
             repeat = decision.action is ActionOnError.REPEAT and repeats <= self._policy.settle_attempts
             if decision.action is not ActionOnError.WAIT and not repeat:
@@ -301,9 +295,7 @@ class RowSender:
             if await self._stop.sleep(delay):
                 return SendResult(outcome=outcome)
 
-    async def _attempt(
-        self, values: Values, before: Callable[[], Awaitable[object]], *, ambiguous: bool
-    ) -> Decision | None:
+    async def _attempt(self, values: Values, before: BeforeRequest, *, ambiguous: bool) -> Decision | None:
         """Send one request; return a decision if it failed."""
         try:
             await send_with(self._client, self._context.action.request(values), before=before)
@@ -325,8 +317,3 @@ class RowSender:
             due = next_email_day(datetime.fromtimestamp(now, UTC)).timestamp()
             return evolve(outcome, state=State.DEFERRED, due=due)
         return evolve(outcome, state=FINAL_STATE[action])
-
-
-def _recorded(row: Outcome, state: State, attempts: int) -> Outcome:
-    """Return a row in a new state, without its earlier error."""
-    return Outcome(line=row.line, username=row.username, state=state, attempts=attempts, deferrals=row.deferrals)

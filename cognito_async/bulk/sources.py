@@ -22,16 +22,11 @@ from cognito_async.quotas import PATIENT
 
 Result = TypeVar("Result")
 
-CHUNK: Final = 500  # rows per chunk of an async iterable
-
-BLOCK: Final = 32768  # bytes per read of a file: some hundred rows
-
-PAGE: Final = 60  # users per page of ListUsers
-
 STANDARD_INPUT: Final = "-"
+CHUNK: Final = 500  # rows per chunk of an async iterable
+BLOCK: Final = 32768  # bytes per read of a file: some hundred rows
+PAGE: Final = 60  # users per page of ListUsers
 FINGERPRINT_ROUNDS: Final = 100_000
-DIGEST_SIZE: Final = 16
-USER_STATUS: Final = "cognito:user_status"
 
 
 @frozen
@@ -107,8 +102,7 @@ class FileSource:
         """The file; None for standard input."""
         self._format: Format = format or ("csv" if standard else format_of(path))
         self._started = False
-        self._digests: bytes | None = None
-        """The digests of the blocks of the file as it was fingerprinted; None if it was not."""
+        self._digests: list[bytes] = []  # of the blocks of the file as it was fingerprinted, and of its end
         self.name: str = "standard input" if standard else str(path)
         self.rereadable: bool = not standard and not is_pipe(Path(path))
 
@@ -120,16 +114,16 @@ class FileSource:
             return await asyncio.to_thread(self._read_info, salt)
 
     def _read_info(self, salt: bytes) -> SourceInfo:
-        digest, digests, lines, end = hashlib.sha256(), bytearray(), 0, b""
+        digest, digests, lines, end = hashlib.sha256(), list[bytes](), 0, b""
         buffer = memoryview(bytearray(BLOCK))  # its repr shows no content
         with open(self.path or 0, "rb") as file:  # noqa: PTH123 - a path or a descriptor
             while size := file.readinto(buffer):
                 digest.update(buffer[:size])
-                digests += _digest(buffer[:size])
+                digests.append(_digest(buffer[:size]))
                 lines += bytes(buffer[:size]).count(b"\n") or bytes(buffer[:size]).count(b"\r")
                 end = bytes(buffer[size - 1 : size])
         lines += end not in b"\r\n"
-        self._digests = bytes(digests)
+        self._digests = [*digests, _digest(b"")]
         # Deliberately slow: a plain digest of a short file would allow guessing its passwords.
         fingerprint = hashlib.pbkdf2_hmac("sha256", digest.digest(), salt, FINGERPRINT_ROUNDS).hex()
         return SourceInfo(fingerprint, max(lines - (self._format == "csv"), 0))
@@ -147,7 +141,7 @@ class FileSource:
             while more:
                 with self._source_errors():
                     block = await _in_thread(lambda: file.read(BLOCK))
-                changed, more = self._is_changed(number, block), bool(block)
+                changed, more = self._digests and _digest(block) != self._digests[number], bool(block)
                 rows = [] if changed else parser.rows(splitter.lines(block))
                 del block  # it can hold passwords, which an error would keep in this frame
                 if changed:
@@ -170,13 +164,6 @@ class FileSource:
         buffering = -1 if self.rereadable else 0
         return open(self.path or 0, "rb", buffering=buffering, closefd=self.path is not None)
 
-    def _is_changed(self, number: int, block: bytes) -> bool:
-        """Return whether a block differs from the one that was fingerprinted."""
-        if self._digests is None:
-            return False
-        digest = _digest(block) if block else b""
-        return digest != self._digests[number * DIGEST_SIZE : (number + 1) * DIGEST_SIZE]
-
     @contextmanager
     def _source_errors(self) -> Generator[None]:
         try:
@@ -190,7 +177,7 @@ class FileSource:
 
 
 def _digest(block: bytes | memoryview) -> bytes:
-    return hashlib.blake2b(block, digest_size=DIGEST_SIZE).digest()
+    return hashlib.blake2b(block, digest_size=16).digest()
 
 
 def is_pipe(path: Path) -> bool:
@@ -300,7 +287,7 @@ class PoolSource:
             attributes: The attribute values of the users, such as ``{"email_verified": "true"}``; None for any.
         """
         self._client = client.with_options(retry=PATIENT)
-        self._filter = filter if filter is not None or status is None else f'{USER_STATUS} = "{status}"'
+        self._filter = filter if filter is not None or status is None else f'cognito:user_status = "{status}"'
         self._status = status
         self._attributes = dict(attributes or {})
         conditions = [part for part in (self._filter, status if filter else None, str(self._attributes or "")) if part]

@@ -13,7 +13,7 @@ from cognito_async.bulk.csv_jsonl import printable
 from cognito_async.bulk.errors import BulkError
 from cognito_async.bulk.progress import duration
 from cognito_async.bulk.report.chart import SIZES, Chart, Quota
-from cognito_async.bulk.report.model import CHARTED_STATES, Report
+from cognito_async.bulk.report.model import Report
 from cognito_async.bulk.rows import ErrorGroup, Outcome, State
 from cognito_async.bulk.troubleshooting import NOTES, Advice, advise
 from cognito_async.files import Target, open_output
@@ -48,12 +48,9 @@ def render_html(report: Report, *, rows: str | None = None) -> str:
         raise BulkError(
             "the HTML report needs Jinja2, which is not installed; install the extra 'report' (included in 'cli')"
         ) from None
+    loader = PackageLoader("cognito_async.bulk.report")
     environment = Environment(
-        loader=PackageLoader("cognito_async.bulk.report"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(duration=duration, moment=moment, number="{:,}".format, rate="{:,g}".format, share=share)
     line, quotas = report.timeline, list(_quotas(report))
@@ -63,7 +60,6 @@ def render_html(report: Report, *, rows: str | None = None) -> str:
         rows=rows,
         notes=NOTES,
         charts=[Chart(line, quotas, size) for size in SIZES] if line.periods else [],
-        charted=[state for place, state in enumerate(CHARTED_STATES) if any(at.counts[place] for at in line.points)],
         quotas=list(dict.fromkeys(run.quota for run in report.runs if run.quota is not None)),
         errors=_errors(report),
     )
@@ -80,8 +76,7 @@ def _quotas(report: Report) -> Iterator[Quota]:
 def _errors(report: Report) -> list[tuple[ErrorGroup, Advice]]:
     """Return the errors with advice, by state, the most frequent of each state first."""
     places = {State.REFUSED: 1, State.UNKNOWN: 2}
-    errors = [error for error in report.errors if error.state is not State.DONE]
-    errors.sort(key=lambda error: (places.get(error.state, 3), -error.rows, error.code))
+    errors = sorted(report.errors, key=lambda error: (places.get(error.state, 3), -error.rows, error.code))
     return [(error, advise(error.code, report.action, error.state, error.reason)) for error in errors]
 
 
@@ -106,16 +101,12 @@ def moment(time: float) -> str:
 COLUMNS: Final = ("line", "username", "state", "code", "reason", "what_to_do")
 # How a cell starts that a spreadsheet may run as a formula; some languages include full-width signs.
 FORMULA_STARTS: Final = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-
+PHONE_NUMBER: Final = re.compile(r"\+[0-9]{1,15}")  # harmless, and the username in many user pools
 BYTE_ORDER_MARK: Final = "\ufeff"  # makes spreadsheets read UTF-8
-PHONE_NUMBER: Final = re.compile(r"\+[0-9]{1,15}")
 
 
 def cell(text: str) -> str:
-    """Prefix a text that a spreadsheet may run as a formula with an apostrophe.
-
-    Phone numbers stay as they are: they are harmless, and usernames in many user pools.
-    """
+    """Prefix a text that a spreadsheet may run as a formula with an apostrophe."""
     return f"'{text}" if text.startswith(FORMULA_STARTS) and not PHONE_NUMBER.fullmatch(text) else text
 
 
