@@ -52,7 +52,6 @@ class Schema:
     tables: str  # the statements that create the tables
 
     def check(self, path: Path, database: "Database") -> None:
-        """Raise JournalError unless a database has this schema."""
         if database.value("PRAGMA application_id") != self.application_id:
             raise JournalError(f"{path} is an SQLite database but not a cognito_async journal; use another file")
         version = database.value("PRAGMA user_version")
@@ -72,7 +71,6 @@ class Database:
             return self._connection.execute(statement, values).fetchall()
 
     def value(self, statement: str, values: "Sequence[object] | dict[str, object]" = ()) -> Any:  # noqa: ANN401 - of any type
-        """Return the first column of the first row of a query."""
         return self.rows(statement, values)[0][0]
 
     def function(self, name: str, function: Callable[..., int]) -> None:
@@ -80,10 +78,9 @@ class Database:
 
 
 class ExclusiveDatabase(Database):
-    """An SQLite file that this process alone may write."""
+    """An SQLite file, or a temporary database (no path), that this process alone may write."""
 
     def __init__(self, path: Path | None, schema: Schema) -> None:
-        """Open or create the file, or a temporary database; raise JournalError or JournalInUseError."""
         named = path or TEMPORARY
         # One lock per file, whatever directory links lead to it.
         self._file = None if path is None else _real(path)
@@ -166,7 +163,6 @@ class ExclusiveDatabase(Database):
 
     @contextmanager
     def transaction(self) -> Generator[None]:
-        """Commit all changes of the block, or none."""
         with journal_errors(self.path):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -179,7 +175,6 @@ class ExclusiveDatabase(Database):
 
 
 def _create_locked(file: Path, path: Path) -> FileLock:
-    """Lock a file, and create it if it is missing."""
     try:
         lock = FileLock(lock_path(file), timeout=LOCK_TIMEOUT)
     except BlockingIOError:
@@ -216,7 +211,6 @@ def lock_path(path: Path) -> Path:
 
 
 def is_in_use(path: Path) -> bool:
-    """Return whether a process has a database file open for writing."""
     file = _real(path)
     lock = lock_path(file)
     # A killed process leaves its lock file. A missing one can have been removed while a job is running.

@@ -8,7 +8,6 @@ import random
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Collection, Mapping
 from contextlib import aclosing, suppress
-from functools import partial
 from pathlib import Path
 from typing import Final, cast
 
@@ -25,8 +24,7 @@ from cognito_async.bulk.sources import FileSource, IterableSource, Source
 from cognito_async.client import CognitoClient
 from cognito_async.errors import ParameterValidationError
 
-# The states whose rows can be sent again on request.
-RETRYABLE_STATES: Final = (State.DEFERRED, State.REFUSED, State.UNKNOWN)
+RETRYABLE_STATES: Final = (State.DEFERRED, State.REFUSED, State.UNKNOWN)  # can be sent again on request
 
 
 class Job:
@@ -114,7 +112,9 @@ class Job:
         Raises:
             BulkError: The job has not been run.
         """
-        return self._current().progress()
+        if self._runner is None:
+            raise BulkError("the job has not been run")
+        return self._runner.progress()
 
     @property
     def summary(self) -> Summary:
@@ -123,15 +123,9 @@ class Job:
         Raises:
             BulkError: No run has ended.
         """
-        summary = self._current().summary
-        if summary is None:
-            raise BulkError("the run has not ended; use progress for its current state")
-        return summary
-
-    def _current(self) -> Runner:
-        if self._runner is None:
-            raise BulkError("the job has not been run")
-        return self._runner
+        if self._runner is None or self._runner.summary is None:
+            raise BulkError("no run of the job has ended; use progress for its current state")
+        return self._runner.summary
 
     async def run(self, retry_states: Collection[State] = ()) -> AsyncGenerator[Outcome]:
         """Run the job until every row is settled or it has to stop; ``summary`` holds the result.
@@ -214,8 +208,8 @@ class Job:
             async with aclosing(context.source.chunks(context.action.columns)) as chunks:
                 async for rows in chunks:
                     checked = [check_row(row, context.client, context.action) for row in rows]
-                    add = partial(writer.journal.add_rows, case_sensitive=context.case_sensitive)
-                    for outcome in await writer.call(add, checked, context.wall_clock()):
+                    add, now = writer.journal.add_rows, context.wall_clock()
+                    for outcome in await writer.call(add, checked, now, case_sensitive=context.case_sensitive):
                         yield outcome
         finally:
             await writer.close()

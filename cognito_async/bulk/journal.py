@@ -148,7 +148,6 @@ class JournalReader:
         return None if due is None else float(due)
 
     def counts(self) -> "tuple[Counter[State], list[ErrorGroup]]":
-        """Return the number of rows by state, and the rows with errors in groups."""
         self._database.function("reason_kind", reason_kind)
         groups = "state, code, CASE WHEN code IS NULL THEN 0 ELSE reason_kind(code, reason) END"
         states: Counter[State] = Counter()
@@ -198,12 +197,11 @@ class JournalReader:
 
 
 class Journal(JournalReader):
-    """The journal of a job, open for writing by this process alone."""
+    """The journal of a job, or a temporary one (no path), open for writing by this process alone."""
 
     _database: ExclusiveDatabase
 
     def __init__(self, path: Path | None) -> None:
-        """Open or create the file, or a temporary journal; raise JournalError or JournalInUseError."""
         super().__init__(ExclusiveDatabase(path, SCHEMA))
         self.path: Path = self._database.path
         self._duplicates: DuplicateIndex | None = None
@@ -221,7 +219,6 @@ class Journal(JournalReader):
         self._database.check_in_place()
 
     def remember(self, facts: Mapping[str, str]) -> None:
-        """Store facts about the job, replacing those of the same names."""
         with self._database.transaction():
             self._database.execute_many("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts.items())
 
@@ -229,28 +226,21 @@ class Journal(JournalReader):
         """Store facts, and those that must not change; raise JobMismatchError if one of the latter did."""
         known = self.facts()
         for name, value in identity.items():
-            if known.get(name, value) == value:
-                continue
-            if name == Fact.INPUT:
-                raise JobMismatchError(
-                    f"{self.path}: the input changed since the job started; restore it, or use a new journal"
-                )
-            raise JobMismatchError(
-                f"{self.path}: the journal is for the {name} {known[name]}, not {value}; use the same {name}, or a new"
-                " journal"
-            )
+            if known.get(name, value) != value:
+                problem = f"the journal is for the {name} {known[name]}, not {value}; use the same {name}"
+                if name == Fact.INPUT:
+                    problem = "the input changed since the job started; restore it"
+                raise JobMismatchError(f"{self.path}: {problem}, or use a new journal")
         self.remember({**facts, **identity})
 
     def start_run(self, now: float, quota: float | None) -> int:
-        """Record the start of a run; return its ID."""
-        with self._database.transaction():
-            statement = "INSERT INTO runs (started, quota) VALUES (?, ?)"
-            return self._database.execute(statement, (now, quota)).lastrowid or 0
+        """Record the start of a run; return its number."""
+        self._database.rows("INSERT INTO runs (started, quota) VALUES (?, ?)", (now, quota))
+        return int(self._database.value("SELECT max(id) FROM runs"))
 
     def end_run(self, run: int, now: float, ending: str, throttled: int) -> None:
-        with self._database.transaction():
-            statement = "UPDATE runs SET ended = ?, ending = ?, throttled = ? WHERE id = ?"
-            self._database.execute(statement, (now, ending, throttled, run))
+        statement = "UPDATE runs SET ended = ?, ending = ?, throttled = ? WHERE id = ?"
+        self._database.rows(statement, (now, ending, throttled, run))
 
     def discard_unstarted(self) -> None:
         """Clear a journal for which nothing was sent, if its source was not read to its end and may change."""
@@ -264,8 +254,7 @@ class Journal(JournalReader):
     def recover_sent(self, now: float, *, repeat: bool, reason: str) -> list[Outcome]:
         """Plan the rows again that were in flight when the last run was killed, or return them as unknown rows."""
         if repeat:
-            with self._database.transaction():
-                self._database.execute("UPDATE rows SET state = 'planned', ambiguous = 1 WHERE state = 'sent'")
+            self._database.rows("UPDATE rows SET state = 'planned', ambiguous = 1 WHERE state = 'sent'")
             return []
         unknown = [
             evolve(row, state=State.UNKNOWN, code=INTERRUPTED, reason=reason, attempts=0, due=None, ambiguous=True)

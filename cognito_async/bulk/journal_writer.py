@@ -55,7 +55,6 @@ class JournalWriter:
     async def call(
         self, function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Result:
-        """Call a blocking function in the journal's thread."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: function(*args, **kwargs))
 
     def mark_sent(self, line: int) -> asyncio.Future[None]:

@@ -5,15 +5,17 @@ import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 
+from attrs import define
+
 from cognito_async.bulk.actions import Action
 from cognito_async.bulk.concurrency import StopSignal
 from cognito_async.bulk.errors import JobMismatchError, SourceError
-from cognito_async.bulk.journal import STREAM, Fact
+from cognito_async.bulk.journal import STREAM, Fact, Journal
 from cognito_async.bulk.journal_writer import JournalWriter
 from cognito_async.bulk.policy import JobContext
 from cognito_async.bulk.progress import Tally
 from cognito_async.bulk.rows import INVALID_ROW, USERNAME, Outcome, Row, State, username_error
-from cognito_async.bulk.sources import CHUNK, FileSource, SourceInfo
+from cognito_async.bulk.sources import CHUNK, FileSource, Source, SourceInfo
 from cognito_async.client import CognitoClient
 from cognito_async.errors import ParameterValidationError
 
@@ -32,30 +34,27 @@ def check_row(row: Row, client: CognitoClient, action: Action) -> Outcome:
     return Outcome(line=row.line, username=username, state=State.REFUSED, code=INVALID_ROW, reason=error)
 
 
+@define(eq=False, kw_only=True)
 class Planner:
     """The rows of a job, as its source and its journal know them."""
 
-    def __init__(
-        self,
-        context: JobContext,
-        writer: JournalWriter,
-        stop: StopSignal,
-        tally: Tally,
-        *,
-        verified: bool,
-        on_invalid: Callable[[Outcome], Awaitable[None]],
-    ) -> None:
-        self._context = context
-        self._source = context.source
-        self._writer = writer
-        self._journal = writer.journal
-        self._stop = stop
-        self._tally = tally
-        self._on_invalid = on_invalid
-        self.complete: bool = False  # whether the journal holds all rows of the source
-        self.verified: bool = verified  # whether the source is known to be the one that the journal was made with
-        self.lines: int | None = None  # the approximate number of rows, if known
-        self.reading: bool = False  # whether the whole source is being read, before the first request
+    _context: JobContext
+    _writer: JournalWriter
+    _stop: StopSignal
+    _tally: Tally
+    _on_invalid: Callable[[Outcome], Awaitable[None]]
+    verified: bool  # whether the source is known to be the one that the journal was made with
+    complete: bool = False  # whether the journal holds all rows of the source
+    lines: int | None = None  # the approximate number of rows, if known
+    reading: bool = False  # whether the whole source is being read, before the first request
+
+    @property
+    def _source(self) -> Source:
+        return self._context.source
+
+    @property
+    def _journal(self) -> Journal:
+        return self._writer.journal
 
     async def identify(self, remember: Mapping[str, str]) -> None:
         """Store the facts of the job; raise JobMismatchError if the journal belongs to another one."""
@@ -78,7 +77,6 @@ class Planner:
         await call(self._journal.identify, self._identity(info), stored)
 
     def _identity(self, info: SourceInfo) -> dict[str, str]:
-        """Return the facts that must not change from run to run."""
         action, bound = self._context.action, self._context.client.bound
         target = (Fact.USER_POOL, bound.user_pool_id) if action.user_pool else (Fact.APP_CLIENT, bound.client_id)
         identity: dict[str, str] = {Fact.ACTION: action.label, target[0]: target[1] or ""}
@@ -172,7 +170,6 @@ class Planner:
         return JobMismatchError(f"{self._journal.path}: {problem}; restore the input, or use a new journal")
 
     async def _add(self, rows: Sequence[Row]) -> list[Outcome]:
-        """Check rows and add them to the journal."""
         if not rows:
             return []
         checked = [check_row(row, self._context.client, self._context.action) for row in rows]

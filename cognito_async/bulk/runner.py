@@ -57,14 +57,14 @@ class Runner:
         self._results: asyncio.Queue[Outcome | None] = asyncio.Queue(RESULT_QUEUE_SIZE)
         self.stop: StopSignal = StopSignal()
         self.planner = Planner(
-            context, writer, self.stop, self._tally, verified=source_verified, on_invalid=self._results.put
-        )
+            context=context, writer=writer, stop=self.stop, tally=self._tally, on_invalid=self._results.put,
+            verified=source_verified,
+        )  # fmt: skip
         self._sender = RowSender(context, self.stop)
         self._concurrency = ConcurrencyLimiter(self._rate_limiter, context.policy.concurrency)
         self._tasks: set[asyncio.Task[None]] = set()
         self._consecutive_errors = 0
         self._waiting_until: float | None = None
-        self._watcher: asyncio.Task[None] | None = None
         self.summary: Summary | None = None  # the result; None until the run has ended
 
     @property
@@ -73,7 +73,6 @@ class Runner:
 
     def progress(self) -> Progress:
         states = +self._tally.states
-        trouble = self._sender.trouble
         return Progress(
             states=states,
             kinds=+self._tally.kinds,
@@ -84,12 +83,12 @@ class Runner:
             quota=self._rate_limiter.rate,
             throttled=self._throttled,
             waiting_until=self._waiting_until,
-            trouble=None if trouble is None else trouble.reason,
+            trouble=self._sender.trouble,
         )
 
     async def run(self, retry_states: Collection[State], remember: Mapping[str, str]) -> AsyncGenerator[Outcome]:
         """Run the job; yield each outcome once it is in the journal."""
-        worker: asyncio.Task[None] | None = None
+        background: list[asyncio.Task[None]] = []
         run_id = None
         journal, call = self._writer.journal, self._writer.call
         try:
@@ -97,7 +96,7 @@ class Runner:
             interrupted = await self._recover(retry_states)
             run_id = await call(journal.start_run, self._context.wall_clock(), self._rate_limiter.rate)
             worker = self._loop.create_task(self._work())
-            self._watcher = self._loop.create_task(self._writer.watch(self.stop))
+            background = [worker, self._loop.create_task(self._writer.watch(self.stop))]
             for outcome in interrupted:
                 yield outcome
             while (result := await self._results.get()) is not None:
@@ -105,11 +104,11 @@ class Runner:
             await worker
         except GeneratorExit:
             self.stop.request()
-            while worker is not None and await self._results.get() is not None:
+            while background and await self._results.get() is not None:
                 pass
             raise
         finally:
-            await self._finish(worker, run_id)
+            await self._finish(background, run_id)
 
     async def _recover(self, retry_states: Collection[State]) -> list[Outcome]:
         """Settle what the last run left in flight, plan the rows to retry, and count all rows."""
@@ -126,9 +125,9 @@ class Runner:
         self._tally.kinds = count_kinds(errors)
         return unknown
 
-    async def _finish(self, worker: "asyncio.Task[None] | None", run_id: int | None) -> None:
+    async def _finish(self, background: "list[asyncio.Task[None]]", run_id: int | None) -> None:
         """Cancel what is still running, and record the end of the run."""
-        running = [task for task in (worker, self._watcher, *self._tasks) if task is not None]
+        running = [*background, *self._tasks]
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
@@ -264,7 +263,7 @@ class RowSender:
         self._client = context.client.with_options(retry=NO_RETRIES)
         self._idempotency = IDEMPOTENCY[context.action.operation.name]
         self._stop = stop
-        self.trouble: Decision | None = None  # why a row is being retried; None after a success
+        self.trouble: str | None = None  # why a row is being retried; None after a success
 
     async def send(self, row: Outcome, values: Mapping[str, str], before: BeforeRequest) -> SendResult:
         """Send requests until a row is settled, the policy's patience is over, or the run stops."""
@@ -287,7 +286,7 @@ class RowSender:
             repeat = decision.action is ActionOnError.REPEAT and repeats <= self._policy.settle_attempts
             if decision.action is not ActionOnError.WAIT and not repeat:
                 return SendResult(outcome=self._settle(outcome, decision.action), action=decision.action)
-            self.trouble = decision
+            self.trouble = decision.reason
             random = self._context.random()
             delay = self._policy.backoff.delay(decision.backoff, attempts, random, decision.retry_after)
             if time() + delay > deadline:
@@ -296,7 +295,6 @@ class RowSender:
                 return SendResult(outcome=outcome)
 
     async def _attempt(self, values: Values, before: BeforeRequest, *, ambiguous: bool) -> Decision | None:
-        """Send one request; return a decision if it failed."""
         try:
             await send_with(self._client, self._context.action.request(values), before=before)
         except JournalError:

@@ -47,12 +47,10 @@ class Source(Protocol):
     @property
     def name(self) -> str:
         """The name in messages and in the journal."""
-        ...
 
     @property
     def rereadable(self) -> bool:
         """Whether it can be read more than once, with the same rows in the same order."""
-        ...
 
     async def info(self, salt: bytes) -> SourceInfo:
         """Return what is known before the rows are read.
@@ -63,7 +61,6 @@ class Source(Protocol):
         Raises:
             SourceError: The source cannot be read.
         """
-        ...
 
     def chunks(self, columns: Sequence[str]) -> AsyncGenerator[list[Row]]:
         """Yield the rows in chunks of a few hundred; an invalid row has an error.
@@ -74,7 +71,6 @@ class Source(Protocol):
         Raises:
             SourceError: The source cannot be read.
         """
-        ...
 
 
 class FileSource:
@@ -169,9 +165,8 @@ class FileSource:
         try:
             yield
         except FileNotFoundError:
-            raise SourceError(
-                f"{self.name} not found; progress is saved in the journal: restore the file and resume"
-            ) from None
+            problem = "not found; progress is saved in the journal: restore the file and resume"
+            raise SourceError(f"{self.name} {problem}") from None
         except OSError as error:
             raise SourceError(f"cannot read {self.name}: {error.strerror}") from error
 
@@ -316,14 +311,10 @@ class PoolSource:
         """
         if tuple(columns) != (USERNAME,):
             raise SourceError(f"columns not available from a user pool: {', '.join(columns[1:])}; use a file")
-        async with aclosing(IterableSource(self._usernames()).chunks(columns)) as chunks:
+        usernames = (user.username async for user in self.users() if user.username is not None)
+        async with aclosing(IterableSource(usernames).chunks(columns)) as chunks:
             async for chunk in chunks:
                 yield chunk
-
-    async def _usernames(self) -> AsyncIterator[str]:
-        async for user in self.users():
-            if user.username is not None:
-                yield user.username
 
     def _matches(self, user: UserType) -> bool:
         if self._status is not None and user.user_status != self._status:

@@ -90,25 +90,22 @@ class Chart:
         return "".join(parts)
 
     def _time_labels(self) -> Iterator[TimeLabel]:
-        free, day = 0.0, ""
-        for x, label, date in self._times():
-            half = max(len(label), len(date) if date != day else 0) * CHARACTER / 2
-            center = min(max(x, half), self.size.width - half)
-            if center - half < free:
-                yield x, x, "", ""
-            else:
-                yield x, center, label, date if date != day else ""
-                free, day = center + half + CHARACTER, date
-
-    def _times(self) -> Iterator[tuple[float, str, str]]:
-        """Return the positions, times and dates of the time axis."""
+        """Label the marks of the time axis, as far as there is space; the date only where it changes."""
         step = readable_step(self._line.seconds / self.size.labels)
         pattern = "%H:%M:%S" if step < STEPS[8] else "%H:%M"
+        free, day = 0.0, ""
         for place, period in enumerate(self._line.periods):
             first, last = ceil(period.start / step), ceil(period.end / step)
             for time in [number * float(step) for number in range(first, last)] or [period.start]:
-                moment = datetime.fromtimestamp(time, UTC)
-                yield self._x(place, time), moment.strftime(pattern), f"{moment.day} {moment:%b}"
+                x, moment = self._x(place, time), datetime.fromtimestamp(time, UTC)
+                label, date = f"{moment:{pattern}}", f"{moment.day} {moment:%b}"
+                half = max(len(label), len(date) if date != day else 0) * CHARACTER / 2
+                center = min(max(x, half), self.size.width - half)
+                if center - half < free:
+                    yield x, x, "", ""
+                else:
+                    yield x, center, label, date if date != day else ""
+                    free, day = center + half + CHARACTER, date
 
     def _quota_lines(self, quotas: Sequence[Quota]) -> Iterator[QuotaLine]:
         named: set[float] = set()

@@ -129,11 +129,10 @@ def write_csv(report: Report, target: Target) -> int:
         file.write(BYTE_ORDER_MARK)
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
-        for row in report.cases():
+        for count, row in enumerate(report.cases(), 1):  # noqa: B007 - returned
             reason = " ".join((row.reason or "").split())  # one line per row
             values = (row.username, row.state, row.code or "", reason, _todo(row, report.action))
             writer.writerow((row.line, *(cell(printable(value)) for value in values)))
-            count += 1
     return count
 
 

@@ -37,7 +37,6 @@ class Point:
 
     @property
     def rate(self) -> float:
-        """Rows settled per second."""
         return sum(self.counts) / self.seconds
 
 
