@@ -20,8 +20,8 @@ from cognito_async.protocol.operation import Operation, Request
 
 PASSWORD: Final = "password"
 PASSWORD_LENGTH: Final = 20
-SYMBOLS: Final = "-_.!"  # accepted by every password policy; need no quoting in shells and spreadsheets
-CHARACTER_KINDS: Final = (string.ascii_lowercase, string.ascii_uppercase, string.digits, SYMBOLS)
+# The symbols are accepted by every password policy, and need no quoting in shells and spreadsheets.
+CHARACTER_KINDS: Final = (string.ascii_lowercase, string.ascii_uppercase, string.digits, "-_.!")
 
 
 @frozen(kw_only=True)
@@ -135,8 +135,7 @@ def generate_password() -> str:
     """Return a random password of 20 characters (120 bits) with one of each kind that a policy can require."""
     alphabet = "".join(CHARACTER_KINDS)
     while True:
-        password = secrets.choice(string.ascii_letters) + "".join(
-            secrets.choice(alphabet) for _ in range(PASSWORD_LENGTH - 1)
-        )
+        following = (secrets.choice(alphabet) for _ in range(PASSWORD_LENGTH - 1))
+        password = secrets.choice(string.ascii_letters) + "".join(following)
         if all(any(character in kind for character in password) for kind in CHARACTER_KINDS):
             return password

@@ -54,8 +54,6 @@ def format_of(path: str | Path) -> Format:
 
 def printable(text: str) -> str:
     r"""Escape line breaks and control characters, as ``\n`` and ``\u001b``, so that text cannot control a terminal."""
-    if text.isprintable():
-        return text
     return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
 
 
@@ -141,8 +139,8 @@ class Parser:
         start = (line[1] or b"").removeprefix(codecs.BOM_UTF8)
         for forms, pattern, problem in _WRONG_FORMATS:
             if self.form in forms and pattern.match(start):
-                return self._fail(problem, line=1)
-        return None
+                self._fail(problem, line=1)
+                break
 
     def _fail(self, problem: str, *, line: int | None = None) -> None:
         self.error = SourceError(f"{self._name} {problem}", line=line)
@@ -230,10 +228,9 @@ def _text(line: Line) -> tuple[str, str]:
 
 
 def _fields(text: str, delimiter: str) -> list[str] | None:
-    """Split a line of CSV; None if its quotes are invalid."""
     try:
         return next(csv.reader([text], strict=True, delimiter=delimiter))
-    except csv.Error:
+    except csv.Error:  # invalid quotes
         return None
 
 

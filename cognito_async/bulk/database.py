@@ -2,6 +2,7 @@
 
 import errno
 import os
+import re
 import sqlite3
 import sys
 import time
@@ -18,16 +19,14 @@ from cognito_async.files import LOCK_INTERVAL, FileLock, check_private, is_locke
 Result = TypeVar("Result")
 
 SUFFIXES: Final = ("", "-wal", "-shm", "-journal", "-lock")  # of the files that belong to a journal
-CACHE_KIB: Final = 2048
 SETTINGS: Final = (
     "journal_mode = WAL",
     "synchronous = FULL",  # commits survive a power failure
-    f"cache_size = -{CACHE_KIB}",
+    "cache_size = -2048",  # KiB
 )
 LOCK_TIMEOUT: Final = 0.1
 CLAIM_TIMEOUT: Final = 2.0  # seconds; readers hold the file, too
 PRIMARY_CODE: Final = 0xFF  # the part of SQLite's error codes that names the kind of error
-TEMPORARY: Final = Path("(temporary)")
 
 # The byte of a -shm file that SQLite keeps locked in each process that has the database open (UNIX_SHM_DMS).
 SHM_OPEN_BYTE: Final = 128
@@ -35,12 +34,10 @@ SHM_OPEN_BYTE: Final = 128
 _open_here: Final[set[Path]] = set()  # the databases that this process has open
 
 _FIXES: Final = {
-    "full": "free disk space and resume; nothing is lost",
-    "no space": "free disk space and resume; nothing is lost",
-    "readonly": "make it writable and resume",
-    "permission denied": "make it writable and resume",
+    "full|no space": "free disk space and resume; nothing is lost",
+    "readonly|permission denied": "make it writable and resume",
     "not a database": "use another file",
-}
+}  # by a pattern of the error message
 
 
 @frozen
@@ -81,7 +78,7 @@ class ExclusiveDatabase(Database):
     """An SQLite file, or a temporary database (no path), that this process alone may write."""
 
     def __init__(self, path: Path | None, schema: Schema) -> None:
-        named = path or TEMPORARY
+        named = path or Path("(temporary)")
         # One lock per file, whatever directory links lead to it.
         self._file = None if path is None else _real(path)
         self._lock: FileLock | None = None
@@ -260,20 +257,17 @@ def _reading(path: Path, schema: Schema) -> Generator[Database]:
     file = _real(path)
     with journal_errors(path):
         _check_files(file)
-    if not file.exists():
-        raise JournalError(f"journal not found: {path}")
-    # An immutable database needs no -shm file and no write permission.
-    mode = "mode=ro" if _immutable_version(path) is None else "immutable=1"
-    with (
-        journal_errors(path),
-        closing(sqlite3.connect(f"{file.as_uri()}?{mode}", uri=True, isolation_level=None)) as connection,
-    ):
-        database = Database(path, connection)
-        connection.execute("BEGIN")  # one snapshot for all queries
-        if not database.value("SELECT count(*) FROM sqlite_schema"):
-            raise JournalError(f"{path} is empty; no job was started with it")
-        schema.check(path, database)
-        yield database
+        if not file.exists():
+            raise JournalError(f"journal not found: {path}")
+        # An immutable database needs no -shm file and no write permission.
+        mode = "mode=ro" if _immutable_version(path) is None else "immutable=1"
+        with closing(sqlite3.connect(f"{file.as_uri()}?{mode}", uri=True, isolation_level=None)) as connection:
+            database = Database(path, connection)
+            connection.execute("BEGIN")  # one snapshot for all queries
+            if not database.value("SELECT count(*) FROM sqlite_schema"):
+                raise JournalError(f"{path} is empty; no job was started with it")
+            schema.check(path, database)
+            yield database
 
 
 def _immutable_version(path: Path) -> tuple[int, int] | None:
@@ -294,6 +288,6 @@ def journal_errors(path: Path) -> Generator[None]:
         raise
     except (sqlite3.Error, OSError) as error:
         why = str(error.strerror if isinstance(error, OSError) else error)
-        fix = next((f"; {fix}" for sign, fix in _FIXES.items() if sign in why.lower()), "")
+        fix = next((f"; {fix}" for sign, fix in _FIXES.items() if re.search(sign, why.lower())), "")
         name = getattr(error, "filename", None) if getattr(error, "errno", None) == errno.EPERM else None
         raise JournalError(f"cannot use the journal {name or path}: {why}{fix}") from error

@@ -41,9 +41,6 @@ MESSAGE_LIMIT_CODES: Final = frozenset(
     {"CodeDeliveryFailureException", "InvalidParameterException", "LimitExceededException"}
 )
 
-# Faults of the job's configuration, which every row would meet.
-JOB_FAULTS: Final = frozenset({Fault.APP_CLIENT, Fault.PERMISSIONS})
-
 
 @frozen
 class Decision:
@@ -72,7 +69,7 @@ def _action(  # noqa: PLR0911 - one return per rule, in order
         return ActionOnError.REFUSE
     if isinstance(error, CredentialsError | SessionClosedError):
         return ActionOnError.STOP
-    if error.fault in JOB_FAULTS:
+    if error.fault in {Fault.APP_CLIENT, Fault.PERMISSIONS}:  # the job's configuration, which every row would meet
         return ActionOnError.JOB_ERROR
     if is_ambiguous(error):  # before throttling: status 429 without an error code may come from a proxy
         return ActionOnError.REPEAT if idempotency.retries_when_ambiguous else ActionOnError.UNKNOWN

@@ -74,9 +74,10 @@ class Job:
             ParameterValidationError: An argument is invalid or missing.
             SourceError: The format of the source is unknown.
         """
+        chosen = _action(action)
         self._context = JobContext(
             client=client,
-            action=_action(action),
+            action=chosen,
             source=_source(source),
             policy=BulkPolicy() if policy is None else policy,
             strict=strict,
@@ -93,8 +94,10 @@ class Job:
         self._runner: Runner | None = None
         if policy is not None and not isinstance(policy, BulkPolicy):
             raise ParameterValidationError("policy", "must be a BulkPolicy")
-        _check_binding(client, self._context.action)
-        if self._context.action.generates and passwords is None:
+        needed = "user_pool_id" if chosen.user_pool else "client_id"
+        if getattr(client.bound, needed) is None:
+            raise ParameterValidationError(needed, f"must be bound to the client for the action {chosen.name!r}")
+        if chosen.generates and passwords is None:
             raise ParameterValidationError("passwords", "is required: the file for the generated passwords")
         input_path = self._context.source.path if isinstance(self._context.source, FileSource) else None
         _check_paths(self._journal, passwords=self._passwords, input_path=input_path)
@@ -160,7 +163,7 @@ class Job:
         writer = JournalWriter(self._journal, self._context.wall_clock)
         runner: Runner | None = None
         try:
-            await writer.open(self._passwords)
+            await writer.call(writer.open, self._passwords)
             self._runner = runner = Runner(self._context, writer, source_verified=self._source_verified)
             if self._stop_requested:
                 runner.stop.request()
@@ -204,10 +207,10 @@ class Job:
         context = self._context
         writer = JournalWriter(None, context.wall_clock)
         try:
-            await writer.open(None)
+            await writer.call(writer.open, None)
             async with aclosing(context.source.chunks(context.action.columns)) as chunks:
                 async for rows in chunks:
-                    checked = [check_row(row, context.client, context.action) for row in rows]
+                    checked = [check_row(row, context) for row in rows]
                     add, now = writer.journal.add_rows, context.wall_clock()
                     for outcome in await writer.call(add, checked, now, case_sensitive=context.case_sensitive):
                         yield outcome
@@ -267,12 +270,6 @@ def _retry_states(states: Collection[State]) -> frozenset[State]:
     return frozenset(State(state) for state in given)
 
 
-def _check_binding(client: CognitoClient, action: Action) -> None:
-    needed = "user_pool_id" if action.user_pool else "client_id"
-    if getattr(client.bound, needed) is None:
-        raise ParameterValidationError(needed, f"must be bound to the client for the action {action.name!r}")
-
-
 def _check_paths(journal: Path, *, passwords: Path | None, input_path: Path | None) -> None:
     """Check that the journal, the password file and the input are different files."""
     files = journal_files(journal)
@@ -285,8 +282,6 @@ def _check_paths(journal: Path, *, passwords: Path | None, input_path: Path | No
 
 
 def _is_same(one: Path, other: Path) -> bool:
-    if os.path.realpath(one) == os.path.realpath(other):
-        return True
-    with suppress(OSError):  # one of them is missing
+    with suppress(OSError):
         return one.samefile(other)
-    return False
+    return os.path.realpath(one) == os.path.realpath(other)  # one of them is missing

@@ -8,12 +8,13 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from enum import StrEnum
 from functools import partial
 from hashlib import blake2b
 from operator import methodcaller
 from pathlib import Path
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, TypeVar
 
 from attrs import evolve, frozen
 
@@ -143,7 +144,6 @@ class JournalReader:
         return [_outcome(*row) for row in self._database.rows(statement, values)]
 
     def next_due(self) -> float | None:
-        """Return when the next deferred row is due, in seconds since 1970; None if no row is deferred."""
         due = self._database.value("SELECT min(due) FROM rows WHERE state = 'deferred'")
         return None if due is None else float(due)
 
@@ -166,13 +166,11 @@ class JournalReader:
         first, last = self._database.rows(f"SELECT min(at), max(at) FROM rows WHERE {SETTLED}")[0]  # noqa: S608 - constants
         return float(first or 0), float(last or 0)
 
-    def settled_per_cell(self, origin: float, width: int) -> dict[int, Counter[State]]:
-        """Return the rows settled by state, in cells of ``width`` seconds from ``origin`` on; without empty cells."""
-        cells: dict[int, Counter[State]] = {}
+    def settled_per_cell(self, origin: float, width: int) -> Generator[tuple[int, State, int]]:
+        """Yield cells of ``width`` seconds from ``origin`` on, states, and the numbers of rows settled; none is 0."""
         cell = f"CAST((at - {origin:f}) / {width:d} AS INTEGER)"
         for number, state, _, count in self._grouped(f"{cell}, state", SETTLED):
-            cells.setdefault(number, Counter())[State(state)] += count
-        return cells
+            yield number, State(state), count
 
     def settled_per_run(self) -> tuple[Counter[int], dict[int, float]]:
         """Return the number of rows that each run settled, and when it settled the last one, by the run's number."""
@@ -196,7 +194,7 @@ class JournalReader:
             yield from self._database.rows(statement, (first, first + BLOCK - 1))
 
 
-class Journal(JournalReader):
+class Journal(JournalReader, AbstractContextManager["Journal"]):
     """The journal of a job, or a temporary one (no path), open for writing by this process alone."""
 
     _database: ExclusiveDatabase
@@ -205,9 +203,6 @@ class Journal(JournalReader):
         super().__init__(ExclusiveDatabase(path, SCHEMA))
         self.path: Path = self._database.path
         self._duplicates: DuplicateIndex | None = None
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()

@@ -41,11 +41,8 @@ class JournalWriter:
         self.journal: Journal  # from open on; its methods are to be run by call
         self.error: BaseException | None = None  # the error that ended writing
 
-    async def open(self, passwords: Path | None) -> None:
-        """Open the journal and the password file, if any; raise JournalError or BulkError."""
-        await self.call(self._open, passwords)
-
-    def _open(self, passwords: Path | None) -> None:
+    def open(self, passwords: Path | None) -> None:
+        """Open the journal and the password file, if any, in the journal's thread."""
         self.journal = Journal(self._path)
         self._files.append(self.journal)
         if passwords is not None:

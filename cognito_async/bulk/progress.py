@@ -130,32 +130,26 @@ class Tally:
         self._first = 0.0  # when the first row was settled
         self._recent: deque[float] = deque()  # when each row was settled, within RATE_WINDOW
 
-    def add(self, row: Outcome) -> None:
-        self.states[row.state] += 1
+    def add(self, row: Outcome, change: int = 1) -> None:
+        self.states[row.state] += change
         if row.code is not None:
-            self.kinds[row.state, row.code] += 1
+            self.kinds[row.state, row.code] += change
 
     def move(self, before: Outcome, after: Outcome, now: float) -> None:
-        """Count a row that changed its state."""
-        self.states[before.state] -= 1
-        if before.code is not None:
-            self.kinds[before.state, before.code] -= 1
+        self.add(before, -1)
         self.add(after)
         if after.state in FINAL_STATES:
             self._first = self._first or now
             self.settled += 1
             self._recent.append(now)
-            self._forget(now)
+            while self._recent[0] <= now - RATE_WINDOW:
+                self._recent.popleft()
 
     def rate(self, now: float) -> float:
         """Return the rows settled per second in the last seconds; 0 in the first second."""
-        self._forget(now)
         seconds = min(now - self._first, RATE_WINDOW)
-        return len(self._recent) / seconds if seconds >= 1 else 0.0
-
-    def _forget(self, now: float) -> None:
-        while self._recent and self._recent[0] <= now - RATE_WINDOW:
-            self._recent.popleft()
+        recent = sum(settled > now - RATE_WINDOW for settled in self._recent)
+        return recent / seconds if seconds >= 1 else 0.0
 
 
 def duration(seconds: float) -> str:

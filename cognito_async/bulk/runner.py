@@ -24,7 +24,6 @@ from cognito_async.protocol.retry import RetryPolicy
 BeforeRequest: TypeAlias = Callable[[], Awaitable[object]]  # awaited before each request leaves
 
 RESULT_QUEUE_SIZE: Final = 256  # outcomes that may wait for the caller before the job does
-
 # The job retries rows itself, because it waits longer than a call and records what it does.
 NO_RETRIES: Final = RetryPolicy(max_attempts=1)
 
@@ -306,7 +305,6 @@ class RowSender:
         return None
 
     def _settle(self, outcome: Outcome, action: ActionOnError) -> Outcome:
-        """Apply the action that ends a row's attempts."""
         now = self._context.wall_clock()
         if action is ActionOnError.DEFER and outcome.deferrals < self._policy.max_deferrals:
             due = now + self._policy.deferred_for(outcome.deferrals, self._context.random())

@@ -300,7 +300,8 @@ class PoolSource:
             CognitoError: ListUsers failed.
         """
         async for user in self._client.iter_list_users(limit=PAGE, filter=self._filter):
-            if self._matches(user):
+            values = {attribute.name: attribute.value for attribute in user.attributes or ()}
+            if self._status in {None, user.user_status} and self._attributes.items() <= values.items():
                 yield user
 
     async def chunks(self, columns: Sequence[str]) -> AsyncGenerator[list[Row]]:
@@ -315,12 +316,6 @@ class PoolSource:
         async with aclosing(IterableSource(usernames).chunks(columns)) as chunks:
             async for chunk in chunks:
                 yield chunk
-
-    def _matches(self, user: UserType) -> bool:
-        if self._status is not None and user.user_status != self._status:
-            return False
-        values = {attribute.name: attribute.value for attribute in user.attributes or ()} if self._attributes else {}
-        return all(values.get(name) == value for name, value in self._attributes.items())
 
 
 class JournaledSource:

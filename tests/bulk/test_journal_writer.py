@@ -21,7 +21,7 @@ def row(line: int, state: State = State.PLANNED) -> Outcome:
 async def writer(tmp_path: Path) -> AsyncIterator[JournalWriter]:
     """Open a writer on a journal with 100 planned rows."""
     writer = JournalWriter(tmp_path / "j", lambda: 1.0)
-    await writer.open(None)
+    await writer.call(writer.open, None)
     await writer.call(writer.journal.add_rows, [row(line) for line in range(1, 101)], 1.0)
     yield writer
     await writer.close()
@@ -49,7 +49,7 @@ async def test_concurrent_writes_share_one_commit(
 async def test_close_writes_pending_rows(tmp_path: Path) -> None:
     """Closing writes what is pending."""
     writer = JournalWriter(tmp_path / "j", lambda: 1.0)
-    await writer.open(None)
+    await writer.call(writer.open, None)
     await writer.call(writer.journal.add_rows, [row(1)], 1.0)
     pending = writer.mark_sent(1)
     await writer.close()

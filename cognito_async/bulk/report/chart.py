@@ -73,7 +73,6 @@ class Chart:
         self.quotas: list[QuotaLine] = list(self._quota_lines(quotas))
 
     def _x(self, place: int, time: float) -> float:
-        """Return the position of a time within a period."""
         return round(self._lefts[place] + (time - self._line.periods[place].start) * self._scale, 1)
 
     def _y(self, rate: float) -> float:

@@ -68,7 +68,6 @@ class Timeline:
 
     @property
     def seconds(self) -> float:
-        """How long the job was active."""
         return sum(period.end - period.start for period in self.periods)
 
     @property
@@ -78,7 +77,6 @@ class Timeline:
 
     @property
     def peak(self) -> float:
-        """The highest rate of a point, in rows per second."""
         return max((point.rate for point in self.points), default=0.0)
 
 
@@ -230,10 +228,9 @@ def _query(journal: JournalReader) -> dict[str, Any]:
     facts = journal.facts()
     first, last = journal.settled_span()
     origin, width = float(int(first)), readable_step((last - first) / MAX_CELLS)
-    cells = {
-        number: tuple(counts[state] for state in CHARTED_STATES)
-        for number, counts in journal.settled_per_cell(origin, width).items()
-    }
+    cells: dict[int, list[int]] = {}
+    for cell, state, count in journal.settled_per_cell(origin, width):
+        cells.setdefault(cell, [0] * len(CHARTED_STATES))[CHARTED_STATES.index(state)] += count
     states, errors = journal.counts()
     settled, lasts = journal.settled_per_run()
     return {
