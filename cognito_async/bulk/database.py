@@ -75,7 +75,7 @@ class Database:
 
 
 class ExclusiveDatabase(Database):
-    """An SQLite file, or a temporary database (no path), that this process alone may write."""
+    """An SQLite file, or a temporary database (no path), that only this process writes."""
 
     def __init__(self, path: Path | None, schema: Schema) -> None:
         named = path or Path("(temporary)")
@@ -149,8 +149,6 @@ class ExclusiveDatabase(Database):
             _open_here.discard(self._file)
         if self._lock is not None:
             self._lock.release()
-
-    # The next two are for the inside of a transaction.
 
     def execute(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
         return self._connection.execute(statement, values)

@@ -313,7 +313,7 @@ class DuplicateIndex:
         for setting in (f"temp.cache_size = -{self.CACHE_KIB}", "temp.journal_mode = OFF", "temp.synchronous = OFF"):
             database.rows(f"PRAGMA {setting}")
         database.rows("CREATE TEMP TABLE users (digest INTEGER PRIMARY KEY, line INTEGER NOT NULL)")
-        database.function("digest", lambda username: _digest(self._key(username)))
+        database.function("digest", self._digest)
         with database.transaction():
             database.execute(
                 "INSERT OR IGNORE INTO users SELECT digest(username), line FROM rows"  # noqa: S608 - constants
@@ -324,14 +324,16 @@ class DuplicateIndex:
         """Add usernames by line, within a transaction; return the first line of each duplicate, by its line."""
         value, firsts = self._database.value, dict[int, int]()
         for line, username in users.items():
-            key = self._key(username)
-            digest = _digest(key)
+            digest = self._digest(username)
             if self._database.execute("INSERT OR IGNORE INTO users VALUES (?, ?)", (digest, line)).rowcount == 0:
                 first = int(value("SELECT line FROM users WHERE digest = ?", (digest,)))
                 known = users.get(first) or str(value("SELECT username FROM rows WHERE line = ?", (first,)))
-                if self._key(known) == key:  # not only the digests are equal
+                if self._key(known) == self._key(username):  # not only the digests are equal
                     firsts[line] = first
         return firsts
+
+    def _digest(self, username: str) -> int:
+        return _digest(self._key(username))
 
 
 def _digest(key: str) -> int:

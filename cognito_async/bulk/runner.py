@@ -55,10 +55,7 @@ class Runner:
         self._tally = Tally()
         self._results: asyncio.Queue[Outcome | None] = asyncio.Queue(RESULT_QUEUE_SIZE)
         self.stop: StopSignal = StopSignal()
-        self.planner = Planner(
-            context=context, writer=writer, stop=self.stop, tally=self._tally, on_invalid=self._results.put,
-            verified=source_verified,
-        )  # fmt: skip
+        self.planner = Planner(context, writer, self.stop, self._tally, self._results.put, verified=source_verified)
         self._sender = RowSender(context, self.stop)
         self._concurrency = ConcurrencyLimiter(self._rate_limiter, context.policy.concurrency)
         self._tasks: set[asyncio.Task[None]] = set()

@@ -22,7 +22,6 @@ from cognito_async.quotas import PATIENT
 
 Result = TypeVar("Result")
 
-STANDARD_INPUT: Final = "-"
 CHUNK: Final = 500  # rows per chunk of an async iterable
 BLOCK: Final = 32768  # bytes per read of a file: some hundred rows
 PAGE: Final = 60  # users per page of ListUsers
@@ -47,10 +46,12 @@ class Source(Protocol):
     @property
     def name(self) -> str:
         """The name in messages and in the journal."""
+        ...
 
     @property
     def rereadable(self) -> bool:
         """Whether it can be read more than once, with the same rows in the same order."""
+        ...
 
     async def info(self, salt: bytes) -> SourceInfo:
         """Return what is known before the rows are read.
@@ -61,6 +62,7 @@ class Source(Protocol):
         Raises:
             SourceError: The source cannot be read.
         """
+        ...
 
     def chunks(self, columns: Sequence[str]) -> AsyncGenerator[list[Row]]:
         """Yield the rows in chunks of a few hundred; an invalid row has an error.
@@ -71,6 +73,7 @@ class Source(Protocol):
         Raises:
             SourceError: The source cannot be read.
         """
+        ...
 
 
 class FileSource:
@@ -89,7 +92,7 @@ class FileSource:
         Raises:
             SourceError: The format is unknown, or standard input is a terminal.
         """
-        standard = str(path) == STANDARD_INPUT
+        standard = str(path) == "-"
         if standard and os.isatty(0):
             raise SourceError("standard input is a terminal; pipe rows into it, or pass a file")
         if format is not None and format not in PARSERS:

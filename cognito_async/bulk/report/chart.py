@@ -62,7 +62,6 @@ class Chart:
         self.rates: list[tuple[float, float]] = [
             (number * step, self._y(number * step)) for number in range(floor(self._highest / step) + 1)
         ]
-        # The bars of each state, as SVG paths.
         self.bars: list[tuple[State, str]] = [(state, self._path(place)) for place, state in enumerate(CHARTED_STATES)]
         # The idle times that are left out: the left edge and the length.
         self.breaks: list[tuple[float, float]] = [

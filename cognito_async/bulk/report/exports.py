@@ -20,8 +20,6 @@ from cognito_async.files import Target, open_output
 
 MIN_SHARE: Final = 0.1  # the smallest share that is shown as a number, in percent
 
-# --- HTML ---
-
 
 def write_html(report: Report, target: Target, *, rows: str | None = None) -> None:
     """Write an HTML page with counts, rate, errors and runs. It names no user, so that it can be passed on.
@@ -52,12 +50,13 @@ def render_html(report: Report, *, rows: str | None = None) -> str:
     environment = Environment(
         loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(duration=duration, moment=moment, number="{:,}".format, rate="{:,g}".format, share=share)
+    environment.filters.update(duration=duration, moment=moment, number="{:,}".format, rate="{:,g}".format)
     line, quotas = report.timeline, list(_quotas(report))
     return environment.get_template("report.html").render(
         report=report,
         line=line,
         rows=rows,
+        share=share,
         notes=NOTES,
         charts=[Chart(line, quotas, size) for size in SIZES] if line.periods else [],
         quotas=list(dict.fromkeys(run.quota for run in report.runs if run.quota is not None)),
