@@ -109,7 +109,7 @@ class Run:
     settled: int = 0
     """The number of rows that it settled by sending requests; only set by ``Report.read``."""
     last: float | None = None
-    """When it settled the last of them; only set by ``Report.read``."""
+    """When it settled the last of them, to about a step of the timeline; only set by ``Report.read``."""
 
 
 class JournalReader:
@@ -171,15 +171,6 @@ class JournalReader:
         cell = f"CAST((at - {origin:f}) / {width:d} AS INTEGER)"
         for number, state, _, count in self._grouped(f"{cell}, state", SETTLED):
             yield number, State(state), count
-
-    def settled_per_run(self) -> tuple[Counter[int], dict[int, float]]:
-        """Return the number of rows that each run settled, and when it settled the last one, by the run's number."""
-        counts, lasts = Counter[int](), dict[int, float]()
-        run = "coalesce((SELECT max(id) FROM runs WHERE started <= at), 1)"
-        for number, last, count in self._grouped(run, SETTLED, "max(at)"):
-            counts[number] += count
-            lasts[number] = max(last, lasts.get(number, last))
-        return counts, lasts
 
     def settled_since(self, time: float) -> int:
         statement = "SELECT count(*) FROM rows WHERE at > ? AND state IN ('done', 'refused', 'unknown')"

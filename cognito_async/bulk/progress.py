@@ -1,6 +1,6 @@
 """Progress and results of a job."""
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from itertools import pairwise
@@ -127,8 +127,8 @@ class Tally:
         self.states: Counter[State] = Counter()
         self.kinds: Counter[tuple[State, str]] = Counter()
         self.settled: int = 0
-        self._first = 0.0  # when the first row was settled
-        self._recent: deque[float] = deque()  # when each row was settled, within RATE_WINDOW
+        self._first = 0  # the second in which the first row was settled
+        self._recent: Counter[int] = Counter()  # the rows settled in each of the last seconds
 
     def add(self, row: Outcome, change: int = 1) -> None:
         self.states[row.state] += change
@@ -139,17 +139,19 @@ class Tally:
         self.add(before, -1)
         self.add(after)
         if after.state in FINAL_STATES:
-            self._first = self._first or now
+            second = int(now)
+            self._first = self._first or second
             self.settled += 1
-            self._recent.append(now)
-            while self._recent[0] <= now - RATE_WINDOW:
-                self._recent.popleft()
+            if second not in self._recent:
+                self._recent = Counter({at: rows for at, rows in self._recent.items() if at >= second - RATE_WINDOW})
+            self._recent[second] += 1
 
     def rate(self, now: float) -> float:
-        """Return the rows settled per second in the last seconds; 0 in the first second."""
-        seconds = min(now - self._first, RATE_WINDOW)
-        recent = sum(settled > now - RATE_WINDOW for settled in self._recent)
-        return recent / seconds if seconds >= 1 else 0.0
+        """Return the rows settled per second over the last whole seconds."""
+        second = int(now)
+        start = max(self._first, second - RATE_WINDOW)
+        rows = sum(self._recent[at] for at in range(start, second))
+        return rows / (second - start) if rows else 0.0
 
 
 def duration(seconds: float) -> str:

@@ -1,5 +1,7 @@
 """The report on a job, read from its journal: counts, runs, and the rate over time."""
 
+from bisect import bisect_left
+from collections import Counter
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -229,17 +231,23 @@ def _query(journal: JournalReader) -> dict[str, Any]:
     first, last = journal.settled_span()
     origin, width = float(int(first)), readable_step((last - first) / MAX_CELLS)
     cells: dict[int, list[int]] = {}
+    runs = journal.runs()
+    starts, ends = [run.started for run in runs], {run.number: run.ended for run in runs}
+    settled, lasts = Counter[int](), dict[int, float]()
     for cell, state, count in journal.settled_per_cell(origin, width):
         cells.setdefault(cell, [0] * len(CHARTED_STATES))[CHARTED_STATES.index(state)] += count
+        end = origin + (cell + 1) * width
+        number = max(bisect_left(starts, end), 1)  # of the last run that started before the cell's end
+        settled[number] += count
+        lasts[number] = max(lasts.get(number, 0.0), min(end, last, ends.get(number) or end))
     states, errors = journal.counts()
-    settled, lasts = journal.settled_per_run()
     return {
         "action": facts.get(Fact.ACTION, ""),
         "user_pool": facts.get(Fact.USER_POOL) or None,
         "app_client": facts.get(Fact.APP_CLIENT) or None,
         "source": facts.get(Fact.SOURCE),
         "whole": Fact.COMPLETE in facts,
-        "runs": tuple(evolve(run, settled=settled[run.number], last=lasts.get(run.number)) for run in journal.runs()),
+        "runs": tuple(evolve(run, settled=settled[run.number], last=lasts.get(run.number)) for run in runs),
         "states": states,
         "errors": errors,
         "timeline": make_timeline(cells, origin, width),
