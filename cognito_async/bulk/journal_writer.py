@@ -38,7 +38,7 @@ class JournalWriter:
         self._passwords: list[Values] = []
         self._waiting: list[asyncio.Future[None]] = []
         self._flushing: asyncio.Task[None] | None = None
-        self.journal: Journal  # from open on; its methods are to be run by call
+        self.journal: Journal  # set by open; its methods are to be run by call
         self.error: BaseException | None = None  # the error that ended writing
 
     def open(self, passwords: Path | None) -> None:

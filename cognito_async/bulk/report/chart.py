@@ -17,9 +17,7 @@ TICKS: Final = 5
 HEADROOM: Final = 1.18  # space above the highest value, for the label of the quota
 
 Quota: TypeAlias = tuple[float, float, float]  # when a rate limit started and ended to apply, and requests per second
-QuotaLine: TypeAlias = tuple[
-    float, float, float, float, str
-]  # left, right, height, and the position and text of the label
+QuotaLine: TypeAlias = tuple[float, float, float, float, str]  # left, right, height, place and text of the label
 TimeLabel: TypeAlias = tuple[float, float, str, str]  # the positions of the mark and the label, the time and the date
 
 
@@ -72,6 +70,7 @@ class Chart:
         self.quotas: list[QuotaLine] = list(self._quota_lines(quotas))
 
     def _x(self, place: int, time: float) -> float:
+        """Return the position of a time within a period."""
         return round(self._lefts[place] + (time - self._line.periods[place].start) * self._scale, 1)
 
     def _y(self, rate: float) -> float:
