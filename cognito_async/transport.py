@@ -358,7 +358,7 @@ class AiohttpTransport:
             if status == PROXY_AUTHENTICATION_REQUIRED and route.proxy is not None and not route.is_tunneled:
                 response.close()
                 raise _proxy_error(status)
-            result = await self._read(response, request.max_response_bytes or self._limits.response_bytes)
+            result = await self._read(response, request.max_response_bytes)
             if isinstance(result, HttpResponse):
                 return result
             failure: Exception = result
@@ -418,13 +418,16 @@ class AiohttpTransport:
             if self._context is None:
                 self._context = await asyncio.to_thread(_trust_certificates, path, origin)
 
-    async def _read(self, response: aiohttp.ClientResponse, limit: int) -> HttpResponse | InvalidResponseError:
+    async def _read(
+        self, response: aiohttp.ClientResponse, max_bytes: int | None
+    ) -> HttpResponse | InvalidResponseError:
         """Read the body up to the limit; after a lost connection, return the part that was received."""
         content = response.content
         if content.is_eof() and content.exception() is None:  # a small body has arrived with the headers
-            return _response(response, content.read_nowait(), limit)
+            return self._response(response, content.read_nowait(), max_bytes)
         received = bytearray()
         complete = True
+        limit = max_bytes or self._limits.response_bytes
         try:
             async for chunk in content.iter_any():
                 received += chunk
@@ -435,21 +438,22 @@ class AiohttpTransport:
         except BaseException:
             response.close()
             raise
-        return _response(response, bytes(received), limit, complete=complete)
+        return self._response(response, bytes(received), max_bytes, complete=complete)
 
-
-def _response(
-    response: aiohttp.ClientResponse, body: bytes, limit: int, *, complete: bool = True
-) -> HttpResponse | InvalidResponseError:
-    """Return the response, or the error to raise from a frame that does not hold the body."""
-    if len(body) > limit:
-        response.close()
-        return InvalidResponseError(
-            f"the response is larger than {limit:,} bytes; raise PoolLimits(response_bytes=...)",
-            status=response.status,
-        )
-    response.release()
-    return HttpResponse(response.status, response.headers, body, complete=complete)
+    def _response(
+        self, response: aiohttp.ClientResponse, body: bytes, max_bytes: int | None, *, complete: bool = True
+    ) -> HttpResponse | InvalidResponseError:
+        """Return the response, or the error to raise from a frame that does not hold the body."""
+        limit = max_bytes or self._limits.response_bytes
+        if len(body) > limit:
+            response.close()
+            fix = "" if max_bytes else "; raise PoolLimits(response_bytes=...)"
+            return InvalidResponseError(
+                f"the response is larger than {limit:,} bytes{fix}",
+                status=response.status,
+            )
+        response.release()
+        return HttpResponse(response.status, response.headers, body, complete=complete)
 
 
 def _check_options(tls: object, connector: object) -> None:

@@ -14,9 +14,8 @@ try:
     from cryptography.hazmat.primitives.hashes import SHA256
 except ImportError as missing:
     raise ImportError(
-        f"verifying tokens requires the extra 'tokens' (module {missing.name!r} is missing): "
-        "install cognito_async with this extra",
-        name=missing.name,
+        "verifying tokens requires the extra 'tokens' (cryptography is missing): install cognito_async with this extra",
+        name="cryptography",
     ) from missing
 
 from cognito_async.errors import (
@@ -211,6 +210,7 @@ class KeyCache:
         self._next_fetch = -inf if fetch else inf
         self._failure: Exception | None = None
         self._flight: asyncio.Task[None] | None = None
+        self._is_sent = False
 
     def find(self, key_id: str) -> PublicKey | None:
         """Return a key without waiting; None if there is no usable one. Keys over 1 h old are fetched again."""
@@ -249,7 +249,8 @@ class KeyCache:
         """
         if self._fetch is None:
             return
-        await self._wait()  # its response may be older than the change that the caller knows of
+        if self._is_sent:  # the response may be older than the change that the caller knows of
+            await self._wait()
         self._start()
         await self._wait()
         if self._failure is not None:
@@ -260,6 +261,7 @@ class KeyCache:
         if self._flight is not None:
             self._flight.cancel()
             await self._wait()
+            self._flight = None  # it may have been cancelled before it started
 
     async def _wait(self) -> None:
         """Wait for the fetch that is under way, if any."""
@@ -277,6 +279,7 @@ class KeyCache:
             self._flight = loop.create_task(self._run(self._fetch))
 
     async def _run(self, fetch: Callable[[], Awaitable[Keys]]) -> None:
+        self._is_sent = True
         try:
             self._keys = await fetch()
             self._fetched_at = _now()
@@ -285,7 +288,7 @@ class KeyCache:
             self._failure = error.with_traceback(None)
             _LOG.warning("the keys of the user pool (JWKS) could not be fetched: %s", error)
         finally:
-            self._flight = None
+            self._flight, self._is_sent = None, False
 
     def _unavailable(self, now: float) -> JwksUnavailableError:
         reason = self._failure or "they have not been fetched yet"

@@ -1,4 +1,4 @@
-"""An issuer of tokens with keys of its own, and the server of its key set."""
+"""An issuer of tokens with throw-away keys, and a transport that serves its key set."""
 
 import json
 from base64 import urlsafe_b64encode
@@ -37,7 +37,7 @@ def private_key(number: int = 0, bits: int = 2048) -> RSAPrivateKey:
 
 
 @cache
-def _private_key(number: int, bits: int) -> RSAPrivateKey:  # noqa: ARG001 - the number distinguishes keys
+def _private_key(number: int, bits: int) -> RSAPrivateKey:
     return generate_private_key(65537, bits)
 
 
