@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import bulk, call_cost, reliability, sites, size, startup
+from benchmarks import bulk, call_cost, reliability, sites, size, startup, tokens
 from benchmarks.contenders import OURS, contenders
 from benchmarks.results import Table
 
@@ -29,6 +29,7 @@ BENCHMARKS: dict[str, Callable[..., list[Table]]] = {
     "bulk-rate": bulk.rate,
     "bulk-kills": bulk.kills,
     "fastapi": sites.fastapi,
+    "tokens": tokens.tokens,
 }
 PACKAGES = (
     "cognito_async",
@@ -41,6 +42,10 @@ PACKAGES = (
     "capo-cognito-identity-provider",
     "fastapi",
     "uvicorn",
+    "cryptography",
+    "PyJWT",
+    "joserfc",
+    "fastapi-cognito",
 )
 
 
