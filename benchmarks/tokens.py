@@ -27,9 +27,7 @@ def _verify(*, quick: bool) -> Table:
     present = [name for name, module in MODULES.items() if importlib.util.find_spec(module) is not None]
     try:
         samples = [
-            block
-            for _ in range(processes)
-            for block in result_of(PROGRAM, "verify", str(blocks), *present, kind=list)
+            block for _ in range(processes) for block in result_of(PROGRAM, "verify", str(blocks), *present, kind=list)
         ]
     except ChildFailedError as failure:
         table.add_failed(", ".join(present), failure)

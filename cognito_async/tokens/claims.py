@@ -100,20 +100,14 @@ Check: TypeAlias = Callable[[Any], object]
 """Refuses a verified token by raising an error."""
 
 
-def _names(parameter: str, value: object) -> frozenset[str]:
+def _names(parameter: str, value: object, *, low: int = 0) -> frozenset[str]:
     """Check a collection of names; a single text is refused, as its letters are texts, too."""
     if isinstance(value, Collection) and not isinstance(value, str | bytes):
-        names = frozenset(cast("Collection[object]", value))
-        if all(isinstance(name, str) and name for name in names):
-            return cast("frozenset[str]", names)
-    raise ParameterValidationError(parameter, "must be a set, list or tuple of texts that are not empty")
-
-
-def _some_names(parameter: str, value: object) -> frozenset[str]:
-    names = _names(parameter, value)
-    if not names:
-        raise ParameterValidationError(parameter, "must not be empty")
-    return names
+        names = tuple(cast("Collection[object]", value))
+        if len(names) >= low and all(isinstance(name, str) and name for name in names):
+            return frozenset(cast("tuple[str, ...]", names))
+    some = f" of at least {low}" if low else ""
+    raise ParameterValidationError(parameter, f"must be a set, list or tuple{some} of texts that are not empty")
 
 
 def _seconds(parameter: str, value: object, limit: float) -> float:
@@ -148,13 +142,13 @@ class ClaimRules:
         if iscoroutinefunction(check):
             raise ParameterValidationError("check", "must be a function, not a coroutine function: it is not awaited")
         of_pool = issuers_of_pool(user_pool_id, _names("replica_regions", replica_regions))
-        self.issuers = of_pool if issuers is None else _some_names("issuers", issuers)
+        self.issuers = of_pool if issuers is None else _names("issuers", issuers, low=1)
         self.is_access = token_use == "access"  # noqa: S105 - not a password
         self.token_use = token_use
-        self.client_ids = None if isinstance(client_ids, AnyClient) else _some_names("client_ids", client_ids)
+        self.client_ids = None if isinstance(client_ids, AnyClient) else _names("client_ids", client_ids, low=1)
         self.leeway = _seconds("leeway", leeway, MAX_LEEWAY)
         audiences = [audience] if isinstance(audience, str) else audience
-        self.audience = None if audiences is None else _some_names("audience", audiences)
+        self.audience = None if audiences is None else _names("audience", audiences, low=1)
         self.required_scopes = _names("required_scopes", required_scopes)
         self.required_groups = _names("required_groups", required_groups)
         self.max_auth_age = None if max_auth_age is None else _seconds("max_auth_age", max_auth_age, MAX_TIME)

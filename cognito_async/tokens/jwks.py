@@ -198,7 +198,7 @@ async def fetch_keys(session: "AsyncCognitoSession", user_pool_id: str, jwks_url
 class KeyCache:
     """The keys of a user pool. Fetches them again before they are too old, and for tokens that name an unknown key.
 
-    One fetch is shared by all callers, and goes on if they are cancelled. A failed one leaves the keys as they are.
+    One fetch is shared by all callers, and continues if they are cancelled. A failed one leaves the keys as they are.
     Nothing is stored for unknown key IDs. Times are those of the event loop, which a wrong clock does not affect.
     """
 
@@ -284,7 +284,7 @@ class KeyCache:
             self._keys = await fetch()
             self._fetched_at = _now()
             self._failure = None
-        except Exception as error:  # noqa: BLE001 - whatever a transport raises, there are no new keys
+        except Exception as error:  # noqa: BLE001 - transports can raise any error
             self._failure = error.with_traceback(None)
             _LOG.warning("the keys of the user pool (JWKS) could not be fetched: %s", error)
         finally:

@@ -95,7 +95,8 @@ class TokenVerifier(Generic[TokenT]):
             max_auth_age: Maximum time since the sign-in in seconds; None for no limit.
             check: Called with the token after all other checks; refuses it by raising an error. None for no check.
             jwks_url: The URL of the key set, https or a loopback address. None for that of the user pool; if the
-                session has an endpoint URL, ``{endpoint_url}/{user_pool_id}/.well-known/jwks.json``.
+                session has an endpoint URL, ``{endpoint_url}/{user_pool_id}/.well-known/jwks.json``, which must be
+                https or a loopback address, too.
             clock: Returns the time in seconds since 1970.
 
         Raises:
