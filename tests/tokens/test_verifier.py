@@ -2,6 +2,7 @@
 
 import json
 import pickle
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -138,6 +139,17 @@ async def test_unicode_in_claims_is_accepted() -> None:
     plain = await verifier().verify(ISSUED.sign(json.dumps(claims, ensure_ascii=False).encode()))
     assert escaped.username == plain.username == "Zoë 😀"
     assert escaped.groups == {"größe"}
+
+
+def test_verification_takes_little_time() -> None:
+    """Below any limit for stalls of the event loop; the best of several runs, with a margin for slow machines."""
+    checked, text = verifier(), ISSUED.access_token()
+    times = []
+    for _ in range(200):
+        started = time.perf_counter()
+        checked.verify_cached(text)
+        times.append(time.perf_counter() - started)
+    assert min(times) < 0.0002
 
 
 # --- refusals ---------------------------------------------------------------------------------------------------------
