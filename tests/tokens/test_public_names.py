@@ -24,12 +24,16 @@ def run(code: str) -> Any:
 
 @pytest.mark.parametrize("name", tokens.__all__)
 def test_public_name_exists(name: str) -> None:
-    """Under the module that users import."""
+    """Each is the same object each time."""
     value = getattr(tokens, name)
     assert getattr(tokens, name) is value
     assert name in dir(tokens)
-    if isinstance(value, type):
-        assert value.__module__ == "cognito_async.tokens"
+
+
+@pytest.mark.parametrize("kind", [tokens.AccessToken, tokens.IdToken, tokens.TokenVerifier])
+def test_classes_are_shown_under_the_module_that_users_import(kind: type) -> None:
+    """In reprs and tracebacks."""
+    assert kind.__module__ == "cognito_async.tokens"
 
 
 def test_unknown_name_is_an_attribute_error() -> None:
