@@ -5,7 +5,7 @@ started before a test requests it.
 """
 
 import asyncio
-from collections.abc import Generator, Iterator
+from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
@@ -95,7 +95,8 @@ class TestUsers:
         """Create a user in a synchronous test. Arguments, result and errors are those of the asynchronous call."""
         return _run(self(email, password=password, state=state, attributes=attributes))
 
-    async def _delete(self) -> None:
+    async def delete_all(self) -> None:
+        """Delete the users; the fixture calls it after the test."""
         from cognito_async import UserNotFoundException  # noqa: PLC0415
 
         async with self._pool.session() as session:
@@ -141,7 +142,7 @@ def _run(work: "Coroutine[Any, Any, Value]") -> Value:
 
 
 @contextmanager
-def _served_by_thread(fake: "FakeCognito") -> Iterator["FakeCognito"]:
+def _served_by_thread(fake: "FakeCognito") -> Generator["FakeCognito"]:
     """Run a fake service in the event loop of a thread, so that synchronous tests can use it."""
     loop = asyncio.new_event_loop()
     thread = Thread(target=loop.run_forever, name="FakeCognito", daemon=True)
@@ -159,7 +160,7 @@ def _served_by_thread(fake: "FakeCognito") -> Iterator["FakeCognito"]:
 
 
 @contextmanager
-def _output_shown(config: pytest.Config) -> Iterator[None]:
+def _output_shown(config: pytest.Config) -> Generator[None]:
     """Show output that pytest would capture, such as the progress of an installation."""
     capture: Any = config.pluginmanager.getplugin("capturemanager")
     with ExitStack() as stack:
@@ -175,9 +176,7 @@ def cognito_pool_options() -> dict[str, Any]:
 
 
 @pytest.fixture(scope="session")
-def cognito_pool(
-    pytestconfig: pytest.Config, cognito_pool_options: dict[str, Any]
-) -> Generator["LocalPool", None, None]:
+def cognito_pool(pytestconfig: pytest.Config, cognito_pool_options: dict[str, Any]) -> Generator["LocalPool"]:
     """A ``LocalPool``, started by the first test that uses it and shared by all tests."""
     from cognito_async.testing import LocalPool  # noqa: PLC0415
 
@@ -191,7 +190,7 @@ def cognito_pool(
 
 
 @pytest.fixture
-def cognito_session(cognito_pool: "LocalPool") -> Generator["AsyncCognitoSession", None, None]:
+def cognito_session(cognito_pool: "LocalPool") -> Generator["AsyncCognitoSession"]:
     """An ``AsyncCognitoSession`` for the pool, with the permissions of an administrator."""
     from cognito_async import PoolLimits  # noqa: PLC0415
 
@@ -208,11 +207,11 @@ def cognito_client(cognito_pool: "LocalPool", cognito_session: "AsyncCognitoSess
 
 
 @pytest.fixture
-def cognito_users(cognito_pool: "LocalPool") -> Generator[TestUsers, None, None]:
+def cognito_users(cognito_pool: "LocalPool") -> Generator[TestUsers]:
     """The factory of users, which is called with ``await``; ``create`` is for synchronous tests."""
     users = TestUsers(cognito_pool)
     yield users
-    _run(users._delete())  # noqa: SLF001
+    _run(users.delete_all())
 
 
 @pytest.fixture
@@ -225,7 +224,7 @@ def cognito_environ(cognito_pool: "LocalPool", monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.fixture
-def fake_cognito() -> Generator["FakeCognito", None, None]:
+def fake_cognito() -> Generator["FakeCognito"]:
     """A ``FakeCognito``: an in-process service for sign-in flows, faults and tokens."""
     from cognito_async.testing import FakeCognito  # noqa: PLC0415
 

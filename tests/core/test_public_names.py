@@ -210,6 +210,9 @@ def modules() -> Iterator[ModuleType]:
             yield importlib.import_module(found.name)
 
 
+INTERNAL = ("cognito_async.bulk.", "cognito_async.cli.", "cognito_async.fastapi.")
+
+
 def public_things() -> Iterator[tuple[str, object]]:
     """Yield all public modules, classes, functions and methods with their full names."""
     seen: set[object] = set()
@@ -221,8 +224,8 @@ def public_things() -> Iterator[tuple[str, object]]:
             if not isinstance(value, FunctionType | type) or value in seen:
                 continue
             seen.add(value)
-            if value.__module__.startswith("cognito_async.bulk.") and value.__module__ != "cognito_async.bulk.report":
-                continue  # internal: exported classes belong to their package
+            if value.__module__.startswith(INTERNAL) and value.__module__ != "cognito_async.bulk.report":
+                continue  # exported classes belong to their package
             if isinstance(value, FunctionType):
                 yield f"{module.__name__}.{name}", value
             elif inspect.isclass(value):

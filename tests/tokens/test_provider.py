@@ -113,7 +113,7 @@ async def client(service: RefreshService) -> AsyncIterator[CognitoClient]:
 
 def session_with(service: RefreshService) -> AsyncCognitoSession:
     """Return a session whose transport is the service."""
-    return scripted_session(service)  # type: ignore[arg-type]
+    return scripted_session(service)
 
 
 def provider_of(client: CognitoClient, service: RefreshService, **options: Any) -> TokenProvider:

@@ -355,7 +355,7 @@ asyncio.run(main())
     )
     assert process.stdout is not None
     assert await process.stdout.readline() == b"locked\n"
-    async with scripted_session(service) as session:  # type: ignore[arg-type]
+    async with scripted_session(service) as session:
         provider = TokenProvider(session.client("app"), store=FileTokenStore(path))
         waiting = asyncio.create_task(provider.tokens())
         await until(lambda: len(list(path.parent.iterdir())) > 1)
