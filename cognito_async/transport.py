@@ -36,18 +36,11 @@ from cognito_async.protocol.wire import Body, HttpRequest, HttpResponse
 
 _LOG = logging.getLogger("cognito_async")
 
-IDLE_TIMEOUT = b"HTTP/1.1 408"
-"""The start of the response that some servers send before they close an idle connection."""
-
-REUSE_SUSPENSION = 60.0
-"""Seconds without connection reuse after surplus data."""
-
+IDLE_TIMEOUT = b"HTTP/1.1 408"  # some servers send it before they close an idle connection
+REUSE_SUSPENSION = 60.0  # seconds after surplus data
 PROXY_AUTHENTICATION_REQUIRED = 407
-
 CA_VARIABLES = ("AWS_CA_BUNDLE", "SSL_CERT_FILE")
-
 Connector = aiohttp.BaseConnector
-"""aiohttp's base class of connectors, for the session's option ``connector``."""
 
 
 class Transport(Protocol):
@@ -125,8 +118,8 @@ class _TrackedPayload(BytesPayload):
 class _Connection(ResponseHandler):
     """A connection that never takes surplus data for the response to a later request.
 
-    Surplus data is a response that a server or proxy sends twice, late or without a request, for example a 408 before
-    it closes an idle connection. aiohttp would keep it in the buffer of the connection.
+    Surplus data is a response sent twice, late or without a request, such as a 408 before an idle connection is closed.
+    aiohttp would keep it in the connection's buffer.
     """
 
     idle = False
@@ -178,13 +171,11 @@ def _poll(transport: asyncio.BaseTransport) -> Callable[[float], object]:
 class _Connector(aiohttp.TCPConnector):
     """A connection pool that reuses a connection only if nothing arrived on it after the last response.
 
-    A response that arrives late, while the next request is under way, can be recognized only if it repeats the request
-    ID of the last response. So after surplus data on one connection, no connection is used twice for a while.
+    A late response can be recognized only if it repeats the request ID of the last one. So after surplus data on one
+    connection, no connection is reused for a while.
     """
 
-    request_ids_differ = False
-    """Whether the server sends different request IDs; test servers may send the same one always."""
-
+    request_ids_differ = False  # test servers may send the same one always
     _last_request_id: str | None = None
 
     def __init__(self, limits: PoolLimits) -> None:
@@ -218,7 +209,6 @@ class _Connector(aiohttp.TCPConnector):
         super()._release(key, protocol, should_close=should_close or self._reuse_is_suspended())
 
     def note_request_id(self, request_id: str | None) -> None:
-        """Learn whether the server's request IDs differ."""
         if not self.request_ids_differ and request_id:
             self.request_ids_differ = self._last_request_id not in {None, request_id}
             self._last_request_id = request_id
@@ -255,23 +245,15 @@ class _CheckedConnector:
             connection.close()  # nothing was sent on it; the next one is used instead
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class _Route:
     """How requests to a URL are sent."""
 
     url: URL
-    proxy: Proxy | None
-    tls: ssl.SSLContext | Literal[True]
-    """The TLS settings; True for those of the connector."""
-    headers: dict[str, str] = field(repr=False)
-    """Headers for a proxy that receives the requests themselves."""
-    connect_headers: dict[str, str] = field(repr=False)
-    """Headers for a proxy that is asked for a tunnel."""
-
-    @property
-    def is_tunneled(self) -> bool:
-        """Whether a proxy sees only encrypted data."""
-        return self.url.scheme == "https"
+    proxy: URL | None
+    tls: ssl.SSLContext | Literal[True]  # True for the settings of the connector
+    headers: dict[str, str]  # for a proxy that receives the requests themselves
+    connect_headers: dict[str, str]  # for a proxy that opens a tunnel and sees only encrypted data
 
 
 @lru_cache(maxsize=32)
@@ -303,17 +285,14 @@ class AiohttpTransport:
     ) -> None:
         """Set the options; no connection is opened and no file is read yet.
 
-        Args:
-            limits: The limits of the connection pool.
-            proxy: The proxy; None for the one that the environment names, False for none.
-            tls: The TLS settings or the path of a file with CA certificates; None for those of the environment.
-            connector: A connector to use instead of an own one. It is not closed, and with it the environment's
-                proxy and CA certificates are not used.
-
-        Raises:
-            ParameterValidationError: An option has the wrong type.
+        None stands for the environment's proxy and CA certificates, False for no proxy. A user's connector is not
+        closed, and with it the environment is not used.
         """
-        _check_options(tls, connector)
+        if not (tls is None or isinstance(tls, ssl.SSLContext | str | os.PathLike)):
+            rule = "must be an ssl.SSLContext or the path of a file with CA certificates"
+            raise ParameterValidationError("ssl", rule)
+        if not (connector is None or isinstance(connector, Connector)):
+            raise ParameterValidationError("connector", "must be an aiohttp connector, such as aiohttp.TCPConnector()")
         self._limits = limits
         self._proxy = proxy or None
         self._proxy_variables = None if connector or proxy is not None else ProxyVariables(os.environ)
@@ -347,12 +326,12 @@ class AiohttpTransport:
                 headers={**request.headers, **route.headers} if route.headers else request.headers,
                 timeout=_timeout(request.connect_timeout),
                 allow_redirects=False,
-                proxy=None if route.proxy is None else route.proxy.url,
+                proxy=route.proxy,
                 proxy_headers=route.connect_headers,
                 ssl=route.tls,
             )
             status = response.status
-            if status == PROXY_AUTHENTICATION_REQUIRED and route.proxy is not None and not route.is_tunneled:
+            if status == PROXY_AUTHENTICATION_REQUIRED and route.proxy is not None and route.url.scheme == "http":
                 response.close()
                 raise _proxy_error(status)
             result = await self._read(response)
@@ -403,7 +382,7 @@ class AiohttpTransport:
         credentials = {"Proxy-Authorization": proxy.authorization} if proxy and proxy.authorization else {}
         route = self._routes[url] = _Route(
             url=parsed,
-            proxy=proxy,
+            proxy=proxy and proxy.url,
             tls=self._context or True,
             headers=credentials if parsed.scheme == "http" else {},
             connect_headers=credentials if parsed.scheme == "https" else {},
@@ -438,26 +417,16 @@ class AiohttpTransport:
         self, response: aiohttp.ClientResponse, body: bytes, *, complete: bool = True
     ) -> HttpResponse | InvalidResponseError:
         """Return the response, or the error to raise from a frame that does not hold the body."""
-        if len(body) > self._limits.response_bytes:
+        limit = self._limits.response_bytes
+        if len(body) > limit:
             response.close()
-            limit = self._limits.response_bytes
-            return InvalidResponseError(
-                f"the response is larger than {limit:,} bytes; raise PoolLimits(response_bytes=...)",
-                status=response.status,
-            )
+            problem = f"the response is larger than {limit:,} bytes; raise PoolLimits(response_bytes=...)"
+            return InvalidResponseError(problem, status=response.status)
         response.release()
         return HttpResponse(response.status, response.headers, body, complete=complete)
 
 
-def _check_options(tls: object, connector: object) -> None:
-    if not (tls is None or isinstance(tls, ssl.SSLContext | str | os.PathLike)):
-        raise ParameterValidationError("ssl", "must be an ssl.SSLContext or the path of a file with CA certificates")
-    if not (connector is None or isinstance(connector, Connector)):
-        raise ParameterValidationError("connector", "must be an aiohttp connector, such as aiohttp.TCPConnector()")
-
-
 def _cancellations() -> int:
-    """Return how often the current task was cancelled."""
     task = asyncio.current_task()
     return task.cancelling() if task else 0
 
@@ -478,17 +447,13 @@ def _connect_error(error: aiohttp.ClientError, request: HttpRequest) -> ConnectE
 
 
 def _proxy_error(status: int) -> ConnectError:
-    """Return the error for a proxy that refused; without a cause, which would hold the credentials."""
+    # Without a cause, which would hold the credentials.
     fix = "; check the credentials in the proxy's URL" if status == PROXY_AUTHENTICATION_REQUIRED else ""
     return ConnectError(f"the proxy refused to connect: HTTP {status}{fix}", sent=False)
 
 
 def _lost_error(
-    error: Exception,
-    *,
-    sent: bool | None,
-    status: int | None,
-    proxied: bool,
+    error: Exception, *, sent: bool | None, status: int | None, proxied: bool
 ) -> TransportError | InvalidResponseError:
     if isinstance(error, TimeoutError):
         return RequestTimeoutError("no response in time", sent=sent)

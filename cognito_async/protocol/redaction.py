@@ -46,16 +46,7 @@ _CONTROLS = dict(zip("\b\f\n\r\t", "bfnrt", strict=True))
 
 
 def redact(text: str, request: Request[Any], others: Iterable[str] = ()) -> str:
-    """Mask the secrets of a request wherever a text repeats them.
-
-    Args:
-        text: The text of the service.
-        request: The request that it responds to.
-        others: Further secrets that were sent with the request.
-
-    Returns:
-        The text with ``***`` in place of each secret, whether plain, escaped, URL-encoded or base64.
-    """
+    """Mask the secrets of a request, and others, in a text: plain, escaped, URL-encoded or base64."""
     found = (*_secrets(request), *_secrets_by_name(request.extra), *others)
     secrets = {secret.strip() for secret in found} - _JSON_WORDS - {""}
     for secret in sorted(secrets, key=len, reverse=True):  # longest first: a secret may contain another one
@@ -112,11 +103,7 @@ def _base64(secret: str) -> list[str]:
 
 
 def _pattern(secret: str) -> str:
-    """Return a regular expression for a secret as a whole value.
-
-    Ordinary words and numbers, and whatever is short, are only masked where they are not part of a longer word or
-    number. All else is masked anywhere.
-    """
+    """Return a regular expression for a secret; words, numbers and short secrets only match as a whole."""
     pattern = "".join(map(_spellings, secret))
     if len(secret) < _SHORT:
         # A secret is a string: a bare number in JSON, or a part of a decimal, is something else.

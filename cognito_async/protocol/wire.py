@@ -8,15 +8,18 @@ The only module that reads and writes JSON. Pure: usable with any HTTP library, 
 
 import json
 from collections.abc import Callable, Mapping
+from functools import cache
 from json import scanner
 from json.encoder import encode_basestring_ascii
 from typing import Any
+
+from attrs import define, field
 
 from cognito_async.errors import CognitoError, InvalidResponseError, ServiceError, TransportError
 from cognito_async.protocol.hooks import CONVERTER, Misshapen, encode_document
 from cognito_async.protocol.operation import Operation, Request, ResponseT
 from cognito_async.protocol.shapes import Boolean, Integer, Shape, Text, members
-from cognito_async.protocol.validation import MAX_INTEGER, MEMBER_CHECKS, PRINTABLE_MEMBERS, guarded, validate
+from cognito_async.protocol.validation import FILTER, MAX_INTEGER, PRINTABLE_MEMBERS, guarded, validate
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
 MAX_MESSAGE_LENGTH = 2_000
@@ -55,10 +58,6 @@ _INTERRUPTIBLE_JSON = _interruptible(int)
 _LONG_INTEGER_JSON = _interruptible(float)
 
 
-Encoder = Callable[[Any], str | None]
-_ENCODERS: dict[type[Any], Encoder] = {}
-
-
 class Body(bytes):
     """The body of a request. Its repr hides the content, which holds passwords and tokens."""
 
@@ -68,42 +67,24 @@ class Body(bytes):
         return f"<request body of {len(self)} bytes>"
 
 
+@define(eq=False, repr=False)
 class HttpRequest:
-    """The HTTP request of one attempt.
+    """The HTTP request of one attempt, to be sent with POST."""
 
-    Attributes:
-        url: Where to POST it.
-        headers: All headers except those that the HTTP library adds (Host, Content-Length).
-        body: The JSON.
-        connect_timeout: Time limit for opening a connection, in seconds; None for no limit.
-    """
-
-    __slots__ = ("body", "connect_timeout", "headers", "url")
-
-    def __init__(self, url: str, headers: Mapping[str, str], body: Body, connect_timeout: float | None = None) -> None:
-        self.url: str = url
-        self.headers: Mapping[str, str] = headers
-        self.body: Body = body
-        self.connect_timeout: float | None = connect_timeout
+    url: str
+    headers: Mapping[str, str]  # all except those that the HTTP library adds (Host, Content-Length)
+    body: Body
+    connect_timeout: float | None = None  # in seconds; None for no limit
 
 
+@define(eq=False, repr=False)
 class HttpResponse:
-    """An HTTP response as it was received.
+    """An HTTP response as it was received."""
 
-    Attributes:
-        status: The HTTP status.
-        headers: The headers; names are matched without regard to case.
-        body: The body, possibly incomplete.
-        complete: False if the connection was lost in the middle of the body.
-    """
-
-    __slots__ = ("body", "complete", "headers", "status")
-
-    def __init__(self, status: int, headers: Mapping[str, str], body: bytes, *, complete: bool = True) -> None:
-        self.status: int = status
-        self.headers: Mapping[str, str] = headers
-        self.body: bytes = body
-        self.complete: bool = complete
+    status: int
+    headers: Mapping[str, str]  # names are matched without regard to case
+    body: bytes
+    complete: bool = field(default=True, kw_only=True)  # False if the connection was lost in the middle of the body
 
 
 def headers_for(operation: Operation, user_agent: str, invocation_id: str) -> dict[str, str]:
@@ -128,13 +109,8 @@ def needs_no_body(operation: Operation, status: int | None) -> bool:
 
 
 def encode(request: Request[Any]) -> Body:
-    """Validate a request and return its JSON body. Members that are None are omitted.
-
-    Raises:
-        ParameterValidationError: The request is invalid.
-    """
-    kind = type(request)
-    text = (_ENCODERS.get(kind) or _compile_encoder(kind))(request)
+    """Validate a request and return its JSON body. Members that are None are omitted."""
+    text = _simple_encoder(type(request))(request)
     if text is None:
         validate(request)
         text = guarded(_encode_any, request)
@@ -148,28 +124,26 @@ def _encode_any(request: Request[Any]) -> str:
     return _JSON.encode(content)
 
 
+# The condition and the JSON of values that are simple to encode, as Python expressions.
 _SIMPLE: dict[type[Shape], tuple[str, str]] = {
     Text: ("type(value) is str and {low} <= len(value) <= {high} and value.isascii()", "quoted(value)"),
     Integer: ("type(value) is int and {low} <= value <= {high}", "str(value)"),
     Boolean: ("type(value) is bool", "('true' if value else 'false')"),
 }
-"""Shapes whose valid values are simple to encode: the condition and the JSON, as Python expressions."""
-
 _NEVER = ("False", "''")
 
 
-def _compile_encoder(kind: type[Request[Any]]) -> Encoder:
+@cache
+def _simple_encoder(kind: type[Request[Any]]) -> Callable[[Any], str | None]:
     """Compile the validation and encoding of a request class into one function.
 
-    It handles the common case, valid members of ASCII text, numbers and booleans, and returns None for any other
-    request. That saves most of the time that a call takes beyond its HTTP request.
+    It handles the common case, valid members of ASCII text, numbers and booleans, and returns None for other requests.
     """
     lines = ["def encode_simple(request):", "    if request.extra is not None: return None", "    parts = []"]
     for name, about in members(kind):
         low = -MAX_INTEGER if about.shape.low is None else about.shape.low
         high = MAX_INTEGER - 1 if about.shape.high is None else about.shape.high
-        is_checked_by_validate = (kind.__name__, name) in MEMBER_CHECKS
-        valid, encoded = _NEVER if is_checked_by_validate else _SIMPLE.get(type(about.shape), _NEVER)
+        valid, encoded = _NEVER if about.wire_name == FILTER else _SIMPLE.get(type(about.shape), _NEVER)
         if about.wire_name in PRINTABLE_MEMBERS and type(about.shape) is Text:
             valid += " and value.isprintable()"
         lines += [
@@ -181,29 +155,15 @@ def _compile_encoder(kind: type[Request[Any]]) -> Encoder:
     lines.append("    return '{' + ', '.join(parts) + '}'")
     names: dict[str, Any] = {"quoted": encode_basestring_ascii}
     exec("\n".join(lines), names)  # noqa: S102 - made of the names and bounds of the service model
-    encoder: Encoder = names["encode_simple"]
-    _ENCODERS[kind] = encoder
+    encoder: Callable[[Any], str | None] = names["encode_simple"]
     return encoder
 
 
 def decode(response: HttpResponse, request: Request[ResponseT], sent: HttpRequest | None = None) -> ResponseT:
-    """Decode an HTTP response.
+    """Return the response of an operation; None if it has no members, a dict for RawRequest. Raise its error.
 
-    Members and error codes that this version does not know are kept (``extra``), never an error. A response without
-    members may be empty or incomplete; any other response needs a complete JSON object.
-
-    Args:
-        response: The HTTP response.
-        request: The request that it responds to.
-        sent: The HTTP request. Error messages hide its session token, if any, like the secrets of ``request``.
-
-    Returns:
-        An instance of the operation's response class; None if the response has no members. A dict for RawRequest.
-
-    Raises:
-        ServiceError: The service reported an error; a known code has its own class.
-        InvalidResponseError: The response is not readable, or not what the service sends.
-        TransportError: The connection was lost in the middle of the body.
+    Members and error codes that this version does not know are kept, never an error. Error messages mask the secrets of
+    ``request`` and the session token in ``sent``.
     """
     outcome = _outcome(response, request, sent)
     if isinstance(outcome, CognitoError):
@@ -304,10 +264,7 @@ def _parsed(body: bytes) -> Any:
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
         return _NOT_JSON
     except ValueError:  # an integer with more digits than Python converts
-        return _parsed_with_long_integers(body)
-
-
-def _parsed_with_long_integers(body: bytes) -> Any:
+        pass
     try:
         return _LONG_INTEGER_JSON.decode(body.decode())
     except (ValueError, RecursionError):
@@ -315,13 +272,8 @@ def _parsed_with_long_integers(body: bytes) -> Any:
 
 
 def _unreadable(problem: str, response: HttpResponse) -> InvalidResponseError:
-    return InvalidResponseError(
-        f"{problem}: {len(response.body)} bytes of {_content_type(response)}", **_response_facts(response)
-    )
-
-
-def _content_type(response: HttpResponse) -> str:
-    return response.headers.get("Content-Type", "unknown type")[:64]
+    content_type = response.headers.get("Content-Type", "unknown type")[:64]
+    return InvalidResponseError(f"{problem}: {len(response.body)} bytes of {content_type}", **_response_facts(response))
 
 
 def _response_facts(response: HttpResponse) -> dict[str, Any]:
@@ -342,11 +294,6 @@ def _milliseconds(text: str | None) -> float | None:
     return int(text) / 1000
 
 
-def _confidential(sent: HttpRequest | None) -> list[str]:
-    """Return the secrets in the headers of a signed request."""
-    return [] if sent is None else [sent.headers[name] for name in ("X-Amz-Security-Token",) if name in sent.headers]
-
-
 def _service_error(response: HttpResponse, request: Request[Any], sent: HttpRequest | None) -> CognitoError:
     # Imported here because successful calls do not need them.
     from cognito_async.errors.faults import CODES, fault_of, is_signature_expired  # noqa: PLC0415
@@ -358,10 +305,10 @@ def _service_error(response: HttpResponse, request: Request[Any], sent: HttpRequ
     code = _error_code(body, response.headers)
     if code is None:
         return fallback or _unreadable("an error without a code", response)
-    others = _confidential(sent)
+    session_token = "" if sent is None else sent.headers.get("X-Amz-Security-Token", "")
 
     def masked(text: str) -> str:
-        return redact(text[:MAX_MASKED_LENGTH], request, others)[:MAX_MESSAGE_LENGTH]
+        return redact(text[:MAX_MASKED_LENGTH], request, (session_token,))[:MAX_MESSAGE_LENGTH]
 
     text = body.get("message", body.get("Message"))
     text = text if isinstance(text, str) else ""
@@ -379,13 +326,10 @@ def _service_error(response: HttpResponse, request: Request[Any], sent: HttpRequ
 
 
 def _error_code(body: Mapping[str, Any], headers: Mapping[str, str]) -> str | None:
-    """Return the code of ``__type``, of the header (which ends in a colon) or of ``code``, without its namespace.
-
-    The JSON of a proxy may have such members, too: without the service's request ID, ``code`` does not count, and
-    ``__type`` only with a known code or the name of an error.
-    """
+    """Return the code of ``__type``, of the header (which ends in a colon) or of ``code``, without its namespace."""
     from cognito_async.errors.faults import CODES  # noqa: PLC0415 - successful calls do not need it
 
+    # The JSON of a proxy may have such members, too.
     is_from_service = bool(headers.get("x-amzn-RequestId"))
     for candidate in (
         body.get("__type"),
