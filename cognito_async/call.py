@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import logging
-import platform
+import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from itertools import count
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from cognito_async.transport import Transport
 
 _LOG = logging.getLogger("cognito_async")
-USER_AGENT = f"cognito_async/{__version__} python/{platform.python_version()}"
+USER_AGENT = f"cognito_async/{__version__} python/{'.'.join(map(str, sys.version_info[:3]))}"
 
 
 @frozen(kw_only=True, eq=False, repr=False, getstate_setstate=False)

@@ -16,7 +16,6 @@ from typing import Any
 from attrs import define, field
 
 from cognito_async.errors import CognitoError, InvalidResponseError, ServiceError, TransportError
-from cognito_async.protocol.hooks import CONVERTER, Misshapen, encode_document
 from cognito_async.protocol.operation import Operation, Request, ResponseT
 from cognito_async.protocol.shapes import Boolean, Integer, Shape, Text, members
 from cognito_async.protocol.validation import FILTER, MAX_INTEGER, PRINTABLE_MEMBERS, guarded, validate
@@ -118,6 +117,8 @@ def encode(request: Request[Any]) -> Body:
 
 
 def _encode_any(request: Request[Any]) -> str:
+    from cognito_async.protocol.hooks import CONVERTER, encode_document  # noqa: PLC0415 - most requests are simple
+
     content = CONVERTER.unstructure(request)
     if request.extra is not None:
         content.update(encode_document(request.extra))
@@ -203,6 +204,8 @@ def _decoded(response: HttpResponse, kind: type[Any]) -> Any:
     members = _parsed_object(response)
     if kind is dict or isinstance(members, InvalidResponseError):
         return members
+    from cognito_async.protocol.hooks import CONVERTER, Misshapen  # noqa: PLC0415 - imports cattrs
+
     try:
         return CONVERTER.structure(members, kind)
     except Misshapen as problem:
