@@ -41,11 +41,7 @@ class Location:
     def __init__(
         self, region: str | None, endpoint_url: str | None, *, use_fips: bool | None, use_dualstack: bool | None
     ) -> None:
-        """Check the arguments and the environment; a variable with a region is checked when it is used.
-
-        Raises:
-            ParameterValidationError: An argument or a variable is invalid.
-        """
+        """Check the arguments and the environment; a variable with a region is checked when it is used."""
         self.given_region = None if region is None else check_region(region)
         self._given_endpoint_url = (
             None
@@ -59,14 +55,7 @@ class Location:
         self._configure(self._environment)
 
     def region(self, pool_region: str | None) -> str | None:
-        """Return the region of a call; None if it is unknown.
-
-        Args:
-            pool_region: The region in the user pool ID; None if there is none.
-
-        Raises:
-            ParameterValidationError: The configured region is invalid.
-        """
+        """Return the region of a call, given that of the user pool ID, if known."""
         known = self.given_region or pool_region
         configured = self._settings.get("region")
         if known is not None or configured is None:
@@ -79,11 +68,7 @@ class Location:
         return self._endpoint_url
 
     def url(self, region: str | None) -> str:
-        """Return the URL of the service, without a path.
-
-        Raises:
-            ParameterValidationError: There is neither a region nor an endpoint.
-        """
+        """Return the URL of the service, without a path."""
         if self._endpoint_url is not None:
             return self._endpoint_url
         if region is None:
@@ -97,11 +82,7 @@ class Location:
         return region is None or (self._selects_profile and self._given_endpoint_url is None)
 
     async def read_profile(self) -> None:
-        """Read the profile in a thread; its settings are those that arguments and environment leave open.
-
-        Raises:
-            ParameterValidationError: The file or a setting is invalid.
-        """
+        """Read the profile in a thread, for the settings that arguments and environment leave open."""
         name = profile_name() or "default"
         found = await asyncio.to_thread(read_profile)
         profile = {setting: Setting(value, f"{setting} of profile {name!r}") for setting, value in found.items()}
@@ -133,10 +114,7 @@ _REGION_SOURCES = "pass AsyncCognitoSession('eu-west-1'), bind a user_pool_id, o
 
 
 def _environment_settings() -> Settings:
-    """Return the variables that are set and not empty.
-
-    ``os.environ`` is not kept in a local variable, because its repr shows the AWS credentials.
-    """
+    """Return the variables that are set. ``os.environ`` is in no local variable: its repr shows the credentials."""
     return {
         setting: Setting(os.environ[found], found)
         for setting, names in VARIABLES.items()

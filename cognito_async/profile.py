@@ -20,15 +20,9 @@ def profile_name() -> str | None:
 
 
 def read_profile() -> dict[str, str]:
-    """Read the settings of the selected profile, else of the default profile. Blocks: call it in a thread.
+    """Read the settings of the selected or the default profile; none without botocore, the file or the profile.
 
-    Only the config file is read, never the file with the credentials.
-
-    Returns:
-        The settings by name; none if botocore is not installed, or there is no such file or profile.
-
-    Raises:
-        ParameterValidationError: The file cannot be parsed.
+    Blocks, so call it in a thread. Only the config file is read, never the file with the credentials.
     """
     try:
         from botocore import configloader  # noqa: PLC0415 - an optional extra

@@ -252,8 +252,8 @@ class _Route:
     url: URL
     proxy: URL | None
     tls: ssl.SSLContext | Literal[True]  # True for the settings of the connector
-    headers: dict[str, str]  # for a proxy that receives the requests themselves
-    connect_headers: dict[str, str]  # for a proxy that opens a tunnel and sees only encrypted data
+    headers: dict[str, str] = field(repr=False)  # for a proxy that receives the requests themselves
+    connect_headers: dict[str, str] = field(repr=False)  # for a proxy that opens a tunnel
 
 
 @lru_cache(maxsize=32)

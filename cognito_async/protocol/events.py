@@ -68,7 +68,6 @@ class AmbiguousDetails:
 
 
 Event: TypeAlias = RetryDetails | RateLimitDetails | AmbiguousDetails
-"""The argument of ``on_event``."""
 
 
 @frozen(kw_only=True)

@@ -25,11 +25,7 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 
 def is_secret_name(name: str) -> bool:
-    """Return whether a member or key probably holds a secret.
-
-    Args:
-        name: The name in any spelling, e.g. ``"ClientSecret"``, ``"SMS_MFA_CODE"`` or ``"private_key"``.
-    """
+    """Return whether a member or key, such as ``SMS_MFA_CODE`` or ``private_key``, probably holds a secret."""
     words = [word.lower() for word in _WORD.findall(name)]
     if not words or words[-1] in _DESCRIPTIONS or "".join(words) in _PAGE_TOKENS:
         return False

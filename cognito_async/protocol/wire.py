@@ -71,7 +71,7 @@ class HttpRequest:
     """The HTTP request of one attempt, to be sent with POST."""
 
     url: str
-    headers: Mapping[str, str]  # all except those that the HTTP library adds (Host, Content-Length)
+    headers: Mapping[str, str] = field(repr=False)  # all except those that the HTTP library adds
     body: Body
     connect_timeout: float | None = None  # in seconds; None for no limit
 
@@ -82,7 +82,7 @@ class HttpResponse:
 
     status: int
     headers: Mapping[str, str]  # names are matched without regard to case
-    body: bytes
+    body: bytes = field(repr=False)
     complete: bool = field(default=True, kw_only=True)  # False if the connection was lost in the middle of the body
 
 
