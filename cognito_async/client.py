@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
@@ -143,11 +144,8 @@ class CognitoClient(OperationMethods):
 
     def _fill(self, request: Request[ResponseT]) -> Request[ResponseT]:
         """Return the request with the bound values."""
-        changes = guarded(self._missing, request)
+        changes = guarded(partial(missing, bound=self._bound), request)
         return request.with_members(changes) if changes else request
-
-    def _missing(self, request: Request[Any]) -> dict[str, Any]:
-        return missing(request, self._bound)
 
 
 def send_with(

@@ -19,7 +19,7 @@ from cognito_async.location import Location
 from cognito_async.protocol.binding import Bound
 from cognito_async.protocol.endpoints import region_of_pool
 from cognito_async.protocol.operation import Operation, Request, ResponseT
-from cognito_async.protocol.proxy import Proxy, parse_proxy
+from cognito_async.protocol.proxy import parse_proxy
 from cognito_async.protocol.retry import RetryPolicy, RetryQuota
 from cognito_async.rate_limiter import LocalRateLimiter
 from cognito_async.transport import AiohttpTransport, Connector, PoolLimits, Transport
@@ -94,7 +94,7 @@ class AsyncCognitoSession:
         Raises:
             ParameterValidationError: An option or an environment variable is invalid, or two exclude each other.
         """
-        parsed_proxy, broken_rule = _parse_proxy(proxy)
+        parsed_proxy, broken_rule = (proxy, "") if proxy is None or proxy is False else parse_proxy(proxy)
         del proxy  # keeps the credentials out of tracebacks that show locals
         if broken_rule:
             raise ParameterValidationError("proxy", broken_rule)
@@ -189,10 +189,7 @@ class AsyncCognitoSession:
         return await self.start_call(request, CallOptions(timeouts, retry), user_pool_id)
 
     def start_call(
-        self,
-        request: Request[ResponseT],
-        options: CallOptions,
-        user_pool_id: str | None,
+        self, request: Request[ResponseT], options: CallOptions, user_pool_id: str | None
     ) -> Coroutine[Any, Any, ResponseT]:
         """Validate a request and return the coroutine that sends it; internal, see ``CognitoClient``."""
         self._check_open()
@@ -224,13 +221,11 @@ class AsyncCognitoSession:
         from cognito_async.protocol.events import Stats  # noqa: PLC0415 - rarely needed
 
         names = ("calls", "attempts", "succeeded", "failed", "ambiguous", "retries", "throttled", "rate_limited")
-        limiters = {
-            name: limiter for name, limiter in self._rate_limiter.limiters().items() if limiter.rate is not None
-        }
+        limiters = self._rate_limiter.limiters().items()
         return Stats(
             **{name: self._counts[name] for name in names},
-            rates={name: limiter.rate for name, limiter in limiters.items() if limiter.rate is not None},
-            waiting={name: limiter.waiting for name, limiter in limiters.items()},
+            rates={name: limiter.rate for name, limiter in limiters if limiter.rate is not None},
+            waiting={name: limiter.waiting for name, limiter in limiters if limiter.rate is not None},
         )
 
     def _check_open(self) -> None:
@@ -238,16 +233,12 @@ class AsyncCognitoSession:
             raise SessionClosedError("the session is closed; open a new one with AsyncCognitoSession(...)")
 
     async def _read_profile_and_send(
-        self,
-        request: Request[ResponseT],
-        options: CallOptions,
-        user_pool_id: str | None,
+        self, request: Request[ResponseT], options: CallOptions, user_pool_id: str | None
     ) -> ResponseT:
         await self._location.read_profile()
         return await self.start_call(request, options, user_pool_id)
 
     def _create_context(self, region: str | None) -> CallContext:
-        """Create what calls to a region share."""
         return CallContext(
             url=f"{self._location.url(region)}/",
             region=region,
@@ -269,13 +260,6 @@ class AsyncCognitoSession:
 
             self._signer = Signer(CredentialsResolver(self._given_credentials))
         return self._signer
-
-
-def _parse_proxy(proxy: object) -> tuple[Proxy | Literal[False] | None, str]:
-    """Return the proxy, False or None as given, and the broken rule, "" if it breaks none."""
-    if proxy is None or proxy is False:
-        return proxy, ""
-    return parse_proxy(proxy)
 
 
 def _default_retry() -> RetryPolicy:

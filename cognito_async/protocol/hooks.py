@@ -14,9 +14,7 @@ from typing import Any
 
 from cattrs import BaseConverter
 from cattrs.fns import identity
-from cattrs.gen import make_dict_unstructure_fn, override
 
-from cognito_async.protocol.operation import Request
 from cognito_async.protocol.shapes import (
     Blob,
     Document,
@@ -149,14 +147,7 @@ def _is_structure(kind: Any) -> bool:
 
 
 def _unstructure_hook(kind: type[Structure]) -> Hook:
-    """Return the hook that encodes a class: compiled for requests, which pays off, interpreted for nested types."""
-    if issubclass(kind, Request):
-        overrides: dict[str, Any] = {attribute.name: override(omit=True) for attribute in kind.__attrs_attrs__} | {
-            name: override(rename=about.wire_name, unstruct_hook=_encoder(about.shape)) for name, about in members(kind)
-        }
-        return make_dict_unstructure_fn(
-            kind, CONVERTER, _cattrs_omit_if_default=True, _cattrs_use_linecache=False, **overrides
-        )
+    """Return the hook that encodes a class; cattrs's would be compiled, which takes longer than most requests."""
     plan = [(name, about.wire_name, _encoder(about.shape)) for name, about in members(kind)]
 
     def unstructure_object(value: Any) -> dict[str, Any]:
@@ -167,7 +158,7 @@ def _unstructure_hook(kind: type[Structure]) -> Hook:
 
 
 def _structure_hook(kind: type[Structure]) -> Callable[[Any, Any], Any]:
-    """Return the hook that decodes a class; unlike cattrs's, it takes responses without a required member."""
+    """Return the hook that decodes a class; cattrs's would reject a response without a required member."""
     decoders = [(name, about.wire_name, _decoder(about.shape)) for name, about in members(kind)]
     plan = [(name, wire_name, None if decoder is identity else decoder) for name, wire_name, decoder in decoders]
     known = {wire_name for _, wire_name, _ in plan}

@@ -34,12 +34,13 @@ from cognito_async.protocol.shapes import (
     members,
 )
 
-Fault = tuple[str, str]
-"""The path below the checked value, and the broken rule."""
-
+Fault = tuple[str, str]  # the path below the checked value, and the broken rule
 Check = Callable[[Any, Any], Fault | None]
 ResultT = TypeVar("ResultT")
 
+FILTER = "Filter"  # of ListUsers
+# IDs, tokens and hashes: they never contain line breaks or control characters.
+PRINTABLE_MEMBERS = frozenset({"AccessToken", "ClientId", "RefreshToken", "SecretHash", "Token", "UserPoolId"})
 MAX_INTEGER = 2**63
 MAX_DOCUMENT_DEPTH = 100
 MAX_DOCUMENT_BITS = 10_000  # well below the number of digits that Python refuses to print
@@ -255,7 +256,6 @@ def _shown(key: object, index: int) -> str:
 
 
 _ANY_TEXT = Text()
-FILTER = "Filter"  # of ListUsers
 _CHECKS: dict[type[Shape], Check] = {
     Text: _text,
     Integer: _integer,
@@ -267,5 +267,3 @@ _CHECKS: dict[type[Shape], Check] = {
     MapOf: _map,
     Struct: _struct,
 }
-PRINTABLE_MEMBERS = frozenset({"AccessToken", "ClientId", "RefreshToken", "SecretHash", "Token", "UserPoolId"})
-"""IDs, tokens and hashes: they never contain line breaks or control characters."""

@@ -26,15 +26,10 @@ MAX_MASKED_LENGTH = 64 * 1024  # masking megabytes would block the event loop; w
 RESET_CONTENT = 205
 PARTIAL_CONTENT = 206
 
-LARGE_BODY = 128 * 1024
-"""Bodies over this many bytes take long to decode: callers with an event loop decode them in a thread."""
-
+LARGE_BODY = 128 * 1024  # bytes; larger bodies take long to decode, so callers with an event loop use a thread
+# Of a large body; more lists and objects, or members of objects, would block all threads while they are freed.
 MAX_CONTAINERS = 250_000
-"""Maximum number of lists and objects in a large body; more would block all threads while they are freed."""
-
 MAX_PAIRS = 400_000
-"""Maximum number of members of all objects in a large body, for the same reason."""
-
 AN_ERROR = "the body is an error although the status is a success"
 
 _JSON = json.JSONEncoder(check_circular=False)  # validation has limited the depth
