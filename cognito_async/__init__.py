@@ -58,26 +58,20 @@ __all__ = [
 ]
 # fmt: on
 
-_MODULES = {
-    "AmbiguousDetails": "protocol.events",
-    "AnalyticsMetadataType": "operations",
-    "AsyncCognitoSession": "session",
-    "CognitoClient": "client",
-    "Credentials": "protocol.signing",
-    "CategoryLimiter": "rate_limiter",
-    "RateLimitDetails": "protocol.events",
-    "RateLimiter": "rate_limiter",
-    "Paginator": "pagination",
-    "PoolLimits": "transport",
-    "Quotas": "quotas",
-    "RetryDetails": "protocol.events",
-    "RetryKind": "protocol.retry",
-    "RetryPolicy": "protocol.retry",
-    "Stats": "protocol.events",
-    "Timeouts": "call",
-    "Transport": "transport",
-    "UserContextDataType": "operations",
+_NAMES = {
+    "call": ["Timeouts"],
+    "client": ["CognitoClient"],
+    "operations": ["AnalyticsMetadataType", "UserContextDataType"],
+    "pagination": ["Paginator"],
+    "protocol.events": ["AmbiguousDetails", "RateLimitDetails", "RetryDetails", "Stats"],
+    "protocol.retry": ["RetryKind", "RetryPolicy"],
+    "protocol.signing": ["Credentials"],
+    "quotas": ["Quotas"],
+    "rate_limiter": ["CategoryLimiter", "RateLimiter"],
+    "session": ["AsyncCognitoSession"],
+    "transport": ["PoolLimits", "Transport"],
 }
+_MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
 
 def __dir__() -> list[str]:

@@ -236,7 +236,11 @@ class Call(Generic[ResponseT]):
         if self._corrects_clock(error):
             return 0.0
         kind = classify(error)
-        self._record(kind, error)
+        if kind is RetryKind.THROTTLED:
+            self._context.counts["throttled"] += 1
+            self._limiter.record_throttle()
+        elif error.status is not None:
+            self._limiter.record_success()
         delay = self._backoff(kind, error)
         name = self._operation.name
         idempotency = self._options.idempotency or IDEMPOTENCY.get(name) or idempotency_by_name(name)
@@ -260,14 +264,6 @@ class Call(Generic[ResponseT]):
         if ambiguous_before and isinstance(error, TransportError | SessionClosedError) and error.sent is False:
             error.sent = None  # this attempt was not sent, but an earlier one may have been
         raise error
-
-    def _record(self, kind: RetryKind | None, error: CognitoError) -> None:
-        """Report the response to the rate limiter."""
-        if kind is RetryKind.THROTTLED:
-            self._context.counts["throttled"] += 1
-            self._limiter.record_throttle()
-        elif error.status is not None:
-            self._limiter.record_success()
 
     def _backoff(self, kind: RetryKind | None, error: CognitoError) -> float | None:
         """Return the delay before a retry in seconds; None if there must be no retry."""

@@ -6,6 +6,7 @@ import re
 import ssl
 from collections import Counter
 from collections.abc import Callable, Coroutine
+from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
@@ -110,10 +111,19 @@ class AsyncCognitoSession:
         self._signer: Signer | None = None
         self._retry_quota = RetryQuota()
         self._rate_limiter = rate_limiter or LocalRateLimiter({} if quotas is None else quotas.by_category())
-        self._on_event = on_event
         self._counts: Counter[str] = Counter()
         self._timer = SharedTimer()
-        self._random = random
+        self._new_context = partial(
+            CallContext,
+            transport=self._transport,
+            signer=self._signing,
+            retry_quota=self._retry_quota,
+            rate_limiter=self._rate_limiter,
+            random=random,
+            on_event=on_event,
+            counts=self._counts,
+            timer=self._timer,
+        )
         self._contexts: dict[str | None, CallContext] = {}
         self._closed = False
 
@@ -199,9 +209,11 @@ class AsyncCognitoSession:
             region = region_of_pool(getattr(request, "user_pool_id", None) or user_pool_id)
         context = self._contexts.get(region)
         if context is None:
-            if location.needs_profile(location.region(region)):
+            signing_region = location.region(region)
+            if location.needs_profile(signing_region):
                 return self._read_profile_and_send(request, options, user_pool_id)
-            context = self._contexts[region] = self._create_context(location.region(region))
+            context = self._new_context(url=f"{location.url(signing_region)}/", region=signing_region)
+            self._contexts[region] = context
         return Call(request, context, options.retry or self._retry, options.timeouts or self._timeouts, options).run()
 
     def limiter(self, operation: Operation) -> "CategoryLimiter":
@@ -237,20 +249,6 @@ class AsyncCognitoSession:
     ) -> ResponseT:
         await self._location.read_profile()
         return await self.start_call(request, options, user_pool_id)
-
-    def _create_context(self, region: str | None) -> CallContext:
-        return CallContext(
-            url=f"{self._location.url(region)}/",
-            region=region,
-            transport=self._transport,
-            signer=self._signing,
-            retry_quota=self._retry_quota,
-            rate_limiter=self._rate_limiter,
-            random=self._random,
-            on_event=self._on_event,
-            counts=self._counts,
-            timer=self._timer,
-        )
 
     def _signing(self) -> "Signer":
         """Return the signer, created and imported by the first signed call."""

@@ -116,10 +116,9 @@ class _TrackedPayload(BytesPayload):
 
 
 class _Connection(ResponseHandler):
-    """A connection that never takes surplus data for the response to a later request.
+    """A connection that never takes a response sent twice, late or without a request for that to a later request.
 
-    Surplus data is a response sent twice, late or without a request, such as a 408 before an idle connection is closed.
-    aiohttp would keep it in the connection's buffer.
+    aiohttp would keep such surplus data in the connection's buffer.
     """
 
     idle = False
@@ -346,7 +345,7 @@ class AiohttpTransport:
         except (aiohttp.ClientError, OSError) as error:
             failure = _lost_error(error, sent=body.sent, status=status, proxied=route.proxy is not None)
         except asyncio.CancelledError as error:
-            if not _is_cancelled_by_close(http, cancellations):
+            if not http.closed or _cancellations() > cancellations:  # else closing has cancelled the request
                 error.sent, error.status = body.sent, status  # type: ignore[attr-defined]  # see Transport.send
                 raise error.with_traceback(None) from None
             failure = SessionClosedError("the session was closed during the call")
@@ -377,8 +376,10 @@ class AiohttpTransport:
         parsed = URL(url)
         proxy = self._proxy_variables.find(parsed) if self._proxy_variables else self._proxy
         uses_tls = "https" in {parsed.scheme, proxy and proxy.url.scheme}
-        if uses_tls and self._context is None and self._certificates is not None:
-            await self._load_certificates(*self._certificates)
+        if uses_tls and self._certificates is not None:
+            async with self._loading:  # once for all calls that wait
+                if self._context is None:
+                    self._context = await asyncio.to_thread(_trust_certificates, *self._certificates)
         credentials = {"Proxy-Authorization": proxy.authorization} if proxy and proxy.authorization else {}
         route = self._routes[url] = _Route(
             url=parsed,
@@ -388,11 +389,6 @@ class AiohttpTransport:
             connect_headers=credentials if parsed.scheme == "https" else {},
         )
         return route
-
-    async def _load_certificates(self, path: str, origin: str) -> None:
-        async with self._loading:  # once for all calls that wait
-            if self._context is None:
-                self._context = await asyncio.to_thread(_trust_certificates, path, origin)
 
     async def _read(self, response: aiohttp.ClientResponse) -> HttpResponse | InvalidResponseError:
         """Read the body up to the limit; after a lost connection, return the part that was received."""
@@ -429,11 +425,6 @@ class AiohttpTransport:
 def _cancellations() -> int:
     task = asyncio.current_task()
     return task.cancelling() if task else 0
-
-
-def _is_cancelled_by_close(http: aiohttp.ClientSession, cancellations: int) -> bool:
-    """Return whether aiohttp cancelled the request: closing cancels all that wait for a connection."""
-    return http.closed and _cancellations() <= cancellations
 
 
 def _connect_error(error: aiohttp.ClientError, request: HttpRequest) -> ConnectError:

@@ -1,9 +1,6 @@
 """Who has to act on an error of the service: the table from error codes and messages to `Fault`.
 
-Most codes have one fault. Some codes cover several situations that differ only in the message, such as
-``NotAuthorizedException`` for a wrong password and for a wrong client secret; ``WORDINGS`` lists those messages.
-
-Pure. Messages are classified as received, before secrets are masked in them.
+Codes such as ``NotAuthorizedException`` cover situations that differ only in the message, received in clear text.
 """
 
 import re

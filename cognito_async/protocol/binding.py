@@ -41,11 +41,11 @@ class Bound:
             "client_id": None if self.client_id is None else broken_form(self.client_id, 128),
             "client_secret": None if self.client_secret is None else broken_form(self.client_secret, 64, spaces=True),
         }
+        if self.user_pool_id is not None and not _is_pool_id(self.user_pool_id):
+            rules["user_pool_id"] = "must be a user pool ID such as 'eu-west-1_AbC123'"
         for name, rule in rules.items():
             if rule is not None:
                 raise ParameterValidationError(name, rule)
-        if self.user_pool_id is not None and not _is_pool_id(self.user_pool_id):
-            raise ParameterValidationError("user_pool_id", "must be a user pool ID such as 'eu-west-1_AbC123'")
 
 
 def _is_pool_id(value: object) -> bool:

@@ -1,7 +1,4 @@
-"""Conversion between the generated classes and JSON values: the hooks for cattrs.
-
-The only module that imports cattrs.
-"""
+"""Conversion between the generated classes and JSON values with cattrs. The only module that imports it."""
 
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
 # (converts values of any type)

@@ -1,9 +1,4 @@
-"""Idempotency: whether a failed attempt may have been applied, and whether it may be retried.
-
-An attempt is ambiguous if the request may have left and the service did not say what became of it: the connection was
-lost, time ran out, the service failed, or something else, such as a proxy, responded. Throttling and error codes are
-the service's word that nothing was applied.
-"""
+"""Idempotency: whether a failed attempt may have been applied, and whether it may be retried."""
 
 import re
 from enum import Enum

@@ -1,7 +1,4 @@
-"""Secrets by name: for members that are not in the reviewed tables, and for keys of free-form JSON.
-
-Used by the generator, whose tables correct it, and at run time for the members of ``extra`` and of ``client.call``.
-"""
+"""Secrets by name: in the generator, for members that its tables lack, and at run time, for free-form JSON."""
 
 import re
 

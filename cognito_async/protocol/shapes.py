@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeAlias, Ty
 
 from attrs import NOTHING, Attribute, field, frozen
 
-MASK = "***"
-"""Replaces a secret in reprs, logs and messages."""
+MASK = "***"  # replaces a secret in reprs, logs and messages
 
 if TYPE_CHECKING:
     JsonValue: TypeAlias = "Mapping[str, JsonValue] | Sequence[JsonValue] | str | int | float | bool | None"

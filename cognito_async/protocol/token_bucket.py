@@ -1,7 +1,4 @@
-"""An adaptive token bucket: limits the requests of one quota category to a configured or an estimated rate.
-
-Pure: the time is an argument, and nothing waits here.
-"""
+"""An adaptive token bucket for the requests of one quota category. Pure: the time is an argument."""
 
 from collections import deque
 from math import inf
@@ -96,14 +93,11 @@ class AdaptiveTokenBucket:
             return
         self._cut_at = now
         self._exploring = False
-        # Few accepted requests may also mean few requests, so one cut never takes more than half.
-        self.rate = max(min(self.rate, self._measured(now)) * CUT, self.rate / 2, min(LOWEST_RATE, self.limit))
-        self._available = min(self._available, 0.0)
-
-    def _measured(self, now: float) -> float:
-        """Return the rate of accepted requests over the last window."""
         self._drop_old(now)
-        return len(self._accepted) / WINDOW
+        measured = len(self._accepted) / WINDOW
+        # Few accepted requests may also mean few requests, so one cut never takes more than half.
+        self.rate = max(min(self.rate, measured) * CUT, self.rate / 2, min(LOWEST_RATE, self.limit))
+        self._available = min(self._available, 0.0)
 
     def _drop_old(self, now: float) -> None:
         while self._accepted and self._accepted[0] < now - WINDOW:

@@ -1,8 +1,6 @@
-"""Validation before anything is sent: required members, types, lengths, sizes and ranges, at any depth.
+"""Validation before anything is sent; patterns and enumerations, unreliable in the model, are left to the service.
 
-Patterns and enumeration values are left to the service, because those in its model are not reliable enough to reject
-user input. Errors name the rule and never the value, and are raised from frames that hold no value either: a check
-returns the fault that it finds.
+Errors name the rule and never the value. Checks return faults, to be raised from frames that do not hold the value.
 """
 
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
@@ -141,7 +139,7 @@ def _struct(value: Any, shape: Any) -> Fault | None:
 def _text(value: Any, shape: Shape) -> Fault | None:
     if not isinstance(value, str):
         return _wrong_type(value, "a str")
-    if not value.isascii() and _has_surrogates(value):
+    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
         return "", "must be valid Unicode text (it holds half of a surrogate pair)"
     return _bounds(len(value), shape, "have", "characters")
 
@@ -152,10 +150,6 @@ def _filter(value: Any, shape: Shape) -> Fault | None:
         return fault
     rule = broken_filter(value)
     return None if rule is None else ("", rule)
-
-
-def _has_surrogates(value: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _integer(value: Any, shape: Shape) -> Fault | None:
