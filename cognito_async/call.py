@@ -99,19 +99,13 @@ class CallOptions:
 class Call(Generic[ResponseT]):
     """Sends a validated request with retries."""
 
-    __slots__ = (
-        *("_attempts", "_body", "_clock_corrected", "_context", "_deadline", "_headers", "_history"),
-        *("_limit_exceeded", "_limiter", "_loop", "_operation", "_options", "_policy", "_request", "_signed_with"),
-        *("_started", "_timeouts", "_tokens"),
-    )
-
     def __init__(
         self,
         request: Request[ResponseT],
         context: CallContext,
         policy: RetryPolicy,
         timeouts: Timeouts,
-        options: "CallOptions",
+        options: CallOptions,
     ) -> None:
         self._request = request
         self._operation = request.OPERATION

@@ -81,7 +81,8 @@ class CredentialsResolver:
     def _start_refresh(self) -> asyncio.Task[Credentials]:
         if self._refresh is None or self._refresh.done():
             self._refresh = asyncio.create_task(self._look_up())
-            self._refresh.add_done_callback(_retrieve)
+            # Retrieves the error, so that asyncio does not log it; the next caller tries again.
+            self._refresh.add_done_callback(lambda task: task.cancelled() or task.exception())
         return self._refresh
 
     async def _look_up(self) -> Credentials:
@@ -102,12 +103,6 @@ class CredentialsResolver:
         except Exception as error:  # noqa: BLE001 - botocore's providers raise errors of many libraries
             failure, cause = _failed("the AWS credentials could not be refreshed", error), _bare(error)
         raise failure from cause  # raised here, so that its context is not the original error
-
-
-def _retrieve(task: asyncio.Task[Credentials]) -> None:
-    """Retrieve the error of a background refresh, so that asyncio does not log it; the next caller tries again."""
-    if not task.cancelled():
-        task.exception()
 
 
 def _from_environment(environ: Mapping[str, str]) -> tuple[Credentials | None, str]:
@@ -148,17 +143,17 @@ def find_with_botocore() -> Any:
     try:
         session: Any = Session()
         found = session.get_credentials()
-        failure, cause = None, None
     except Exception as error:  # noqa: BLE001 - botocore's providers raise errors of many libraries
-        found, failure, cause = None, _failed("the AWS credentials could not be looked up", error), _bare(error)
-    if failure is None and found is None:
+        failure, cause = _failed("the AWS credentials could not be looked up", error), _bare(error)
+    else:
+        if found is not None:
+            return found
+        cause = None
         failure = CredentialsError(
             f"no AWS credentials: {searched}, then, with botocore, AWS_PROFILE and the shared credentials and config "
             "files (assume-role, web identity, SSO, process), the container endpoint and the instance metadata service"
         )
-    if failure is not None:
-        raise failure from cause  # raised here, so that its context is not the original error
-    return found
+    raise failure from cause  # raised here, so that its context is not the original error
 
 
 def _failed(problem: str, error: Exception) -> CredentialsError:

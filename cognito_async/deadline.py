@@ -62,8 +62,6 @@ class Deadline:
 class SharedTimer:
     """One timer for many deadlines, which usually end in the order in which they started."""
 
-    __slots__ = ("_due", "_loop", "_timer")
-
     def __init__(self) -> None:
         self._due: deque[Deadline] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None

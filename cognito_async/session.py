@@ -7,7 +7,6 @@ import ssl
 from collections import Counter
 from collections.abc import Callable, Coroutine
 from functools import partial
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 # The classes of the most common operations, created here and not while the event loop runs.
@@ -154,15 +153,13 @@ class AsyncCognitoSession:
         bound = Bound(client_id=client_id, client_secret=client_secret, user_pool_id=user_pool_id)
         del client_id, client_secret, user_pool_id  # tracebacks with locals show the masked values instead
         bound.check()
-        return CognitoClient(self, bound, timeouts=timeouts, retry=retry)
+        return CognitoClient(self, bound, CallOptions(timeouts, retry))
 
     async def __aenter__(self) -> Self:
         self._check_open()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:

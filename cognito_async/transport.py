@@ -282,16 +282,8 @@ class AiohttpTransport:
         tls: ssl.SSLContext | str | os.PathLike[str] | None = None,
         connector: Connector | None = None,
     ) -> None:
-        """Set the options; no connection is opened and no file is read yet.
-
-        None stands for the environment's proxy and CA certificates, False for no proxy. A user's connector is not
-        closed, and with it the environment is not used.
-        """
-        if not (tls is None or isinstance(tls, ssl.SSLContext | str | os.PathLike)):
-            rule = "must be an ssl.SSLContext or the path of a file with CA certificates"
-            raise ParameterValidationError("ssl", rule)
-        if not (connector is None or isinstance(connector, Connector)):
-            raise ParameterValidationError("connector", "must be an aiohttp connector, such as aiohttp.TCPConnector()")
+        """Set the options, see AsyncCognitoSession; no connection is opened and no file is read yet."""
+        _check_options(tls, connector)
         self._limits = limits
         self._proxy = proxy or None
         self._proxy_variables = None if connector or proxy is not None else ProxyVariables(os.environ)
@@ -345,7 +337,7 @@ class AiohttpTransport:
         except (aiohttp.ClientError, OSError) as error:
             failure = _lost_error(error, sent=body.sent, status=status, proxied=route.proxy is not None)
         except asyncio.CancelledError as error:
-            if not http.closed or _cancellations() > cancellations:  # else closing has cancelled the request
+            if not _is_cancelled_by_close(http, cancellations):
                 error.sent, error.status = body.sent, status  # type: ignore[attr-defined]  # see Transport.send
                 raise error.with_traceback(None) from None
             failure = SessionClosedError("the session was closed during the call")
@@ -383,7 +375,7 @@ class AiohttpTransport:
         credentials = {"Proxy-Authorization": proxy.authorization} if proxy and proxy.authorization else {}
         route = self._routes[url] = _Route(
             url=parsed,
-            proxy=proxy and proxy.url,
+            proxy=proxy.url if proxy else None,
             tls=self._context or True,
             headers=credentials if parsed.scheme == "http" else {},
             connect_headers=credentials if parsed.scheme == "https" else {},
@@ -422,9 +414,21 @@ class AiohttpTransport:
         return HttpResponse(response.status, response.headers, body, complete=complete)
 
 
+def _check_options(tls: object, connector: object) -> None:
+    if not (tls is None or isinstance(tls, ssl.SSLContext | str | os.PathLike)):
+        raise ParameterValidationError("ssl", "must be an ssl.SSLContext or the path of a file with CA certificates")
+    if not (connector is None or isinstance(connector, Connector)):
+        raise ParameterValidationError("connector", "must be an aiohttp connector, such as aiohttp.TCPConnector()")
+
+
 def _cancellations() -> int:
     task = asyncio.current_task()
     return task.cancelling() if task else 0
+
+
+def _is_cancelled_by_close(http: aiohttp.ClientSession, cancellations: int) -> bool:
+    """Return whether aiohttp cancelled the request: closing cancels all that wait for a connection."""
+    return http.closed and _cancellations() <= cancellations
 
 
 def _connect_error(error: aiohttp.ClientError, request: HttpRequest) -> ConnectError:

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from enum import Enum
-from functools import cache
 from typing import Any, ClassVar
 
 # fmt: off
@@ -210,10 +209,15 @@ def ambiguous(
     return outcome
 
 
-@cache
 def _also(kind: type[CognitoError]) -> type[AmbiguousOutcomeError]:
     """Return the class of ambiguous errors that are also of another class."""
-    return type("AmbiguousOutcomeError", (AmbiguousOutcomeError, kind), {"__reduce__": _reduce_ambiguous})
+    if kind not in _ALSO:
+        methods = {"__reduce__": _reduce_ambiguous}
+        _ALSO[kind] = type("AmbiguousOutcomeError", (AmbiguousOutcomeError, kind), methods)
+    return _ALSO[kind]
+
+
+_ALSO: dict[type[CognitoError], type[AmbiguousOutcomeError]] = {}
 
 
 def _reduce_ambiguous(error: AmbiguousOutcomeError) -> tuple[Any, ...]:

@@ -25,8 +25,6 @@ class Proxy(Record):
 class ProxyVariables:
     """The proxy settings of an environment, copied when it is created and parsed when a URL needs them."""
 
-    __slots__ = ("_no_proxy", "_values")
-
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._values = {
             scheme: next(((name, environ[name]) for name in names if name in environ), None)

@@ -1,7 +1,6 @@
 """The shapes of the service's data: types, bounds, wire names and secrecy of the members of structures."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from functools import cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeAlias, TypeVar, cast, dataclass_transform
 
@@ -92,11 +91,15 @@ def member(
     return field(default=default, metadata={"member": about})
 
 
-@cache
 def members(kind: "type[Structure]") -> tuple[tuple[str, Member], ...]:
     """Return the members of a generated class with their Python names, in the model's order."""
-    described = ((attribute.name, attribute.metadata.get("member")) for attribute in kind.__attrs_attrs__)
-    return tuple((name, about) for name, about in described if about is not None)
+    if kind not in _MEMBERS:
+        described = ((attribute.name, attribute.metadata.get("member")) for attribute in kind.__attrs_attrs__)
+        _MEMBERS[kind] = tuple((name, about) for name, about in described if about is not None)
+    return _MEMBERS[kind]
+
+
+_MEMBERS: "dict[type[Structure], tuple[tuple[str, Member], ...]]" = {}
 
 
 class Record:
@@ -141,8 +144,6 @@ class Record:
 
 class _Masked:
     """Stands for a secret in a repr."""
-
-    __slots__ = ()
 
     def __repr__(self) -> str:
         return MASK

@@ -27,11 +27,6 @@ class AdaptiveTokenBucket:
     limit. A configured rate is never exceeded, but it is cut like any other when the service throttles.
     """
 
-    __slots__ = (
-        *("_accepted", "_available", "_cut_at", "_exploring", "_outcomes", "_per_second", "_start", "_updated_at"),
-        *("limit", "rate"),
-    )
-
     def __init__(self, start: float, configured: float | None = None) -> None:
         """Set the rate used after the first throttling, and the configured rate, if any."""
         self.rate: float | None = configured  # permits per second; None while unlimited

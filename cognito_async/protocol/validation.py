@@ -9,7 +9,6 @@ Errors name the rule and never the value. Checks return faults, to be raised fro
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from functools import cache
 from math import isfinite
 from typing import Any, TypeVar
 
@@ -84,7 +83,7 @@ def broken_form(value: object, longest: int | None = None, *, spaces: bool = Fal
 
 
 def _structure(value: Structure) -> Fault | None:
-    for name, required, check, shape in _checks(type(value)):
+    for name, required, check, shape in _PLANS.get(type(value)) or _plan(type(value)):
         given = getattr(value, name)
         if given is None:
             if required:
@@ -109,9 +108,10 @@ def _extra(request: Request[Any]) -> Fault | None:
     return None
 
 
-@cache
-def _checks(kind: type[Structure]) -> list[tuple[str, bool, Check, Shape]]:
-    return [(name, about.required, _check_of(about), about.shape) for name, about in members(kind)]
+def _plan(kind: type[Structure]) -> "list[tuple[str, bool, Check, Shape]]":
+    """Make and keep the list of checks of a class."""
+    _PLANS[kind] = [(name, about.required, _check_of(about), about.shape) for name, about in members(kind)]
+    return _PLANS[kind]
 
 
 def _check_of(about: Member) -> Check:
@@ -250,6 +250,7 @@ def _shown(key: object, index: int) -> str:
 
 
 _ANY_TEXT = Text()
+_PLANS: "dict[type[Structure], list[tuple[str, bool, Check, Shape]]]" = {}
 _CHECKS: dict[type[Shape], Check] = {
     Text: _text,
     Integer: _integer,

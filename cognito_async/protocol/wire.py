@@ -8,7 +8,6 @@ The only module that reads and writes JSON. Pure: usable with any HTTP library, 
 
 import json
 from collections.abc import Callable, Mapping
-from functools import cache
 from json import scanner
 from json.encoder import encode_basestring_ascii
 from typing import Any
@@ -54,8 +53,6 @@ _LONG_INTEGER_JSON = _interruptible(float)
 
 class Body(bytes):
     """The body of a request. Its repr hides the content, which holds passwords and tokens."""
-
-    __slots__ = ()
 
     def __repr__(self) -> str:
         return f"<request body of {len(self)} bytes>"
@@ -104,7 +101,8 @@ def needs_no_body(operation: Operation, status: int | None) -> bool:
 
 def encode(request: Request[Any]) -> Body:
     """Validate a request and return its JSON body. Members that are None are omitted."""
-    text = _simple_encoder(type(request))(request)
+    kind = type(request)
+    text = (_ENCODERS.get(kind) or _compile_encoder(kind))(request)
     if text is None:
         validate(request)
         text = guarded(_encode_any, request)
@@ -128,9 +126,11 @@ _SIMPLE: dict[type[Shape], tuple[str, str]] = {
 }
 _NEVER = ("False", "''")
 
+Encoder = Callable[[Any], str | None]
+_ENCODERS: dict[type[Any], Encoder] = {}
 
-@cache
-def _simple_encoder(kind: type[Request[Any]]) -> Callable[[Any], str | None]:
+
+def _compile_encoder(kind: type[Request[Any]]) -> Encoder:
     """Compile the validation and encoding of a request class into one function.
 
     It handles the common case, valid members of ASCII text, numbers and booleans, and returns None for other requests.
@@ -151,8 +151,8 @@ def _simple_encoder(kind: type[Request[Any]]) -> Callable[[Any], str | None]:
     lines.append("    return '{' + ', '.join(parts) + '}'")
     names: dict[str, Any] = {"quoted": encode_basestring_ascii}
     exec("\n".join(lines), names)  # noqa: S102 - made of the names and bounds of the service model
-    encoder: Callable[[Any], str | None] = names["encode_simple"]
-    return encoder
+    _ENCODERS[kind] = names["encode_simple"]
+    return _ENCODERS[kind]
 
 
 def decode(response: HttpResponse, request: Request[ResponseT], sent: HttpRequest | None = None) -> ResponseT:
