@@ -161,7 +161,7 @@ def _read_profile() -> dict[str, str]:
         return {}
     load: Callable[[str], Any] = cast("Any", configloader).load_config
     try:
-        return _select(load(os.environ.get(FILE_VARIABLE) or "~/.aws/config"), _profile_name() or "default")
+        return _profile_settings(load(os.environ.get(FILE_VARIABLE) or "~/.aws/config"), _profile_name() or "default")
     except ConfigNotFound:
         return {}
     except ConfigParseError:
@@ -170,7 +170,7 @@ def _read_profile() -> dict[str, str]:
     raise ParameterValidationError(FILE_VARIABLE, "must be the path of an AWS config file; the file cannot be parsed")
 
 
-def _select(config: Any, name: str) -> dict[str, str]:
+def _profile_settings(config: Any, name: str) -> dict[str, str]:
     """Return the settings that we know, with the endpoint of the service in place of the general one."""
     profile: dict[str, Any] = config["profiles"].get(name, {})
     services: dict[str, Any] = config.get("services", {}).get(profile.get("services"), {})

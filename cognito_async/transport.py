@@ -116,9 +116,9 @@ class _TrackedPayload(BytesPayload):
 
 
 class _Connection(ResponseHandler):
-    """A connection that never takes a response sent twice, late or without a request for that to a later request.
+    """A connection that discards surplus data: a response that was sent twice, late or without a request.
 
-    aiohttp would keep such surplus data in the connection's buffer.
+    aiohttp would keep it in the buffer and return it for a later request.
     """
 
     idle = False

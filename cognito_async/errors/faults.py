@@ -1,6 +1,6 @@
 """Who has to act on an error of the service: the table from error codes and messages to `Fault`.
 
-Codes such as ``NotAuthorizedException`` cover situations that differ only in the message, received in clear text.
+Codes such as ``NotAuthorizedException`` cover situations that differ only in the message, see ``WORDINGS``.
 """
 
 import re

@@ -35,7 +35,7 @@ Fault = tuple[str, str]  # the path below the checked value, and the broken rule
 Check = Callable[[Any, Any], Fault | None]
 ResultT = TypeVar("ResultT")
 
-FILTER = "Filter"  # of ListUsers
+FILTER = ("ListUsersRequest", "filter")  # the member whose syntax the service model describes in prose only
 # IDs, tokens and hashes: they never contain line breaks or control characters.
 PRINTABLE_MEMBERS = frozenset({"AccessToken", "ClientId", "RefreshToken", "SecretHash", "Token", "UserPoolId"})
 MAX_INTEGER = 2**63
@@ -110,17 +110,16 @@ def _extra(request: Request[Any]) -> Fault | None:
 
 def _plan(kind: type[Structure]) -> "list[tuple[str, bool, Check, Shape]]":
     """Make and keep the list of checks of a class."""
-    _PLANS[kind] = [(name, about.required, _check_of(about), about.shape) for name, about in members(kind)]
+    _PLANS[kind] = [
+        (name, about.required, _filter if (kind.__name__, name) == FILTER else _check_of(about), about.shape)
+        for name, about in members(kind)
+    ]
     return _PLANS[kind]
 
 
 def _check_of(about: Member) -> Check:
-    kind = type(about.shape)
-    if about.wire_name == FILTER:
-        return _filter
-    if kind is Text and about.wire_name in PRINTABLE_MEMBERS:
-        return _printable_text
-    return _CHECKS[kind]
+    is_printable = about.wire_name in PRINTABLE_MEMBERS and type(about.shape) is Text
+    return _printable_text if is_printable else _CHECKS[type(about.shape)]
 
 
 def _printable_text(value: Any, shape: Shape) -> Fault | None:

@@ -139,7 +139,7 @@ def _compile_encoder(kind: type[Request[Any]]) -> Encoder:
     for name, about in members(kind):
         low = -MAX_INTEGER if about.shape.low is None else about.shape.low
         high = MAX_INTEGER - 1 if about.shape.high is None else about.shape.high
-        valid, encoded = _NEVER if about.wire_name == FILTER else _SIMPLE.get(type(about.shape), _NEVER)
+        valid, encoded = _NEVER if (kind.__name__, name) == FILTER else _SIMPLE.get(type(about.shape), _NEVER)
         if about.wire_name in PRINTABLE_MEMBERS and type(about.shape) is Text:
             valid += " and value.isprintable()"
         lines += [
@@ -199,7 +199,7 @@ def _decoded(response: HttpResponse, kind: type[Any]) -> Any:
     members = _parsed_object(response)
     if kind is dict or isinstance(members, InvalidResponseError):
         return members
-    from cognito_async.protocol.hooks import CONVERTER, Misshapen  # noqa: PLC0415 - imports cattrs
+    from cognito_async.protocol.hooks import CONVERTER, Misshapen  # noqa: PLC0415 - many programs never need cattrs
 
     try:
         return CONVERTER.structure(members, kind)
