@@ -67,7 +67,7 @@ class Timeouts(Record):
     connect: float | None = field(default=3.0, validator=number(0, above=True, unlimited=True))
 
 
-@frozen(kw_only=True, eq=False)
+@frozen(kw_only=True, eq=False, repr=False)
 class CallContext:
     """What the calls of a session to one region share."""
 
@@ -85,7 +85,7 @@ class CallContext:
     counter: Iterator[int] = field(factory=count)
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class CallOptions:
     """The options of a call; None for those of the session and the operation."""
 
