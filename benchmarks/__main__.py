@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import bulk, call_cost, reliability, sites, size, startup
+from benchmarks import bulk, call_cost, refresh, reliability, sign_in, sites, size, startup, tokens
 from benchmarks.contenders import OURS, contenders
 from benchmarks.results import Table
 
@@ -24,11 +24,14 @@ BENCHMARKS: dict[str, Callable[..., list[Table]]] = {
     "size": size.size,
     "throttle": reliability.throttle,
     "ledger": reliability.ledger,
+    "refresh": refresh.refresh,
     "bulk-cost": bulk.cost,
     "bulk-flat": bulk.flat,
     "bulk-rate": bulk.rate,
     "bulk-kills": bulk.kills,
     "fastapi": sites.fastapi,
+    "sign-in": sign_in.sign_in,
+    "tokens": tokens.tokens,
 }
 PACKAGES = (
     "cognito_async",
@@ -41,6 +44,12 @@ PACKAGES = (
     "capo-cognito-identity-provider",
     "fastapi",
     "uvicorn",
+    "gmpy2",
+    "pycognito",
+    "cryptography",
+    "PyJWT",
+    "joserfc",
+    "fastapi-cognito",
 )
 
 

@@ -1,6 +1,7 @@
 """The AWS JSON 1.1 protocol of Amazon Cognito: requests to HTTP, and HTTP to responses.
 
-The only module that reads and writes JSON. Pure: usable with any HTTP library, see ``encode`` and ``decode``.
+The only module that reads and writes JSON, except for tokens (``jwt``).
+Pure: usable with any HTTP library, see ``encode`` and ``decode``.
 """
 
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
@@ -10,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from json import scanner
 from json.encoder import encode_basestring_ascii
-from typing import Any
+from typing import Any, Literal
 
 from attrs import define, field
 
@@ -60,12 +61,14 @@ class Body(bytes):
 
 @define(eq=False, repr=False)
 class HttpRequest:
-    """The HTTP request of one attempt, to be sent with POST."""
+    """The HTTP request of one attempt."""
 
     url: str
     headers: Mapping[str, str] = field(repr=False)  # all except those that the HTTP library adds
-    body: Body
+    body: Body  # empty for a GET request
     connect_timeout: float | None = None  # in seconds; None for no limit
+    method: Literal["GET", "POST"] = field(default="POST", kw_only=True)  # "GET" for a key set (JWKS)
+    max_response_bytes: int | None = field(default=None, kw_only=True)  # None for the transport's limit
 
 
 @define(eq=False, repr=False)
