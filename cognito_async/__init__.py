@@ -10,30 +10,22 @@ Public names are imported on first use: importing the package loads no HTTP libr
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from cognito_async.version import __version__ as __version__
+from cognito_async.version import __version__
 
 if TYPE_CHECKING:
-    from cognito_async import errors as errors
-    from cognito_async import operations as operations
-    from cognito_async.call import Timeouts as Timeouts
-    from cognito_async.client import CognitoClient as CognitoClient
+    from cognito_async import errors, operations
+    from cognito_async.call import Timeouts
+    from cognito_async.client import CognitoClient
     from cognito_async.errors import *  # noqa: F403 - each error by name
-    from cognito_async.operations import AnalyticsMetadataType as AnalyticsMetadataType
-    from cognito_async.operations import UserContextDataType as UserContextDataType
-    from cognito_async.pagination import Paginator as Paginator
-    from cognito_async.protocol.events import AmbiguousDetails as AmbiguousDetails
-    from cognito_async.protocol.events import RateLimitDetails as RateLimitDetails
-    from cognito_async.protocol.events import RetryDetails as RetryDetails
-    from cognito_async.protocol.events import Stats as Stats
-    from cognito_async.protocol.retry import RetryKind as RetryKind
-    from cognito_async.protocol.retry import RetryPolicy as RetryPolicy
-    from cognito_async.protocol.signing import Credentials as Credentials
-    from cognito_async.quotas import Quotas as Quotas
-    from cognito_async.rate_limiter import CategoryLimiter as CategoryLimiter
-    from cognito_async.rate_limiter import RateLimiter as RateLimiter
-    from cognito_async.session import AsyncCognitoSession as AsyncCognitoSession
-    from cognito_async.transport import PoolLimits as PoolLimits
-    from cognito_async.transport import Transport as Transport
+    from cognito_async.operations import AnalyticsMetadataType, UserContextDataType
+    from cognito_async.pagination import Paginator
+    from cognito_async.protocol.events import AmbiguousDetails, RateLimitDetails, RetryDetails, Stats
+    from cognito_async.protocol.retry import RetryKind, RetryPolicy
+    from cognito_async.protocol.signing import Credentials
+    from cognito_async.quotas import Quotas
+    from cognito_async.rate_limiter import CategoryLimiter, RateLimiter
+    from cognito_async.session import AsyncCognitoSession
+    from cognito_async.transport import PoolLimits, Transport
 
 # fmt: off
 __all__ = [
@@ -68,26 +60,20 @@ __all__ = [
 ]
 # fmt: on
 
-_MODULES = {
-    "AmbiguousDetails": "protocol.events",
-    "AnalyticsMetadataType": "operations",
-    "AsyncCognitoSession": "session",
-    "CognitoClient": "client",
-    "Credentials": "protocol.signing",
-    "CategoryLimiter": "rate_limiter",
-    "RateLimitDetails": "protocol.events",
-    "RateLimiter": "rate_limiter",
-    "Paginator": "pagination",
-    "PoolLimits": "transport",
-    "Quotas": "quotas",
-    "RetryDetails": "protocol.events",
-    "RetryKind": "protocol.retry",
-    "RetryPolicy": "protocol.retry",
-    "Stats": "protocol.events",
-    "Timeouts": "call",
-    "Transport": "transport",
-    "UserContextDataType": "operations",
+_NAMES = {
+    "call": ["Timeouts"],
+    "client": ["CognitoClient"],
+    "operations": ["AnalyticsMetadataType", "UserContextDataType"],
+    "pagination": ["Paginator"],
+    "protocol.events": ["AmbiguousDetails", "RateLimitDetails", "RetryDetails", "Stats"],
+    "protocol.retry": ["RetryKind", "RetryPolicy"],
+    "protocol.signing": ["Credentials"],
+    "quotas": ["Quotas"],
+    "rate_limiter": ["CategoryLimiter", "RateLimiter"],
+    "session": ["AsyncCognitoSession"],
+    "transport": ["PoolLimits", "Transport"],
 }
+_MODULES = {name: module for module, names in _NAMES.items() for name in names}
 
 
 def __dir__() -> list[str]:

@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import logging
-import platform
+import sys
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from itertools import count
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from cognito_async.transport import Transport
 
 _LOG = logging.getLogger("cognito_async")
-USER_AGENT = f"cognito_async/{__version__} python/{platform.python_version()}"
+USER_AGENT = f"cognito_async/{__version__} python/{'.'.join(map(str, sys.version_info[:3]))}"
 
 
 @frozen(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -67,53 +67,31 @@ class Timeouts(Record):
     connect: float | None = field(default=3.0, validator=number(0, above=True, unlimited=True))
 
 
-@frozen(kw_only=True, eq=False)
+@frozen(kw_only=True, eq=False, repr=False)
 class CallContext:
-    """What the calls of a session to one region share.
-
-    Attributes:
-        url: The URL of the service.
-        region: The region to sign for; None if unknown.
-        transport: Sends the requests.
-        signer: Returns the signer; only called for operations that need AWS credentials.
-        retry_quota: The retry budget.
-        rate_limiter: The client-side rate limits.
-        random: Returns random numbers in [0, 1).
-        on_event: Called with events; None for no hook.
-        counts: The counters behind ``session.stats``.
-        timer: Shared by the time limits of all attempts.
-        id_prefix: The start of the invocation IDs: a UUID without its last group.
-        counter: Numbers the calls, for the last group.
-    """
+    """What the calls of a session to one region share."""
 
     url: str
-    region: str | None
+    region: str | None  # to sign for
     transport: "Transport"
-    signer: "Callable[[], Signer]"
+    signer: "Callable[[], Signer]"  # only called for operations that need AWS credentials
     retry_quota: RetryQuota
     rate_limiter: "RateLimiter"
     random: Callable[[], float]
     on_event: "Callable[[Event], None] | None"
-    counts: Counter[str]
+    counts: Counter[str]  # behind ``session.stats``
     timer: SharedTimer
-    id_prefix: str = field(factory=lambda: str(uuid4())[:-12])
+    id_prefix: str = field(factory=lambda: str(uuid4())[:-12])  # the last group of an invocation ID counts the calls
     counter: Iterator[int] = field(factory=count)
 
 
-@frozen(eq=False)
+@frozen(eq=False, repr=False)
 class CallOptions:
-    """The options of a call.
-
-    Attributes:
-        timeouts: The time limits; None for the session's.
-        retry: The retry policy; None for the session's.
-        before: Awaited before each attempt, after the rate limit has admitted it; an error ends the call. None for no
-            hook.
-        idempotency: Replaces the operation's; None to use it.
-    """
+    """The options of a call; None for those of the session and the operation."""
 
     timeouts: Timeouts | None = None
     retry: RetryPolicy | None = None
+    # Awaited before each attempt, after the rate limit has admitted it; an error ends the call.
     before: Callable[[], Awaitable[object]] | None = field(default=None, kw_only=True)
     idempotency: "Idempotency | None" = field(default=None, kw_only=True)
 
@@ -121,19 +99,13 @@ class CallOptions:
 class Call(Generic[ResponseT]):
     """Sends a validated request with retries."""
 
-    __slots__ = (
-        *("_attempts", "_body", "_clock_corrected", "_context", "_deadline", "_headers", "_history"),
-        *("_limit_exceeded", "_limiter", "_loop", "_operation", "_options", "_policy", "_request", "_signed_with"),
-        *("_started", "_timeouts", "_tokens"),
-    )
-
     def __init__(
         self,
         request: Request[ResponseT],
         context: CallContext,
         policy: RetryPolicy,
         timeouts: Timeouts,
-        options: "CallOptions",
+        options: CallOptions,
     ) -> None:
         self._request = request
         self._operation = request.OPERATION
@@ -155,14 +127,7 @@ class Call(Generic[ResponseT]):
         self._deadline = inf if timeouts.total is None else self._started + timeouts.total
 
     async def run(self) -> ResponseT:
-        """Run the call.
-
-        Returns:
-            The operation's response.
-
-        Raises:
-            CognitoError: The error of the last attempt.
-        """
+        """Return the response; raise the error of the last attempt."""
         counts = self._context.counts
         counts["calls"] += 1
         try:
@@ -188,9 +153,9 @@ class Call(Generic[ResponseT]):
     async def _attempt(self) -> ResponseT:
         """Send the request once, within the rate limit and the time that is left."""
         operation, context, headers = self._operation, self._context, self._headers
-        permit = await self._wait_for_permit() if self._limiter.rate is not None else False
-        if self._options.before is not None:
-            await self._run_before(self._options.before, permit=permit)
+        permit = self._limiter.rate is not None
+        if permit or self._options.before is not None:
+            await self._wait_for_admission(rate_limited=permit)
         self._attempts += 1
         context.counts["attempts"] += 1
         context.counts["retries"] += self._attempts > 1
@@ -231,17 +196,15 @@ class Call(Generic[ResponseT]):
         self._limiter.record_success()
         return response
 
-    async def _wait_for_permit(self) -> bool:
+    async def _wait_for_admission(self, *, rate_limited: bool) -> None:
+        """Wait for a permit of the rate limiter, and for the option ``before``."""
+        permit = False
         try:
-            await self._limiter.acquire(self._deadline - self._loop.time(), self._report_wait)
-        except BaseException:
-            self._return_tokens()
-            raise
-        return True
-
-    async def _run_before(self, before: Callable[[], Awaitable[object]], *, permit: bool) -> None:
-        try:
-            await before()
+            if rate_limited:
+                await self._limiter.acquire(self._deadline - self._loop.time(), self._report_wait)
+                permit = True
+            if self._options.before is not None:
+                await self._options.before()
         except BaseException:
             if permit:
                 self._limiter.release()
@@ -260,19 +223,18 @@ class Call(Generic[ResponseT]):
         """Return the backoff delay, or None if the operation had already succeeded; raise to stop."""
         # Imported here because a call that succeeds does not need them.
         from cognito_async.operations.facts import IDEMPOTENCY  # noqa: PLC0415
-        from cognito_async.protocol.idempotency import (  # noqa: PLC0415
-            NextStep,
-            idempotency_by_name,
-            is_ambiguous,
-            next_step,
-        )
+        from cognito_async.protocol.idempotency import NextStep, idempotency_by_name, is_ambiguous, next_step  # noqa: PLC0415
 
         error.operation, error.attempts = self._operation.name, self._attempts
         self._history.append(error)
         if self._corrects_clock(error):
             return 0.0
         kind = classify(error)
-        self._record(kind, error)
+        if kind is RetryKind.THROTTLED:
+            self._context.counts["throttled"] += 1
+            self._limiter.record_throttle()
+        elif error.status is not None:
+            self._limiter.record_success()
         delay = self._backoff(kind, error)
         name = self._operation.name
         idempotency = self._options.idempotency or IDEMPOTENCY.get(name) or idempotency_by_name(name)
@@ -280,7 +242,11 @@ class Call(Generic[ResponseT]):
         step = next_step(error, idempotency, ambiguous_before=ambiguous_before, may_retry=delay is not None)
         if step is NextStep.RETRY and kind is not None and delay is not None:
             self._tokens = self._context.retry_quota.take(kind)
-            self._report_retry(kind, error, delay)
+            try:
+                self._report_retry(kind, error, delay)
+            except BaseException:
+                self._return_tokens()
+                raise
             return delay
         if step is NextStep.GONE:
             self._context.retry_quota.give_back(self._tokens or 1)
@@ -292,14 +258,6 @@ class Call(Generic[ResponseT]):
         if ambiguous_before and isinstance(error, TransportError | SessionClosedError) and error.sent is False:
             error.sent = None  # this attempt was not sent, but an earlier one may have been
         raise error
-
-    def _record(self, kind: RetryKind | None, error: CognitoError) -> None:
-        """Report the response to the rate limiter."""
-        if kind is RetryKind.THROTTLED:
-            self._context.counts["throttled"] += 1
-            self._limiter.record_throttle()
-        elif error.status is not None:
-            self._limiter.record_success()
 
     def _backoff(self, kind: RetryKind | None, error: CognitoError) -> float | None:
         """Return the delay before a retry in seconds; None if there must be no retry."""
@@ -346,21 +304,17 @@ class Call(Generic[ResponseT]):
             delay=delay,
             elapsed=self._loop.time() - self._started,
         )
-        try:
-            self._report(
-                details,
-                logging.INFO,
-                "%s: attempt %d of %d failed with %s; retrying in %.3f s",
-                self._attempts,
-                self._policy.max_attempts,
-                error.code or type(error).__name__,
-                delay,
-            )
-            if self._policy.on_retry is not None:
-                self._policy.on_retry(details)
-        except BaseException:
-            self._return_tokens()
-            raise
+        self._report(
+            details,
+            logging.INFO,
+            "%s: attempt %d of %d failed with %s; retrying in %.3f s",
+            self._attempts,
+            self._policy.max_attempts,
+            error.code or type(error).__name__,
+            delay,
+        )
+        if self._policy.on_retry is not None:
+            self._policy.on_retry(details)
 
     def _report_wait(self, wait: float) -> None:
         from cognito_async.protocol.events import RateLimitDetails  # noqa: PLC0415

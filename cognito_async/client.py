@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from attrs import evolve
@@ -30,17 +31,10 @@ class CognitoClient(OperationMethods):
 
     __module__ = "cognito_async"
 
-    def __init__(
-        self,
-        session: "AsyncCognitoSession",
-        bound: Bound,
-        *,
-        timeouts: Timeouts | None = None,
-        retry: RetryPolicy | None = None,
-    ) -> None:
+    def __init__(self, session: "AsyncCognitoSession", bound: Bound, options: CallOptions) -> None:
         self._session = session
         self._bound = bound
-        self._options = CallOptions(timeouts, retry)
+        self._options = options
 
     def __repr__(self) -> str:
         return f"CognitoClient({self._bound!r})"
@@ -65,10 +59,8 @@ class CognitoClient(OperationMethods):
         Returns:
             The copy.
         """
-        options = self._options
-        return CognitoClient(
-            self._session, self._bound, timeouts=timeouts or options.timeouts, retry=retry or options.retry
-        )
+        options = CallOptions(timeouts or self._options.timeouts, retry or self._options.retry)
+        return CognitoClient(self._session, self._bound, options)
 
     def prepare(self, request: Request[ResponseT]) -> Request[ResponseT]:
         """Fill in the bound values and validate a request without sending it.
@@ -143,11 +135,8 @@ class CognitoClient(OperationMethods):
 
     def _fill(self, request: Request[ResponseT]) -> Request[ResponseT]:
         """Return the request with the bound values."""
-        changes = guarded(self._missing, request)
+        changes = guarded(partial(missing, bound=self._bound), request)
         return request.with_members(changes) if changes else request
-
-    def _missing(self, request: Request[Any]) -> dict[str, Any]:
-        return missing(request, self._bound)
 
 
 def send_with(

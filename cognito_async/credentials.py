@@ -36,14 +36,7 @@ class CredentialsResolver:
         find: Callable[[], Any] | None = None,
         clock: Callable[[], float] = time.time,
     ) -> None:
-        """Create a resolver; nothing is looked up yet.
-
-        Args:
-            given: Explicit credentials; None to look them up.
-            environ: The environment.
-            find: Returns botocore's credentials object, called in a thread; None for botocore's own chain.
-            clock: Returns the time in seconds.
-        """
+        """Create a resolver; ``find`` returns botocore's credentials object and is called in a thread."""
         self._given = given
         self._environ = environ
         self._find = find or find_with_botocore
@@ -54,11 +47,7 @@ class CredentialsResolver:
         self._refresh: asyncio.Task[Credentials] | None = None
 
     def at_hand(self) -> Credentials | None:
-        """Return explicit credentials or those of the environment, without a lookup; None if there are none.
-
-        Raises:
-            CredentialsError: The variables in the environment are incomplete or invalid.
-        """
+        """Return explicit credentials or those of the environment, without a lookup; None if there are none."""
         if self._given is not None:
             return self._given
         found, problem = _from_environment(self._environ)
@@ -67,20 +56,21 @@ class CredentialsResolver:
         return found
 
     async def resolve(self) -> Credentials:
-        """Return credentials that are valid now.
-
-        Raises:
-            CredentialsError: There are none; the message names each place that was searched.
-        """
+        """Return credentials that are valid now; raise CredentialsError if there are none."""
         at_hand = self.at_hand()
         if at_hand is not None:
             return at_hand
         age = self._clock() - self._kept_at
-        if self._kept is None or not 0 <= age < USABLE_SECONDS:
-            return await self._refreshed()
-        if age >= FRESH_SECONDS:
-            self._refreshing()
-        return self._kept
+        if self._kept is not None and 0 <= age < USABLE_SECONDS:
+            if age >= FRESH_SECONDS:
+                self._start_refresh()
+            return self._kept
+        refresh = self._start_refresh()
+        # asyncio.wait, because awaiting the task would cancel the shared lookup together with one of its callers.
+        await asyncio.wait([refresh])
+        if refresh.cancelled():
+            raise SessionClosedError("the session was closed during the lookup of AWS credentials")
+        return refresh.result()
 
     async def close(self) -> None:
         """Cancel a refresh in progress."""
@@ -88,18 +78,11 @@ class CredentialsResolver:
             self._refresh.cancel()
             await asyncio.wait([self._refresh])
 
-    async def _refreshed(self) -> Credentials:
-        refresh = self._refreshing()
-        # asyncio.wait, because awaiting the task would cancel the shared lookup together with one of its callers.
-        await asyncio.wait([refresh])
-        if refresh.cancelled():
-            raise SessionClosedError("the session was closed during the lookup of AWS credentials")
-        return refresh.result()
-
-    def _refreshing(self) -> asyncio.Task[Credentials]:
+    def _start_refresh(self) -> asyncio.Task[Credentials]:
         if self._refresh is None or self._refresh.done():
             self._refresh = asyncio.create_task(self._look_up())
-            self._refresh.add_done_callback(_retrieve)
+            # Retrieves the error, so that asyncio does not log it; the next caller tries again.
+            self._refresh.add_done_callback(lambda task: task.cancelled() or task.exception())
         return self._refresh
 
     async def _look_up(self) -> Credentials:
@@ -122,20 +105,8 @@ class CredentialsResolver:
         raise failure from cause  # raised here, so that its context is not the original error
 
 
-def _retrieve(task: asyncio.Task[Credentials]) -> None:
-    """Retrieve the error of a background refresh, so that asyncio does not log it; the next caller tries again."""
-    if not task.cancelled():
-        task.exception()
-
-
 def _from_environment(environ: Mapping[str, str]) -> tuple[Credentials | None, str]:
-    """Read the credentials from the environment.
-
-    The problem is returned and not raised, because the frames of an error's traceback keep their locals.
-
-    Returns:
-        The credentials, None if the variables are not set; and the problem with them, "" if there is none.
-    """
+    """Return the credentials of the environment and the problem with them, to be raised from a frame without them."""
     key_id, secret, token = (environ.get(variable) or None for variable in VARIABLES.values())
     if key_id is None and secret is None:
         return None, ""
@@ -149,7 +120,7 @@ def _from_environment(environ: Mapping[str, str]) -> tuple[Credentials | None, s
 
 
 def _from_botocore(frozen: Any) -> tuple[Credentials | None, str]:
-    """Convert botocore's credentials; returns the problem with them as ``_from_environment`` does."""
+    """Convert botocore's credentials; return the problem with them as ``_from_environment`` does."""
     try:
         keys = Credentials(
             access_key_id=frozen.access_key, secret_access_key=frozen.secret_key, session_token=frozen.token or None
@@ -160,14 +131,7 @@ def _from_botocore(frozen: Any) -> tuple[Credentials | None, str]:
 
 
 def find_with_botocore() -> Any:
-    """Search the places that boto3 searches: files, profiles, SSO, roles, containers, instances.
-
-    Returns:
-        botocore's credentials object.
-
-    Raises:
-        CredentialsError: botocore is not installed, or it found none.
-    """
+    """Search the places that boto3 searches: files, profiles, SSO, roles, containers, instances."""
     searched = "searched the session's credentials= and AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in the environment"
     try:
         from botocore.session import Session  # noqa: PLC0415 - an optional extra, and slow to import
@@ -179,17 +143,17 @@ def find_with_botocore() -> Any:
     try:
         session: Any = Session()
         found = session.get_credentials()
-        failure, cause = None, None
     except Exception as error:  # noqa: BLE001 - botocore's providers raise errors of many libraries
-        found, failure, cause = None, _failed("the AWS credentials could not be looked up", error), _bare(error)
-    if failure is None and found is None:
+        failure, cause = _failed("the AWS credentials could not be looked up", error), _bare(error)
+    else:
+        if found is not None:
+            return found
+        cause = None
         failure = CredentialsError(
             f"no AWS credentials: {searched}, then, with botocore, AWS_PROFILE and the shared credentials and config "
             "files (assume-role, web identity, SSO, process), the container endpoint and the instance metadata service"
         )
-    if failure is not None:
-        raise failure from cause  # raised here, so that its context is not the original error
-    return found
+    raise failure from cause  # raised here, so that its context is not the original error
 
 
 def _failed(problem: str, error: Exception) -> CredentialsError:

@@ -5,15 +5,13 @@ from collections import deque
 from types import TracebackType
 from typing import Self
 
-EARLY = 1e-6
-"""Seconds by which the loop's timer may fire early."""
+EARLY = 1e-6  # seconds by which the loop's timer may fire early
 
 
 class Deadline:
     """End the block with TimeoutError after the given seconds; None for no limit.
 
-    Equivalent to ``asyncio.timeout`` in a plain ``with`` and without rescheduling. With a SharedTimer it needs no
-    separate timer. Every call uses one; it costs a quarter of the standard library's.
+    Like ``asyncio.timeout``, but in a plain ``with``, and at a quarter of its cost with a SharedTimer.
     """
 
     __slots__ = ("_cancelling", "_expired", "_handle", "_seconds", "_shared_timer", "_task", "when")
@@ -63,8 +61,6 @@ class Deadline:
 
 class SharedTimer:
     """One timer for many deadlines, which usually end in the order in which they started."""
-
-    __slots__ = ("_due", "_loop", "_timer")
 
     def __init__(self) -> None:
         self._due: deque[Deadline] = deque()

@@ -24,28 +24,16 @@ else:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
-OWNER_ONLY: Final = 0o600
-"""The mode of files that may name users."""
-
-OTHERS: Final = 0o077
-"""The permissions of users other than the owner."""
-
-LOCK_INTERVAL: Final = 0.01
-"""Seconds between two attempts to take a lock."""
-
+OWNER_ONLY: Final = 0o600  # the mode of files that may name users
+OTHERS: Final = 0o077  # the permissions of users other than the owner
+LOCK_INTERVAL: Final = 0.01  # seconds between two attempts to take a lock
 MAX_SYMLINKS: Final = 40
 
 Target: TypeAlias = str | Path | IO[str]
-"""A path, or a text stream that is open for writing."""
 
 
 def check_private(path: Path) -> os.stat_result | None:
-    """Return the status of a file that only its owner, this user, can access; None if it is missing.
-
-    Raises:
-        PermissionError: Another user may have prepared the file or can read it, or it is a link or not a file.
-        OSError: The path cannot be accessed.
-    """
+    """Return the status of a file, None if it is missing; raise PermissionError unless only this user can access it."""
     try:
         status = path.lstat()
     except FileNotFoundError:
@@ -72,12 +60,7 @@ def _check_private(status: os.stat_result, path: Path) -> None:
 
 
 def open_private(path: Path, flags: int) -> int:
-    """Open a private file, or create it with mode 0600; return the descriptor.
-
-    Raises:
-        PermissionError: Other users can access the existing file; see ``check_private``.
-        OSError: The file cannot be opened.
-    """
+    """Open a private file, see ``check_private``, or create it with mode 0600; return the descriptor."""
     flags |= getattr(os, "O_NOFOLLOW", 0)  # not on Windows
     while True:
         with suppress(FileExistsError):
@@ -111,23 +94,15 @@ def read_private(path: Path) -> bytes | None:
 
 
 class FileLock:
-    """An exclusive lock on a separate file, released by the system when the process dies.
+    """An exclusive lock on a file, released by the system when the process dies.
 
-    The lock file is separate from the file that it protects: closing any descriptor of an SQLite file would drop the
-    locks that SQLite holds on it.
+    It is not the file to protect: closing any descriptor of an SQLite file would drop the locks that SQLite holds.
     """
 
     def __init__(self, path: Path, *, timeout: float = 0.0) -> None:
-        """Take the lock.
+        """Take the lock; raise BlockingIOError if another holds it for longer than ``timeout`` seconds.
 
-        Args:
-            path: The lock file; created if missing, removed on release.
-            timeout: How long to wait for the lock, in seconds. ``is_locked`` holds a lock for an instant.
-
-        Raises:
-            BlockingIOError: Another process, or another lock of this process, holds it.
-            PermissionError: Other users can access the file; see ``check_private``.
-            OSError: The file cannot be created or locked.
+        The lock file is created if it is missing, and removed on release.
         """
         self._path = path
         deadline = time.monotonic() + timeout
@@ -144,7 +119,7 @@ class FileLock:
             except OSError:
                 self._close()
                 raise
-            if self._is_at(path):
+            if self._is_in_place():
                 return
             self._close()  # the previous holder removed the file between open and lock
 
@@ -157,14 +132,14 @@ class FileLock:
     def release(self) -> None:
         """Release the lock and remove its file; safe to call twice."""
         if self._descriptor is not None:
-            if self._is_at(self._path):  # do not remove a lock file that replaced ours
+            if self._is_in_place():  # do not remove a lock file that replaced ours
                 with suppress(OSError):  # Windows does not remove an open file; a leftover file is harmless
                     self._path.unlink()
             self._close()
 
-    def _is_at(self, path: Path) -> bool:
+    def _is_in_place(self) -> bool:
         with suppress(OSError):
-            return self._descriptor is not None and os.path.samestat(os.fstat(self._descriptor), path.stat())
+            return self._descriptor is not None and os.path.samestat(os.fstat(self._descriptor), self._path.stat())
         return False
 
     def _close(self) -> None:
@@ -188,16 +163,10 @@ def is_locked(path: Path) -> bool:
 
 @contextmanager
 def open_output(target: Target) -> Generator[IO[str]]:
-    """Open a target for writing UTF-8 text with unchanged line ends.
+    """Open a target for writing UTF-8 text with unchanged line ends; a stream is used as it is and stays open.
 
     Regular files are replaced atomically (through symbolic links). Devices, pipes and descriptors such as
     ``/dev/stdout`` are written in place.
-
-    Args:
-        target: A path, or a stream, which is used as it is and stays open.
-
-    Raises:
-        OSError: The target cannot be written.
     """
     if not isinstance(target, str | Path):
         yield target
@@ -214,11 +183,7 @@ def open_output(target: Target) -> Generator[IO[str]]:
 
 
 def is_replaced(path: Path) -> bool:
-    """Return whether ``open_output`` replaces the file at a path; True for a missing file.
-
-    Raises:
-        OSError: The path cannot be accessed.
-    """
+    """Return whether ``open_output`` replaces the file at a path; True for a missing file."""
     try:
         mode = path.stat().st_mode
     except FileNotFoundError:
@@ -242,11 +207,7 @@ def descriptor_of(path: Path) -> int | None:
 
 @contextmanager
 def replace_file(path: Path) -> Generator[IO[str]]:
-    """Write a temporary file with mode 0600 that replaces ``path`` when the block succeeds.
-
-    Raises:
-        OSError: The file cannot be written.
-    """
+    """Write a temporary file with mode 0600 that replaces ``path`` when the block succeeds."""
     folder, prefix = path.absolute().parent, f".{path.name}."
     temporary = tempfile.NamedTemporaryFile("w", dir=folder, prefix=prefix, delete=False, newline="", encoding="utf-8")  # noqa: SIM115 - renamed below
     try:

@@ -3,11 +3,11 @@
 import asyncio
 import os
 from collections.abc import Callable, Mapping
+from typing import Any, cast
 
 from attrs import field, frozen
 
 from cognito_async.errors import ParameterValidationError
-from cognito_async.profile import FILE_VARIABLE, profile_name, read_profile
 from cognito_async.protocol.endpoints import check_endpoint_url, check_region, service_url
 from cognito_async.protocol.shapes import Record
 
@@ -18,6 +18,9 @@ VARIABLES = {
     "use_dualstack_endpoint": ("AWS_USE_DUALSTACK_ENDPOINT",),
     "ignore_configured_endpoint_urls": ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",),
 }
+PROFILE_VARIABLES = ("AWS_PROFILE", "AWS_DEFAULT_PROFILE")
+FILE_VARIABLE = "AWS_CONFIG_FILE"
+SERVICE = "cognito_identity_provider"
 
 
 @frozen(eq=False, repr=False, getstate_setstate=False)
@@ -41,11 +44,7 @@ class Location:
     def __init__(
         self, region: str | None, endpoint_url: str | None, *, use_fips: bool | None, use_dualstack: bool | None
     ) -> None:
-        """Check the arguments and the environment; a variable with a region is checked when it is used.
-
-        Raises:
-            ParameterValidationError: An argument or a variable is invalid.
-        """
+        """Check the arguments and the environment; a variable with a region is checked when it is used."""
         self.given_region = None if region is None else check_region(region)
         self._given_endpoint_url = (
             None
@@ -54,19 +53,12 @@ class Location:
         )
         self._given_variant = {"use_fips": use_fips, "use_dualstack": use_dualstack}
         self._environment = _environment_settings()
-        self._selects_profile = profile_name() is not None or bool(os.environ.get(FILE_VARIABLE))
+        self._selects_profile = _profile_name() is not None or bool(os.environ.get(FILE_VARIABLE))
         self._profile_was_read = False
         self._configure(self._environment)
 
     def region(self, pool_region: str | None) -> str | None:
-        """Return the region of a call; None if it is unknown.
-
-        Args:
-            pool_region: The region in the user pool ID; None if there is none.
-
-        Raises:
-            ParameterValidationError: The configured region is invalid.
-        """
+        """Return the region of a call, given that of the user pool ID, if known."""
         known = self.given_region or pool_region
         configured = self._settings.get("region")
         if known is not None or configured is None:
@@ -79,15 +71,15 @@ class Location:
         return self._endpoint_url
 
     def url(self, region: str | None) -> str:
-        """Return the URL of the service, without a path.
-
-        Raises:
-            ParameterValidationError: There is neither a region nor an endpoint.
-        """
+        """Return the URL of the service, without a path."""
         if self._endpoint_url is not None:
             return self._endpoint_url
         if region is None:
-            raise ParameterValidationError("region", f"is required: {_REGION_SOURCES}{_profile_hint()}")
+            rule = "is required: pass AsyncCognitoSession('eu-west-1'), bind a user_pool_id, or set AWS_REGION"
+            if name := _profile_name():
+                rule += f"; profile {name!r} has no region, or cannot be read without the extra: "
+                rule += "pip install 'cognito_async[aws]'"
+            raise ParameterValidationError("region", rule)
         return service_url(region, **self._variant)
 
     def needs_profile(self, region: str | None) -> bool:
@@ -97,13 +89,9 @@ class Location:
         return region is None or (self._selects_profile and self._given_endpoint_url is None)
 
     async def read_profile(self) -> None:
-        """Read the profile in a thread; its settings are those that arguments and environment leave open.
-
-        Raises:
-            ParameterValidationError: The file or a setting is invalid.
-        """
-        name = profile_name() or "default"
-        found = await asyncio.to_thread(read_profile)
+        """Read the profile in a thread, for the settings that arguments and environment leave open."""
+        name = _profile_name() or "default"
+        found = await asyncio.to_thread(_read_profile)
         profile = {setting: Setting(value, f"{setting} of profile {name!r}") for setting, value in found.items()}
         self._configure({**profile, **self._environment})
         self._profile_was_read = True
@@ -129,14 +117,8 @@ class Location:
         self._settings = settings
 
 
-_REGION_SOURCES = "pass AsyncCognitoSession('eu-west-1'), bind a user_pool_id, or set AWS_REGION"
-
-
 def _environment_settings() -> Settings:
-    """Return the variables that are set and not empty.
-
-    ``os.environ`` is not kept in a local variable, because its repr shows the AWS credentials.
-    """
+    """Return the variables that are set. ``os.environ`` is in no local variable: its repr shows the credentials."""
     return {
         setting: Setting(os.environ[found], found)
         for setting, names in VARIABLES.items()
@@ -162,8 +144,37 @@ def _checked(setting: Setting, check: Callable[[object], str]) -> str:
     raise ParameterValidationError(setting.origin, rule)
 
 
-def _profile_hint() -> str:
-    name = profile_name()
-    if name is None:
-        return ""
-    return f"; profile {name!r} has no region, or cannot be read without the extra: pip install 'cognito_async[aws]'"
+def _profile_name() -> str | None:
+    """Return the name of the profile that the environment selects; None if it selects none."""
+    return next(filter(None, map(os.environ.get, PROFILE_VARIABLES)), None)
+
+
+def _read_profile() -> dict[str, str]:
+    """Read the settings of the selected or the default profile; none without botocore, the file or the profile.
+
+    Blocks, so call it in a thread. Only the config file is read, never the file with the credentials.
+    """
+    try:
+        from botocore import configloader  # noqa: PLC0415 - an optional extra
+        from botocore.exceptions import ConfigNotFound, ConfigParseError  # noqa: PLC0415
+    except ImportError:
+        return {}
+    load: Callable[[str], Any] = cast("Any", configloader).load_config
+    try:
+        return _profile_settings(load(os.environ.get(FILE_VARIABLE) or "~/.aws/config"), _profile_name() or "default")
+    except ConfigNotFound:
+        return {}
+    except ConfigParseError:
+        pass
+    # Without the cause: it quotes a line of the file, which may hold credentials.
+    raise ParameterValidationError(FILE_VARIABLE, "must be the path of an AWS config file; the file cannot be parsed")
+
+
+def _profile_settings(config: Any, name: str) -> dict[str, str]:
+    """Return the settings that we know, with the endpoint of the service in place of the general one."""
+    profile: dict[str, Any] = config["profiles"].get(name, {})
+    services: dict[str, Any] = config.get("services", {}).get(profile.get("services"), {})
+    found: dict[str, Any] = {setting: profile.get(setting) for setting in VARIABLES}
+    if isinstance(services.get(SERVICE), dict):
+        found["endpoint_url"] = services[SERVICE].get("endpoint_url", found["endpoint_url"])
+    return {setting: value for setting, value in found.items() if isinstance(value, str) and value}

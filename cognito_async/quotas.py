@@ -12,14 +12,7 @@ from cognito_async.protocol.shapes import Record
 if TYPE_CHECKING:
     from cognito_async.session import AsyncCognitoSession
 
-
-PATIENT = RetryPolicy(max_attempts=10)
-"""For GetProvisionedLimit, which is limited to one request per second."""
-
-
-def _check_share(share: object) -> None:
-    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
-        raise ParameterValidationError("share", "must be a number greater than 0 and at most 1")
+PATIENT = RetryPolicy(max_attempts=10)  # for GetProvisionedLimit, which is limited to one request per second
 
 
 def _rate() -> Any:  # noqa: ANN401 - as attrs.field itself
@@ -107,6 +100,11 @@ class Quotas(Record):
         """Return the rates that are set, by AWS's category names."""
         rates = {_category(attribute.name): getattr(self, attribute.name) for attribute in fields(type(self))}
         return {category: float(rate) for category, rate in rates.items() if rate is not None}
+
+
+def _check_share(share: object) -> None:
+    if isinstance(share, bool) or not isinstance(share, int | float) or not 0 < share <= 1:
+        raise ParameterValidationError("share", "must be a number greater than 0 and at most 1")
 
 
 def _attribute(category: str) -> str:

@@ -69,7 +69,7 @@ class RateLimiter(Protocol):
 
 
 class LocalCategoryLimiter:
-    """The rate limit of one category within one session."""
+    """The rate limit of one category within one session; see CategoryLimiter."""
 
     def __init__(self, category: str, configured_rate: float | None) -> None:
         """Limit the category to its configured rate, or adapt to the service's throttling if it is None."""

@@ -6,7 +6,7 @@ import re
 import ssl
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from types import TracebackType
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 # The classes of the most common operations, created here and not while the event loop runs.
@@ -19,7 +19,7 @@ from cognito_async.location import Location
 from cognito_async.protocol.binding import Bound
 from cognito_async.protocol.endpoints import region_of_pool
 from cognito_async.protocol.operation import Operation, Request, ResponseT
-from cognito_async.protocol.proxy import Proxy, parse_proxy
+from cognito_async.protocol.proxy import parse_proxy
 from cognito_async.protocol.retry import RetryPolicy, RetryQuota
 from cognito_async.protocol.wire import Body, HttpRequest, HttpResponse
 from cognito_async.rate_limiter import LocalRateLimiter
@@ -95,7 +95,7 @@ class AsyncCognitoSession:
         Raises:
             ParameterValidationError: An option or an environment variable is invalid, or two exclude each other.
         """
-        parsed_proxy, broken_rule = _parse_proxy(proxy)
+        parsed_proxy, broken_rule = (proxy, "") if proxy is None or proxy is False else parse_proxy(proxy)
         del proxy  # keeps the credentials out of tracebacks that show locals
         if broken_rule:
             raise ParameterValidationError("proxy", broken_rule)
@@ -111,10 +111,19 @@ class AsyncCognitoSession:
         self._signer: Signer | None = None
         self._retry_quota = RetryQuota()
         self._rate_limiter = rate_limiter or LocalRateLimiter({} if quotas is None else quotas.by_category())
-        self._on_event = on_event
         self._counts: Counter[str] = Counter()
         self._timer = SharedTimer()
-        self._random = random
+        self._new_context = partial(
+            CallContext,
+            transport=self._transport,
+            signer=self._signing,
+            retry_quota=self._retry_quota,
+            rate_limiter=self._rate_limiter,
+            random=random,
+            on_event=on_event,
+            counts=self._counts,
+            timer=self._timer,
+        )
         self._contexts: dict[str | None, CallContext] = {}
         self._closed = False
 
@@ -145,15 +154,13 @@ class AsyncCognitoSession:
         bound = Bound(client_id=client_id, client_secret=client_secret, user_pool_id=user_pool_id)
         del client_id, client_secret, user_pool_id  # tracebacks with locals show the masked values instead
         bound.check()
-        return CognitoClient(self, bound, timeouts=timeouts, retry=retry)
+        return CognitoClient(self, bound, CallOptions(timeouts, retry))
 
     async def __aenter__(self) -> Self:
         self._check_open()
         return self
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.close()
 
     async def close(self) -> None:
@@ -190,10 +197,7 @@ class AsyncCognitoSession:
         return await self.start_call(request, CallOptions(timeouts, retry), user_pool_id)
 
     def start_call(
-        self,
-        request: Request[ResponseT],
-        options: CallOptions,
-        user_pool_id: str | None,
+        self, request: Request[ResponseT], options: CallOptions, user_pool_id: str | None
     ) -> Coroutine[Any, Any, ResponseT]:
         """Validate a request and return the coroutine that sends it; internal, see ``CognitoClient``."""
         self._check_open()
@@ -203,9 +207,11 @@ class AsyncCognitoSession:
             region = region_of_pool(getattr(request, "user_pool_id", None) or user_pool_id)
         context = self._contexts.get(region)
         if context is None:
-            if location.needs_profile(location.region(region)):
+            signing_region = location.region(region)
+            if location.needs_profile(signing_region):
                 return self._read_profile_and_send(request, options, user_pool_id)
-            context = self._contexts[region] = self._create_context(location.region(region))
+            context = self._new_context(url=f"{location.url(signing_region)}/", region=signing_region)
+            self._contexts[region] = context
         return Call(request, context, options.retry or self._retry, options.timeouts or self._timeouts, options).run()
 
     async def get(self, url: str, *, timeout: float, max_bytes: int) -> HttpResponse:  # noqa: ASYNC109 - see Deadline
@@ -255,13 +261,11 @@ class AsyncCognitoSession:
         from cognito_async.protocol.events import Stats  # noqa: PLC0415 - rarely needed
 
         names = ("calls", "attempts", "succeeded", "failed", "ambiguous", "retries", "throttled", "rate_limited")
-        limiters = {
-            name: limiter for name, limiter in self._rate_limiter.limiters().items() if limiter.rate is not None
-        }
+        limiters = self._rate_limiter.limiters().items()
         return Stats(
             **{name: self._counts[name] for name in names},
-            rates={name: limiter.rate for name, limiter in limiters.items() if limiter.rate is not None},
-            waiting={name: limiter.waiting for name, limiter in limiters.items()},
+            rates={name: limiter.rate for name, limiter in limiters if limiter.rate is not None},
+            waiting={name: limiter.waiting for name, limiter in limiters if limiter.rate is not None},
         )
 
     def _check_open(self) -> None:
@@ -269,28 +273,10 @@ class AsyncCognitoSession:
             raise SessionClosedError("the session is closed; open a new one with AsyncCognitoSession(...)")
 
     async def _read_profile_and_send(
-        self,
-        request: Request[ResponseT],
-        options: CallOptions,
-        user_pool_id: str | None,
+        self, request: Request[ResponseT], options: CallOptions, user_pool_id: str | None
     ) -> ResponseT:
         await self._location.read_profile()
         return await self.start_call(request, options, user_pool_id)
-
-    def _create_context(self, region: str | None) -> CallContext:
-        """Create what calls to a region share."""
-        return CallContext(
-            url=f"{self._location.url(region)}/",
-            region=region,
-            transport=self._transport,
-            signer=self._signing,
-            retry_quota=self._retry_quota,
-            rate_limiter=self._rate_limiter,
-            random=self._random,
-            on_event=self._on_event,
-            counts=self._counts,
-            timer=self._timer,
-        )
 
     def _signing(self) -> "Signer":
         """Return the signer, created and imported by the first signed call."""
@@ -300,13 +286,6 @@ class AsyncCognitoSession:
 
             self._signer = Signer(CredentialsResolver(self._given_credentials))
         return self._signer
-
-
-def _parse_proxy(proxy: object) -> tuple[Proxy | Literal[False] | None, str]:
-    """Return the proxy, False or None as given, and the broken rule, "" if it breaks none."""
-    if proxy is None or proxy is False:
-        return proxy, ""
-    return parse_proxy(proxy)
 
 
 def _default_retry() -> RetryPolicy:

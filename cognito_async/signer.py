@@ -16,26 +16,16 @@ LARGEST_SKEW = timedelta(days=36_500)  # larger than the skew of a machine that 
 
 
 class Signer:
-    """Signs the attempts of a session's operations that need it.
-
-    Attributes:
-        clock_offset: The service's time minus the local time, as far as known.
-    """
+    """Signs the attempts of a session's operations that need it."""
 
     def __init__(self, credentials: CredentialsResolver) -> None:
         self._credentials = credentials
-        self.clock_offset: timedelta = timedelta()
+        self.clock_offset: timedelta = timedelta()  # the service's time minus the local time, as far as known
 
     async def headers(
         self, operation: Operation, headers: dict[str, str], url: str, region: str | None, body: bytes
     ) -> dict[str, str]:
-        """Return the headers of an attempt, signed if the operation is.
-
-        Raises:
-            CredentialsError: The operation must be signed, but there are no credentials or there is no region.
-        """
-        if operation.signed is False:
-            return headers
+        """Return the headers of an attempt, signed unless signing is optional and there are no credentials."""
         credentials = self._credentials.at_hand() if operation.signed is None else await self._credentials.resolve()
         if credentials is None:
             return headers
@@ -48,9 +38,7 @@ class Signer:
     def sign_again(self, error: CognitoError, signed_with: timedelta) -> bool:
         """Return whether a fresh signature may be accepted, and adopt the service's time if the clocks differ.
 
-        Args:
-            error: The error of the attempt.
-            signed_with: The clock offset of the attempt's signature; another call may have changed it since.
+        ``signed_with`` is the clock offset of the attempt's signature; another call may have changed it since.
         """
         if error.code not in CLOCK_SKEW_CODES:
             return False

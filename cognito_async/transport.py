@@ -36,18 +36,11 @@ from cognito_async.protocol.wire import Body, HttpRequest, HttpResponse
 
 _LOG = logging.getLogger("cognito_async")
 
-IDLE_TIMEOUT = b"HTTP/1.1 408"
-"""The start of the response that some servers send before they close an idle connection."""
-
-REUSE_SUSPENSION = 60.0
-"""Seconds without connection reuse after surplus data."""
-
+IDLE_TIMEOUT = b"HTTP/1.1 408"  # some servers send it before they close an idle connection
+REUSE_SUSPENSION = 60.0  # seconds after surplus data
 PROXY_AUTHENTICATION_REQUIRED = 407
-
 CA_VARIABLES = ("AWS_CA_BUNDLE", "SSL_CERT_FILE")
-
 Connector = aiohttp.BaseConnector
-"""aiohttp's base class of connectors, for the session's option ``connector``."""
 
 
 class Transport(Protocol):
@@ -125,10 +118,9 @@ class _TrackedPayload(BytesPayload):
 
 
 class _Connection(ResponseHandler):
-    """A connection that never takes surplus data for the response to a later request.
+    """A connection that discards surplus data: a response that was sent twice, late or without a request.
 
-    Surplus data is a response that a server or proxy sends twice, late or without a request, for example a 408 before
-    it closes an idle connection. aiohttp would keep it in the buffer of the connection.
+    aiohttp would keep it in the buffer and return it for a later request.
     """
 
     idle = False
@@ -180,13 +172,11 @@ def _poll(transport: asyncio.BaseTransport) -> Callable[[float], object]:
 class _Connector(aiohttp.TCPConnector):
     """A connection pool that reuses a connection only if nothing arrived on it after the last response.
 
-    A response that arrives late, while the next request is under way, can be recognized only if it repeats the request
-    ID of the last response. So after surplus data on one connection, no connection is used twice for a while.
+    A late response can be recognized only if it repeats the request ID of the last one. So after surplus data on one
+    connection, no connection is reused for a while.
     """
 
-    request_ids_differ = False
-    """Whether the server sends different request IDs; test servers may send the same one always."""
-
+    request_ids_differ = False  # test servers may send the same one always
     _last_request_id: str | None = None
 
     def __init__(self, limits: PoolLimits) -> None:
@@ -221,7 +211,6 @@ class _Connector(aiohttp.TCPConnector):
         super()._release(key, protocol, should_close=should_close or self._reuse_is_suspended())
 
     def note_request_id(self, request_id: str | None) -> None:
-        """Learn whether the server's request IDs differ."""
         if not self.request_ids_differ and request_id:
             self.request_ids_differ = self._last_request_id not in {None, request_id}
             self._last_request_id = request_id
@@ -258,23 +247,15 @@ class _CheckedConnector:
             connection.close()  # nothing was sent on it; the next one is used instead
 
 
-@frozen(kw_only=True)
+@frozen(kw_only=True, eq=False, repr=False)
 class _Route:
     """How requests to a URL are sent."""
 
     url: URL
-    proxy: Proxy | None
-    tls: ssl.SSLContext | Literal[True]
-    """The TLS settings; True for those of the connector."""
-    headers: dict[str, str] = field(repr=False)
-    """Headers for a proxy that receives the requests themselves."""
-    connect_headers: dict[str, str] = field(repr=False)
-    """Headers for a proxy that is asked for a tunnel."""
-
-    @property
-    def is_tunneled(self) -> bool:
-        """Whether a proxy sees only encrypted data."""
-        return self.url.scheme == "https"
+    proxy: URL | None
+    tls: ssl.SSLContext | Literal[True]  # True for the settings of the connector
+    headers: dict[str, str] = field(repr=False)  # for a proxy that receives the requests themselves
+    connect_headers: dict[str, str] = field(repr=False)  # for a proxy that opens a tunnel
 
 
 @lru_cache(maxsize=32)
@@ -304,18 +285,7 @@ class AiohttpTransport:
         tls: ssl.SSLContext | str | os.PathLike[str] | None = None,
         connector: Connector | None = None,
     ) -> None:
-        """Set the options; no connection is opened and no file is read yet.
-
-        Args:
-            limits: The limits of the connection pool.
-            proxy: The proxy; None for the one that the environment names, False for none.
-            tls: The TLS settings or the path of a file with CA certificates; None for those of the environment.
-            connector: A connector to use instead of an own one. It is not closed, and with it the environment's
-                proxy and CA certificates are not used.
-
-        Raises:
-            ParameterValidationError: An option has the wrong type.
-        """
+        """Set the options, see AsyncCognitoSession; no connection is opened and no file is read yet."""
         _check_options(tls, connector)
         self._limits = limits
         self._proxy = proxy or None
@@ -351,12 +321,12 @@ class AiohttpTransport:
                 headers={**request.headers, **route.headers} if route.headers else request.headers,
                 timeout=_timeout(request.connect_timeout),
                 allow_redirects=False,
-                proxy=None if route.proxy is None else route.proxy.url,
+                proxy=route.proxy,
                 proxy_headers=route.connect_headers,
                 ssl=route.tls,
             )
             status = response.status
-            if status == PROXY_AUTHENTICATION_REQUIRED and route.proxy is not None and not route.is_tunneled:
+            if status == PROXY_AUTHENTICATION_REQUIRED and route.proxy is not None and route.url.scheme == "http":
                 response.close()
                 raise _proxy_error(status)
             result = await self._read(response, request.max_response_bytes)
@@ -402,22 +372,19 @@ class AiohttpTransport:
         parsed = URL(url)
         proxy = self._proxy_variables.find(parsed) if self._proxy_variables else self._proxy
         uses_tls = "https" in {parsed.scheme, proxy and proxy.url.scheme}
-        if uses_tls and self._context is None and self._certificates is not None:
-            await self._load_certificates(*self._certificates)
+        if uses_tls and self._certificates is not None:
+            async with self._loading:  # once for all calls that wait
+                if self._context is None:
+                    self._context = await asyncio.to_thread(_trust_certificates, *self._certificates)
         credentials = {"Proxy-Authorization": proxy.authorization} if proxy and proxy.authorization else {}
         route = self._routes[url] = _Route(
             url=parsed,
-            proxy=proxy,
+            proxy=proxy.url if proxy else None,
             tls=self._context or True,
             headers=credentials if parsed.scheme == "http" else {},
             connect_headers=credentials if parsed.scheme == "https" else {},
         )
         return route
-
-    async def _load_certificates(self, path: str, origin: str) -> None:
-        async with self._loading:  # once for all calls that wait
-            if self._context is None:
-                self._context = await asyncio.to_thread(_trust_certificates, path, origin)
 
     async def _read(
         self, response: aiohttp.ClientResponse, max_bytes: int | None
@@ -449,10 +416,7 @@ class AiohttpTransport:
         if len(body) > limit:
             response.close()
             fix = "" if max_bytes else "; raise PoolLimits(response_bytes=...)"
-            return InvalidResponseError(
-                f"the response is larger than {limit:,} bytes{fix}",
-                status=response.status,
-            )
+            return InvalidResponseError(f"the response is larger than {limit:,} bytes{fix}", status=response.status)
         response.release()
         return HttpResponse(response.status, response.headers, body, complete=complete)
 
@@ -465,7 +429,6 @@ def _check_options(tls: object, connector: object) -> None:
 
 
 def _cancellations() -> int:
-    """Return how often the current task was cancelled."""
     task = asyncio.current_task()
     return task.cancelling() if task else 0
 
@@ -486,17 +449,13 @@ def _connect_error(error: aiohttp.ClientError, request: HttpRequest) -> ConnectE
 
 
 def _proxy_error(status: int) -> ConnectError:
-    """Return the error for a proxy that refused; without a cause, which would hold the credentials."""
+    # Without a cause, which would hold the credentials.
     fix = "; check the credentials in the proxy's URL" if status == PROXY_AUTHENTICATION_REQUIRED else ""
     return ConnectError(f"the proxy refused to connect: HTTP {status}{fix}", sent=False)
 
 
 def _lost_error(
-    error: Exception,
-    *,
-    sent: bool | None,
-    status: int | None,
-    proxied: bool,
+    error: Exception, *, sent: bool | None, status: int | None, proxied: bool
 ) -> TransportError | InvalidResponseError:
     if isinstance(error, TimeoutError):
         return RequestTimeoutError("no response in time", sent=sent)

@@ -4,24 +4,13 @@ from collections.abc import Mapping
 from enum import Enum
 from typing import Any, ClassVar
 
+# fmt: off
 __all__ = [
-    "AmbiguousOutcomeError",
-    "CognitoError",
-    "ConnectError",
-    "ConnectTimeoutError",
-    "CredentialsError",
-    "Fault",
-    "InvalidResponseError",
-    "PaginationError",
-    "ParameterValidationError",
-    "RateLimitTimeoutError",
-    "RequestTimeoutError",
-    "ServiceError",
-    "SessionClosedError",
-    "SignedOutError",
-    "TokenStoreError",
-    "TransportError",
+    "AmbiguousOutcomeError", "CognitoError", "ConnectError", "ConnectTimeoutError", "CredentialsError", "Fault",
+    "InvalidResponseError", "PaginationError", "ParameterValidationError", "RateLimitTimeoutError",
+    "RequestTimeoutError", "ServiceError", "SessionClosedError", "SignedOutError", "TokenStoreError", "TransportError",
 ]
+# fmt: on
 
 
 class Fault(Enum):
@@ -92,7 +81,10 @@ class CognitoError(Exception):
         self.attempts: int = attempts
         self.retry_after: float | None = retry_after
         self.server_date: str | None = server_date
-        self.fault: Fault | None = fault
+        self.fault: Fault | None = fault or self._default_fault()
+
+    def _default_fault(self) -> Fault | None:
+        return None
 
     def __str__(self) -> str:
         """Return the message, followed by the known details in parentheses."""
@@ -232,11 +224,10 @@ def ambiguous(
 
 def _also(kind: type[CognitoError]) -> type[AmbiguousOutcomeError]:
     """Return the class of ambiguous errors that are also of another class."""
-    combined = _ALSO.get(kind)
-    if combined is None:
-        combined = type("AmbiguousOutcomeError", (AmbiguousOutcomeError, kind), {"__reduce__": _reduce_ambiguous})
-        _ALSO[kind] = combined
-    return combined
+    if kind not in _ALSO:
+        methods = {"__reduce__": _reduce_ambiguous}
+        _ALSO[kind] = type("AmbiguousOutcomeError", (AmbiguousOutcomeError, kind), methods)
+    return _ALSO[kind]
 
 
 _ALSO: dict[type[CognitoError], type[AmbiguousOutcomeError]] = {}
@@ -265,30 +256,9 @@ class ServiceError(CognitoError):
 
     signature_expired: bool = False
 
-    def __init__(
-        self,
-        message: str = "",
-        *,
-        code: str | None = None,
-        status: int | None = None,
-        request_id: str | None = None,
-        operation: str | None = None,
-        attempts: int = 0,
-        retry_after: float | None = None,
-        server_date: str | None = None,
-        fault: Fault | None = None,
-    ) -> None:
+    def _default_fault(self) -> Fault:
         # Imported here because successful calls do not need the table.
         from cognito_async.errors.faults import fault_of  # noqa: PLC0415
 
-        super().__init__(
-            message,
-            code=code,
-            status=status,
-            request_id=request_id,
-            operation=operation,
-            attempts=attempts,
-            retry_after=retry_after,
-            server_date=server_date,
-            fault=fault or fault_of(code or type(self).__name__, message, status=status, operation=operation),
-        )
+        code = self.code or type(self).__name__
+        return fault_of(code, self.message, status=self.status, operation=self.operation)

@@ -18,22 +18,17 @@ _POOL_ID = re.compile(r"[\w-]{1,55}", re.ASCII)
 
 
 class Bound:
-    """The values that a client is bound to. The repr shows only the user pool ID.
+    """The values that a client is bound to. The repr shows only the user pool ID."""
 
-    Attributes:
-        client_id: The app client ID; None if there is none.
-        client_secret: The app client secret; None if there is none.
-        user_pool_id: The user pool ID; None if there is none.
-    """
-
+    # Not an attrs class: rich prints the fields of those, whatever their repr.
     __slots__ = ("client_id", "client_secret", "user_pool_id")
 
     def __init__(
         self, *, client_id: str | None = None, client_secret: str | None = None, user_pool_id: str | None = None
     ) -> None:
-        self.client_id: str | None = client_id
-        self.client_secret: str | None = client_secret
-        self.user_pool_id: str | None = user_pool_id
+        self.client_id = client_id
+        self.client_secret = client_secret
+        self.user_pool_id = user_pool_id
 
     def __repr__(self) -> str:
         client_id, secret = (None if value is None else MASK for value in (self.client_id, self.client_secret))
@@ -46,11 +41,11 @@ class Bound:
             "client_id": None if self.client_id is None else broken_form(self.client_id, 128),
             "client_secret": None if self.client_secret is None else broken_form(self.client_secret, 64, spaces=True),
         }
+        if self.user_pool_id is not None and not _is_pool_id(self.user_pool_id):
+            rules["user_pool_id"] = "must be a user pool ID such as 'eu-west-1_AbC123'"
         for name, rule in rules.items():
             if rule is not None:
                 raise ParameterValidationError(name, rule)
-        if self.user_pool_id is not None and not _is_pool_id(self.user_pool_id):
-            raise ParameterValidationError("user_pool_id", "must be a user pool ID such as 'eu-west-1_AbC123'")
 
 
 def _is_pool_id(value: object) -> bool:

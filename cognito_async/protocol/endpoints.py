@@ -21,7 +21,7 @@ PARTITIONS = (
     (r"eu-isoe-\w+-\d+|aws-iso-e-global", "cloud.adc-e.uk", "api.cloud-aws.adc-e.uk"),
     (r"us-isof-\w+-\d+|aws-iso-f-global", "csp.hci.ic.gov", "api.aws.hci.ic.gov"),
 )
-COMMERCIAL = ("amazonaws.com", "api.aws")
+COMMERCIAL = ("", "amazonaws.com", "api.aws")
 # The commercial partition's standard endpoints are dual-stack, and so are the FIPS endpoints of these regions.
 FIPS_DUAL_STACK_REGIONS = frozenset({"us-east-1", "us-east-2", "us-west-1", "us-west-2"})
 
@@ -46,13 +46,9 @@ def region_of_pool(user_pool_id: str | None) -> str | None:
 def service_url(region: str, *, use_fips: bool = False, use_dualstack: bool = False) -> str:
     """Return the service's URL in a region, without a path; raise ParameterValidationError for an invalid region."""
     region = check_region(region)
-    suffix, dual_stack_suffix = COMMERCIAL
-    commercial = True
-    for pattern, partition_suffix, partition_dual_stack_suffix in PARTITIONS:
-        if re.fullmatch(pattern, region, re.ASCII):
-            suffix, dual_stack_suffix, commercial = partition_suffix, partition_dual_stack_suffix, False
-            break
-    dual_stack_already = region in FIPS_DUAL_STACK_REGIONS if use_fips else commercial
+    found = next((row for row in PARTITIONS if re.fullmatch(row[0], region, re.ASCII)), COMMERCIAL)
+    _, suffix, dual_stack_suffix = found
+    dual_stack_already = region in FIPS_DUAL_STACK_REGIONS if use_fips else found is COMMERCIAL
     if use_dualstack and not dual_stack_already:
         suffix = dual_stack_suffix
     return f"https://{SERVICE}{'-fips' if use_fips else ''}.{region}.{suffix}"

@@ -10,93 +10,57 @@ from cognito_async.protocol.retry import RetryKind
 
 @frozen(kw_only=True)
 class RetryDetails:
-    """A request is about to be retried.
-
-    Attributes:
-        operation: The operation's AWS name.
-        attempt: The number of the failed attempt, from 1.
-        max_attempts: The maximum number of attempts.
-        kind: The reason for the retry.
-        error: The error of the attempt.
-        delay: The backoff, in seconds.
-        elapsed: The time since the start of the call, in seconds.
-    """
+    """A request is about to be retried."""
 
     __module__ = "cognito_async"
 
-    operation: str
-    attempt: int
+    operation: str  # the AWS name
+    attempt: int  # the number of the failed attempt, from 1
     max_attempts: int
-    kind: RetryKind
-    error: CognitoError
-    delay: float
-    elapsed: float
+    kind: RetryKind  # the reason for the retry
+    error: CognitoError  # of the failed attempt
+    delay: float  # the backoff, in seconds
+    elapsed: float  # the time since the start of the call, in seconds
 
 
 @frozen(kw_only=True)
 class RateLimitDetails:
-    """A request waits for the rate limit of its quota category.
-
-    Attributes:
-        operation: The operation's AWS name.
-        category: The quota category.
-        rate: The current rate of the category, in requests per second.
-        wait: The expected wait, in seconds.
-    """
+    """A request waits for the rate limit of its quota category."""
 
     __module__ = "cognito_async"
 
-    operation: str
-    category: str
-    rate: float
-    wait: float
+    operation: str  # the AWS name
+    category: str  # the quota category
+    rate: float  # the current rate of the category, in requests per second
+    wait: float  # the expected wait, in seconds
 
 
 @frozen(kw_only=True)
 class AmbiguousDetails:
-    """A call ends with an ambiguous outcome.
-
-    Attributes:
-        operation: The operation's AWS name.
-        error: The error that the call raises.
-    """
+    """A call ends with an ambiguous outcome."""
 
     __module__ = "cognito_async"
 
-    operation: str
-    error: AmbiguousOutcomeError
+    operation: str  # the AWS name
+    error: AmbiguousOutcomeError  # the error that the call raises
 
 
 Event: TypeAlias = RetryDetails | RateLimitDetails | AmbiguousDetails
-"""The argument of ``on_event``."""
 
 
 @frozen(kw_only=True)
 class Stats:
-    """Statistics of a session.
-
-    Attributes:
-        calls: Calls that were started.
-        attempts: Requests that were sent.
-        succeeded: Calls that succeeded.
-        failed: Calls that raised an error, including ambiguous ones.
-        ambiguous: Calls that raised AmbiguousOutcomeError.
-        retries: Attempts after the first of their call.
-        throttled: Attempts that the service throttled.
-        rate_limited: Attempts that waited for the rate limit.
-        rates: The current rate of each limited quota category, in requests per second.
-        waiting: The number of waiting requests in each of those categories.
-    """
+    """Statistics of a session."""
 
     __module__ = "cognito_async"
 
-    calls: int
-    attempts: int
-    succeeded: int
-    failed: int
-    ambiguous: int
-    retries: int
-    throttled: int
-    rate_limited: int
-    rates: dict[str, float]
-    waiting: dict[str, int]
+    calls: int  # calls that were started
+    attempts: int  # requests that were sent
+    succeeded: int  # calls that succeeded
+    failed: int  # calls that raised an error, including ambiguous ones
+    ambiguous: int  # calls that raised AmbiguousOutcomeError
+    retries: int  # attempts after the first of their call
+    throttled: int  # attempts that the service throttled
+    rate_limited: int  # attempts that waited for the rate limit
+    rates: dict[str, float]  # the current rate of each limited quota category, in requests per second
+    waiting: dict[str, int]  # the number of waiting requests in each of those categories

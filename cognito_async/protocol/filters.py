@@ -11,10 +11,10 @@ _FILTER = re.compile(r'\s*([^\s"=^]+)\s*\^?=\s*"(?:[^"\\]|\\.)*"\s*', re.DOTALL)
 
 
 def broken_filter(text: str) -> str | None:
-    """Return the rule that a filter breaks; None if it breaks none. An empty filter selects all users.
+    """Return the rule that a filter breaks, if any.
 
     See https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_ListUsers.html. Only what that
-    page excludes is invalid: the values are not checked, nor the case of the names.
+    page excludes is invalid.
     """
     if not text.strip():
         return None

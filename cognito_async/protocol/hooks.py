@@ -1,7 +1,4 @@
-"""Conversion between the generated classes and JSON values: the hooks for cattrs.
-
-The only module that imports cattrs.
-"""
+"""Conversion between the generated classes and JSON values with cattrs. The only module that imports it."""
 
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
 # (converts values of any type)
@@ -14,9 +11,7 @@ from typing import Any
 
 from cattrs import BaseConverter
 from cattrs.fns import identity
-from cattrs.gen import make_dict_unstructure_fn, override
 
-from cognito_async.protocol.operation import Request
 from cognito_async.protocol.shapes import (
     Blob,
     Document,
@@ -86,14 +81,33 @@ def _decoder(shape: Shape) -> Hook:
     return _DECODERS.get(type(shape), identity)
 
 
-def _struct_decoder(kind: type[Structure]) -> Hook:
-    hook: Callable[[Any, Any], Any] | None = None
+def _struct_decoder(kind: type[Structure]) -> Callable[..., Any]:
+    """Return the hook that decodes a class; cattrs's would reject a response without a required member."""
+    plan: list[tuple[Callable[[object, object], None], str, Hook]] | None = None  # with the setters of the slots
 
-    def decode_struct(value: Any) -> Any:
-        nonlocal hook
-        if hook is None:  # created on first use: most responses hold few of their possible types
-            hook = CONVERTER.get_structure_hook(kind)
-        return hook(value, kind)
+    def decode_struct(value: Any, _: object = None) -> Any:
+        nonlocal plan
+        if not isinstance(value, dict):
+            raise Misshapen("an object")
+        if plan is None:  # made on first use: most responses hold few of their possible types
+            plan = [
+                (getattr(kind, name).__set__, about.wire_name, _decoder(about.shape)) for name, about in members(kind)
+            ]
+        decoded = object.__new__(kind)
+        received = 0
+        for set_member, wire_name, decoder in plan:
+            member = value.get(wire_name)
+            if member is not None:
+                received += 1
+                if decoder is not identity:
+                    member = decoder(member)
+            set_member(decoded, member)
+        if received != len(value):  # members that are unknown, or null
+            known = {wire_name for _, wire_name, _ in plan}
+            extra = {name: member for name, member in value.items() if name not in known}
+            if extra:
+                keep_extra(decoded, extra)
+        return decoded
 
     return decode_struct
 
@@ -149,18 +163,7 @@ def _is_structure(kind: Any) -> bool:
 
 
 def _unstructure_hook(kind: type[Structure]) -> Hook:
-    """Return the hook that encodes a class.
-
-    For requests, cattrs compiles a function, which runs fastest. Nested types are not worth the 0.3 ms of compiling: an
-    operation knows dozens of them, and a call uses few.
-    """
-    if issubclass(kind, Request):
-        overrides: dict[str, Any] = {attribute.name: override(omit=True) for attribute in kind.__attrs_attrs__} | {
-            name: override(rename=about.wire_name, unstruct_hook=_encoder(about.shape)) for name, about in members(kind)
-        }
-        return make_dict_unstructure_fn(
-            kind, CONVERTER, _cattrs_omit_if_default=True, _cattrs_use_linecache=False, **overrides
-        )
+    """Return the hook that encodes a class; cattrs's would be compiled, which takes longer than most requests."""
     plan = [(name, about.wire_name, _encoder(about.shape)) for name, about in members(kind)]
 
     def unstructure_object(value: Any) -> dict[str, Any]:
@@ -170,39 +173,6 @@ def _unstructure_hook(kind: type[Structure]) -> Hook:
     return unstructure_object
 
 
-def _structure_hook(kind: type[Structure]) -> Callable[[Any, Any], Any]:
-    """Return the hook that decodes a class.
-
-    Not cattrs's generated function: it rejects responses without a required member, and compiling it for each class
-    takes longer than reading most responses.
-    """
-    decoders = [(name, about.wire_name, _decoder(about.shape)) for name, about in members(kind)]
-    plan = [(name, wire_name, None if decoder is identity else decoder) for name, wire_name, decoder in decoders]
-    known = {wire_name for _, wire_name, _ in plan}
-    # A required member that is missing is None, like an optional one.
-    required: dict[str, Any] = {name: None for name, about in members(kind) if about.required}
-
-    def structure_object(value: Any, _: Any) -> Any:
-        if not isinstance(value, dict):
-            raise Misshapen("an object")
-        received: dict[str, Any] = {}
-        for name, wire_name, decoder in plan:
-            member = value.get(wire_name)
-            if member is not None:
-                received[name] = member if decoder is None else decoder(member)
-        try:
-            decoded = kind(**received)
-        except TypeError:  # a required member is missing
-            decoded = kind(**{**required, **received})
-        if len(received) != len(value):  # members that are unknown, or null
-            extra = {name: member for name, member in value.items() if name not in known}
-            if extra:
-                keep_extra(decoded, extra)
-        return decoded
-
-    return structure_object
-
-
 CONVERTER = BaseConverter(detailed_validation=False)
 CONVERTER.register_unstructure_hook_factory(_is_structure, _unstructure_hook)
-CONVERTER.register_structure_hook_factory(_is_structure, _structure_hook)
+CONVERTER.register_structure_hook_factory(_is_structure, _struct_decoder)

@@ -1,53 +1,34 @@
-"""Idempotency: whether a failed attempt may have been applied, and whether it may be retried.
-
-An attempt is ambiguous if the request may have left and the service did not say what became of it: the connection was
-lost, time ran out, the service failed, or something else, such as a proxy, responded. Throttling and error codes are
-the service's word that nothing was applied.
-"""
+"""Idempotency: whether a failed attempt may have been applied, and whether it may be retried."""
 
 import re
 from enum import Enum
 from math import inf
+
+from attrs import frozen
 
 from cognito_async.errors import CognitoError, InvalidResponseError, TransportError
 from cognito_async.protocol.retry import RetryKind, classify
 
 FIRST_SERVER_ERROR = 500
 FIRST_CLIENT_ERROR = 300
-
+# Of a proxy that did not forward the request: authentication, size, wrong host, too early, header size.
 NOT_FORWARDED_STATUSES = frozenset({407, 413, 421, 425, 431})
-"""Statuses of a proxy that did not forward the request: authentication, size, wrong host, too early, header size."""
 
 
+@frozen(eq=False)
 class Idempotency:
     """Whether an operation may be repeated.
 
-    Attributes:
-        kind: ``"idempotent"`` (reads, and writes whose repetition changes nothing), ``"one_time"`` (uses up a code,
-            token or session; a repetition is harmless but is refused), ``"sends_message"`` (a repetition sends another
-            message, counts against the user or creates another object) or ``"unsafe"`` (a rotating token).
-        applied: Codes with which a repetition is refused if the first attempt was applied, or for other reasons.
-        gone: Codes with which a repeated delete is refused if the first attempt was applied: that is a success.
-        how_to_verify: How to find out whether an ambiguous attempt was applied.
-        max_repeats: How often an ambiguous attempt is repeated at most, if the retry policy allows it.
+    The kinds are ``"idempotent"`` (reads, and writes whose repetition changes nothing), ``"one_time"`` (uses up a code,
+    token or session; a repetition is harmless but is refused), ``"sends_message"`` (a repetition sends another message,
+    counts against the user or creates another object) and ``"unsafe"`` (a rotating token).
     """
 
-    __slots__ = ("applied", "gone", "how_to_verify", "kind", "max_repeats")
-
-    def __init__(
-        self,
-        kind: str,
-        *,
-        applied: tuple[str, ...] = (),
-        gone: tuple[str, ...] = (),
-        how_to_verify: str = "",
-        max_repeats: float = inf,
-    ) -> None:
-        self.kind: str = kind
-        self.applied: tuple[str, ...] = applied
-        self.gone: tuple[str, ...] = gone
-        self.how_to_verify: str = how_to_verify
-        self.max_repeats: float = max_repeats
+    kind: str
+    applied: tuple[str, ...] = ()  # codes of a repetition if the first attempt was applied, or for other reasons
+    gone: tuple[str, ...] = ()  # codes of a repeated delete if the first attempt was applied: that is a success
+    how_to_verify: str = ""
+    max_repeats: float = inf  # of an ambiguous attempt, within the retry policy
 
     @property
     def retries_when_ambiguous(self) -> bool:
@@ -60,11 +41,7 @@ _READ = re.compile(r"(?:Admin)?(?:Get|List|Describe)(?![a-z])(?!\w*(?:Token|Code
 
 
 def idempotency_by_name(operation: str) -> Idempotency:
-    """Return the idempotency of an operation that the table lacks: only reads may be repeated.
-
-    Args:
-        operation: The AWS name, e.g. ``"DescribeUserPool"``.
-    """
+    """Return the idempotency of an operation that the table lacks: only reads may be repeated."""
     if _READ.match(operation):
         return Idempotency("idempotent")
     return Idempotency("sends_message", how_to_verify=f"Check the effect of {operation} before you call it again.")
@@ -85,32 +62,20 @@ def is_ambiguous(error: CognitoError) -> bool:
     Only the service's error code or request ID says that it was not: a proxy may respond in place of the service after
     it forwarded the request.
     """
+    status = error.status
     if isinstance(error, TransportError):
         return error.sent is not False
     if isinstance(error, InvalidResponseError):
-        return _is_ambiguous_response(error)
+        if status is None or status < FIRST_CLIENT_ERROR or status >= FIRST_SERVER_ERROR:
+            return True
+        return error.request_id is None and status not in NOT_FORWARDED_STATUSES
     if classify(error) in {RetryKind.THROTTLED, RetryKind.LIMIT_EXCEEDED}:
         return False
-    return error.status is not None and error.status >= FIRST_SERVER_ERROR
-
-
-def _is_ambiguous_response(error: InvalidResponseError) -> bool:
-    """Classify a response without an error code by its status and request ID."""
-    status = error.status
-    if status is None or status < FIRST_CLIENT_ERROR or status >= FIRST_SERVER_ERROR:
-        return True
-    return error.request_id is None and status not in NOT_FORWARDED_STATUSES
+    return status is not None and status >= FIRST_SERVER_ERROR
 
 
 def next_step(error: CognitoError, idempotency: Idempotency, *, ambiguous_before: int, may_retry: bool) -> NextStep:
-    """Decide what follows a failed attempt.
-
-    Args:
-        error: The error of the attempt.
-        idempotency: Whether the operation may be repeated.
-        ambiguous_before: The number of earlier attempts of the call that were ambiguous.
-        may_retry: Whether policy, retry budget and time allow another attempt.
-    """
+    """Decide what follows a failed attempt, after ``ambiguous_before`` earlier ones that were ambiguous."""
     ambiguous = is_ambiguous(error)
     if ambiguous and not idempotency.retries_when_ambiguous:
         return NextStep.AMBIGUOUS
@@ -120,12 +85,7 @@ def next_step(error: CognitoError, idempotency: Idempotency, *, ambiguous_before
         return NextStep.GONE
     if idempotency.kind == "idempotent":
         return NextStep.RAISE
-    if ambiguous or (ambiguous_before and not _rules_out(error, idempotency)):
+    was_not_applied = error.code is not None and classify(error) is None and error.code not in idempotency.applied
+    if ambiguous or (ambiguous_before and not was_not_applied):
         return NextStep.AMBIGUOUS
     return NextStep.RAISE
-
-
-def _rules_out(error: CognitoError, idempotency: Idempotency) -> bool:
-    """Return whether the error shows that no earlier attempt was applied."""
-    refused = error.code is not None and classify(error) is None
-    return refused and error.code not in idempotency.applied

@@ -3,48 +3,30 @@
 from collections.abc import Coroutine, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Generic, TypeVar
 
-from attrs import field
+from attrs import field, frozen
 
 from cognito_async.protocol.shapes import JsonValue, Structure, structure
 
 if TYPE_CHECKING:
     from cognito_async.protocol.binding import Bound
 
-TARGET_PREFIX = "AWSCognitoIdentityProviderService."
-
 ResponseT = TypeVar("ResponseT", covariant=True)  # noqa: PLC0105 - ResponseT_co would be harder to read
 
 
+@frozen(eq=False, repr=False)
 class Operation:
-    """An operation of the service.
+    """An operation of the service."""
 
-    Attributes:
-        name: The AWS name, e.g. ``"ConfirmForgotPassword"``.
-        signed: True if requests must be signed with AWS credentials, False if they never are, None if they are signed
-            only when the session has credentials.
-        category: The quota category, e.g. ``"UserAccountRecovery"``; None if AWS publishes none.
-        response: The response class; None if the response has no members, dict for calls by AWS names.
-        fills: The bound values that a client fills in: pairs of a rule of ``protocol.binding`` and a member name.
-        target: The name on the wire, including the service's prefix.
-    """
+    name: str  # the AWS name, e.g. "ConfirmForgotPassword"
+    signed: bool | None = True  # None if requests are signed only when the session has credentials
+    category: str | None = None  # the quota category, e.g. "UserAccountRecovery"; None if AWS publishes none
+    response: type[Any] | None = None  # None if the response has no members, dict for calls by AWS names
+    fills: tuple[tuple[str, str], ...] = ()  # bound values: pairs of a rule of ``protocol.binding`` and a member
 
-    __slots__ = ("category", "fills", "name", "response", "signed", "target")
-
-    def __init__(
-        self,
-        name: str,
-        *,
-        signed: bool | None = True,
-        category: str | None = None,
-        response: type[Any] | None = None,
-        fills: tuple[tuple[str, str], ...] = (),
-    ) -> None:
-        self.name: str = name
-        self.target: str = TARGET_PREFIX + name
-        self.signed: bool | None = signed
-        self.category: str | None = category
-        self.response: type[Any] | None = response
-        self.fills: tuple[tuple[str, str], ...] = fills
+    @property
+    def target(self) -> str:
+        """The name on the wire, with the service's prefix."""
+        return f"AWSCognitoIdentityProviderService.{self.name}"
 
     def __repr__(self) -> str:
         return f"Operation({self.name!r})"

@@ -16,21 +16,14 @@ NO_PROXY_VARIABLES = ("no_proxy", "NO_PROXY")
 
 @frozen(kw_only=True, eq=False, repr=False, getstate_setstate=False)
 class Proxy(Record):
-    """An HTTP proxy; the repr masks its credentials.
+    """An HTTP proxy; the repr masks its credentials."""
 
-    Attributes:
-        url: The URL without credentials.
-        authorization: The value of the ``Proxy-Authorization`` header; None without credentials.
-    """
-
-    url: URL
+    url: URL  # without credentials
     authorization: str | None = field(default=None, metadata={"secret": True})
 
 
 class ProxyVariables:
     """The proxy settings of an environment, copied when it is created and parsed when a URL needs them."""
-
-    __slots__ = ("_no_proxy", "_values")
 
     def __init__(self, environ: Mapping[str, str]) -> None:
         self._values = {
@@ -42,11 +35,7 @@ class ProxyVariables:
         self._no_proxy = next((environ[name] for name in NO_PROXY_VARIABLES if name in environ), "")
 
     def find(self, url: URL) -> Proxy | None:
-        """Return the proxy for a URL; None for a direct connection.
-
-        Raises:
-            ParameterValidationError: The variable holds an invalid URL; names the variable and never its value.
-        """
+        """Return the proxy for a URL; None for a direct connection."""
         variable, value = self._values.get(url.scheme) or ("", "")
         if not value or bypasses(self._no_proxy, url.raw_host or "", url.port):
             return None
@@ -58,10 +47,7 @@ class ProxyVariables:
 
 
 def parse_proxy(value: object) -> tuple[Proxy | None, str]:
-    """Return the proxy with a URL, or None and the broken rule.
-
-    The rule is returned, so that callers can raise it from a frame without the credentials.
-    """
+    """Return the proxy with a URL, or None and the broken rule, to be raised from a frame without the credentials."""
     invalid = "must be a URL such as 'http://user:password@proxy.example:3128', special characters percent-encoded"
     if not isinstance(value, str) or not value.isprintable() or " " in value:
         return None, invalid
@@ -83,11 +69,8 @@ def parse_proxy(value: object) -> tuple[Proxy | None, str]:
 def bypasses(no_proxy: str, host: str, port: int | None) -> bool:
     """Return whether ``NO_PROXY`` excludes a host from proxying.
 
-    Args:
-        no_proxy: Host names, domains (``example.com`` or ``.example.com``, both with their subdomains), IP addresses
-            and networks (``10.0.0.0/8``), each with an optional port, separated by commas; ``*`` for all hosts.
-        host: The host of the URL, in ASCII and without brackets.
-        port: The port of the URL.
+    It lists domains (``example.com`` or ``.example.com``, both with their subdomains), IP addresses and networks, each
+    with an optional port, separated by commas; ``*`` for all hosts.
     """
     host = host.lower().removesuffix(".")
     address = _address(host)

@@ -1,8 +1,6 @@
-"""Masking of secrets that the service's error messages repeat.
+"""Masking of secrets that the service's messages repeat, such as "Value '123 456' at 'confirmationCode' …".
 
-The service quotes rejected values ("Value '123 456' at 'confirmationCode' failed to satisfy constraint"), and the
-message of a Lambda trigger is free text. Only what lets somebody in is masked: passwords, codes, tokens, secrets,
-hashes, sessions and proofs. User names, attributes and client metadata are kept: messages make no sense without them.
+Only passwords, codes, tokens, hashes and the like are masked: messages make no sense without names and attributes.
 """
 
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
@@ -46,17 +44,8 @@ _CONTROLS = dict(zip("\b\f\n\r\t", "bfnrt", strict=True))
 
 
 def redact(text: str, request: Request[Any], others: Iterable[str] = ()) -> str:
-    """Mask the secrets of a request wherever a text repeats them.
-
-    Args:
-        text: The text of the service.
-        request: The request that it responds to.
-        others: Further secrets that were sent with the request.
-
-    Returns:
-        The text with ``***`` in place of each secret, whether plain, escaped, URL-encoded or base64.
-    """
-    found = (*_secrets(request), *_secrets_by_name(request.extra), *others)
+    """Mask the secrets of a request, and others, in a text: plain, escaped, URL-encoded or base64."""
+    found = (*_secrets(request), *_secrets(request.extra, by_name=True), *others)
     secrets = {secret.strip() for secret in found} - _JSON_WORDS - {""}
     for secret in sorted(secrets, key=len, reverse=True):  # longest first: a secret may contain another one
         for encoded in _base64(secret):
@@ -66,30 +55,19 @@ def redact(text: str, request: Request[Any], others: Iterable[str] = ()) -> str:
     return text
 
 
-def _secrets(value: object, *, secret: bool = False) -> Iterator[str]:
-    """Yield the secret texts of a value. All that a secret member holds is secret, except for ``NOT_MASKED``."""
-    if isinstance(value, str):
-        if secret:
-            yield value
+def _secrets(value: object, *, by_name: bool = False, secret: bool = False) -> Iterator[str]:
+    """Yield the secrets of a value: all that secret members hold or, in free-form JSON, secret names stand for."""
+    if isinstance(value, Structure | Mapping):
+        for name, element, is_marked in _entries(value):
+            if name not in NOT_MASKED:
+                is_named = by_name and (name in SECRET_MEMBERS or is_secret_name(name))
+                yield from _secrets(element, by_name=by_name, secret=secret or is_marked or is_named)
     elif isinstance(value, list | tuple):
         for element in value:
-            yield from _secrets(element, secret=secret)
-    else:
-        for name, element, marked in _entries(value):
-            if name not in NOT_MASKED:
-                yield from _secrets(element, secret=secret or marked)
-
-
-def _secrets_by_name(value: object, *, secret: bool = False) -> Iterator[str]:
-    """Yield the secrets of free-form JSON: all values below a key that is the name of a secret."""
-    if isinstance(value, Mapping):
-        for name, element, _ in _entries(value):
-            if name not in NOT_MASKED:
-                yield from _secrets_by_name(element, secret=secret or name in SECRET_MEMBERS or is_secret_name(name))
-    elif isinstance(value, list | tuple):
-        for element in value:
-            yield from _secrets_by_name(element, secret=secret)
-    elif secret and isinstance(value, str | int | float):
+            yield from _secrets(element, by_name=by_name, secret=secret)
+    elif secret and isinstance(value, str):
+        yield value
+    elif secret and by_name and isinstance(value, int | float):
         yield str(value).lower() if isinstance(value, bool) else str(value)
 
 
@@ -112,11 +90,7 @@ def _base64(secret: str) -> list[str]:
 
 
 def _pattern(secret: str) -> str:
-    """Return a regular expression for a secret as a whole value.
-
-    Ordinary words and numbers, and whatever is short, are only masked where they are not part of a longer word or
-    number. All else is masked anywhere.
-    """
+    """Return a regular expression for a secret; words, numbers and short secrets only match as a whole."""
     pattern = "".join(map(_spellings, secret))
     if len(secret) < _SHORT:
         # A secret is a string: a bare number in JSON, or a part of a decimal, is something else.

@@ -18,18 +18,9 @@ if TYPE_CHECKING:
 
 THROTTLING_CODES = frozenset(
     {
-        "BandwidthLimitExceeded",
-        "EC2ThrottledException",
-        "PriorRequestNotComplete",
-        "ProvisionedThroughputExceededException",
-        "RequestLimitExceeded",
-        "RequestThrottled",
-        "RequestThrottledException",
-        "SlowDown",
-        "ThrottledException",
-        "Throttling",
-        "ThrottlingException",
-        "TooManyRequestsException",
+        *("BandwidthLimitExceeded", "EC2ThrottledException", "PriorRequestNotComplete", "RequestLimitExceeded"),
+        *("ProvisionedThroughputExceededException", "RequestThrottled", "RequestThrottledException", "SlowDown"),
+        *("ThrottledException", "Throttling", "ThrottlingException", "TooManyRequestsException"),
         "TransactionInProgressException",
     }
 )
@@ -58,10 +49,7 @@ PRICES = {RetryKind.THROTTLED: 5, RetryKind.LIMIT_EXCEEDED: 5, RetryKind.TRANSIE
 
 
 def classify(error: CognitoError) -> RetryKind | None:
-    """Return the reason for which a retry may help; None if there is none.
-
-    The code decides; the status only without a code, or if the service reports a failure.
-    """
+    """Return the reason for which a retry may help; None if there is none."""
     if isinstance(error, TransportError):
         return RetryKind.TRANSIENT
     if error.code == LIMIT_EXCEEDED_CODE:
@@ -132,8 +120,7 @@ class RetryPolicy(Record):
 class RetryQuota:
     """The retry budget of a session, which prevents retry storms during an outage.
 
-    A retry takes tokens. A successful call returns those of its last retry, or one token if it needed no retry. If too
-    few are left, errors are raised without a retry.
+    A retry takes tokens. A successful call returns those of its last retry, or one token if it needed no retry.
     """
 
     def __init__(self, capacity: int = 500) -> None:

@@ -1,7 +1,4 @@
-"""Secrets by name: for members that are not in the reviewed tables, and for keys of free-form JSON.
-
-Used by the generator, whose tables correct it, and at run time for the members of ``extra`` and of ``client.call``.
-"""
+"""Secrets by name: in the generator, for members that its tables lack, and at run time, for free-form JSON."""
 
 import re
 
@@ -25,11 +22,7 @@ _WORD = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
 
 
 def is_secret_name(name: str) -> bool:
-    """Return whether a member or key probably holds a secret.
-
-    Args:
-        name: The name in any spelling, e.g. ``"ClientSecret"``, ``"SMS_MFA_CODE"`` or ``"private_key"``.
-    """
+    """Return whether a member or key, such as ``SMS_MFA_CODE`` or ``private_key``, probably holds a secret."""
     words = [word.lower() for word in _WORD.findall(name)]
     if not words or words[-1] in _DESCRIPTIONS or "".join(words) in _PAGE_TOKENS:
         return False

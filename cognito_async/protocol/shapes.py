@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeVar, cast, dataclass_transform
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeAlias, TypeVar, cast, dataclass_transform
 
 from attrs import NOTHING, Attribute, field, frozen
 
-MASK = "***"
-"""Replaces a secret in reprs, logs and messages."""
+MASK = "***"  # replaces a secret in reprs, logs and messages
 
 if TYPE_CHECKING:
     JsonValue: TypeAlias = "Mapping[str, JsonValue] | Sequence[JsonValue] | str | int | float | bool | None"
@@ -22,126 +21,89 @@ class Shape:
     __slots__ = ("high", "low")
 
     def __init__(self, low: int | None = None, high: int | None = None) -> None:
-        self.low: int | None = low
-        self.high: int | None = high
+        self.low = low
+        self.high = high
 
 
 class Text(Shape):
     """A str, bounded in characters."""
 
-    __slots__ = ()
-
 
 class Integer(Shape):
     """An int, bounded in value."""
-
-    __slots__ = ()
 
 
 class Boolean(Shape):
     """A bool."""
 
-    __slots__ = ()
-
 
 class Blob(Shape):
     """Bytes, bounded in length, base64 on the wire."""
-
-    __slots__ = ()
 
 
 class Timestamp(Shape):
     """An aware datetime in UTC, epoch seconds on the wire."""
 
-    __slots__ = ()
-
 
 class Document(Shape):
     """Any JSON value."""
-
-    __slots__ = ()
 
 
 class ListOf(Shape):
     """A list, bounded in size."""
 
-    __slots__ = ("element",)
-
     def __init__(self, element: Shape, low: int | None = None, high: int | None = None) -> None:
         super().__init__(low, high)
-        self.element: Shape = element
+        self.element = element
 
 
 class MapOf(Shape):
     """A map with text keys, bounded in size."""
 
-    __slots__ = ("key", "value")
-
     def __init__(self, key: Shape, value: Shape, low: int | None = None, high: int | None = None) -> None:
         super().__init__(low, high)
-        self.key: Shape = key
-        self.value: Shape = value
+        self.key = key
+        self.value = value
 
 
 class Struct(Shape):
     """An instance of one of the generated classes."""
-
-    __slots__ = ("type",)
 
     def __init__(self, type_: "type[Structure]") -> None:
         super().__init__()
         self.type: type[Structure] = type_
 
 
-class Member:
-    """A member of a structure: its wire name, shape, and whether it is required and secret."""
+class Member(NamedTuple):
+    """A member of a structure."""
 
-    __slots__ = ("required", "secret", "shape", "wire_name")
-
-    def __init__(self, wire_name: str, shape: Shape, *, required: bool, secret: bool) -> None:
-        self.wire_name: str = wire_name
-        self.shape: Shape = shape
-        self.required: bool = required
-        self.secret: bool = secret
+    wire_name: str
+    shape: Shape
+    required: bool
+    secret: bool
 
 
 def member(
     wire_name: str, shape: Shape, *, default: Any = NOTHING, required: bool | None = None, secret: bool = False
 ) -> Any:
-    """Declare a member of a structure, an attrs field with its form on the wire.
-
-    Args:
-        wire_name: The name on the wire, e.g. ``"ClientId"``.
-        shape: The form of the value.
-        default: None if the constructor argument is optional; NOTHING if it is required.
-        required: Whether a request without it is invalid; None if it is exactly when the constructor requires it.
-        secret: Whether to mask the value in reprs, logs and error messages.
-
-    Returns:
-        The attrs field.
-    """
+    """Declare a member of a structure; ``required`` is None if a request needs it whenever the constructor does."""
     about = Member(wire_name, shape, required=default is NOTHING if required is None else required, secret=secret)
     return field(default=default, metadata={"member": about})
 
 
 def members(kind: "type[Structure]") -> tuple[tuple[str, Member], ...]:
     """Return the members of a generated class with their Python names, in the model's order."""
-    listed = _MEMBERS.get(kind)
-    if listed is None:
+    if kind not in _MEMBERS:
         described = ((attribute.name, attribute.metadata.get("member")) for attribute in kind.__attrs_attrs__)
-        listed = tuple((name, about) for name, about in described if about is not None)
-        _MEMBERS[kind] = listed
-    return listed
+        _MEMBERS[kind] = tuple((name, about) for name, about in described if about is not None)
+    return _MEMBERS[kind]
 
 
 _MEMBERS: "dict[type[Structure], tuple[tuple[str, Member], ...]]" = {}
 
 
 class Record:
-    """Base of the attrs classes: comparison, copying, and reprs that mask secrets.
-
-    attrs would compile these methods for each class; sharing them cuts import time.
-    """
+    """Base of the attrs classes: comparison, copying and masking reprs, which attrs would compile for each class."""
 
     __slots__ = ()
     __attrs_attrs__: ClassVar[Any] = ()
@@ -183,8 +145,6 @@ class Record:
 class _Masked:
     """Stands for a secret in a repr."""
 
-    __slots__ = ()
-
     def __repr__(self) -> str:
         return MASK
 
@@ -221,10 +181,7 @@ class Structure(Record):
 
     @property
     def extra(self) -> Mapping[str, Any]:
-        """The received members that this version does not know: JSON values by AWS name, empty if there are none.
-
-        Comparisons and reprs leave them out: they may be secrets. Copies and pickles keep them.
-        """
+        """The received members that this version does not know, by AWS name; not in comparisons and reprs."""
         return cast("Mapping[str, Any]", getattr(self, "_extra", _NO_EXTRA))
 
     def __copy__(self) -> Self:
@@ -254,7 +211,7 @@ _NO_EXTRA: Mapping[str, Any] = MappingProxyType({})
 
 
 def keep_extra(received: Structure, extra: Mapping[str, Any]) -> None:
-    """Keep unknown members of a response. Apart from the fields, so that the many without any cost no time."""
+    """Keep unknown members of a response, apart from the fields, because most responses have none."""
     object.__setattr__(received, "_extra", extra)
 
 

@@ -45,11 +45,7 @@ class Credentials(Record):
     session_token: str | None = field(default=None, metadata={"secret": True})
 
     def __init__(self, *, access_key_id: str, secret_access_key: str, session_token: str | None = None) -> None:
-        """Check the form of the credentials.
-
-        Raises:
-            ParameterValidationError: A value is empty, or contains line breaks or control characters.
-        """
+        """Raise ParameterValidationError for a value that is empty or contains line breaks or control characters."""
         rules = {
             "access_key_id": broken_form(access_key_id, spaces=True),
             "secret_access_key": broken_form(secret_access_key, spaces=True),

@@ -1,49 +1,21 @@
-"""An adaptive token bucket: limits the requests of one quota category to a configured or an estimated rate.
-
-Pure: the time is an argument, and nothing waits here.
-"""
+"""An adaptive token bucket for the requests of one quota category. Pure: the time is an argument."""
 
 from collections import deque
 from math import inf
 
-REACTION = 0.25
-"""Seconds after a cut during which further throttling is ignored: those requests were sent before the cut."""
-
-WINDOW = 0.25
-"""Seconds over which the rate of accepted requests is measured for a cut."""
-
-CUT = 0.95
-"""The fraction of the measured rate that is kept after a cut."""
-
-LOWEST_RATE = 0.5
-"""Minimum rate after a cut, in requests per second; the service's smallest quota is one per second."""
-
-FAST_GROWTH = 8.0
-"""Growth per second while no limit is known (the rate grows ninefold)."""
-
-SLOW_GROWTH = 0.02
-"""Growth per second above a rate at which the service has throttled."""
-
-DOUBLING = 4.0
-"""Seconds without throttling after which the slow growth doubles: the limit may have changed."""
-
-PROVEN = 0.9
-"""The fraction of the recently accepted rate to which the rate returns quickly after a cut."""
-
-MEMORY = 10
-"""Seconds that count as recent."""
-
-SAMPLE = 40
-"""Number of recent outcomes that decide whether an unlimited bucket becomes limited."""
-
-FEW = 3
-"""An unlimited bucket stays unlimited up to this many throttled requests in the sample."""
-
-MANY = 0.25
-"""An unlimited bucket stays unlimited up to this fraction of throttled requests in the sample."""
-
-BURST = 0.02
-"""Capacity of the bucket in seconds of requests, so that a late event loop can catch up."""
+REACTION = 0.25  # seconds after a cut; throttling within them concerns requests that were sent before it
+WINDOW = 0.25  # seconds over which the rate of accepted requests is measured for a cut
+CUT = 0.95  # fraction of the measured rate that is kept after a cut
+LOWEST_RATE = 0.5  # requests per second after a cut; the service's smallest quota is one per second
+FAST_GROWTH = 8.0  # per second while no limit is known (the rate grows ninefold)
+SLOW_GROWTH = 0.02  # per second above a rate at which the service has throttled
+DOUBLING = 4.0  # seconds without throttling after which the slow growth doubles: the limit may have changed
+PROVEN = 0.9  # fraction of the recently accepted rate to which the rate returns quickly after a cut
+MEMORY = 10  # seconds that count as recent
+SAMPLE = 40  # recent outcomes that decide whether an unlimited bucket becomes limited
+FEW = 3  # throttled requests in the sample, up to which a bucket stays unlimited
+MANY = 0.25  # fraction of throttled requests in the sample, up to which a bucket stays unlimited
+BURST = 0.02  # capacity in seconds of requests, so that a late event loop can catch up
 
 
 class AdaptiveTokenBucket:
@@ -53,20 +25,11 @@ class AdaptiveTokenBucket:
     rate. From there it grows fast until the service throttles again, then falls to the rate that the service accepted.
     After that it returns quickly to the recently accepted rate and grows slowly beyond it, so it settles just below the
     limit. A configured rate is never exceeded, but it is cut like any other when the service throttles.
-
-    Attributes:
-        rate: Permits per second; None while unlimited.
-        limit: The configured rate; infinite if there is none.
     """
-
-    __slots__ = (
-        *("_accepted", "_available", "_cut_at", "_exploring", "_outcomes", "_per_second", "_start", "_updated_at"),
-        *("limit", "rate"),
-    )
 
     def __init__(self, start: float, configured: float | None = None) -> None:
         """Set the rate used after the first throttling, and the configured rate, if any."""
-        self.rate: float | None = configured
+        self.rate: float | None = configured  # permits per second; None while unlimited
         self.limit: float = inf if configured is None else configured
         self._start = min(start, self.limit)
         self._exploring = True
@@ -125,14 +88,11 @@ class AdaptiveTokenBucket:
             return
         self._cut_at = now
         self._exploring = False
-        # Few accepted requests may also mean few requests, so one cut never takes more than half.
-        self.rate = max(min(self.rate, self._measured(now)) * CUT, self.rate / 2, min(LOWEST_RATE, self.limit))
-        self._available = min(self._available, 0.0)
-
-    def _measured(self, now: float) -> float:
-        """Return the rate of accepted requests over the last window."""
         self._drop_old(now)
-        return len(self._accepted) / WINDOW
+        measured = len(self._accepted) / WINDOW
+        # Few accepted requests may also mean few requests, so one cut never takes more than half.
+        self.rate = max(min(self.rate, measured) * CUT, self.rate / 2, min(LOWEST_RATE, self.limit))
+        self._available = min(self._available, 0.0)
 
     def _drop_old(self, now: float) -> None:
         while self._accepted and self._accepted[0] < now - WINDOW:

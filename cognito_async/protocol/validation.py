@@ -1,8 +1,6 @@
-"""Validation before anything is sent: required members, types, lengths, sizes and ranges, at any depth.
+"""Validation before anything is sent; patterns and enumerations, unreliable in the model, are left to the service.
 
-Patterns and enumeration values are left to the service, because those in its model are not reliable enough to reject
-user input. Errors name the rule and never the value, and are raised from frames that hold no value either: a check
-returns the fault that it finds.
+Errors name the rule and never the value. Checks return faults, to be raised from frames that do not hold the value.
 """
 
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
@@ -33,12 +31,13 @@ from cognito_async.protocol.shapes import (
     members,
 )
 
-Fault = tuple[str, str]
-"""The path below the checked value, and the broken rule."""
-
+Fault = tuple[str, str]  # the path below the checked value, and the broken rule
 Check = Callable[[Any, Any], Fault | None]
 ResultT = TypeVar("ResultT")
 
+FILTER = ("ListUsersRequest", "filter")  # the member whose syntax the service model describes in prose only
+# IDs, tokens and hashes: they never contain line breaks or control characters.
+PRINTABLE_MEMBERS = frozenset({"AccessToken", "ClientId", "RefreshToken", "SecretHash", "Token", "UserPoolId"})
 MAX_INTEGER = 2**63
 MAX_DOCUMENT_DEPTH = 100
 MAX_DOCUMENT_BITS = 10_000  # well below the number of digits that Python refuses to print
@@ -46,14 +45,7 @@ _PRINTABLE_KEY = r"[A-Za-z][\w:.-]{0,63}"
 
 
 def validate(request: Request[Any]) -> None:
-    """Check a request against the service's published constraints.
-
-    Args:
-        request: The request, with bound values filled in.
-
-    Raises:
-        ParameterValidationError: A member breaks a rule; names the first one.
-    """
+    """Raise ParameterValidationError for the first member that breaks one of the service's published constraints."""
     fault = guarded(_structure, request)
     if fault is None and request.extra is not None:
         fault = guarded(_extra, request)
@@ -63,21 +55,7 @@ def validate(request: Request[Any]) -> None:
 
 
 def guarded(step: Callable[[Request[Any]], ResultT], request: Request[Any]) -> ResultT:
-    """Run a step that calls methods of the caller's values, such as those of a str or Mapping subclass.
-
-    An error that such a method raises may quote the value, so it is replaced and not chained.
-
-    Args:
-        step: Reads the request's members.
-        request: The request.
-
-    Returns:
-        The result of the step.
-
-    Raises:
-        ParameterValidationError: A method of a value raised an error.
-        CognitoError: The step raised it.
-    """
+    """Run a step that calls methods of the caller's values, whose errors may quote the value and are replaced."""
     try:
         return step(request)
     except CognitoError:
@@ -89,33 +67,23 @@ def guarded(step: Callable[[Request[Any]], ResultT], request: Request[Any]) -> R
 
 
 def broken_form(value: object, longest: int | None = None, *, spaces: bool = False) -> str | None:
-    """Check the form of an ID, key or secret.
-
-    Args:
-        value: The value.
-        longest: The maximum length in characters; None for no limit.
-        spaces: Whether spaces are valid inside, though not at the start or end.
-
-    Returns:
-        The rule that the value breaks, such as ``"must not be empty"``; None if it breaks none.
-    """
+    """Return the rule that an ID, key or secret breaks, if any; ``spaces`` are valid inside, not at start or end."""
     if not isinstance(value, str):
         return _wrong_type(value, "a str")[1]
-    text = "".join((value, ""))  # noqa: FLY002 - a plain str, even of a subclass whose methods do something else
-    if not text:
+    plain = "".join((value, ""))  # noqa: FLY002 - a plain str, even of a subclass whose methods do something else
+    if not plain:
         return "must not be empty"
-    if longest is not None and len(text) > longest:
+    if longest is not None and len(plain) > longest:
         return f"must have at most {longest} characters"
-    if not text.isprintable():
+    if not plain.isprintable():
         return "must contain printable characters only, without line breaks"
     if spaces:
-        return "must not start or end with a space" if text != text.strip() else None
-    return "must not contain spaces" if " " in text else None
+        return "must not start or end with a space" if plain != plain.strip() else None
+    return "must not contain spaces" if " " in plain else None
 
 
 def _structure(value: Structure) -> Fault | None:
-    kind = type(value)
-    for name, required, check, shape in _PLANS.get(kind) or _plan(kind):
+    for name, required, check, shape in _PLANS.get(type(value)) or _plan(type(value)):
         given = getattr(value, name)
         if given is None:
             if required:
@@ -142,12 +110,11 @@ def _extra(request: Request[Any]) -> Fault | None:
 
 def _plan(kind: type[Structure]) -> "list[tuple[str, bool, Check, Shape]]":
     """Make and keep the list of checks of a class."""
-    plan = [
-        (name, about.required, MEMBER_CHECKS.get((kind.__name__, name)) or _check_of(about), about.shape)
+    _PLANS[kind] = [
+        (name, about.required, _filter if (kind.__name__, name) == FILTER else _check_of(about), about.shape)
         for name, about in members(kind)
     ]
-    _PLANS[kind] = plan
-    return plan
+    return _PLANS[kind]
 
 
 def _check_of(about: Member) -> Check:
@@ -171,7 +138,7 @@ def _struct(value: Any, shape: Any) -> Fault | None:
 def _text(value: Any, shape: Shape) -> Fault | None:
     if not isinstance(value, str):
         return _wrong_type(value, "a str")
-    if not value.isascii() and _has_surrogates(value):
+    if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
         return "", "must be valid Unicode text (it holds half of a surrogate pair)"
     return _bounds(len(value), shape, "have", "characters")
 
@@ -182,10 +149,6 @@ def _filter(value: Any, shape: Shape) -> Fault | None:
         return fault
     rule = broken_filter(value)
     return None if rule is None else ("", rule)
-
-
-def _has_surrogates(value: str) -> bool:
-    return any("\ud800" <= character <= "\udfff" for character in value)
 
 
 def _integer(value: Any, shape: Shape) -> Fault | None:
@@ -241,26 +204,18 @@ def _document(value: Any, _: Any, depth: int = 0) -> Fault | None:
     if depth > MAX_DOCUMENT_DEPTH:
         return "", f"must be JSON of at most {MAX_DOCUMENT_DEPTH} levels"
     if isinstance(value, Mapping):
-        return _document_map(value, depth + 1)
+        for index, (key, element) in enumerate(value.items()):
+            fault = _text(key, _ANY_TEXT) or _document(element, None, depth + 1)
+            if fault is not None:
+                return f"[{_shown(key, index)}]{fault[0]}", fault[1]
+        return None
     if isinstance(value, list | tuple):
-        return _document_list(value, depth + 1)
+        for index, element in enumerate(value):
+            fault = _document(element, None, depth + 1)
+            if fault is not None:
+                return f"[{index}]{fault[0]}", fault[1]
+        return None
     return _document_scalar(value)
-
-
-def _document_map(values: Mapping[Any, Any], depth: int) -> Fault | None:
-    for index, (key, element) in enumerate(values.items()):
-        fault = _text(key, _ANY_TEXT) or _document(element, None, depth)
-        if fault is not None:
-            return f"[{_shown(key, index)}]{fault[0]}", fault[1]
-    return None
-
-
-def _document_list(values: Sequence[Any], depth: int) -> Fault | None:
-    for index, element in enumerate(values):
-        fault = _document(element, None, depth)
-        if fault is not None:
-            return f"[{index}]{fault[0]}", fault[1]
-    return None
 
 
 def _document_scalar(value: object) -> Fault | None:
@@ -306,8 +261,3 @@ _CHECKS: dict[type[Shape], Check] = {
     MapOf: _map,
     Struct: _struct,
 }
-MEMBER_CHECKS: dict[tuple[str, str], Check] = {("ListUsersRequest", "filter"): _filter}
-"""Checks of members that the service model describes in prose only."""
-
-PRINTABLE_MEMBERS = frozenset({"AccessToken", "ClientId", "RefreshToken", "SecretHash", "Token", "UserPoolId"})
-"""IDs, tokens and hashes: they never contain line breaks or control characters."""

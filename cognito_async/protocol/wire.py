@@ -13,11 +13,12 @@ from json import scanner
 from json.encoder import encode_basestring_ascii
 from typing import Any, Literal
 
+from attrs import define, field
+
 from cognito_async.errors import CognitoError, InvalidResponseError, ServiceError, TransportError
-from cognito_async.protocol.hooks import CONVERTER, Misshapen, encode_document
 from cognito_async.protocol.operation import Operation, Request, ResponseT
 from cognito_async.protocol.shapes import Boolean, Integer, Shape, Text, members
-from cognito_async.protocol.validation import MAX_INTEGER, MEMBER_CHECKS, PRINTABLE_MEMBERS, guarded, validate
+from cognito_async.protocol.validation import FILTER, MAX_INTEGER, PRINTABLE_MEMBERS, guarded, validate
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
 MAX_MESSAGE_LENGTH = 2_000
@@ -25,15 +26,10 @@ MAX_MASKED_LENGTH = 64 * 1024  # masking megabytes would block the event loop; w
 RESET_CONTENT = 205
 PARTIAL_CONTENT = 206
 
-LARGE_BODY = 128 * 1024
-"""Bodies over this many bytes take long to decode: callers with an event loop decode them in a thread."""
-
+LARGE_BODY = 128 * 1024  # bytes; larger bodies take long to decode, so callers with an event loop use a thread
+# Of a large body; more lists and objects, or members of objects, would block all threads while they are freed.
 MAX_CONTAINERS = 250_000
-"""Maximum number of lists and objects in a large body; more would block all threads while they are freed."""
-
 MAX_PAIRS = 400_000
-"""Maximum number of members of all objects in a large body, for the same reason."""
-
 AN_ERROR = "the body is an error although the status is a success"
 
 _JSON = json.JSONEncoder(check_circular=False)  # validation has limited the depth
@@ -56,68 +52,33 @@ _INTERRUPTIBLE_JSON = _interruptible(int)
 _LONG_INTEGER_JSON = _interruptible(float)
 
 
-Encoder = Callable[[Any], str | None]
-_ENCODERS: dict[type[Any], Encoder] = {}
-
-
 class Body(bytes):
     """The body of a request. Its repr hides the content, which holds passwords and tokens."""
-
-    __slots__ = ()
 
     def __repr__(self) -> str:
         return f"<request body of {len(self)} bytes>"
 
 
+@define(eq=False, repr=False)
 class HttpRequest:
-    """The HTTP request of one attempt.
+    """The HTTP request of one attempt."""
 
-    Attributes:
-        url: The URL.
-        headers: All headers except those that the HTTP library adds (Host, Content-Length).
-        body: The JSON; empty for a GET request.
-        connect_timeout: Time limit for opening a connection, in seconds; None for no limit.
-        method: ``"POST"``, or ``"GET"`` for a key set (JWKS).
-        max_response_bytes: Maximum size of the response body in bytes; None for the transport's limit.
-    """
-
-    __slots__ = ("body", "connect_timeout", "headers", "max_response_bytes", "method", "url")
-
-    def __init__(
-        self,
-        url: str,
-        headers: Mapping[str, str],
-        body: Body,
-        connect_timeout: float | None = None,
-        *,
-        method: Literal["GET", "POST"] = "POST",
-        max_response_bytes: int | None = None,
-    ) -> None:
-        self.url: str = url
-        self.headers: Mapping[str, str] = headers
-        self.body: Body = body
-        self.connect_timeout: float | None = connect_timeout
-        self.method: Literal["GET", "POST"] = method
-        self.max_response_bytes: int | None = max_response_bytes
+    url: str
+    headers: Mapping[str, str] = field(repr=False)  # all except those that the HTTP library adds
+    body: Body  # empty for a GET request
+    connect_timeout: float | None = None  # in seconds; None for no limit
+    method: Literal["GET", "POST"] = field(default="POST", kw_only=True)  # "GET" for a key set (JWKS)
+    max_response_bytes: int | None = field(default=None, kw_only=True)  # None for the transport's limit
 
 
+@define(eq=False, repr=False)
 class HttpResponse:
-    """An HTTP response as it was received.
+    """An HTTP response as it was received."""
 
-    Attributes:
-        status: The HTTP status.
-        headers: The headers; names are matched without regard to case.
-        body: The body, possibly incomplete.
-        complete: False if the connection was lost in the middle of the body.
-    """
-
-    __slots__ = ("body", "complete", "headers", "status")
-
-    def __init__(self, status: int, headers: Mapping[str, str], body: bytes, *, complete: bool = True) -> None:
-        self.status: int = status
-        self.headers: Mapping[str, str] = headers
-        self.body: bytes = body
-        self.complete: bool = complete
+    status: int
+    headers: Mapping[str, str]  # names are matched without regard to case
+    body: bytes = field(repr=False)
+    complete: bool = field(default=True, kw_only=True)  # False if the connection was lost in the middle of the body
 
 
 def headers_for(operation: Operation, user_agent: str, invocation_id: str) -> dict[str, str]:
@@ -142,11 +103,7 @@ def needs_no_body(operation: Operation, status: int | None) -> bool:
 
 
 def encode(request: Request[Any]) -> Body:
-    """Validate a request and return its JSON body. Members that are None are omitted.
-
-    Raises:
-        ParameterValidationError: The request is invalid.
-    """
+    """Validate a request and return its JSON body. Members that are None are omitted."""
     kind = type(request)
     text = (_ENCODERS.get(kind) or _compile_encoder(kind))(request)
     if text is None:
@@ -156,34 +113,36 @@ def encode(request: Request[Any]) -> Body:
 
 
 def _encode_any(request: Request[Any]) -> str:
+    from cognito_async.protocol.hooks import CONVERTER, encode_document  # noqa: PLC0415 - most requests are simple
+
     content = CONVERTER.unstructure(request)
     if request.extra is not None:
         content.update(encode_document(request.extra))
     return _JSON.encode(content)
 
 
+# The condition and the JSON of values that are simple to encode, as Python expressions.
 _SIMPLE: dict[type[Shape], tuple[str, str]] = {
     Text: ("type(value) is str and {low} <= len(value) <= {high} and value.isascii()", "quoted(value)"),
     Integer: ("type(value) is int and {low} <= value <= {high}", "str(value)"),
     Boolean: ("type(value) is bool", "('true' if value else 'false')"),
 }
-"""Shapes whose valid values are simple to encode: the condition and the JSON, as Python expressions."""
-
 _NEVER = ("False", "''")
+
+Encoder = Callable[[Any], str | None]
+_ENCODERS: dict[type[Any], Encoder] = {}
 
 
 def _compile_encoder(kind: type[Request[Any]]) -> Encoder:
     """Compile the validation and encoding of a request class into one function.
 
-    It handles the common case, valid members of ASCII text, numbers and booleans, and returns None for any other
-    request. That saves most of the time that a call takes beyond its HTTP request.
+    It handles the common case, valid members of ASCII text, numbers and booleans, and returns None for other requests.
     """
     lines = ["def encode_simple(request):", "    if request.extra is not None: return None", "    parts = []"]
     for name, about in members(kind):
         low = -MAX_INTEGER if about.shape.low is None else about.shape.low
         high = MAX_INTEGER - 1 if about.shape.high is None else about.shape.high
-        is_checked_by_validate = (kind.__name__, name) in MEMBER_CHECKS
-        valid, encoded = _NEVER if is_checked_by_validate else _SIMPLE.get(type(about.shape), _NEVER)
+        valid, encoded = _NEVER if (kind.__name__, name) == FILTER else _SIMPLE.get(type(about.shape), _NEVER)
         if about.wire_name in PRINTABLE_MEMBERS and type(about.shape) is Text:
             valid += " and value.isprintable()"
         lines += [
@@ -195,29 +154,15 @@ def _compile_encoder(kind: type[Request[Any]]) -> Encoder:
     lines.append("    return '{' + ', '.join(parts) + '}'")
     names: dict[str, Any] = {"quoted": encode_basestring_ascii}
     exec("\n".join(lines), names)  # noqa: S102 - made of the names and bounds of the service model
-    encoder: Encoder = names["encode_simple"]
-    _ENCODERS[kind] = encoder
-    return encoder
+    _ENCODERS[kind] = names["encode_simple"]
+    return _ENCODERS[kind]
 
 
 def decode(response: HttpResponse, request: Request[ResponseT], sent: HttpRequest | None = None) -> ResponseT:
-    """Decode an HTTP response.
+    """Return the response of an operation; None if it has no members, a dict for RawRequest. Raise its error.
 
-    Members and error codes that this version does not know are kept (``extra``), never an error. A response without
-    members may be empty or incomplete; any other response needs a complete JSON object.
-
-    Args:
-        response: The HTTP response.
-        request: The request that it responds to.
-        sent: The HTTP request. Error messages hide its session token, if any, like the secrets of ``request``.
-
-    Returns:
-        An instance of the operation's response class; None if the response has no members. A dict for RawRequest.
-
-    Raises:
-        ServiceError: The service reported an error; a known code has its own class.
-        InvalidResponseError: The response is not readable, or not what the service sends.
-        TransportError: The connection was lost in the middle of the body.
+    Members and error codes that this version does not know are kept, never an error. Error messages mask the secrets of
+    ``request`` and the session token in ``sent``.
     """
     outcome = _outcome(response, request, sent)
     if isinstance(outcome, CognitoError):
@@ -257,6 +202,8 @@ def _decoded(response: HttpResponse, kind: type[Any]) -> Any:
     members = _parsed_object(response)
     if kind is dict or isinstance(members, InvalidResponseError):
         return members
+    from cognito_async.protocol.hooks import CONVERTER, Misshapen  # noqa: PLC0415 - many programs never need cattrs
+
     try:
         return CONVERTER.structure(members, kind)
     except Misshapen as problem:
@@ -318,10 +265,7 @@ def _parsed(body: bytes) -> Any:
     except (json.JSONDecodeError, UnicodeDecodeError, RecursionError):
         return _NOT_JSON
     except ValueError:  # an integer with more digits than Python converts
-        return _parsed_with_long_integers(body)
-
-
-def _parsed_with_long_integers(body: bytes) -> Any:
+        pass
     try:
         return _LONG_INTEGER_JSON.decode(body.decode())
     except (ValueError, RecursionError):
@@ -329,13 +273,8 @@ def _parsed_with_long_integers(body: bytes) -> Any:
 
 
 def _unreadable(problem: str, response: HttpResponse) -> InvalidResponseError:
-    return InvalidResponseError(
-        f"{problem}: {len(response.body)} bytes of {_content_type(response)}", **_response_facts(response)
-    )
-
-
-def _content_type(response: HttpResponse) -> str:
-    return response.headers.get("Content-Type", "unknown type")[:64]
+    content_type = response.headers.get("Content-Type", "unknown type")[:64]
+    return InvalidResponseError(f"{problem}: {len(response.body)} bytes of {content_type}", **_response_facts(response))
 
 
 def _response_facts(response: HttpResponse) -> dict[str, Any]:
@@ -356,11 +295,6 @@ def _milliseconds(text: str | None) -> float | None:
     return int(text) / 1000
 
 
-def _confidential(sent: HttpRequest | None) -> list[str]:
-    """Return the secrets in the headers of a signed request."""
-    return [] if sent is None else [sent.headers[name] for name in ("X-Amz-Security-Token",) if name in sent.headers]
-
-
 def _service_error(response: HttpResponse, request: Request[Any], sent: HttpRequest | None) -> CognitoError:
     # Imported here because successful calls do not need them.
     from cognito_async.errors.faults import CODES, fault_of, is_signature_expired  # noqa: PLC0415
@@ -372,10 +306,10 @@ def _service_error(response: HttpResponse, request: Request[Any], sent: HttpRequ
     code = _error_code(body, response.headers)
     if code is None:
         return fallback or _unreadable("an error without a code", response)
-    others = _confidential(sent)
+    session_token = "" if sent is None else sent.headers.get("X-Amz-Security-Token", "")
 
     def masked(text: str) -> str:
-        return redact(text[:MAX_MASKED_LENGTH], request, others)[:MAX_MESSAGE_LENGTH]
+        return redact(text[:MAX_MASKED_LENGTH], request, (session_token,))[:MAX_MESSAGE_LENGTH]
 
     text = body.get("message", body.get("Message"))
     text = text if isinstance(text, str) else ""
@@ -393,13 +327,10 @@ def _service_error(response: HttpResponse, request: Request[Any], sent: HttpRequ
 
 
 def _error_code(body: Mapping[str, Any], headers: Mapping[str, str]) -> str | None:
-    """Return the code of ``__type``, of the header (which ends in a colon) or of ``code``, without its namespace.
-
-    The JSON of a proxy may have such members, too: without the service's request ID, ``code`` does not count, and
-    ``__type`` only with a known code or the name of an error.
-    """
+    """Return the code of ``__type``, of the header (which ends in a colon) or of ``code``, without its namespace."""
     from cognito_async.errors.faults import CODES  # noqa: PLC0415 - successful calls do not need it
 
+    # The JSON of a proxy may have such members, too.
     is_from_service = bool(headers.get("x-amzn-RequestId"))
     for candidate in (
         body.get("__type"),

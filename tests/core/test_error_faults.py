@@ -20,7 +20,7 @@ from cognito_async import (
     UserNotFoundException,
 )
 from cognito_async.errors import Fault, modelled
-from cognito_async.errors.faults import CODES, WORDINGS, fault_of, is_signature_expired
+from cognito_async.errors.faults import CODES, fault_of, is_signature_expired
 from cognito_async.operations import (
     ConfirmForgotPasswordRequest,
     CreateUserPoolRequest,
@@ -31,13 +31,11 @@ from cognito_async.protocol.operation import Request
 from cognito_async.protocol.retry import RETRIED_CODES, SERVER_FAULT_CODES, THROTTLING_CODES, TRANSIENT_CODES
 from cognito_async.protocol.wire import HttpResponse, decode
 from cognito_async.signer import CLOCK_SKEW_CODES
+from tests.core.reported_messages import REPORTED_MESSAGES
 from tests.support.scripted_transport import ScriptedTransport, refuse, reset, scripted_session
 
 FORGOT = ForgotPasswordRequest(client_id="abc", username="ada")
-KNOWN = [(wording, message) for wording in WORDINGS for message in wording.sources]
-BY_WORDING = [
-    (wording.fault, code, message) for wording, message in KNOWN if wording.operations == ".*" for code in wording.codes
-]
+BY_WORDING = [(fault, code, message) for fault, codes, message, _ in REPORTED_MESSAGES for code in codes]
 
 
 def decoded(code: str, message: str, request: Request[Any] = FORGOT, status: int = 400) -> CognitoError:
@@ -54,12 +52,6 @@ def test_known_wording_decides_against_the_code(fault: Fault, code: str, message
     for text in (message, message.rstrip("."), f" {message}\n", message.lower(), message.upper()):
         assert decoded(code, text).fault is fault
     assert CODES[code] is not fault
-
-
-@pytest.mark.parametrize(("wording", "message"), KNOWN, ids=lambda value: str(value)[:30])
-def test_known_wording_has_a_source(wording: Any, message: str) -> None:
-    """Each message of the table says where it was reported."""
-    assert wording.sources[message].startswith("https://")
 
 
 @pytest.mark.parametrize(
