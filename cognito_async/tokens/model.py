@@ -1,0 +1,78 @@
+"""The tokens of a signed-in user."""
+
+from datetime import datetime, timedelta
+from typing import Self
+
+from attrs import field, frozen
+
+from cognito_async.errors import InvalidResponseError
+from cognito_async.operations import AuthenticationResultType
+from cognito_async.protocol.shapes import Record
+
+SHORTEST_LIFETIME = 300
+"""The shortest lifetime of access tokens that a user pool allows, in seconds; assumed if the response names none."""
+
+_LONGEST_LIFETIME = 366 * 24 * 3600  # the service allows one day; emulators allow more
+
+
+@frozen(kw_only=True, eq=False, repr=False, getstate_setstate=False)
+class Tokens(Record):
+    """The tokens of a signed-in user. The repr masks them.
+
+    See https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-tokens-with-identity-providers.html
+
+    Attributes:
+        access_token: The access token, for APIs.
+        id_token: The ID token, with the user's attributes. None if the sign-in returned none.
+        refresh_token: The refresh token. None if the sign-in returned none: the tokens cannot be refreshed.
+        token_type: The type of the access token: always ``"Bearer"``.
+        expires_at: The time at which the access and ID tokens expire, as an aware datetime on this machine's clock.
+        lifetime: The lifetime of the access and ID tokens when they were issued, in seconds.
+        device_key: The key of the user's device, which a refresh needs if the user pool remembers devices. None if
+            there is none.
+    """
+
+    __module__ = "cognito_async.tokens"
+
+    access_token: str = field(metadata={"secret": True})
+    id_token: str | None = field(default=None, metadata={"secret": True})
+    refresh_token: str | None = field(default=None, metadata={"secret": True})
+    token_type: str = "Bearer"  # noqa: S105 - not a token
+    expires_at: datetime
+    lifetime: float = 3600.0
+    device_key: str | None = None
+
+    @classmethod
+    def from_result(
+        cls, result: AuthenticationResultType, arrived: datetime, *, previous: "Tokens | None" = None
+    ) -> Self:
+        """Create tokens from the response of a sign-in or a refresh.
+
+        Args:
+            result: The ``authentication_result`` of the response.
+            arrived: The time at which the response arrived, an aware datetime.
+            previous: The tokens that were refreshed: their refresh token and device key are kept if the response has
+                none. None after a sign-in.
+
+        Returns:
+            The tokens.
+
+        Raises:
+            InvalidResponseError: The response has no access token, or its type or lifetime is invalid.
+        """
+        lifetime = SHORTEST_LIFETIME if result.expires_in is None else result.expires_in
+        if not result.access_token:
+            raise InvalidResponseError("the response has no access token")
+        if (result.token_type or "Bearer").lower() != "bearer":
+            raise InvalidResponseError("the tokens of the response are not bearer tokens")
+        if not 0 < lifetime <= _LONGEST_LIFETIME:
+            raise InvalidResponseError("the lifetime of the tokens in the response is invalid")
+        device = result.new_device_metadata
+        return cls(
+            access_token=result.access_token,
+            id_token=result.id_token,
+            refresh_token=result.refresh_token or (previous.refresh_token if previous else None),
+            expires_at=arrived + timedelta(seconds=lifetime),
+            lifetime=float(lifetime),
+            device_key=(device.device_key if device else None) or (previous.device_key if previous else None),
+        )
