@@ -7,6 +7,8 @@ The tree::
      ├─ SessionClosedError            (also RuntimeError) the session is closed
      ├─ CredentialsError              no usable AWS credentials for an operation that needs them
      ├─ PaginationError               the service returned a page token twice
+     ├─ SignInExpiredError            start a new sign-in
+     ├─ ChallengeAlreadyAnsweredError (also RuntimeError) the challenge was answered before; nothing was sent
      ├─ AmbiguousOutcomeError         may or may not have been applied; .how_to_verify
      ├─ InvalidResponseError          the response cannot be read
      ├─ TransportError                no usable response; .sent is False, True or None (unknown)
@@ -29,28 +31,29 @@ if TYPE_CHECKING:
 # fmt: off
 __all__ = [
     "AccessDeniedException", "AliasExistsException", "AmbiguousOutcomeError", "CachedCIMDURLDoesNotExistException",
-    "CodeDeliveryFailureException", "CodeMismatchException", "CognitoError", "ConcurrentModificationException",
-    "ConnectError", "ConnectTimeoutError", "CredentialsError", "DeviceKeyExistsException",
-    "DuplicateProviderException", "EnableSoftwareTokenMFAException", "ExpiredCodeException", "Fault",
-    "FeatureUnavailableInTierException", "ForbiddenException", "GroupExistsException", "InternalErrorException",
-    "InternalServerException", "InvalidEmailRoleAccessPolicyException", "InvalidLambdaResponseException",
-    "InvalidOAuthFlowException", "InvalidParameterException", "InvalidPasswordException", "InvalidResponseError",
+    "ChallengeAlreadyAnsweredError", "CodeDeliveryFailureException", "CodeMismatchException", "CognitoError",
+    "ConcurrentModificationException", "ConnectError", "ConnectTimeoutError", "CredentialsError",
+    "DeviceKeyExistsException", "DuplicateProviderException", "EnableSoftwareTokenMFAException",
+    "ExpiredCodeException", "Fault", "FeatureUnavailableInTierException", "ForbiddenException",
+    "GroupExistsException", "InternalErrorException", "InternalServerException",
+    "InvalidEmailRoleAccessPolicyException", "InvalidLambdaResponseException", "InvalidOAuthFlowException",
+    "InvalidParameterException", "InvalidPasswordException", "InvalidResponseError",
     "InvalidSmsRoleAccessPolicyException", "InvalidSmsRoleTrustRelationshipException",
     "InvalidUserPoolConfigurationException", "LimitExceededException", "MFAMethodNotFoundException",
     "ManagedLoginBrandingExistsException", "NotAuthorizedException", "OperationNotEnabledException",
     "PaginationError", "ParameterValidationError", "PasswordHistoryPolicyViolationException",
     "PasswordResetRequiredException", "PreconditionNotMetException", "RateLimitTimeoutError",
     "RefreshTokenReuseException", "RequestTimeoutError", "ResourceNotFoundException", "ScopeDoesNotExistException",
-    "ServiceError", "ServiceQuotaExceededException", "SessionClosedError", "SoftwareTokenMFANotFoundException",
-    "TermsExistsException", "TierChangeNotAllowedException", "TooManyFailedAttemptsException",
-    "TooManyRequestsException", "TransportError", "UnauthorizedException", "UnexpectedLambdaException",
-    "UnsupportedIdentityProviderException", "UnsupportedOperationException", "UnsupportedTokenTypeException",
-    "UnsupportedUserStateException", "UserImportInProgressException", "UserLambdaValidationException",
-    "UserNotConfirmedException", "UserNotFoundException", "UserPoolAddOnNotEnabledException",
-    "UserPoolTaggingException", "UsernameExistsException", "WebAuthnChallengeNotFoundException",
-    "WebAuthnClientMismatchException", "WebAuthnConfigurationMissingException",
-    "WebAuthnCredentialNotSupportedException", "WebAuthnNotEnabledException", "WebAuthnOriginNotAllowedException",
-    "WebAuthnRelyingPartyMismatchException",
+    "ServiceError", "ServiceQuotaExceededException", "SessionClosedError", "SignInExpiredError",
+    "SoftwareTokenMFANotFoundException", "TermsExistsException", "TierChangeNotAllowedException",
+    "TooManyFailedAttemptsException", "TooManyRequestsException", "TransportError", "UnauthorizedException",
+    "UnexpectedLambdaException", "UnsupportedIdentityProviderException", "UnsupportedOperationException",
+    "UnsupportedTokenTypeException", "UnsupportedUserStateException", "UserImportInProgressException",
+    "UserLambdaValidationException", "UserNotConfirmedException", "UserNotFoundException",
+    "UserPoolAddOnNotEnabledException", "UserPoolTaggingException", "UsernameExistsException",
+    "WebAuthnChallengeNotFoundException", "WebAuthnClientMismatchException",
+    "WebAuthnConfigurationMissingException", "WebAuthnCredentialNotSupportedException",
+    "WebAuthnNotEnabledException", "WebAuthnOriginNotAllowedException", "WebAuthnRelyingPartyMismatchException",
 ]
 # fmt: on
 
