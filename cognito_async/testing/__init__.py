@@ -1,4 +1,4 @@
-"""Test utilities: a local user pool. Each name is imported on first use."""
+"""Test utilities: user pools and tokens. Each name is imported on first use."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING
@@ -6,10 +6,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from cognito_async.testing.emulator import Emulator as Emulator
     from cognito_async.testing.environment import LocalPoolError as LocalPoolError
+    from cognito_async.testing.fake_cognito import FakeCognito as FakeCognito
     from cognito_async.testing.local_pool import LocalPool as LocalPool
     from cognito_async.testing.mailbox import Message as Message
+    from cognito_async.testing.token_issuer import TokenIssuer as TokenIssuer
 
-_HOME = {"Emulator": "emulator", "LocalPool": "local_pool", "LocalPoolError": "environment", "Message": "mailbox"}
+_HOME = {
+    "Emulator": "emulator",
+    "FakeCognito": "fake_cognito",
+    "LocalPool": "local_pool",
+    "LocalPoolError": "environment",
+    "Message": "mailbox",
+    "TokenIssuer": "token_issuer",
+}
 
 
 def __dir__() -> list[str]:

@@ -1,0 +1,263 @@
+"""Accounts at the fake user pool: sign-up, passwords, attributes, devices, passkeys and administration."""
+
+import base64
+import secrets
+from collections.abc import Mapping
+from typing import Any, Final
+
+from cognito_async.testing.fake_cognito.pool import (
+    FakeDevice,
+    FakePool,
+    FakeUser,
+    Operations,
+    Payload,
+    Refusal,
+    check_policy,
+    masked,
+    required,
+)
+from cognito_async.testing.fake_cognito.sign_in import SignInService
+from cognito_async.testing.fake_cognito.tokens import Tokens
+
+_MFA_SETTINGS: Final = {
+    "SMSMfaSettings": "SMS_MFA", "SoftwareTokenMfaSettings": "SOFTWARE_TOKEN_MFA", "EmailMfaSettings": "EMAIL_OTP",
+}  # fmt: skip
+
+
+class Accounts:
+    """The operations on users and their devices."""
+
+    def __init__(self, pool: FakePool, tokens: Tokens, sign_in: SignInService) -> None:
+        self._pool = pool
+        self._tokens = tokens
+        self._sign_in = sign_in
+
+    @property
+    def operations(self) -> Operations:
+        """The operations by their names."""
+        return {
+            "SignUp": self._sign_up,
+            "ConfirmSignUp": self._confirm_sign_up,
+            "ForgotPassword": self._forgot_password,
+            "ConfirmForgotPassword": self._confirm_forgot_password,
+            "ChangePassword": self._change_password,
+            "GetUser": self._get_user,
+            "SetUserMFAPreference": self._set_user_mfa_preference,
+            "ConfirmDevice": self._confirm_device,
+            "UpdateDeviceStatus": self._update_device_status,
+            "ForgetDevice": self._forget_device,
+            "GetDevice": self._get_device,
+            "ListDevices": self._list_devices,
+            "StartWebAuthnRegistration": self._start_web_authn_registration,
+            "CompleteWebAuthnRegistration": self._complete_web_authn_registration,
+            "AdminCreateUser": self._admin_create_user,
+            "AdminGetUser": self._admin_get_user,
+            "AdminSetUserPassword": self._admin_set_user_password,
+            "ListUsers": self._list_users,
+        }
+
+    def _sign_up(self, request: Payload) -> Payload:
+        client_id, username = required(request, "ClientId", "Username")
+        self._pool.check_secret_hash(self._pool.app_client(client_id), username, request.get("SecretHash"))
+        user = self._new_user(request, password=request.get("Password"), status="UNCONFIRMED")
+        response: Payload = {"UserConfirmed": False, "UserSub": user.sub}
+        for attribute in ("email", "phone_number"):
+            if attribute in user.attributes:
+                details = self._deliver(user, "SIGN_UP", attribute)
+                return response | {"CodeDeliveryDetails": details, "Session": secrets.token_urlsafe(900)}
+        return response
+
+    def _confirm_sign_up(self, request: Payload) -> Payload:
+        client_id, username, code = required(request, "ClientId", "Username", "ConfirmationCode")
+        self._pool.check_secret_hash(self._pool.app_client(client_id), username, request.get("SecretHash"))
+        user = self._pool.users.get(username) or self._pool.user(username)
+        if user.status != "UNCONFIRMED":
+            message = f"User cannot be confirmed. Current status is {user.status}"
+            raise Refusal("NotAuthorizedException", message)
+        self._pool.take_code(user, "SIGN_UP", code)
+        user.status = "CONFIRMED"
+        user.attributes[f"{'email' if 'email' in user.attributes else 'phone_number'}_verified"] = "true"
+        return {"Session": self._sign_in.confirmed_session(user)}
+
+    def _forgot_password(self, request: Payload) -> Payload:
+        client_id, username = required(request, "ClientId", "Username")
+        client = self._pool.app_client(client_id)
+        self._pool.check_secret_hash(client, username, request.get("SecretHash"))
+        if self._pool.find(username) is None and client.prevent_user_existence_errors:
+            return {"CodeDeliveryDetails": _delivery(masked(username), "EMAIL", "email")}
+        user = self._pool.user(username)
+        for attribute in ("email", "phone_number"):
+            if user.attributes.get(f"{attribute}_verified") == "true":
+                return {"CodeDeliveryDetails": self._deliver(user, "PASSWORD", attribute)}
+        message = "Cannot reset password for the user as there is no registered/verified email or phone_number"
+        raise Refusal("InvalidParameterException", message)
+
+    def _confirm_forgot_password(self, request: Payload) -> Payload:
+        names = ("ClientId", "Username", "ConfirmationCode", "Password")
+        client_id, username, code, password = required(request, *names)
+        client = self._pool.app_client(client_id)
+        self._pool.check_secret_hash(client, username, request.get("SecretHash"))
+        check_policy(password)
+        if self._pool.find(username) is None and client.prevent_user_existence_errors:
+            raise Refusal("ExpiredCodeException", "Invalid code provided, please request a code again.")
+        user = self._pool.user(username)
+        self._pool.take_code(user, "PASSWORD", code)
+        user.password, user.status = password, "CONFIRMED"
+        return {}
+
+    def _change_password(self, request: Payload) -> Payload:
+        user = self._tokens.signed_in_user(request)
+        (password,) = required(request, "ProposedPassword")
+        check_policy(password)
+        self._pool.check_password(user, correct=request.get("PreviousPassword") == user.password)
+        user.password = password
+        return {}
+
+    def _get_user(self, request: Payload) -> Payload:
+        user = self._tokens.signed_in_user(request)
+        return {"Username": user.username, "UserAttributes": _attributes(user), **_mfa(user)}
+
+    def _set_user_mfa_preference(self, request: Payload) -> Payload:
+        user = self._tokens.signed_in_user(request)
+        for setting, name in _MFA_SETTINGS.items():
+            if setting not in request:
+                continue
+            if name == "SOFTWARE_TOKEN_MFA" and request[setting].get("Enabled") and user.last_totp_step < 0:
+                raise Refusal("InvalidParameterException", "User has not verified software token mfa")
+            user.mfa = [kept for kept in user.mfa if kept != name]
+            if request[setting].get("Enabled"):
+                user.mfa.append(name)
+            if request[setting].get("PreferredMfa"):
+                user.preferred_mfa = name
+            elif user.preferred_mfa == name:
+                user.preferred_mfa = None
+        return {}
+
+    # Devices
+
+    def _confirm_device(self, request: Payload) -> Payload:
+        _, device = self._device(request, confirmed=False)
+        (config,) = required(request, "DeviceSecretVerifierConfig")
+        verifier, salt = (_number(text) for text in required(config, "PasswordVerifier", "Salt"))
+        device.verifier, device.salt = verifier, f"{salt:x}"
+        device.name = request.get("DeviceName", "")
+        device.remembered = self._pool.remembers_devices == "ALWAYS"
+        device.changed = self._pool.now
+        return {"UserConfirmationNecessary": not device.remembered}
+
+    def _update_device_status(self, request: Payload) -> Payload:
+        _, device = self._device(request)
+        device.remembered = request.get("DeviceRememberedStatus") == "remembered"
+        return {}
+
+    def _forget_device(self, request: Payload) -> Payload:
+        user, device = self._device(request)
+        del user.devices[device.key]
+        return {}
+
+    def _get_device(self, request: Payload) -> Payload:
+        return {"Device": _device(self._device(request)[1])}
+
+    def _list_devices(self, request: Payload) -> Payload:
+        user = self._tokens.signed_in_user(request)
+        return {"Devices": [_device(device) for device in user.devices.values() if device.verifier is not None]}
+
+    def _device(self, request: Payload, *, confirmed: bool = True) -> tuple[FakeUser, FakeDevice]:
+        user = self._tokens.signed_in_user(request)
+        (key,) = required(request, "DeviceKey")
+        device = user.confirmed_device(key) if confirmed else user.devices.get(key)
+        if device is None:
+            raise Refusal("ResourceNotFoundException", "Device does not exist.")
+        return user, device
+
+    # Passkeys
+
+    def _start_web_authn_registration(self, request: Payload) -> Payload:
+        user = self._tokens.signed_in_user(request)
+        options = {
+            "challenge": secrets.token_urlsafe(32),
+            "rp": {"id": "localhost", "name": "localhost"},
+            "user": {"id": user.sub, "name": user.username, "displayName": user.username},
+            "pubKeyCredParams": [{"type": "public-key", "alg": -7}, {"type": "public-key", "alg": -257}],
+            "excludeCredentials": [{"type": "public-key", "id": name} for name in user.passkeys],
+        }
+        return {"CredentialCreationOptions": options}
+
+    def _complete_web_authn_registration(self, request: Payload) -> Payload:
+        user = self._tokens.signed_in_user(request)
+        (credential,) = required(request, "Credential")
+        (credential_id, _) = required(credential, "id", "response")
+        user.passkeys.append(credential_id)
+        return {}
+
+    # Administration
+
+    def _admin_create_user(self, request: Payload) -> Payload:
+        password = request.get("TemporaryPassword") or f"Aa1!{secrets.token_urlsafe(9)}"
+        user = self._new_user(request, password=password, status="FORCE_CHANGE_PASSWORD")
+        return {"User": {"Attributes": _attributes(user), **self._summary(user)}}
+
+    def _admin_get_user(self, request: Payload) -> Payload:
+        user = self._pool.user(*required(request, "Username"))
+        return {"UserAttributes": _attributes(user), **self._summary(user), **_mfa(user)}
+
+    def _admin_set_user_password(self, request: Payload) -> Payload:
+        username, password = required(request, "Username", "Password")
+        user = self._pool.user(username)
+        check_policy(password)
+        user.password = password
+        user.status = "CONFIRMED" if request.get("Permanent") else "FORCE_CHANGE_PASSWORD"
+        return {}
+
+    def _list_users(self, request: Payload) -> Payload:
+        del request
+        users = self._pool.users.values()
+        return {"Users": [{"Attributes": _attributes(user), **self._summary(user)} for user in users]}
+
+    def _new_user(self, request: Payload, *, password: str | None, status: str) -> FakeUser:
+        (username,) = required(request, "Username")
+        if self._pool.find(username) is not None:
+            raise Refusal("UsernameExistsException", "User already exists.")
+        if password is not None:
+            check_policy(password)
+        attributes = {pair["Name"]: pair["Value"] for pair in request.get("UserAttributes") or ()}
+        return self._pool.create_user(username, password=password, attributes=attributes, status=status)
+
+    def _deliver(self, user: FakeUser, purpose: str, attribute: str) -> Payload:
+        return _delivery(*self._pool.send_code(user, purpose, attribute), attribute)
+
+    def _summary(self, user: FakeUser) -> Payload:
+        now = self._pool.now
+        dates = {"UserCreateDate": now, "UserLastModifiedDate": now}
+        return {"Username": user.username, "Enabled": user.enabled, "UserStatus": user.status, **dates}
+
+
+def _delivery(destination: str, medium: str, attribute: str) -> Payload:
+    return {"Destination": destination, "DeliveryMedium": medium, "AttributeName": attribute}
+
+
+def _attributes(user: FakeUser) -> list[Mapping[str, Any]]:
+    return [{"Name": name, "Value": value} for name, value in user.attributes.items()]
+
+
+def _mfa(user: FakeUser) -> Payload:
+    settings: Payload = {"UserMFASettingList": user.mfa} if user.mfa else {}
+    return settings if user.preferred_mfa is None else settings | {"PreferredMfaSetting": user.preferred_mfa}
+
+
+def _device(device: FakeDevice) -> Payload:
+    status = "remembered" if device.remembered else "not_remembered"
+    attributes = [{"Name": "device_name", "Value": device.name}, {"Name": "device_status", "Value": status}]
+    dates = dict.fromkeys(("DeviceCreateDate", "DeviceLastModifiedDate", "DeviceLastAuthenticatedDate"), device.changed)
+    return {"DeviceKey": device.key, "DeviceAttributes": attributes, **dates}
+
+
+def _number(text: str) -> int:
+    """Read a number of ConfirmDevice: base64 of two's complement, which must not be negative."""
+    try:
+        number = int.from_bytes(base64.b64decode(text, validate=True), signed=True)
+    except ValueError:
+        number = 0
+    if number <= 0:
+        raise Refusal("InvalidParameterException", "Invalid device secret verifier.")
+    return number
