@@ -94,6 +94,22 @@ def open_private(path: Path, flags: int) -> int:
     return descriptor
 
 
+def read_private(path: Path) -> bytes | None:
+    """Return the content of a private file; None if it is missing.
+
+    Raises:
+        PermissionError: Other users can access the file; see ``check_private``.
+        OSError: The file cannot be read.
+    """
+    with suppress(FileNotFoundError):
+        if check_private(path) is not None:  # before it is opened, which blocks for a named pipe
+            flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0)  # not on Windows
+            with os.fdopen(os.open(path, flags), "rb") as file:
+                _check_private(os.fstat(file.fileno()), path)
+                return file.read()
+    return None
+
+
 class FileLock:
     """An exclusive lock on a separate file, released by the system when the process dies.
 

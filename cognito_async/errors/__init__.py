@@ -9,6 +9,8 @@ The tree::
      ├─ PaginationError               the service returned a page token twice
      ├─ SignInExpiredError            start a new sign-in
      ├─ ChallengeAlreadyAnsweredError (also RuntimeError) the challenge was answered before; nothing was sent
+     ├─ SignedOutError                there are no usable tokens; sign in
+     ├─ TokenStoreError               a token store cannot be read, written or locked
      ├─ AmbiguousOutcomeError         may or may not have been applied; .how_to_verify
      ├─ InvalidResponseError          the response cannot be read
      ├─ TransportError                no usable response; .sent is False, True or None (unknown)
@@ -44,8 +46,8 @@ __all__ = [
     "PaginationError", "ParameterValidationError", "PasswordHistoryPolicyViolationException",
     "PasswordResetRequiredException", "PreconditionNotMetException", "RateLimitTimeoutError",
     "RefreshTokenReuseException", "RequestTimeoutError", "ResourceNotFoundException", "ScopeDoesNotExistException",
-    "ServiceError", "ServiceQuotaExceededException", "SessionClosedError", "SignInExpiredError",
-    "SoftwareTokenMFANotFoundException", "TermsExistsException", "TierChangeNotAllowedException",
+    "ServiceError", "ServiceQuotaExceededException", "SessionClosedError", "SignInExpiredError", "SignedOutError",
+    "SoftwareTokenMFANotFoundException", "TermsExistsException", "TierChangeNotAllowedException", "TokenStoreError",
     "TooManyFailedAttemptsException", "TooManyRequestsException", "TransportError", "UnauthorizedException",
     "UnexpectedLambdaException", "UnsupportedIdentityProviderException", "UnsupportedOperationException",
     "UnsupportedTokenTypeException", "UnsupportedUserStateException", "UserImportInProgressException",

@@ -20,6 +20,8 @@ __all__ = [
     "ServiceError",
     "SessionClosedError",
     "SignInExpiredError",
+    "SignedOutError",
+    "TokenStoreError",
     "TransportError",
 ]
 
@@ -148,6 +150,19 @@ class CredentialsError(CognitoError):
 
 class PaginationError(CognitoError):
     """The service returned a page token twice, so the listing would never end."""
+
+
+class SignedOutError(CognitoError):
+    """There are no usable tokens of the user, who must sign in.
+
+    Attributes:
+        code: The error code with which the service refused the refresh token, e.g. ``"NotAuthorizedException"``. None
+            if there were no tokens, or if they expired without a refresh token.
+    """
+
+
+class TokenStoreError(CognitoError):
+    """A token store cannot be read, written or locked. The error of the operating system, if any, is the cause."""
 
 
 class InvalidResponseError(CognitoError):

@@ -118,6 +118,7 @@ class Flow(Record):
         admin: Whether to use the Admin operations.
         username: The name for answers: the service's, else the user's.
         device: The device that signs in; None if it is not remembered.
+        device_key: The key of that device; kept when the sign-in is resumed without the device.
         remember_device: Whether to remember a new device.
         challenges: The number of challenges so far.
         context: The members of each request that describe its context, such as ``client_metadata``.
@@ -128,6 +129,7 @@ class Flow(Record):
     admin: bool = False
     username: str = field(metadata={"secret": True})
     device: Device | None = None
+    device_key: str | None = None
     remember_device: bool = False
     challenges: int = 0
     context: Mapping[str, Any] = field(factory=dict, metadata={"secret": True})
@@ -201,7 +203,7 @@ class Step:
     def request(self, answers: Mapping[str, str]) -> AuthRequest:
         """Return the request with an answer."""
         flow = self.flow
-        device = {} if flow.device is None else {"DEVICE_KEY": flow.device.key}
+        device = {} if flow.device_key is None else {"DEVICE_KEY": flow.device_key}
         kind: Any = AdminRespondToAuthChallengeRequest if flow.admin else RespondToAuthChallengeRequest
         request: AuthRequest = kind(
             challenge_name=self.name,
@@ -247,12 +249,14 @@ def check_start(flow: Flow, how: Start) -> None:
 async def start(flow: Flow, how: Start) -> SignedIn | Step:
     """Start a sign-in. If the user pool has forgotten the device, start again without it."""
     check_start(flow, how)
+    if flow.device is not None:
+        flow = evolve(flow, device_key=flow.device.key)
     try:
         return await _start(flow, how)
     except ResourceNotFoundException as error:
         if flow.device is None or "device" not in error.message.lower():
             raise
-    return await _start(evolve(flow, device=None), how)
+    return await _start(evolve(flow, device=None, device_key=None), how)
 
 
 async def _start(flow: Flow, how: Start) -> SignedIn | Step:
@@ -362,8 +366,8 @@ async def _initiate(flow: Flow, how: Start, exchange: Exchange | None) -> AuthRe
 
 def _initiate_request(flow: Flow, how: Start, exchange: Exchange | None) -> AuthRequest:
     parameters = {"USERNAME": flow.username}
-    if flow.device is not None:
-        parameters["DEVICE_KEY"] = flow.device.key
+    if flow.device_key is not None:
+        parameters["DEVICE_KEY"] = flow.device_key
     if how.auth_flow == "USER_AUTH" and how.factor is not None:
         parameters["PREFERRED_CHALLENGE"] = how.factor
     if exchange is not None:
@@ -413,8 +417,8 @@ async def _signed_in(flow: Flow, response: AuthResponse) -> SignedIn:
         device = None
         if flow.remember_device:
             device, device_error = await confirm_device(flow.client, tokens, result.new_device_metadata)
-    elif device is not None:
-        tokens = evolve(tokens, device_key=device.key)
+    else:
+        tokens = evolve(tokens, device_key=flow.device_key)
     return SignedIn(username=flow.username, tokens=tokens, device=device, device_error=device_error)
 
 

@@ -19,6 +19,7 @@ def dump(step: Step) -> str:
         "client_id": flow.client.bound.client_id,
         "admin": flow.admin,
         "username": flow.username,
+        "device_key": flow.device_key,
         "remember_device": flow.remember_device,
         "challenges": flow.challenges,
         "client_metadata": dict(flow.context.get("client_metadata") or {}),
@@ -43,7 +44,7 @@ def load(client: CognitoClient, state: object, device: Device | None, user_conte
         return None
     if content["client_id"] != client.bound.client_id:
         return None
-    kept = {name: content[name] for name in ("admin", "username", "remember_device", "challenges")}
+    kept = {name: content[name] for name in ("admin", "username", "device_key", "remember_device", "challenges")}
     context = {
         "client_metadata": content["client_metadata"] or None,
         "context_data" if content["admin"] else "user_context_data": user_context,
@@ -62,6 +63,7 @@ def _is_valid(content: dict[str, Any]) -> bool:
         "client_id": (str, type(None)),
         "admin": (bool,),
         "username": (str,),
+        "device_key": (str, type(None)),
         "remember_device": (bool,),
         "challenges": (int,),
         "client_metadata": (dict,),

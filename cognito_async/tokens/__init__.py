@@ -7,13 +7,15 @@ if TYPE_CHECKING:
     from cognito_async.tokens.model import Tokens as Tokens
     from cognito_async.tokens.provider import TokenProvider as TokenProvider
     from cognito_async.tokens.stores import FileTokenStore as FileTokenStore
+    from cognito_async.tokens.stores import LockingTokenStore as LockingTokenStore
     from cognito_async.tokens.stores import MemoryTokenStore as MemoryTokenStore
     from cognito_async.tokens.stores import TokenStore as TokenStore
 
-__all__ = ["FileTokenStore", "MemoryTokenStore", "TokenProvider", "TokenStore", "Tokens"]
+__all__ = ["FileTokenStore", "LockingTokenStore", "MemoryTokenStore", "TokenProvider", "TokenStore", "Tokens"]
 
 _MODULES = {
     "FileTokenStore": "stores",
+    "LockingTokenStore": "stores",
     "MemoryTokenStore": "stores",
     "TokenProvider": "provider",
     "TokenStore": "stores",

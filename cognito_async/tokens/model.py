@@ -1,11 +1,13 @@
 """The tokens of a signed-in user."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Self
+from math import inf
+from typing import Any, Self
 
 from attrs import field, frozen
 
-from cognito_async.errors import InvalidResponseError
+from cognito_async.errors import InvalidResponseError, ParameterValidationError
 from cognito_async.operations import AuthenticationResultType
 from cognito_async.protocol.shapes import Record
 
@@ -76,3 +78,53 @@ class Tokens(Record):
             lifetime=float(lifetime),
             device_key=(device.device_key if device else None) or (previous.device_key if previous else None),
         )
+
+    def to_dict(self) -> dict[str, str | float | None]:
+        """Return the tokens as a dict that JSON can represent, for token stores. It holds them in clear text."""
+        return {**{name: getattr(self, name) for name in _FORMS}, "expires_at": self.expires_at.isoformat()}
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """Create tokens from the result of ``to_dict``.
+
+        Args:
+            data: The members; unknown ones are ignored.
+
+        Returns:
+            The tokens.
+
+        Raises:
+            ParameterValidationError: A member is missing or invalid.
+        """
+        values: dict[str, Any] = {**dict.fromkeys(_FORMS), **data}
+        problem = _problem(values)
+        if problem is None:
+            values["expires_at"] = datetime.fromisoformat(values["expires_at"])
+            return cls(**{name: values[name] for name in (*_FORMS, "expires_at")})
+        del data, values  # keeps the tokens out of tracebacks that show locals
+        raise ParameterValidationError(problem, "is missing or invalid; pass the result of Tokens.to_dict()")
+
+
+_FORMS: Mapping[str, tuple[type, ...]] = {
+    "access_token": (str,),
+    "id_token": (str, type(None)),
+    "refresh_token": (str, type(None)),
+    "token_type": (str,),
+    "lifetime": (float, int),
+    "device_key": (str, type(None)),
+}
+
+
+def _problem(values: Mapping[str, Any]) -> str | None:
+    """Return the name of an invalid member; None if all are valid."""
+    for name, types in _FORMS.items():
+        value = values[name]
+        if type(value) not in types or value == "":
+            return name
+    if not 0 < values["lifetime"] < inf:
+        return "lifetime"
+    try:
+        aware = datetime.fromisoformat(values["expires_at"]).tzinfo is not None
+    except (KeyError, TypeError, ValueError):
+        aware = False
+    return None if aware else "expires_at"
