@@ -44,13 +44,14 @@ def load(client: CognitoClient, state: object, device: Device | None, user_conte
         return None
     if content["client_id"] != client.bound.client_id:
         return None
-    kept = {name: content[name] for name in ("admin", "username", "device_key", "remember_device", "challenges")}
+    kept = {name: content[name] for name in ("admin", "username", "remember_device", "challenges")}
+    device_key = content["device_key"] if device is None else device.key
     context = {
         "client_metadata": content["client_metadata"] or None,
         "context_data" if content["admin"] else "user_context_data": user_context,
     }
     return Step(
-        Flow(client=client, device=device, context=context, **kept),
+        Flow(client=client, device=device, device_key=device_key, context=context, **kept),
         content["name"],
         parameters=content["parameters"],
         available=tuple(content["available"]),
