@@ -170,7 +170,9 @@ class SelectMfaTypeChallenge(Challenge):
         Raises:
             CognitoError: See ``Challenge``.
         """
-        return await self._submit("option", Secret(option), one_of(self.options))
+        secret = Secret(option)
+        del option
+        return await self._submit("option", secret, one_of(self.options))
 
     respond = select
 
@@ -194,9 +196,11 @@ class SelectChallenge(Challenge):
         Raises:
             CognitoError: See ``Challenge``.
         """
-        if option in {"PASSWORD", "PASSWORD_SRP"}:
+        secret = Secret(option)
+        del option
+        if secret.value in ("PASSWORD", "PASSWORD_SRP"):
             raise ParameterValidationError("option", "needs the password: call respond_with_password(password)")
-        return await self._submit("option", Secret(option), one_of(self.options))
+        return await self._submit("option", secret, one_of(self.options))
 
     respond = select
 
@@ -216,7 +220,8 @@ class SelectChallenge(Challenge):
         del password
         check("password", secret, password_rule)
         option = "PASSWORD_SRP" if srp else "PASSWORD"
-        check("srp", Secret(option), one_of(self.options))
+        if option not in self.options:
+            raise ParameterValidationError("srp", f"must not be {srp}: {option} is not one of the options")
         if srp:
             return await self._submit_srp(secret, {"ANSWER": option})
         return await self._send(Secret({"ANSWER": option, "PASSWORD": secret.value}))
@@ -322,7 +327,9 @@ class MfaSetupChallenge(Challenge):
         Raises:
             CognitoError: See ``Challenge``.
         """
-        return await self._submit("address", Secret(address), text_rule)
+        secret = Secret(address)
+        del address
+        return await self._submit("address", secret, text_rule)
 
     async def respond(self) -> "SignInResult":
         """Complete the challenge after a factor was set up; ``verify_software_token`` includes this.
