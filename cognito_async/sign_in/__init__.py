@@ -2,11 +2,11 @@
 
 result = await client.sign_in(username="ada@example.com", password=password)
 while not isinstance(result, SignedIn):
-    match result:
-        case SoftwareTokenMfaChallenge():
-            result = await result.respond(input("Code from your authenticator app: "))
-        case _:
-            raise SystemExit(f"unsupported challenge: {result.name}")
+match result:
+case SoftwareTokenMfaChallenge():
+result = await result.respond(input("Code from your authenticator app: "))
+case _:
+raise SystemExit(f"unsupported challenge: {result.name}")
 """
 
 from cognito_async.sign_in.challenges import (
@@ -30,23 +30,11 @@ from cognito_async.sign_in.devices import Device
 from cognito_async.sign_in.flow import SignedIn
 from cognito_async.tokens.model import Tokens
 
+# fmt: off
 __all__ = [
-    "Challenge",
-    "CustomChallenge",
-    "Device",
-    "EmailOtpChallenge",
-    "MfaSetupChallenge",
-    "NewPasswordRequiredChallenge",
-    "PasswordChallenge",
-    "SelectChallenge",
-    "SelectMfaTypeChallenge",
-    "SignInResult",
-    "SignedIn",
-    "SmsMfaChallenge",
-    "SmsOtpChallenge",
-    "SoftwareTokenMfaChallenge",
-    "SoftwareTokenSecret",
-    "Tokens",
-    "UnknownChallenge",
-    "WebAuthnChallenge",
+    "Challenge", "CustomChallenge", "Device", "EmailOtpChallenge", "MfaSetupChallenge",
+    "NewPasswordRequiredChallenge", "PasswordChallenge", "SelectChallenge", "SelectMfaTypeChallenge",
+    "SignInResult", "SignedIn", "SmsMfaChallenge", "SmsOtpChallenge", "SoftwareTokenMfaChallenge",
+    "SoftwareTokenSecret", "Tokens", "UnknownChallenge", "WebAuthnChallenge",
 ]
+# fmt: on

@@ -1,7 +1,7 @@
 """The challenges that a user or an application answers, and the closed union of the results of a sign-in."""
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final, NamedTuple, TypeAlias
+from typing import Any, Final, NamedTuple, TypeAlias, cast
 from urllib.parse import quote
 
 from attrs import field, frozen
@@ -12,7 +12,7 @@ from cognito_async.operations import AssociateSoftwareTokenRequest, VerifySoftwa
 from cognito_async.protocol.shapes import JsonValue, Record
 from cognito_async.protocol.wire import from_json
 from cognito_async.sign_in.devices import Device
-from cognito_async.sign_in.flow import ANSWER, USER_PROOF, SignedIn, Step, send
+from cognito_async.sign_in.flow import ANSWER, PASSWORD_FACTORS, USER_PROOF, SignedIn, Step, send
 from cognito_async.sign_in.srp_exchange import pool_group, start_exchange
 from cognito_async.sign_in.state import dump, load
 from cognito_async.sign_in.user_input import (
@@ -77,8 +77,11 @@ class Challenge(Record):
         yield "name", self.name
         yield from ((name, value) for name, value in super().__rich_repr__() if name != "_step")
 
-    __eq__ = object.__eq__
-    __hash__ = object.__hash__
+    def __eq__(self, other: object) -> bool:
+        return self is other
+
+    def __hash__(self) -> int:
+        return id(self)
 
     async def _submit(
         self, parameter: str, value: Secret[Any], rule: Rule, more: Secret[dict[str, str]] | None = None
@@ -108,7 +111,6 @@ class _CodeChallenge(Challenge):
 
         Raises:
             CodeMismatchException: The code is wrong; the challenge can be answered again.
-            CognitoError: Any other failure, see ``Challenge``.
         """
         secret = Secret(stripped(code))
         del code
@@ -152,11 +154,11 @@ class SoftwareTokenMfaChallenge(_CodeChallenge):
 
 
 @frozen(kw_only=True, eq=False, repr=False, getstate_setstate=False)
-class SelectMfaTypeChallenge(Challenge):
-    """The user chooses the second factor.
+class _ChoiceChallenge(Challenge):
+    """The user chooses a factor.
 
     Attributes:
-        options: The factors, e.g. ``("SMS_MFA", "SOFTWARE_TOKEN_MFA")``.
+        options: The AWS names of the factors, e.g. ``("SMS_MFA", "SOFTWARE_TOKEN_MFA")``.
     """
 
     options: tuple[str, ...]
@@ -165,44 +167,23 @@ class SelectMfaTypeChallenge(Challenge):
         """Choose a factor; ``respond`` is the same.
 
         Args:
-            option: One of ``options``.
-
-        Raises:
-            CognitoError: See ``Challenge``.
+            option: One of ``options``, except for the password.
         """
         secret = Secret(option)
         del option
-        return await self._submit("option", secret, one_of(self.options))
-
-    respond = select
-
-
-@frozen(kw_only=True, eq=False, repr=False, getstate_setstate=False)
-class SelectChallenge(Challenge):
-    """The user chooses the first factor of a choice-based sign-in (``USER_AUTH``).
-
-    Attributes:
-        options: The factors, e.g. ``("PASSWORD_SRP", "EMAIL_OTP", "WEB_AUTHN")``.
-    """
-
-    options: tuple[str, ...]
-
-    async def select(self, option: str) -> "SignInResult":
-        """Choose a factor other than the password; ``respond`` is the same.
-
-        Args:
-            option: One of ``options``.
-
-        Raises:
-            CognitoError: See ``Challenge``.
-        """
-        secret = Secret(option)
-        del option
-        if secret.value in ("PASSWORD", "PASSWORD_SRP"):
+        if secret.value in PASSWORD_FACTORS:
             raise ParameterValidationError("option", "needs the password: call respond_with_password(password)")
         return await self._submit("option", secret, one_of(self.options))
 
     respond = select
+
+
+class SelectMfaTypeChallenge(_ChoiceChallenge):
+    """The user chooses the second factor, one of ``options``."""
+
+
+class SelectChallenge(_ChoiceChallenge):
+    """The user chooses the first factor of a choice-based sign-in (``USER_AUTH``), one of ``options``."""
 
     async def respond_with_password(self, password: str, *, srp: bool = True) -> "SignInResult":
         """Choose the password, and sign in with it.
@@ -214,7 +195,6 @@ class SelectChallenge(Challenge):
 
         Raises:
             NotAuthorizedException: The password is wrong; start a new sign-in.
-            CognitoError: Any other failure, see ``Challenge``.
         """
         secret = Secret(password)
         del password
@@ -231,9 +211,6 @@ class SelectChallenge(Challenge):
 
         Args:
             credential: The browser's credential, see ``WebAuthnChallenge.respond``.
-
-        Raises:
-            CognitoError: See ``Challenge``.
         """
         secret = Secret(credential_text(credential))
         del credential
@@ -278,11 +255,7 @@ class MfaSetupChallenge(Challenge):
     options: tuple[str, ...]
 
     async def associate_software_token(self) -> SoftwareTokenSecret:
-        """Return a new secret for the user's authenticator app. Only the newest one counts.
-
-        Raises:
-            CognitoError: See ``Challenge``.
-        """
+        """Return a new secret for the user's authenticator app. Only the newest one counts."""
         step = self._step
         with step.exclusive():
             response = await send(step.flow, AssociateSoftwareTokenRequest(session=step.session), ANSWER)
@@ -301,7 +274,6 @@ class MfaSetupChallenge(Challenge):
         Raises:
             EnableSoftwareTokenMFAException: The code is wrong; call again with the next one.
             CodeMismatchException: The same.
-            CognitoError: Any other failure, see ``Challenge``. If the app was verified before it, call ``respond``.
         """
         secret, step = Secret(stripped(code)), self._step
         del code
@@ -323,20 +295,13 @@ class MfaSetupChallenge(Challenge):
 
         Args:
             address: The e-mail address.
-
-        Raises:
-            CognitoError: See ``Challenge``.
         """
         secret = Secret(address)
         del address
         return await self._submit("address", secret, text_rule)
 
     async def respond(self) -> "SignInResult":
-        """Complete the challenge after a factor was set up; ``verify_software_token`` includes this.
-
-        Raises:
-            CognitoError: See ``Challenge``.
-        """
+        """Complete the challenge after a factor was set up; ``verify_software_token`` includes this."""
         return await self._send(Secret({}))
 
 
@@ -361,7 +326,6 @@ class NewPasswordRequiredChallenge(Challenge):
 
         Raises:
             InvalidPasswordException: The password does not meet the policy; the challenge can be answered again.
-            CognitoError: Any other failure, see ``Challenge``.
         """
         secret, given = Secret(new_password), Secret({} if attributes is None else attributes)
         del new_password, attributes
@@ -381,7 +345,6 @@ class PasswordChallenge(Challenge):
 
         Raises:
             NotAuthorizedException: The password is wrong.
-            CognitoError: Any other failure, see ``Challenge``.
         """
         secret = Secret(password)
         del password
@@ -405,9 +368,6 @@ class WebAuthnChallenge(Challenge):
 
         Args:
             credential: The result of ``toJSON()`` of the browser's ``PublicKeyCredential``: an object or its text.
-
-        Raises:
-            CognitoError: See ``Challenge``.
         """
         secret = Secret(credential_text(credential))
         del credential
@@ -425,7 +385,6 @@ class CustomChallenge(Challenge):
 
         Raises:
             NotAuthorizedException: The triggers ended the sign-in.
-            CognitoError: Any other failure, see ``Challenge``.
         """
         secret = Secret(answer)
         del answer
@@ -440,9 +399,6 @@ class UnknownChallenge(Challenge):
 
         Args:
             responses: The ``ChallengeResponses`` by AWS names. ``USERNAME``, ``SECRET_HASH`` and the session are added.
-
-        Raises:
-            CognitoError: See ``Challenge``.
         """
         secret = Secret(responses)
         del responses
@@ -495,34 +451,33 @@ def _nothing(_: Step) -> dict[str, Any]:
 
 
 def _delivery(step: Step) -> dict[str, Any]:
-    return {
-        "destination": step.parameters.get("CODE_DELIVERY_DESTINATION"),
-        "medium": step.parameters.get("CODE_DELIVERY_DELIVERY_MEDIUM") or step.parameters.get("CODE_DELIVERY_MEDIUM"),
-    }
+    given = step.parameters
+    medium = given.get("CODE_DELIVERY_DELIVERY_MEDIUM") or given.get("CODE_DELIVERY_MEDIUM")
+    return {"destination": given.get("CODE_DELIVERY_DESTINATION"), "medium": medium}
 
 
 def _device_name(step: Step) -> dict[str, Any]:
     return {"device_name": step.parameters.get("FRIENDLY_DEVICE_NAME")}
 
 
-def _available(step: Step) -> dict[str, Any]:
-    return {"options": step.available}
-
-
-def _mfas_to_choose(step: Step) -> dict[str, Any]:
+def _mfa_types(step: Step) -> dict[str, Any]:
     return {"options": _names(step, "MFAS_CAN_CHOOSE")}
 
 
-def _mfas_to_set_up(step: Step) -> dict[str, Any]:
+def _mfa_setups(step: Step) -> dict[str, Any]:
     return {"options": _names(step, "MFAS_CAN_SETUP", default="[]")}
 
 
-def _new_password(step: Step) -> dict[str, Any]:
+def _attributes(step: Step) -> dict[str, Any]:
     names = _names(step, "requiredAttributes", default="[]")
     return {
         "required_attributes": tuple(name.removeprefix("userAttributes.") for name in names),
         "user_attributes": _object(step, "userAttributes", default="{}"),
     }
+
+
+def _factors(step: Step) -> dict[str, Any]:
+    return {"options": step.available}
 
 
 def _request_options(step: Step) -> dict[str, Any]:
@@ -544,7 +499,7 @@ def _object(step: Step, parameter: str, *, default: str = "") -> dict[str, Any]:
     value = from_json(step.parameters.get(parameter, default))
     if not isinstance(value, dict):
         raise InvalidResponseError(f"the parameter {parameter} of the challenge {step.name} is not a JSON object")
-    return value  # pyright: ignore[reportUnknownVariableType]
+    return cast("dict[str, Any]", value)
 
 
 class _Row(NamedTuple):
@@ -560,10 +515,10 @@ _TABLE: Final[Mapping[str, _Row]] = {
     "SMS_OTP": _Row(SmsOtpChallenge, "SMS_OTP_CODE", _delivery),
     "EMAIL_OTP": _Row(EmailOtpChallenge, "EMAIL_OTP_CODE", _delivery),
     "SOFTWARE_TOKEN_MFA": _Row(SoftwareTokenMfaChallenge, "SOFTWARE_TOKEN_MFA_CODE", _device_name),
-    "SELECT_MFA_TYPE": _Row(SelectMfaTypeChallenge, "ANSWER", _mfas_to_choose),
-    "MFA_SETUP": _Row(MfaSetupChallenge, "EMAIL", _mfas_to_set_up),
-    "NEW_PASSWORD_REQUIRED": _Row(NewPasswordRequiredChallenge, "NEW_PASSWORD", _new_password),
-    "SELECT_CHALLENGE": _Row(SelectChallenge, "ANSWER", _available),
+    "SELECT_MFA_TYPE": _Row(SelectMfaTypeChallenge, "ANSWER", _mfa_types),
+    "MFA_SETUP": _Row(MfaSetupChallenge, "EMAIL", _mfa_setups),
+    "NEW_PASSWORD_REQUIRED": _Row(NewPasswordRequiredChallenge, "NEW_PASSWORD", _attributes),
+    "SELECT_CHALLENGE": _Row(SelectChallenge, "ANSWER", _factors),
     "PASSWORD": _Row(PasswordChallenge, "PASSWORD"),
     "PASSWORD_SRP": _Row(PasswordChallenge, "SRP_A"),
     "ADMIN_NO_SRP_AUTH": _Row(PasswordChallenge, "PASSWORD"),

@@ -1,7 +1,7 @@
 """The flow of a sign-in: starting it, sending answers, and the exchanges that need no user."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from ipaddress import ip_address
@@ -113,16 +113,9 @@ class SignedIn(Record):
 class Flow(Record):
     """A sign-in, apart from its current challenge.
 
-    Attributes:
-        client: Sends the requests.
-        admin: Whether to use the Admin operations.
-        username: The name for answers: the service's, else the user's.
-        device: The device that signs in; None if it is not remembered.
-        device_key: The key of that device; kept when the sign-in is resumed without the device.
-        remember_device: Whether to remember a new device.
-        challenges: The number of challenges so far.
-        context: The members of each request that describe its context, such as ``client_metadata``.
-        now: Returns the time, as an aware datetime.
+    ``username`` is the name for answers: the service's, else the user's. ``device_key`` is kept if the sign-in is
+    resumed without the device. ``challenges`` counts those so far. ``context`` has the members that each request
+    repeats, such as ``client_metadata``.
     """
 
     client: CognitoClient
@@ -132,20 +125,13 @@ class Flow(Record):
     device_key: str | None = None
     remember_device: bool = False
     challenges: int = 0
-    context: Mapping[str, Any] = field(factory=dict, metadata={"secret": True})
+    context: Mapping[str, Any] = field(factory=dict[str, Any], metadata={"secret": True})
     now: Callable[[], datetime] = utc_now
 
 
 @frozen(kw_only=True, eq=False, repr=False, getstate_setstate=False)
 class Start(Record):
-    """How a sign-in starts.
-
-    Attributes:
-        auth_flow: The authentication flow.
-        password: The password; None for a sign-in without one.
-        preferred_challenge: The first factor of USER_AUTH; None to choose from those that the user has.
-        session: The session of ConfirmSignUp; None for a sign-in without one.
-    """
+    """How a sign-in starts; ``session`` is that of ConfirmSignUp."""
 
     auth_flow: str
     password: str | None = field(default=None, metadata={"secret": True})
@@ -168,15 +154,7 @@ class Start(Record):
 
 
 class Step:
-    """A challenge that waits for an answer.
-
-    Attributes:
-        flow: The sign-in.
-        name: The challenge's name.
-        parameters: The challenge's parameters.
-        available: The factors to choose from.
-        session: The newest session; None if the challenge has none.
-    """
+    """A challenge that waits for an answer, with its newest session."""
 
     __slots__ = ("_answered", "_busy", "available", "flow", "name", "parameters", "session")
 
@@ -214,7 +192,7 @@ class Step:
         return request
 
     @contextmanager
-    def exclusive(self) -> Iterator[None]:
+    def exclusive(self) -> Generator[None, None, None]:
         """Refuse other answers within the block, and after an answer that was accepted."""
         if self._busy or self._answered:
             state = "was answered" if self._answered else "is being answered by another task"
@@ -289,10 +267,7 @@ async def verify_password(flow: Flow, how: Start) -> bool:
 async def advance(flow: Flow, response: AuthResponse, exchange: Exchange | None = None) -> SignedIn | Step:
     """Answer challenges that need no user; return the first one that does, or the end.
 
-    Args:
-        flow: The sign-in.
-        response: The newest response.
-        exchange: The exchange whose public number was sent with the request; None if there is none.
+    ``exchange`` is the one whose public number was sent with the request; None if there is none.
     """
     while response.challenge_name:
         step = next_step(flow, response)
@@ -311,11 +286,7 @@ async def advance(flow: Flow, response: AuthResponse, exchange: Exchange | None 
 
 
 async def send(flow: Flow, request: Request[ResponseT], idempotency: Idempotency) -> ResponseT:
-    """Send a request of a sign-in.
-
-    Raises:
-        SignInExpiredError: The session has expired or was used.
-    """
+    """Send a request of a sign-in; a session that has expired or was used is a SignInExpiredError."""
 
     async def check_endpoint() -> None:
         _check_endpoint(location_of(flow.client).endpoint_url)

@@ -15,14 +15,7 @@ from cognito_async.sign_in.user_input import Secret
 
 @frozen(kw_only=True, eq=False, repr=False, getstate_setstate=False)
 class Exchange(Record):
-    """The secrets of one exchange.
-
-    Attributes:
-        challenge: The challenge that asks for the proof.
-        group: The name of the user pool, or the device group key.
-        password: The password of the user or the device.
-        ephemeral: The key pair.
-    """
+    """The secrets of one exchange, whose proof answers ``challenge``. ``group`` is as for ``protocol.srp.prove``."""
 
     challenge: str
     group: str

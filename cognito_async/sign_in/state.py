@@ -1,27 +1,25 @@
 """The state of a challenge as text, to answer it in another request or process."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from typing import Any
+from typing import Any, Final, cast
 
 from cognito_async.client import CognitoClient
 from cognito_async.protocol.wire import from_json, to_json
 from cognito_async.sign_in.devices import Device
 from cognito_async.sign_in.flow import MAX_CHALLENGES, Flow, Step
 
-VERSION = "1"
-MAX_LENGTH = 256 * 1024
+VERSION: Final = "1"
+MAX_LENGTH: Final = 256 * 1024
+KEPT: Final = ("admin", "username", "device_key", "remember_device", "challenges")
+"""The attributes of the flow that a state holds."""
 
 
 def dump(step: Step) -> str:
     """Return the state: all that an answer needs except for the client, the device and the user's context."""
     flow = step.flow
     content = {
+        **{name: getattr(flow, name) for name in KEPT},
         "client_id": flow.client.bound.client_id,
-        "admin": flow.admin,
-        "username": flow.username,
-        "device_key": flow.device_key,
-        "remember_device": flow.remember_device,
-        "challenges": flow.challenges,
         "client_metadata": dict(flow.context.get("client_metadata") or {}),
         "name": step.name,
         "parameters": dict(step.parameters),
@@ -33,25 +31,18 @@ def dump(step: Step) -> str:
 
 def load(client: CognitoClient, state: object, device: Device | None, user_context: object) -> Step | None:
     """Return the challenge of a state; None if it is unreadable or of another app client."""
-    if not isinstance(state, str) or len(state) > MAX_LENGTH or not state.isascii():
+    content = _parsed(state)
+    if content is None or content["client_id"] != client.bound.client_id:
         return None
-    version, _, encoded = state.partition(".")
-    try:
-        content: Any = from_json(urlsafe_b64decode(encoded).decode()) if version == VERSION else None
-    except ValueError:
-        return None
-    if not isinstance(content, dict) or not _is_valid(content):
-        return None
-    if content["client_id"] != client.bound.client_id:
-        return None
-    kept = {name: content[name] for name in ("admin", "username", "remember_device", "challenges")}
-    device_key = content["device_key"] if device is None else device.key
+    kept = {name: content[name] for name in KEPT}
+    if device is not None:
+        kept["device_key"] = device.key
     context = {
         "client_metadata": content["client_metadata"] or None,
         "context_data" if content["admin"] else "user_context_data": user_context,
     }
     return Step(
-        Flow(client=client, device=device, device_key=device_key, context=context, **kept),
+        Flow(client=client, device=device, context=context, **kept),
         content["name"],
         parameters=content["parameters"],
         available=tuple(content["available"]),
@@ -59,21 +50,36 @@ def load(client: CognitoClient, state: object, device: Device | None, user_conte
     )
 
 
-def _is_valid(content: dict[str, Any]) -> bool:
-    kinds: dict[str, tuple[type, ...]] = {
-        "client_id": (str, type(None)),
-        "admin": (bool,),
-        "username": (str,),
-        "device_key": (str, type(None)),
-        "remember_device": (bool,),
-        "challenges": (int,),
-        "client_metadata": (dict,),
-        "name": (str,),
-        "parameters": (dict,),
-        "available": (list,),
-        "session": (str, type(None)),
-    }
-    if content.keys() != kinds.keys() or any(type(content[name]) not in kind for name, kind in kinds.items()):
-        return False
+def _parsed(state: object) -> dict[str, Any] | None:
+    """Return the content of a state; None if it is unreadable."""
+    if not isinstance(state, str) or len(state) > MAX_LENGTH or not state.isascii():
+        return None
+    version, _, encoded = state.partition(".")
+    try:
+        value = from_json(urlsafe_b64decode(encoded).decode())
+    except ValueError:
+        return None
+    if version != VERSION or not isinstance(value, dict):
+        return None
+    content = cast("dict[str, Any]", value)
+    if content.keys() != _TYPES.keys() or any(type(content[name]) not in kinds for name, kinds in _TYPES.items()):
+        return None
     texts = [*content["parameters"].values(), *content["available"], *content["client_metadata"].values()]
-    return 1 <= content["challenges"] <= MAX_CHALLENGES and all(isinstance(text, str) for text in texts)
+    is_valid = 1 <= content["challenges"] <= MAX_CHALLENGES and all(isinstance(text, str) for text in texts)
+    return content if is_valid else None
+
+
+_NONE: Final = type(None)
+_TYPES: Final = {
+    "admin": (bool,),
+    "username": (str,),
+    "device_key": (str, _NONE),
+    "remember_device": (bool,),
+    "challenges": (int,),
+    "client_id": (str, _NONE),
+    "client_metadata": (dict,),
+    "name": (str,),
+    "parameters": (dict,),
+    "available": (list,),
+    "session": (str, _NONE),
+}

@@ -89,5 +89,5 @@ def stripped(code: Any) -> Any:  # noqa: ANN401 - checked later
 
 def credential_text(credential: Any) -> str | None:  # noqa: ANN401 - checked here
     """Return a browser's credential as JSON; None if it is not an object."""
-    text = to_json(dict(credential)) if isinstance(credential, Mapping) else credential
+    text = to_json({**credential}) if isinstance(credential, Mapping) else credential  # pyright: ignore[reportUnknownArgumentType]
     return text if isinstance(text, str) and isinstance(from_json(text), dict) else None

@@ -90,7 +90,7 @@ async def test_longest_username_and_password_and_any_unicode_are_accepted(
     fake: FakeCognito, client: CognitoClient
 ) -> None:
     """They are not normalized."""
-    name, password = "ａda é".ljust(128, "x"), "ﬀ e\u0301 ".ljust(256, "x")
+    name, password = "\uff41da é".ljust(128, "x"), "ﬀ e\u0301 ".ljust(256, "x")
     fake.create_user(name, password=password)
     signed_in(await client.sign_in(username=name, password=password))
 
@@ -106,7 +106,18 @@ def challenge(client: CognitoClient, name: str, **parameters: str) -> Any:
 
 
 Answer = Callable[[Any], Coroutine[Any, Any, SignInResult]]
-BAD_CODES: list[Any] = ["", "  ", "12a456", "１２３４５６", "12 3456", "123-456", "²", f"{CANARY}", None, 123456]
+BAD_CODES: list[Any] = [
+    "",
+    "  ",
+    "12a456",
+    "\uff11\uff12\uff13\uff14\uff15\uff16",
+    "12 3456",
+    "123-456",
+    "²",
+    f"{CANARY}",
+    None,
+    123456,
+]
 CASES: list[tuple[str, dict[str, str], Answer, str]] = [
     *(
         (name, {}, lambda each, code=code: each.respond(code), "code")
@@ -164,7 +175,7 @@ async def test_challenge_can_be_answered_after_bad_input(fake: FakeCognito, clie
 async def test_custom_answers_may_have_any_characters(fake: FakeCognito, session: AsyncCognitoSession) -> None:
     """They are sent as they are."""
     fake.create_user(NAME, password=PASSWORD)
-    fake.custom_challenges = [({}, " １２ Ä ")]
+    fake.custom_challenges = [({}, " \uff11\uff12 Ä ")]
     client = fake.client(session, fake.create_app_client(client_secret=SECRET))
     asked: Any = await client.sign_in(username=NAME, auth_flow="CUSTOM_AUTH")
-    signed_in(await asked.respond(" １２ Ä "))
+    signed_in(await asked.respond(" \uff11\uff12 Ä "))

@@ -80,7 +80,7 @@ async def test_password_of_user_or_alias_signs_in(
         assert ("Session" in fake.requests[-1].payload) is (auth_flow == "USER_AUTH")
     else:
         assert done.username == name
-    assert done.device is done.device_error is done.tokens.device_key is None
+    assert (done.device, done.device_error, done.tokens.device_key) == (None, None, None)
 
 
 async def test_expiry_is_counted_from_the_arrival_of_the_tokens(fake: FakeCognito, client: CognitoClient) -> None:
@@ -372,7 +372,7 @@ async def test_challenge_for_the_password_is_answered(fake: FakeCognito, client:
     """With SRP only if the challenge is for SRP."""
     ada(fake)
     choice = expect(await client.sign_in(username=NAME, auth_flow="USER_AUTH"), SelectChallenge)
-    unknown = UnknownChallenge(step=choice._step)  # type: ignore[call-arg]  # selects without the password
+    unknown = UnknownChallenge(step=choice._step)  # selects without the password
     challenge = expect(await unknown.respond({"ANSWER": name}), PasswordChallenge)
     assert challenge.name == name
     signed_in(await challenge.respond(PASSWORD))

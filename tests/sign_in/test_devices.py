@@ -59,7 +59,7 @@ async def test_device_is_not_remembered_unless_asked_for(remembering: FakeCognit
     """The tokens still have the key that a refresh needs."""
     result = await client.sign_in(username=NAME, password=PASSWORD)
     done = signed_in(await expect(result, SmsMfaChallenge).respond(codes(remembering)[-1]))
-    assert done.device is done.device_error is None
+    assert (done.device, done.device_error) == (None, None)
     assert done.tokens.device_key in remembering.users[NAME].devices
     assert "ConfirmDevice" not in operations(remembering)
 
@@ -97,8 +97,8 @@ async def test_wrong_device_password_is_reported(remembering: FakeCognito, clien
     """The service's error passes through."""
     device = (await remember(remembering, client)).device
     assert device is not None
+    stolen = Device(key=device.key, group_key=device.group_key, password="guess")
     with pytest.raises(NotAuthorizedException):
-        stolen = Device(key=device.key, group_key=device.group_key, password="guess")
         await client.sign_in(username=NAME, password=PASSWORD, device=stolen)
 
 

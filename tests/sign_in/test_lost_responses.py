@@ -20,6 +20,7 @@ from cognito_async.sign_in import (
     NewPasswordRequiredChallenge,
     SelectChallenge,
     SelectMfaTypeChallenge,
+    SignedIn,
     SmsMfaChallenge,
     SoftwareTokenMfaChallenge,
 )
@@ -69,7 +70,7 @@ async def test_lost_proof_is_repeated_twice(
         assert isinstance(caught.value, TransportError)
     else:
         result = await client.sign_in(username=NAME, password=PASSWORD, auth_flow=auth_flow)
-        assert isinstance(result, CustomChallenge) or signed_in(result)
+        assert isinstance(result, CustomChallenge if auth_flow == "CUSTOM_AUTH" else SignedIn)
     proofs = fake.requests[1:]
     assert [proof.operation for proof in proofs] == [RESPOND] * min(lost + 1, 3)
     assert all(proof.payload == proofs[0].payload for proof in proofs)
@@ -199,11 +200,12 @@ async def test_lost_step_of_a_set_up_is_ambiguous(fake: FakeCognito, client: Cog
     else:
         fake.fail_next(lost, lose_response=True)
     before = operations(fake).count(lost)
+    step: Any = challenge.associate_software_token()
+    if lost != "AssociateSoftwareToken":
+        step.close()
+        step = challenge.verify_software_token(fake.totp_code(NAME))
     with pytest.raises(AmbiguousOutcomeError):
-        if lost == "AssociateSoftwareToken":
-            await challenge.associate_software_token()
-        else:
-            await challenge.verify_software_token(fake.totp_code(NAME))
+        await step
     assert operations(fake).count(lost) == before + 1
     if lost == RESPOND:
         signed_in(await challenge.respond())
@@ -248,7 +250,7 @@ async def test_cancelled_answer_leaves_the_challenge_open(fake: FakeCognito, cli
     challenge = expect(await client.sign_in(username=NAME, password=PASSWORD), SmsMfaChallenge)
     fake.fail_next(RESPOND, delay=60)
     task = asyncio.create_task(challenge.respond(codes(fake)[-1]))
-    while operations(fake).count(RESPOND) < 2:
+    while operations(fake).count(RESPOND) < 2:  # noqa: ASYNC110 - the fake has no event
         await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
