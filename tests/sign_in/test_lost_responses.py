@@ -24,8 +24,11 @@ from cognito_async.sign_in import (
     SmsMfaChallenge,
     SoftwareTokenMfaChallenge,
 )
+from cognito_async.sign_in.challenges import result_of
+from cognito_async.sign_in.flow import Flow, Step
 from cognito_async.testing import FakeCognito
 from tests.sign_in.support import NAME, NEW_PASSWORD, PASSWORD, codes, expect, operations, signed_in, wrong
+from tests.support.scripted_transport import ScriptedTransport, hang, respond, scripted_session
 
 INITIATE, RESPOND = "InitiateAuth", "RespondToAuthChallenge"
 
@@ -244,15 +247,17 @@ async def test_concurrent_answer_is_refused_without_a_request(fake: FakeCognito,
     signed_in(await challenge.respond(code))
 
 
-async def test_cancelled_answer_leaves_the_challenge_open(fake: FakeCognito, client: CognitoClient) -> None:
-    """As after any other answer without a response."""
-    ada(fake, mfa=["SMS_MFA"])
-    challenge = expect(await client.sign_in(username=NAME, password=PASSWORD), SmsMfaChallenge)
-    fake.fail_next(RESPOND, delay=60)
-    task = asyncio.create_task(challenge.respond(codes(fake)[-1]))
-    while operations(fake).count(RESPOND) < 2:  # noqa: ASYNC110 - the fake has no event
+async def test_cancelled_answer_leaves_the_challenge_open() -> None:
+    """As any other answer without a response."""
+    tokens = b'{"AuthenticationResult": {"AccessToken": "a", "RefreshToken": "r", "ExpiresIn": 60}}'
+    transport = ScriptedTransport(hang(), respond(200, tokens))
+    async with scripted_session(transport) as session:
+        flow = Flow(client=session.client("app"), username=NAME)
+        challenge = expect(result_of(Step(flow, "SMS_MFA", parameters={})), SmsMfaChallenge)
+        task = asyncio.create_task(challenge.respond("123456"))
         await asyncio.sleep(0)
-    task.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await task
-    signed_in(await challenge.respond(codes(fake)[-1]))
+        assert len(transport.attempts) == 1
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        signed_in(await challenge.respond("123456"))
