@@ -1,10 +1,12 @@
 """The flow of a sign-in: starting it, sending answers, and the exchanges that need no user."""
 
+import asyncio
 import re
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from ipaddress import ip_address
+from math import inf
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
@@ -35,7 +37,7 @@ from cognito_async.operations import (
 from cognito_async.protocol.idempotency import Idempotency
 from cognito_async.protocol.operation import Request, ResponseT
 from cognito_async.protocol.shapes import Record
-from cognito_async.protocol.srp import parse_challenge, prove
+from cognito_async.protocol.srp import ResultT, parse_challenge, prove
 from cognito_async.sign_in.devices import Device, confirm_device
 from cognito_async.sign_in.srp_exchange import Exchange, pool_group, run, start_exchange
 from cognito_async.sign_in.user_input import Secret, check, one_of, password_rule, username_rule
@@ -43,6 +45,10 @@ from cognito_async.tokens.model import Tokens
 
 MAX_CHALLENGES: Final = 10
 """More challenges than any sign-in needs; a fake service could send them without end."""
+
+PROOF_TIMEOUT: Final = 5.0
+"""How long a password challenge is answered, in seconds. The service accepts proofs for "a few seconds", and reports
+later ones like a wrong password."""
 
 FLOWS: Final = ("USER_SRP_AUTH", "USER_PASSWORD_AUTH", "USER_AUTH", "CUSTOM_AUTH")
 ADMIN_FLOWS: Final = ("ADMIN_USER_PASSWORD_AUTH", "USER_SRP_AUTH", "USER_AUTH", "CUSTOM_AUTH")
@@ -225,16 +231,30 @@ def check_start(flow: Flow, how: Start) -> None:
 
 
 async def start(flow: Flow, how: Start) -> SignedIn | Step:
-    """Start a sign-in. If the user pool has forgotten the device, start again without it."""
+    """Start a sign-in, see ``_with_second_try``."""
+    return await _with_second_try(flow, how, _start)
+
+
+async def verify_password(flow: Flow, how: Start) -> bool:
+    """Return whether the service accepts the password, and discard the sign-in; see ``_with_second_try``."""
+    return await _with_second_try(flow, how, _verify_password)
+
+
+async def _with_second_try(flow: Flow, how: Start, run_flow: Callable[[Flow, Start], Awaitable[ResultT]]) -> ResultT:
+    """Start over if the pool has forgotten the device, or if an SRP challenge expired before its proof was sent."""
     check_start(flow, how)
     if flow.device is not None:
         flow = evolve(flow, device_key=flow.device.key)
     try:
-        return await _start(flow, how)
+        return await run_flow(flow, how)
     except ResourceNotFoundException as error:
         if flow.device is None or "device" not in error.message.lower():
             raise
-    return await _start(evolve(flow, device=None, device_key=None), how)
+        flow = evolve(flow, device=None, device_key=None)
+    except SignInExpiredError:
+        if how.auth_flow != "USER_SRP_AUTH":  # the start of another flow may send a message
+            raise
+    return await run_flow(flow, how)
 
 
 async def _start(flow: Flow, how: Start) -> SignedIn | Step:
@@ -244,9 +264,7 @@ async def _start(flow: Flow, how: Start) -> SignedIn | Step:
     return await advance(flow, await _initiate(flow, how, exchange), exchange)
 
 
-async def verify_password(flow: Flow, how: Start) -> bool:
-    """Return whether the service accepts the password, and discard the sign-in."""
-    check_start(flow, how)
+async def _verify_password(flow: Flow, how: Start) -> bool:
     exchange = await start_exchange(USER_PROOF, pool_group(flow.client), Secret(how.password or ""))
     try:
         step = next_step(flow, await _initiate(flow, how, exchange))
@@ -285,14 +303,21 @@ async def advance(flow: Flow, response: AuthResponse, exchange: Exchange | None 
     return await _signed_in(flow, response)
 
 
-async def send(flow: Flow, request: Request[ResponseT], idempotency: Idempotency) -> ResponseT:
-    """Send a request of a sign-in; a session that has expired or was used is a SignInExpiredError."""
+async def send(
+    flow: Flow, request: Request[ResponseT], idempotency: Idempotency, *, deadline: float = inf
+) -> ResponseT:
+    """Send a request of a sign-in; a session that has expired or was used is a SignInExpiredError.
 
-    async def check_endpoint() -> None:
+    No attempt starts after ``deadline``, a time of the event loop.
+    """
+
+    async def check_attempt() -> None:
         _check_endpoint(location_of(flow.client).endpoint_url)
+        if asyncio.get_running_loop().time() > deadline:
+            raise SignInExpiredError("the challenge expired before it could be answered; start a new sign-in")
 
     try:
-        return await send_with(flow.client, request, before=check_endpoint, idempotency=idempotency)
+        return await send_with(flow.client, request, before=check_attempt, idempotency=idempotency)
     except NotAuthorizedException as error:
         if not _EXPIRED.match(error.message):
             raise
@@ -356,6 +381,7 @@ def _initiate_request(flow: Flow, how: Start, exchange: Exchange | None) -> Auth
 
 async def _prove(step: Step, exchange: Exchange) -> AuthResponse:
     """Answer a password challenge of the user or the device."""
+    deadline = asyncio.get_running_loop().time() + PROOF_TIMEOUT
     device = step.flow.device if step.name == DEVICE_PROOF else None
     challenge = parse_challenge({**({} if device is None else {"USERNAME": step.flow.username}), **step.parameters})
     proof = await run(
@@ -375,7 +401,8 @@ async def _prove(step: Step, exchange: Exchange) -> AuthResponse:
             "TIMESTAMP": proof.timestamp,
         }
     )
-    return await send(step.flow, request, PROOF if step.session is None else PROOF_WITH_SESSION)
+    idempotency = PROOF if step.session is None else PROOF_WITH_SESSION
+    return await send(step.flow, request, idempotency, deadline=deadline)
 
 
 async def _signed_in(flow: Flow, response: AuthResponse) -> SignedIn:
