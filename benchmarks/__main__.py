@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import bulk, call_cost, reliability, sites, size, startup
+from benchmarks import bulk, call_cost, reliability, sign_in, sites, size, startup
 from benchmarks.contenders import OURS, contenders
 from benchmarks.results import Table
 
@@ -29,6 +29,7 @@ BENCHMARKS: dict[str, Callable[..., list[Table]]] = {
     "bulk-rate": bulk.rate,
     "bulk-kills": bulk.kills,
     "fastapi": sites.fastapi,
+    "sign-in": sign_in.sign_in,
 }
 PACKAGES = (
     "cognito_async",
@@ -41,6 +42,8 @@ PACKAGES = (
     "capo-cognito-identity-provider",
     "fastapi",
     "uvicorn",
+    "gmpy2",
+    "pycognito",
 )
 
 

@@ -1,8 +1,8 @@
 """The Secure Remote Password protocol as Cognito speaks it. Pure: entropy and time are arguments.
 
 Cognito departs from RFC 5054: the generator is 2, the hash is SHA-256, numbers are hashed as minimal two's complement
-like Java's ``BigInteger.toByteArray``, the key comes from HKDF, and the server sends no proof in return. Whoever can
-pose as the server can therefore test one guess of the password per exchange, so the transport must authenticate it.
+like Java's ``BigInteger.toByteArray``, the key comes from HKDF, and the server sends no proof in return. The transport
+must authenticate the server: an impostor could test one guess of the password per exchange.
 
 A power takes several milliseconds without gmpy2. Functions that compute one are generators: they yield between slices
 of less than a millisecond, so that an event loop can serve other tasks in between.
@@ -15,15 +15,20 @@ import re
 from base64 import b64decode, b64encode
 from collections.abc import Callable, Generator, Mapping
 from datetime import UTC, datetime
-from functools import cache
 from hashlib import sha256
 from importlib import import_module
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from attrs import field, frozen
 
 from cognito_async.errors import InvalidResponseError, ParameterValidationError
 from cognito_async.protocol.shapes import Record
+
+_powmod: Callable[[int, int, int], int] | None
+try:
+    _powmod = import_module("gmpy2").powmod  # takes an eighth of the time of pow
+except ImportError:
+    _powmod = None
 
 ResultT = TypeVar("ResultT")
 Steps = Generator[None, None, ResultT]
@@ -48,7 +53,12 @@ MAX_SECRET_BLOCK = 16_384  # characters; the service sends 1,000 to 2,000
 MAX_USER_ID = 256
 EPHEMERAL_BYTES = 32  # the least that RFC 5054 allows, and twice the strength of the group
 SALT_BYTES = 16
+MULTIPLICATIONS_PER_SLICE = 16
 WINDOWS_PER_SLICE = 4
+
+_NAME = r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+"
+_HEXADECIMAL = "[0-9a-fA-F]+"
+_BASE64 = "(?:[0-9A-Za-z+/]{4})*[0-9A-Za-z+/]{2}(?:==|[0-9A-Za-z+/](?:=|[0-9A-Za-z+/]))"
 
 _DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -86,7 +96,7 @@ class SrpChallenge(Record):
     user_id: str
     salt: int
     b: int
-    secret_block: str
+    secret_block: str = field(metadata={"secret": True})
 
 
 @frozen(kw_only=True, eq=False, repr=False, getstate_setstate=False)
@@ -126,25 +136,22 @@ def ephemeral(entropy: Callable[[int], bytes]) -> Steps[Ephemeral]:
             return Ephemeral(private=private, public=public)
 
 
-def parse_challenge(parameters: Mapping[str, str]) -> SrpChallenge:
+def parse_challenge(parameters: Mapping[str, object]) -> SrpChallenge:
     """Read ChallengeParameters.
 
     Raises:
         InvalidResponseError: A parameter is missing, malformed or too long, or B = 0 mod N.
     """
-    b = _number(parameters, "SRP_B", MAX_B_DIGITS)
-    if b % N == 0:
-        raise _invalid("SRP_B", "is a multiple of the modulus")
-    secret_block = parameters.get("SECRET_BLOCK", "")
-    if len(secret_block) > MAX_SECRET_BLOCK or not _is_base64(secret_block):
-        raise _invalid("SECRET_BLOCK", f"is not base64 of 1 to {MAX_SECRET_BLOCK:,} characters")
-    name = "USER_ID_FOR_SRP" if "USER_ID_FOR_SRP" in parameters else "USERNAME"
-    user_id = parameters.get(name, "")
-    if len(user_id) > MAX_USER_ID or not re.fullmatch(r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+", user_id):
-        raise _invalid(name, f"is not a name of 1 to {MAX_USER_ID} characters")
-    return SrpChallenge(
-        user_id=user_id, salt=_number(parameters, "SALT", MAX_SALT_DIGITS), b=b, secret_block=secret_block
+    user_id = "USER_ID_FOR_SRP" if "USER_ID_FOR_SRP" in parameters else "USERNAME"
+    challenge = SrpChallenge(
+        user_id=_parameter(parameters, user_id, _NAME, MAX_USER_ID),
+        salt=int(_parameter(parameters, "SALT", _HEXADECIMAL, MAX_SALT_DIGITS), 16),
+        b=int(_parameter(parameters, "SRP_B", _HEXADECIMAL, MAX_B_DIGITS), 16),
+        secret_block=_parameter(parameters, "SECRET_BLOCK", _BASE64, MAX_SECRET_BLOCK),
     )
+    if challenge.b % N == 0:
+        raise InvalidResponseError("the challenge has an invalid SRP_B: B = 0 mod N; start the sign-in again")
+    return challenge
 
 
 def prove(
@@ -173,7 +180,7 @@ def prove(
     shared = yield from _power((challenge.b - K * verifier) % N, ephemeral.private + u * x)
     key = _derived_key(u, shared)
     time = timestamp(now)
-    message = f"{group}{user_id}".encode() + b64decode(challenge.secret_block) + time.encode()
+    message = _bytes(f"{group}{user_id}") + b64decode(challenge.secret_block) + _bytes(time)
     signature = b64encode(hmac.digest(key, message, "sha256")).decode()
     return Proof(signature=signature, secret_block=challenge.secret_block, timestamp=time)
 
@@ -207,30 +214,27 @@ def timestamp(now: datetime) -> str:
     The service accepts other forms but signs this one, so that "Jun 05" looks like a wrong password.
     """
     utc = now.astimezone(UTC)
-    return f"{_DAYS[utc.weekday()]} {_MONTHS[utc.month - 1]} {utc.day} {utc:%H:%M:%S} UTC {utc.year:04}"
+    time = utc.time().isoformat("seconds")
+    return f"{_DAYS[utc.weekday()]} {_MONTHS[utc.month - 1]} {utc.day} {time} UTC {utc.year}"
 
 
-def _number(parameters: Mapping[str, str], name: str, longest: int) -> int:
-    digits = parameters.get(name, "")
-    if len(digits) > longest or not re.fullmatch("[0-9a-fA-F]+", digits):
-        raise _invalid(name, f"is not a hexadecimal number of 1 to {longest} digits")
-    return int(digits, 16)
-
-
-def _is_base64(text: str) -> bool:
-    try:
-        return bool(b64decode(text, validate=True))
-    except ValueError:
-        return False
-
-
-def _invalid(name: str, rule: str) -> InvalidResponseError:
-    return InvalidResponseError(f"the challenge cannot be used: {name} {rule}; start the sign-in again")
+def _parameter(parameters: Mapping[str, object], name: str, pattern: str, longest: int) -> str:
+    value = parameters.get(name)
+    if not isinstance(value, str) or len(value) > longest or not re.fullmatch(pattern, value):
+        raise InvalidResponseError(
+            f"the challenge has no valid {name} of 1 to {longest} characters; start the sign-in again"
+        )
+    return value
 
 
 def _encoded(number: int) -> bytes:
     """Return the shortest two's complement, which has a leading 00 if the top bit of a positive number is set."""
     return number.to_bytes(max(number, ~number).bit_length() // 8 + 1, signed=True)
+
+
+def _bytes(text: str) -> bytes:
+    """Encode as UTF-8; never raises UnicodeEncodeError, which would quote the text."""
+    return text.encode(errors="surrogatepass")
 
 
 def _hash(*parts: bytes) -> bytes:
@@ -247,8 +251,7 @@ def _scramble(public: int, b: int) -> int:
 
 def _private_key(salt: int, group: str, user_id: str, password: str) -> int:
     """Return x. The salt is hashed as a number: leading zeros of its text have no meaning."""
-    identity = f"{group}{user_id}:{password}".encode(errors="surrogatepass")  # an error would quote the password
-    return int.from_bytes(_hash(_encoded(salt), _hash(identity)))
+    return int.from_bytes(_hash(_encoded(salt), _hash(_bytes(f"{group}{user_id}:{password}"))))
 
 
 def _derived_key(u: int, shared: int) -> bytes:
@@ -259,27 +262,18 @@ def _derived_key(u: int, shared: int) -> bytes:
 
 def _power(base: int, exponent: int) -> Steps[int]:
     """Return base^exponent mod N: in one slice with gmpy2, else by windows of 5 bits."""
-    powmod = _gmpy2_powmod()
-    if powmod is not None:
-        result = powmod(base, exponent)
+    if _powmod is not None:
+        result = int(_powmod(base, exponent, N))
         yield
         return result
     powers = [1]
-    for _ in range(31):
+    for index in range(1, 32):
         powers.append(powers[-1] * base % N)
+        if index % MULTIPLICATIONS_PER_SLICE == 0:
+            yield
     result = 1
     for index, shift in enumerate(range(exponent.bit_length() // 5 * 5, -1, -5)):
         if index % WINDOWS_PER_SLICE == 0:
             yield
         result = pow(result, 32, N) * powers[exponent >> shift & 31] % N
     return result
-
-
-@cache
-def _gmpy2_powmod() -> Callable[[int, int], int] | None:
-    """Return the power modulo N of gmpy2, which takes an eighth of the time; None if it is not installed."""
-    try:
-        gmpy2: Any = import_module("gmpy2")  # has no type information
-    except ImportError:
-        return None
-    return lambda base, exponent: int(gmpy2.powmod(base, exponent, N))
