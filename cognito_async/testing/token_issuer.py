@@ -1,20 +1,26 @@
 """Signed test tokens: access and ID tokens as a user pool issues them."""
+# mypy: disable-error-code="import-not-found"
+# pyright: reportMissingImports=false, reportUnknownVariableType=false, reportUnknownMemberType=false
+# pyright: reportUnknownParameterType=false
 
 import base64
 import json
 import secrets
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Literal
+from collections.abc import Callable, Collection, Mapping, Sequence
+from functools import cache
+from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
-from attrs import frozen
+from attrs import field, frozen
 
 from cognito_async.errors import ParameterValidationError
 from cognito_async.protocol.endpoints import region_of_pool, service_url
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+
+    from cognito_async.tokens import AccessToken, IdToken, TokenVerifier
 
 __all__ = ["TokenIssuer", "TokenUse"]
 
@@ -31,7 +37,8 @@ class TokenIssuer:
 
     Claims, headers and key IDs have the form of Amazon Cognito's: RS256, with one key for access tokens and another
     for ID tokens. Every keyword argument that is not listed is a claim; it replaces the default, and None removes it.
-    Keys are generated on first use. This class needs the extra ``tokens``.
+    Keys are generated on first use and shared by the issuers of a process, since that takes 0.1 s; key IDs are not
+    shared, so no issuer accepts the tokens of another. This class needs the extra ``tokens``.
     """
 
     def __init__(
@@ -60,6 +67,7 @@ class TokenIssuer:
         self.issuer = issuer_url(user_pool_id) if issuer is None else issuer
         """The ``iss`` claim."""
         self._clock = clock
+        self._rotations = 0
         self._signing: dict[TokenUse, _Key] = {}
         self._published: list[_Key] = []
 
@@ -128,7 +136,7 @@ class TokenIssuer:
         """Sign claims as they are, for tokens that no user pool would issue.
 
         Args:
-            token_use: Whose key signs: that of access tokens or that of ID tokens.
+            token_use: The key that signs: that of access tokens or that of ID tokens.
             claims: All claims; those that are None are left out.
 
         Returns:
@@ -137,19 +145,52 @@ class TokenIssuer:
         Raises:
             ImportError: The package cryptography is not installed.
         """
-        from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15  # noqa: PLC0415 - the extra `tokens`
-        from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
-
         key = self._keys()[token_use]
         payload = {name: value for name, value in claims.items() if value is not None}
         signed = ".".join(_encode(json.dumps(part).encode()) for part in ({"kid": key.kid, "alg": "RS256"}, payload))
-        return f"{signed}.{_encode(key.private.sign(signed.encode(), PKCS1v15(), SHA256()))}"
+        return f"{signed}.{_encode(key.sign(signed.encode()))}"
 
     @property
     def jwks(self) -> dict[str, Any]:
         """The JSON Web Key Set with the public keys, as in ``/.well-known/jwks.json``."""
         self._keys()
         return {"keys": [key.public() for key in self._published]}
+
+    @overload
+    def verifier(
+        self, token_use: Literal["access"] = "access", *, client_ids: Collection[str] | None = None
+    ) -> "TokenVerifier[AccessToken]": ...
+    @overload
+    def verifier(
+        self, token_use: Literal["id"], *, client_ids: Collection[str] | None = None
+    ) -> "TokenVerifier[IdToken]": ...
+    def verifier(
+        self, token_use: TokenUse = "access", *, client_ids: Collection[str] | None = None
+    ) -> "TokenVerifier[Any]":
+        """Create a verifier that accepts this issuer's tokens, and needs no network.
+
+        It knows the keys of this moment: create another after ``rotate_keys``.
+
+        Args:
+            token_use: ``"access"`` or ``"id"``.
+            client_ids: The app clients whose tokens are accepted; None for that of the issuer.
+
+        Returns:
+            The verifier, whose clock is the issuer's.
+
+        Raises:
+            ImportError: The package cryptography is not installed.
+        """
+        from cognito_async.tokens import TokenVerifier  # noqa: PLC0415 - needs the extra `tokens`
+
+        return TokenVerifier.offline(
+            token_use=token_use,
+            user_pool_id=self.user_pool_id,
+            client_ids={self.client_id} if client_ids is None else client_ids,
+            issuers={self.issuer},
+            jwks=self.jwks,
+            clock=self._clock,
+        )
 
     def rotate_keys(self, *, keep_old: bool = True) -> None:
         """Sign later tokens with new keys.
@@ -160,10 +201,12 @@ class TokenIssuer:
         if not keep_old:
             self._published.clear()
         self._signing.clear()
+        self._rotations += 1
 
     def _keys(self) -> "dict[TokenUse, _Key]":
         if not self._signing:
-            self._signing = {"access": _Key.generate(), "id": _Key.generate()}
+            first = 2 * self._rotations
+            self._signing = {"access": _Key(_private_key(first)), "id": _Key(_private_key(first + 1))}
             self._published += self._signing.values()
         return self._signing
 
@@ -192,23 +235,29 @@ def issuer_url(user_pool_id: str, *, updated: bool = False) -> str:
     return f"{url.replace('https://', 'https://issuer-') if updated else url}/{user_pool_id}"
 
 
+@cache
+def _private_key(number: int) -> "RSAPrivateKey":  # noqa: ARG001 - the number distinguishes keys
+    try:
+        from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        raise ImportError(
+            "signing tokens needs cryptography; install the extra: pip install 'cognito_async[tokens]'"
+        ) from error
+    return generate_private_key(public_exponent=65537, key_size=2048)
+
+
 @frozen
 class _Key:
     """A signing key; its ID is standard base64, as the service's are."""
 
-    kid: str
     private: "RSAPrivateKey"
+    kid: str = field(factory=lambda: base64.b64encode(secrets.token_bytes(32)).decode())
 
-    @classmethod
-    def generate(cls) -> "_Key":
-        try:
-            from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key  # noqa: PLC0415
-        except ImportError as error:
-            raise ImportError(
-                "signing tokens needs cryptography; install the extra: pip install 'cognito_async[tokens]'"
-            ) from error
-        kid = base64.b64encode(secrets.token_bytes(32)).decode()
-        return cls(kid, generate_private_key(public_exponent=65537, key_size=2048))
+    def sign(self, data: bytes) -> bytes:
+        from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15  # noqa: PLC0415
+        from cryptography.hazmat.primitives.hashes import SHA256  # noqa: PLC0415
+
+        return self.private.sign(data, PKCS1v15(), SHA256())
 
     def public(self) -> dict[str, str]:
         numbers = self.private.public_key().public_numbers()

@@ -69,7 +69,8 @@ class Accounts:
 
     def _confirm_sign_up(self, request: Payload) -> Payload:
         client_id, username, code = required(request, "ClientId", "Username", "ConfirmationCode")
-        self._pool.check_secret_hash(self._pool.app_client(client_id), username, request.get("SecretHash"))
+        client = self._pool.app_client(client_id)
+        self._pool.check_secret_hash(client, username, request.get("SecretHash"))
         user = self._pool.users.get(username) or self._pool.user(username)
         if user.status != "UNCONFIRMED":
             message = f"User cannot be confirmed. Current status is {user.status}"
@@ -77,7 +78,7 @@ class Accounts:
         self._pool.take_code(user, "SIGN_UP", code)
         user.status = "CONFIRMED"
         user.attributes[f"{'email' if 'email' in user.attributes else 'phone_number'}_verified"] = "true"
-        return {"Session": self._sign_in.confirmed_session(user)}
+        return {"Session": self._sign_in.confirmed_session(user, client)}
 
     def _forgot_password(self, request: Payload) -> Payload:
         client_id, username = required(request, "ClientId", "Username")

@@ -97,22 +97,9 @@ class FakeDevice:
 
 @define(kw_only=True, eq=False)
 class FakeUser:
-    """A user. Tests may change its attributes at any time.
+    """A user, see ``FakeCognito.create_user``. Tests may change its attributes at any time.
 
-    Attributes:
-        username: The username.
-        password: The password; None for a passwordless user.
-        attributes: The user attributes, with ``sub``.
-        status: ``CONFIRMED``, ``UNCONFIRMED``, ``FORCE_CHANGE_PASSWORD`` or ``RESET_REQUIRED``.
-        enabled: Whether the user may sign in.
-        mfa: The user's MFA types: ``SMS_MFA``, ``SOFTWARE_TOKEN_MFA``, ``EMAIL_OTP``.
-        preferred_mfa: The type that is used without asking the user; None to let the user select.
-        required_attributes: Names of attributes that NEW_PASSWORD_REQUIRED asks for.
-        groups: The groups.
-        passkeys: The IDs of the WebAuthn credentials.
-        totp_secret: The TOTP secret in base32; None if there is none.
-        devices: The devices by their keys.
-        salt: The SRP salt in hex.
+    ``attributes`` includes ``sub``, ``totp_secret`` is base32, ``salt`` is the SRP salt in hex.
     """
 
     username: str
@@ -157,16 +144,7 @@ class FakePool:
         first_factors: The factors that USER_AUTH offers, of those that a user has.
     """
 
-    def __init__(self, *, user_pool_id: str = "eu-west-1_FakePool1", updated_issuer: bool = False) -> None:
-        """Configure the pool.
-
-        Args:
-            user_pool_id: The user pool ID, which names the region.
-            updated_issuer: Whether tokens have the issuer ``https://issuer-cognito-idp.…``.
-
-        Raises:
-            ParameterValidationError: The user pool ID has no region.
-        """
+    def __init__(self, *, user_pool_id: str, updated_issuer: bool) -> None:
         self.user_pool_id = user_pool_id
         self.issuer = TokenIssuer(
             user_pool_id=user_pool_id, issuer=issuer_url(user_pool_id, updated=updated_issuer), clock=lambda: self.now

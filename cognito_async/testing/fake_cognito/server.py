@@ -1,6 +1,7 @@
 """The fake user pool as an HTTP server on the loopback interface."""
 
 import asyncio
+import contextlib
 import json
 import uuid
 from collections import deque
@@ -71,7 +72,7 @@ class FakeCognito(FakePool):
     is locked for a growing time. Its clock moves with ``advance``.
 
     It does not check AWS signatures, the signatures of passkeys, the attribute schema, scopes or quotas. It has no
-    Lambda triggers, groups, identity providers or managed login. Messages are kept in ``messages``.
+    Lambda triggers, group operations, identity providers or managed login. Messages are kept in ``messages``.
 
     Tokens are signed with keys of this process; ``{endpoint_url}/{user_pool_id}/.well-known/jwks.json`` has the
     public keys. This class needs the extra ``tokens``.
@@ -96,14 +97,21 @@ class FakeCognito(FakePool):
         accounts = Accounts(self, tokens, self._sign_in)
         self._operations: Operations = {**self._sign_in.operations, **tokens.operations, **accounts.operations}
         self._runner: web.AppRunner | None = None
+        self._closing = asyncio.Event()
         self._endpoint_url: str | None = None
 
     async def __aenter__(self) -> Self:
-        """Start the server on a free port of the loopback interface."""
+        """Start the server on a free port of the loopback interface.
+
+        Raises:
+            ImportError: The package cryptography is not installed.
+        """
+        self._closing = asyncio.Event()
+        _ = self.issuer.jwks  # without the extra, this fails here and not in a request
         app = web.Application()
         app.router.add_post("/", self._handle)
         app.router.add_get(f"/{self.user_pool_id}/.well-known/jwks.json", self._handle_jwks)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
         await self._runner.setup()
         await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         self._endpoint_url = "http://127.0.0.1:{1}".format(*self._runner.addresses[0])
@@ -112,6 +120,7 @@ class FakeCognito(FakePool):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        self._closing.set()  # ends the delays
         if self._runner is not None:
             await self._runner.cleanup()
         self._runner = self._endpoint_url = None
@@ -188,15 +197,15 @@ class FakeCognito(FakePool):
 
         Args:
             parameters: The new values; None removes a parameter.
-            name: The challenge, such as ``PASSWORD_VERIFIER``; None for whichever is next.
+            name: The challenge, such as ``PASSWORD_VERIFIER``; None for the next one.
         """
         self._sign_in.overrides.append((name, dict(parameters)))
 
     async def _handle(self, request: web.Request) -> web.StreamResponse:
         operation = request.headers.get("X-Amz-Target", "").partition(".")[2]
         try:
-            payload: Payload = json.loads(await request.read())
-        except ValueError:
+            payload: Payload = dict(json.loads(await request.read()))
+        except (TypeError, ValueError):
             return _error(400, "SerializationException", "")
         self.requests.append(ReceivedRequest(operation, payload))
         faults = self._faults.get(operation)
@@ -204,7 +213,8 @@ class FakeCognito(FakePool):
         if fault is None:
             return self._process(operation, payload)
         if fault.delay:
-            await asyncio.sleep(fault.delay)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), fault.delay)
         if fault.code is not None or fault.status is not None:
             return _error(fault.status or 400, fault.code or "InternalErrorException", fault.message)
         response = self._process(operation, payload) if fault.response is None else _respond(200, fault.response)
@@ -216,6 +226,8 @@ class FakeCognito(FakePool):
         process = self._operations.get(operation)
         if process is None:
             return _error(400, "UnknownOperationException", f"FakeCognito does not implement {operation}")
+        if (pool := payload.get("UserPoolId", self.user_pool_id)) != self.user_pool_id:
+            return _error(400, "ResourceNotFoundException", f"User pool {pool} does not exist.")
         try:
             return _respond(200, process(payload))
         except Refusal as refusal:

@@ -3,10 +3,10 @@
 import json
 import re
 import secrets
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from attrs import define, evolve, frozen
+from attrs import define, evolve
 
 from cognito_async.testing.fake_cognito.passkeys import request_options, verify_assertion
 from cognito_async.testing.fake_cognito.pool import (
@@ -30,6 +30,8 @@ Responses = Mapping[str, str]
 
 _ATTEMPTS: Final = 3  # answers to a custom challenge
 _PROOF: Final = ("USERNAME", "TIMESTAMP", "PASSWORD_CLAIM_SIGNATURE", "PASSWORD_CLAIM_SECRET_BLOCK")
+_ANSWER: Final = ("USERNAME", "ANSWER")
+_REPEATABLE: Final = ("PASSWORD_VERIFIER", "DEVICE_PASSWORD_VERIFIER")  # any number of proofs until they expire
 _ADDRESSES: Final = {"SMS_MFA": "phone_number", "SMS_OTP": "phone_number", "EMAIL_OTP": "email"}
 
 
@@ -40,8 +42,8 @@ class SignIn:
     client: FakeAppClient
     flow: str
     user: FakeUser | None
-    name: str
-    parameters: Responses
+    alias: str  # the name in InitiateAuth
+    name: str  # USER_ID_FOR_SRP
     device_key: str | None = None
     second_factor: bool = False  # whether the user has passed it, or need not
     custom_round: int = 0
@@ -61,6 +63,7 @@ class Challenge:
 
     name: str
     sign_in: SignIn
+    names: tuple[str, ...]  # accepted as USERNAME: the alias only where the challenge shows no name
     session: str
     expires: float
     answered: bool = False
@@ -87,8 +90,37 @@ class SignInService:
         self._pool = pool
         self._tokens = tokens
         self._challenges: dict[str, Challenge] = {}  # by session, or by secret block where there is no session
-        self._confirmed: dict[str, FakeUser] = {}  # sessions of ConfirmSignUp
+        self._confirmed: dict[str, tuple[FakeUser, FakeAppClient, float]] = {}  # by session of ConfirmSignUp
         self.overrides: list[tuple[str | None, Mapping[str, str | None]]] = []
+        # Each flow with the operations that start it and its first step.
+        self._flows: dict[str, tuple[tuple[str, ...], Callable[[SignIn, Responses], Payload]]] = {
+            "USER_SRP_AUTH": (("InitiateAuth", "AdminInitiateAuth"), self._srp),
+            "USER_PASSWORD_AUTH": (("InitiateAuth",), self._check_password),
+            "ADMIN_USER_PASSWORD_AUTH": (("AdminInitiateAuth",), self._check_password),
+            "USER_AUTH": (("InitiateAuth", "AdminInitiateAuth"), self._choice_based),
+            "CUSTOM_AUTH": (("InitiateAuth", "AdminInitiateAuth"), self._custom),
+        }
+        # Each challenge with its check and the keys of its responses, in the order in which they are looked for.
+        self._kinds: dict[str, tuple[Callable[[Challenge, Responses], Payload], tuple[str, ...]]] = {
+            "PASSWORD_VERIFIER": (self._password_proof, _PROOF),
+            "DEVICE_SRP_AUTH": (self._device_srp, ("USERNAME", "DEVICE_KEY", "SRP_A")),
+            "DEVICE_PASSWORD_VERIFIER": (self._device_proof, (*_PROOF, "DEVICE_KEY")),
+            "SMS_MFA": (self._check_code, ("USERNAME", "SMS_MFA_CODE")),
+            "SMS_OTP": (self._check_code, ("USERNAME", "SMS_OTP_CODE")),
+            "EMAIL_OTP": (self._check_code, ("USERNAME", "EMAIL_OTP_CODE")),
+            "SOFTWARE_TOKEN_MFA": (self._check_totp, ("USERNAME", "SOFTWARE_TOKEN_MFA_CODE")),
+            "SELECT_MFA_TYPE": (lambda step, given: self._mfa(step.sign_in, _choice(step, given)), _ANSWER),
+            "MFA_SETUP": (self._mfa_setup, ("USERNAME",)),
+            "NEW_PASSWORD_REQUIRED": (self._new_password, ("USERNAME", "NEW_PASSWORD")),
+            "SELECT_CHALLENGE": (
+                lambda step, given: self._first_factor(step.sign_in, _choice(step, given), given),
+                _ANSWER,
+            ),
+            "PASSWORD": (lambda step, given: self._check_password(step.sign_in, given), ("USERNAME", "PASSWORD")),
+            "PASSWORD_SRP": (lambda step, given: self._srp(step.sign_in, given), ("USERNAME", "SRP_A")),
+            "WEB_AUTHN": (self._check_passkey, ("USERNAME", "CREDENTIAL")),
+            "CUSTOM_CHALLENGE": (self._check_custom, _ANSWER),
+        }
 
     @property
     def operations(self) -> Operations:
@@ -102,10 +134,10 @@ class SignInService:
             "VerifySoftwareToken": self._verify_software_token,
         }
 
-    def confirmed_session(self, user: FakeUser) -> str:
+    def confirmed_session(self, user: FakeUser, client: FakeAppClient) -> str:
         """Return a session with which a user who has just confirmed a sign-up can sign in."""
         session = secrets.token_urlsafe(900)
-        self._confirmed[session] = user
+        self._confirmed[session] = (user, client, self._pool.now + client.auth_session_validity)
         return session
 
     # InitiateAuth
@@ -113,81 +145,68 @@ class SignInService:
     def _initiate(self, operation: str, request: Payload) -> Payload:
         client_id, name = required(request, "ClientId", "AuthFlow")
         client = self._pool.app_client(client_id)
-        flow = _FLOWS.get(name)
-        if flow is None or operation not in flow.operations:
-            raise Refusal("InvalidParameterException", "Initiate Auth method not supported.")
-        if flow.permission not in client.auth_flows:
-            raise Refusal("InvalidParameterException", f"{name} flow not enabled for this client")
         parameters: Responses = request.get("AuthParameters") or {}
-        if flow.start is None:
-            return self._tokens.refresh_token_auth(client, dict(parameters))
+        if name in {"REFRESH_TOKEN_AUTH", "REFRESH_TOKEN"}:
+            return self._tokens.refresh_token_auth(client, parameters)
+        operations, start = self._flows.get(name, ((), self._srp))
+        if operation not in operations:
+            raise Refusal("InvalidParameterException", "Initiate Auth method not supported.")
+        if f"ALLOW_{name}" not in client.auth_flows:
+            raise Refusal("InvalidParameterException", f"{name} flow not enabled for this client")
         (username,) = required(parameters, "USERNAME")
         self._pool.check_secret_hash(client, username, parameters.get("SECRET_HASH"))
         user = self._pool.find(username)
         if user is None and not client.prevent_user_existence_errors:
             raise Refusal("UserNotFoundException", "User does not exist.")
+        if user is not None and start != self._check_password:
+            _refuse_inactive(user)
         sign_in = SignIn(
             client=client,
             flow=name,
             user=user,
+            alias=username,
             name=username if user is None else user.username,
-            parameters=parameters,
             device_key=parameters.get("DEVICE_KEY"),
         )
         if session := request.get("Session"):
             return self._after_sign_up(sign_in, session)
-        return flow.start(self, sign_in)
+        return start(sign_in, parameters)
 
     def _after_sign_up(self, sign_in: SignIn, session: str) -> Payload:
-        if self._confirmed.pop(session, None) is not sign_in.known_user:
+        user, client, expires = self._confirmed.get(session, (None, None, 0.0))
+        if user is not sign_in.known_user or client is not sign_in.client:
             raise invalid_session()
-        sign_in.second_factor = True
-        return self._proceed(sign_in)
+        del self._confirmed[session]
+        if expires < self._pool.now:
+            raise invalid_session(", session is expired")
+        return self._proceed(sign_in, second_factor=True)
 
-    def start_password(self, sign_in: SignIn) -> Payload:
-        """Check the password in the parameters."""
-        return self._check_password(sign_in, sign_in.parameters)
-
-    def start_srp(self, sign_in: SignIn) -> Payload:
-        """Return PASSWORD_VERIFIER."""
-        if sign_in.user is not None:
-            _refuse_inactive(sign_in.user)
-        return self._srp(sign_in, sign_in.parameters)
-
-    def start_user_auth(self, sign_in: SignIn) -> Payload:
-        """Return the preferred challenge, if the user has that factor, or SELECT_CHALLENGE."""
-        if sign_in.user is not None:
-            _refuse_inactive(sign_in.user)
+    def _choice_based(self, sign_in: SignIn, parameters: Responses) -> Payload:
         available = self._factors(sign_in)
-        preferred = sign_in.parameters.get("PREFERRED_CHALLENGE")
+        preferred = parameters.get("PREFERRED_CHALLENGE")
         if preferred in available:
-            return self._first_factor(sign_in, preferred, sign_in.parameters)
+            return self._first_factor(sign_in, preferred, parameters)
         return self._challenge(sign_in, "SELECT_CHALLENGE", {}, choices=available)
 
-    def start_custom(self, sign_in: SignIn) -> Payload:
-        """Return PASSWORD_VERIFIER if the client starts with SRP, else the first custom challenge."""
-        if sign_in.user is not None:
-            _refuse_inactive(sign_in.user)
+    def _custom(self, sign_in: SignIn, parameters: Responses) -> Payload:
         if not self._pool.custom_challenges:
-            raise Refusal(
-                "InvalidParameterException", "Custom auth lambda trigger is not configured for the user pool."
-            )
-        if sign_in.parameters.get("CHALLENGE_NAME") == "SRP_A":
-            return self._srp(sign_in, sign_in.parameters)
-        return self._custom_challenge(sign_in)
+            message = "Custom auth lambda trigger is not configured for the user pool."
+            raise Refusal("InvalidParameterException", message)
+        srp_first = parameters.get("CHALLENGE_NAME") == "SRP_A"
+        return self._srp(sign_in, parameters) if srp_first else self._custom_challenge(sign_in)
 
     # RespondToAuthChallenge
 
     def _respond(self, request: Payload) -> Payload:
         client_id, name = required(request, "ClientId", "ChallengeName")
         client = self._pool.app_client(client_id)
-        kind = _KINDS.get(name)
-        if kind is None:
+        if name not in self._kinds:
             raise Refusal("InvalidParameterException", f"Unsupported challenge: {name}")
+        check, keys = self._kinds[name]
         responses: Responses = request.get("ChallengeResponses") or {}
         if not responses:
             raise Refusal("InvalidParameterException", "Missing required parameter challenge responses.")
-        required(responses, *kind.keys)
+        required(responses, *keys)
         session = request.get("Session")
         if name == "PASSWORD_VERIFIER" and session is None:
             challenge = self._challenges.get(responses["PASSWORD_CLAIM_SECRET_BLOCK"])
@@ -198,12 +217,12 @@ class SignInService:
         sign_in = challenge.sign_in
         if challenge.name != name or sign_in.client is not client:
             raise invalid_session()
-        self._pool.check_secret_hash(client, sign_in.name, responses.get("SECRET_HASH"), initial=False)
-        if responses["USERNAME"] != sign_in.name:  # an alias is not accepted here
-            raise denied() if kind.proof else invalid_session()
+        if responses["USERNAME"] not in challenge.names:
+            raise denied() if name in _REPEATABLE else invalid_session()
+        self._pool.check_secret_hash(client, responses["USERNAME"], responses.get("SECRET_HASH"), initial=False)
         sign_in.device_key = responses.get("DEVICE_KEY", sign_in.device_key)
-        response = kind.answer(self, challenge, responses)
-        challenge.answered = not kind.proof
+        response = check(challenge, responses)
+        challenge.answered = name not in _REPEATABLE
         return response
 
     def _waiting(self, session: str | None) -> Challenge:
@@ -216,74 +235,58 @@ class SignInService:
             raise invalid_session(", session is expired")
         return challenge
 
-    def answer_proof(self, challenge: Challenge, responses: Responses) -> Payload:
-        """Check the proof of PASSWORD_VERIFIER."""
+    def _password_proof(self, challenge: Challenge, responses: Responses) -> Payload:
         sign_in = evolve(challenge.sign_in)  # a repeated proof starts without the second factor
-        correct = _proves(challenge.exchange, responses)
-        self._pool.check_password(sign_in.known_user, correct=correct)
+        self._pool.check_password(sign_in.known_user, correct=_proves(challenge.exchange, responses))
         _refuse_inactive(sign_in.known_user)
         return self._custom_challenge(sign_in) if sign_in.flow == "CUSTOM_AUTH" else self._proceed(sign_in)
 
-    def answer_device_srp(self, challenge: Challenge, responses: Responses) -> Payload:
-        """Start the exchange of a device: DEVICE_PASSWORD_VERIFIER."""
-        sign_in = challenge.sign_in
-        device = self._device(sign_in)
+    def _device_srp(self, challenge: Challenge, responses: Responses) -> Payload:
+        sign_in, device = challenge.sign_in, self._device(challenge.sign_in)
         assert device.verifier is not None
-        name = device.group_key + device.key
-        exchange = Exchange.start(name, device.salt, device.verifier, _client_public(responses))
+        public = _client_public(responses)
+        exchange = Exchange.start(device.group_key + device.key, device.salt, device.verifier, public)
         parameters = _srp_parameters(exchange) | {"DEVICE_KEY": device.key, "USERNAME": sign_in.name}
         return self._challenge(sign_in, "DEVICE_PASSWORD_VERIFIER", parameters, exchange=exchange)
 
-    def answer_device_proof(self, challenge: Challenge, responses: Responses) -> Payload:
-        """Check the proof of a device, which replaces MFA."""
+    def _device_proof(self, challenge: Challenge, responses: Responses) -> Payload:
         sign_in = evolve(challenge.sign_in)
         device = self._device(sign_in)
         if not _proves(challenge.exchange, responses):
             raise denied()
         device.changed = self._pool.now
-        sign_in.second_factor = True
-        return self._proceed(sign_in)
+        return self._proceed(sign_in, second_factor=True)
 
-    def answer_code(self, challenge: Challenge, responses: Responses) -> Payload:
-        """Check a code that was sent. A later code of this kind replaces the earlier one."""
+    def _check_code(self, challenge: Challenge, responses: Responses) -> Payload:
         sign_in, name = challenge.sign_in, challenge.name
-        code, _ = ("", 0) if sign_in.user is None else sign_in.user.codes.get(name, ("", 0))
-        if not code or responses[f"{name}_CODE"] != code:
-            otp = sign_in.flow == "USER_AUTH"
-            message = "Invalid code or auth state for the user." if otp else "Invalid code received for user"
+        codes = {} if sign_in.user is None else sign_in.user.codes
+        if name not in codes or responses[f"{name}_CODE"] != codes[name][0]:
+            first_factor = sign_in.flow == "USER_AUTH"
+            message = "Invalid code or auth state for the user." if first_factor else "Invalid code received for user"
             raise Refusal("CodeMismatchException", message)
-        user = sign_in.known_user
-        del user.codes[name]
-        if name == "EMAIL_OTP" and challenge.choices:  # the set-up of e-mail MFA
-            user.mfa.append(name)
-            user.attributes["email_verified"] = "true"
-        sign_in.second_factor = True
-        return self._proceed(sign_in)
+        del codes[name]
+        if challenge.choices:  # the set-up of e-mail MFA
+            sign_in.known_user.mfa.append(name)
+            sign_in.known_user.attributes["email_verified"] = "true"
+        return self._proceed(sign_in, second_factor=True)
 
-    def answer_totp(self, challenge: Challenge, responses: Responses) -> Payload:
-        """Check the code of an authenticator app."""
+    def _check_totp(self, challenge: Challenge, responses: Responses) -> Payload:
         mismatch = Refusal("CodeMismatchException", "Invalid code received for user")
         self._pool.take_totp(challenge.sign_in.known_user, responses["SOFTWARE_TOKEN_MFA_CODE"], mismatch)
-        challenge.sign_in.second_factor = True
-        return self._proceed(challenge.sign_in)
+        return self._proceed(challenge.sign_in, second_factor=True)
 
-    def answer_mfa_type(self, challenge: Challenge, responses: Responses) -> Payload:
-        """Start the MFA type that the user selects."""
-        return self._mfa(challenge.sign_in, _choice(challenge, responses))
-
-    def answer_mfa_setup(self, challenge: Challenge, responses: Responses) -> Payload:
+    def _mfa_setup(self, challenge: Challenge, responses: Responses) -> Payload:
         """Finish the set-up of an authenticator app, or start that of e-mail MFA."""
-        sign_in, user = challenge.sign_in, challenge.sign_in.known_user
+        sign_in = challenge.sign_in
         if "EMAIL" in responses and "EMAIL_OTP" in challenge.choices:
-            user.attributes |= {"email": responses["EMAIL"], "email_verified": "false"}
+            sign_in.known_user.attributes |= {"email": responses["EMAIL"], "email_verified": "false"}
             return self._code(sign_in, "EMAIL_OTP", choices=challenge.choices)
         if not challenge.totp_verified:
             raise Refusal("SoftwareTokenMFANotFoundException", "User has not verified software token mfa")
-        sign_in.second_factor = True
-        return self._proceed(sign_in)
+        sign_in.known_user.mfa.append("SOFTWARE_TOKEN_MFA")
+        return self._proceed(sign_in, second_factor=True)
 
-    def answer_new_password(self, challenge: Challenge, responses: Responses) -> Payload:
-        """Replace a temporary password, and set the required attributes."""
+    def _new_password(self, challenge: Challenge, responses: Responses) -> Payload:
         user = challenge.sign_in.known_user
         prefix = "userAttributes."
         given = {name.removeprefix(prefix): value for name, value in responses.items() if name.startswith(prefix)}
@@ -295,29 +298,15 @@ class SignInService:
         user.attributes |= given
         return self._proceed(challenge.sign_in)
 
-    def answer_selection(self, challenge: Challenge, responses: Responses) -> Payload:
-        """Continue with the factor that the user selects."""
-        return self._first_factor(challenge.sign_in, _choice(challenge, responses), responses)
+    def _check_passkey(self, challenge: Challenge, responses: Responses) -> Payload:
+        verify_assertion(responses["CREDENTIAL"], challenge.options, challenge.sign_in.known_user.passkeys)
+        return self._proceed(challenge.sign_in, second_factor=True)
 
-    def answer_password(self, challenge: Challenge, responses: Responses) -> Payload:
-        """Check the password of the challenge PASSWORD."""
-        return self._check_password(challenge.sign_in, responses)
-
-    def answer_password_srp(self, challenge: Challenge, responses: Responses) -> Payload:
-        """Start SRP in the challenge PASSWORD_SRP."""
-        return self._srp(challenge.sign_in, responses)
-
-    def answer_passkey(self, challenge: Challenge, responses: Responses) -> Payload:
-        """Check a passkey."""
-        user = challenge.sign_in.known_user
-        verify_assertion(responses["CREDENTIAL"], challenge.options, user.passkeys)
-        challenge.sign_in.second_factor = True
-        return self._proceed(challenge.sign_in)
-
-    def answer_custom(self, challenge: Challenge, responses: Responses) -> Payload:
-        """Compare a custom answer; a wrong one leads to the same challenge in a new session, three times at most."""
+    def _check_custom(self, challenge: Challenge, responses: Responses) -> Payload:
+        """Compare an answer; a wrong one leads to the same challenge in a new session, three times at most."""
         sign_in = challenge.sign_in
-        if responses["ANSWER"] == self._pool.custom_challenges[sign_in.custom_round][1] and sign_in.user is not None:
+        _, expected = self._pool.custom_challenges[sign_in.custom_round]
+        if responses["ANSWER"] == expected and sign_in.user is not None:
             sign_in.custom_round += 1
             return self._custom_challenge(sign_in)
         sign_in.wrong_answers += 1
@@ -346,7 +335,6 @@ class SignInService:
         self._pool.take_totp(user, code, Refusal("EnableSoftwareTokenMFAException", "Code mismatch"))
         if challenge is None:
             return {"Status": "SUCCESS"}
-        user.mfa.append("SOFTWARE_TOKEN_MFA")
         renewed = self._renew(challenge)
         renewed.totp_verified = True
         return {"Status": "SUCCESS", "Session": renewed.session}
@@ -368,9 +356,10 @@ class SignInService:
 
     # The steps between challenges
 
-    def _proceed(self, sign_in: SignIn) -> Payload:
+    def _proceed(self, sign_in: SignIn, *, second_factor: bool = False) -> Payload:
         """Return the next challenge of a user whose first factor is verified, or the tokens."""
         user = sign_in.known_user
+        sign_in.second_factor |= second_factor
         if user.status == "RESET_REQUIRED":
             raise Refusal("PasswordResetRequiredException", "Password reset required for the user")
         device = None if sign_in.device_key is None else self._device(sign_in)
@@ -379,18 +368,25 @@ class SignInService:
             attributes = {name: value for name, value in user.attributes.items() if name != "sub"}
             parameters = {"requiredAttributes": json.dumps(names), "userAttributes": json.dumps(attributes)}
             return self._challenge(sign_in, "NEW_PASSWORD_REQUIRED", parameters | {"USER_ID_FOR_SRP": sign_in.name})
-        if not sign_in.second_factor and device is not None and device.remembered:
+        challenge = None if sign_in.second_factor else self._second_factor(sign_in, device)
+        return challenge or self._signed_in(sign_in, device)
+
+    def _second_factor(self, sign_in: SignIn, device: FakeDevice | None) -> Payload | None:
+        user = sign_in.known_user
+        if device is not None and device.remembered:
             return self._challenge(sign_in, "DEVICE_SRP_AUTH", {})
-        if not sign_in.second_factor and user.mfa:
-            preferred = user.preferred_mfa or (user.mfa[0] if len(user.mfa) == 1 else None)
-            if preferred is not None:
-                return self._mfa(sign_in, preferred)
-            parameters = {"MFAS_CAN_CHOOSE": json.dumps(user.mfa), "USER_ID_FOR_SRP": sign_in.name}
-            return self._challenge(sign_in, "SELECT_MFA_TYPE", parameters, choices=tuple(user.mfa))
-        if not sign_in.second_factor and self._pool.mfa_setup:
-            parameters = {"MFAS_CAN_SETUP": json.dumps(self._pool.mfa_setup), "USER_ID_FOR_SRP": sign_in.name}
-            return self._challenge(sign_in, "MFA_SETUP", parameters, choices=self._pool.mfa_setup)
-        return self._signed_in(sign_in, device)
+        preferred = user.preferred_mfa or (user.mfa[0] if len(user.mfa) == 1 else None)
+        if preferred is not None:
+            return self._mfa(sign_in, preferred)
+        if user.mfa:
+            return self._selection(sign_in, "SELECT_MFA_TYPE", "MFAS_CAN_CHOOSE", user.mfa)
+        if self._pool.mfa_setup:
+            return self._selection(sign_in, "MFA_SETUP", "MFAS_CAN_SETUP", self._pool.mfa_setup)
+        return None
+
+    def _selection(self, sign_in: SignIn, name: str, key: str, types: Sequence[str]) -> Payload:
+        parameters = {key: json.dumps(types), "USER_ID_FOR_SRP": sign_in.name}
+        return self._challenge(sign_in, name, parameters, choices=tuple(types))
 
     def _signed_in(self, sign_in: SignIn, device: FakeDevice | None) -> Payload:
         user = sign_in.known_user
@@ -472,8 +468,7 @@ class SignInService:
 
     def _custom_challenge(self, sign_in: SignIn) -> Payload:
         if sign_in.custom_round == len(self._pool.custom_challenges):
-            sign_in.second_factor = True
-            return self._proceed(sign_in)
+            return self._proceed(sign_in, second_factor=True)
         parameters, _ = self._pool.custom_challenges[sign_in.custom_round]
         return self._challenge(sign_in, "CUSTOM_CHALLENGE", {**parameters, "USERNAME": sign_in.name})
 
@@ -490,6 +485,7 @@ class SignInService:
         challenge = Challenge(
             name=name,
             sign_in=sign_in,
+            names=(sign_in.name,) if parameters else (sign_in.name, sign_in.alias),
             session=secrets.token_urlsafe(900),
             expires=self._expiry(sign_in),
             exchange=exchange,
@@ -515,54 +511,6 @@ class SignInService:
                 del self.overrides[number]
                 return {key: value for key, value in {**parameters, **changes}.items() if value is not None}
         return dict(parameters)
-
-
-@frozen
-class _Flow:
-    """A flow: the permission of the app client, the operations that take it, and how it starts (None: refresh)."""
-
-    permission: str
-    operations: frozenset[str]
-    start: Callable[[SignInService, SignIn], Payload] | None
-
-
-@frozen
-class _Kind:
-    """A kind of challenge: how it is answered, and with which keys, in the order in which they are checked."""
-
-    answer: Callable[[SignInService, Challenge, Responses], Payload]
-    keys: tuple[str, ...]
-    proof: bool = False  # any number of proofs is accepted until the challenge expires
-
-
-_PUBLIC: Final = frozenset({"InitiateAuth"})
-_ADMIN: Final = frozenset({"AdminInitiateAuth"})
-_FLOWS: Final = {
-    "USER_SRP_AUTH": _Flow("ALLOW_USER_SRP_AUTH", _PUBLIC | _ADMIN, SignInService.start_srp),
-    "USER_PASSWORD_AUTH": _Flow("ALLOW_USER_PASSWORD_AUTH", _PUBLIC, SignInService.start_password),
-    "ADMIN_USER_PASSWORD_AUTH": _Flow("ALLOW_ADMIN_USER_PASSWORD_AUTH", _ADMIN, SignInService.start_password),
-    "USER_AUTH": _Flow("ALLOW_USER_AUTH", _PUBLIC | _ADMIN, SignInService.start_user_auth),
-    "CUSTOM_AUTH": _Flow("ALLOW_CUSTOM_AUTH", _PUBLIC | _ADMIN, SignInService.start_custom),
-    "REFRESH_TOKEN_AUTH": _Flow("ALLOW_REFRESH_TOKEN_AUTH", _PUBLIC | _ADMIN, None),
-    "REFRESH_TOKEN": _Flow("ALLOW_REFRESH_TOKEN_AUTH", _PUBLIC | _ADMIN, None),
-}
-_KINDS: Final = {
-    "PASSWORD_VERIFIER": _Kind(SignInService.answer_proof, _PROOF, proof=True),
-    "DEVICE_SRP_AUTH": _Kind(SignInService.answer_device_srp, ("USERNAME", "DEVICE_KEY", "SRP_A")),
-    "DEVICE_PASSWORD_VERIFIER": _Kind(SignInService.answer_device_proof, (*_PROOF, "DEVICE_KEY"), proof=True),
-    "SMS_MFA": _Kind(SignInService.answer_code, ("USERNAME", "SMS_MFA_CODE")),
-    "SMS_OTP": _Kind(SignInService.answer_code, ("USERNAME", "SMS_OTP_CODE")),
-    "EMAIL_OTP": _Kind(SignInService.answer_code, ("USERNAME", "EMAIL_OTP_CODE")),
-    "SOFTWARE_TOKEN_MFA": _Kind(SignInService.answer_totp, ("USERNAME", "SOFTWARE_TOKEN_MFA_CODE")),
-    "SELECT_MFA_TYPE": _Kind(SignInService.answer_mfa_type, ("USERNAME", "ANSWER")),
-    "MFA_SETUP": _Kind(SignInService.answer_mfa_setup, ("USERNAME",)),
-    "NEW_PASSWORD_REQUIRED": _Kind(SignInService.answer_new_password, ("USERNAME", "NEW_PASSWORD")),
-    "SELECT_CHALLENGE": _Kind(SignInService.answer_selection, ("USERNAME", "ANSWER")),
-    "PASSWORD": _Kind(SignInService.answer_password, ("USERNAME", "PASSWORD")),
-    "PASSWORD_SRP": _Kind(SignInService.answer_password_srp, ("USERNAME", "SRP_A")),
-    "WEB_AUTHN": _Kind(SignInService.answer_passkey, ("USERNAME", "CREDENTIAL")),
-    "CUSTOM_CHALLENGE": _Kind(SignInService.answer_custom, ("USERNAME", "ANSWER")),
-}
 
 
 def _refuse_inactive(user: FakeUser) -> None:

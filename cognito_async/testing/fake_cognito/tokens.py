@@ -3,6 +3,7 @@
 import hmac
 import secrets
 import uuid
+from collections.abc import Mapping
 from typing import Any
 
 from attrs import define
@@ -65,9 +66,9 @@ class Tokens:
         """Return the user of the access token in a request."""
         return self._grant(request).user
 
-    def refresh_token_auth(self, client: FakeAppClient, parameters: Payload) -> Payload:
+    def refresh_token_auth(self, client: FakeAppClient, parameters: Mapping[str, str]) -> Payload:
         """Serve the flow REFRESH_TOKEN_AUTH; it checks the token before the secret hash."""
-        if client.refresh_token_rotation:
+        if client.refresh_token_rotation or "ALLOW_REFRESH_TOKEN_AUTH" not in client.auth_flows:
             raise Refusal("InvalidParameterException", "REFRESH_TOKEN_AUTH flow not enabled for this client")
         (text,) = required(parameters, "REFRESH_TOKEN")
         grant = self._usable(client, text, parameters.get("DEVICE_KEY")).grant
