@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import bulk, call_cost, reliability, sign_in, sites, size, startup
+from benchmarks import bulk, call_cost, refresh, reliability, sign_in, sites, size, startup
 from benchmarks.contenders import OURS, contenders
 from benchmarks.results import Table
 
@@ -24,6 +24,7 @@ BENCHMARKS: dict[str, Callable[..., list[Table]]] = {
     "size": size.size,
     "throttle": reliability.throttle,
     "ledger": reliability.ledger,
+    "refresh": refresh.refresh,
     "bulk-cost": bulk.cost,
     "bulk-flat": bulk.flat,
     "bulk-rate": bulk.rate,

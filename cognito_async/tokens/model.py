@@ -2,8 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from math import inf
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from attrs import field, frozen
 
@@ -81,50 +80,44 @@ class Tokens(Record):
 
     def to_dict(self) -> dict[str, str | float | None]:
         """Return the tokens as a dict that JSON can represent, for token stores. It holds them in clear text."""
-        return {**{name: getattr(self, name) for name in _FORMS}, "expires_at": self.expires_at.isoformat()}
+        return {**{name: getattr(self, name) for name in _PLAIN_MEMBERS}, "expires_at": self.expires_at.isoformat()}
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Create tokens from the result of ``to_dict``.
-
-        Args:
-            data: The members; unknown ones are ignored.
-
-        Returns:
-            The tokens.
+        """Create tokens from the result of ``to_dict``; unknown members are ignored.
 
         Raises:
             ParameterValidationError: A member is missing or invalid.
         """
-        values: dict[str, Any] = {**dict.fromkeys(_FORMS), **data}
-        problem = _problem(values)
-        if problem is None:
+        values = dict[str, Any]((name, data.get(name)) for name in (*_PLAIN_MEMBERS, "expires_at"))
+        if _are_valid(values):
             values["expires_at"] = datetime.fromisoformat(values["expires_at"])
-            return cls(**{name: values[name] for name in (*_FORMS, "expires_at")})
+            return cls(**values)
         del data, values  # keeps the tokens out of tracebacks that show locals
-        raise ParameterValidationError(problem, "is missing or invalid; pass the result of Tokens.to_dict()")
+        raise ParameterValidationError("data", "must be the result of Tokens.to_dict()")
 
 
-_FORMS: Mapping[str, tuple[type, ...]] = {
-    "access_token": (str,),
-    "id_token": (str, type(None)),
-    "refresh_token": (str, type(None)),
-    "token_type": (str,),
-    "lifetime": (float, int),
-    "device_key": (str, type(None)),
-}
+def is_valid(tokens: object) -> bool:
+    """Return whether a value is Tokens with members of valid types, which the constructor does not check."""
+    if not isinstance(tokens, Tokens) or not isinstance(cast("object", tokens.expires_at), datetime):
+        return False
+    return _are_valid(tokens.to_dict())
 
 
-def _problem(values: Mapping[str, Any]) -> str | None:
-    """Return the name of an invalid member; None if all are valid."""
-    for name, types in _FORMS.items():
-        value = values[name]
-        if type(value) not in types or value == "":
-            return name
-    if not 0 < values["lifetime"] < inf:
-        return "lifetime"
+_TEXTS = ("access_token", "id_token", "refresh_token", "token_type", "device_key")
+_PLAIN_MEMBERS = (*_TEXTS, "lifetime")
+
+
+def _are_valid(values: Mapping[str, Any]) -> bool:
     try:
-        aware = datetime.fromisoformat(values["expires_at"]).tzinfo is not None
-    except (KeyError, TypeError, ValueError):
-        aware = False
-    return None if aware else "expires_at"
+        expires_at = datetime.fromisoformat(values["expires_at"])
+    except (TypeError, ValueError):
+        return False
+    texts = [values[name] for name in _TEXTS]
+    return (
+        all(text is None or isinstance(text, str) for text in texts)
+        and bool(values["access_token"] and values["token_type"])
+        and isinstance(values["lifetime"], int | float)
+        and 0 < values["lifetime"] <= _LONGEST_LIFETIME
+        and expires_at.tzinfo is not None
+    )

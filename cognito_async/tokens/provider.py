@@ -24,7 +24,7 @@ from cognito_async.errors import (
 )
 from cognito_async.operations import GetTokensFromRefreshTokenRequest
 from cognito_async.protocol.idempotency import FIRST_SERVER_ERROR, Idempotency
-from cognito_async.tokens.model import Tokens
+from cognito_async.tokens.model import Tokens, is_valid
 from cognito_async.tokens.stores import LockingTokenStore, MemoryTokenStore, TokenStore
 
 _LOG = logging.getLogger("cognito_async")
@@ -103,14 +103,14 @@ class TokenProvider:
                 that it raises is raised to the callers. None for no hook.
 
         Raises:
-            ParameterValidationError: ``tokens`` or ``key`` is invalid.
+            ParameterValidationError: ``tokens`` are invalid.
         """
-        if tokens is not None and not _are_valid(tokens):
+        self._client = client
+        self._key = key
+        if tokens is not None and not is_valid(tokens):
             del tokens  # keeps a token out of tracebacks that show locals
             raise ParameterValidationError("tokens", "must be Tokens, with an aware datetime in expires_at")
-        self._client = client
         self._store: TokenStore = MemoryTokenStore() if store is None else store
-        self._key = key
         self._on_signed_out = on_signed_out
         self._unsaved = tokens
         self._unsaved_until: float | None = None
@@ -169,7 +169,10 @@ class TokenProvider:
     async def refresh(self) -> Tokens:
         """Refresh the tokens although they have not expired, such as after an API has rejected the access token.
 
+        That also happens after a sleep of the machine, which the clock that measures their lifetime may not count.
         Simultaneous calls share one refresh. Raises like ``access_token``.
+
+        See https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_GetTokensFromRefreshToken.html
 
         Returns:
             The new tokens.
@@ -336,17 +339,15 @@ class TokenProvider:
                 return await self._use(winner)
         self._tokens = None
         await self._store.remove(self._key)
+        reused = refusal.code == "RefreshTokenReuseException"
+        problem = "was used twice, maybe by someone else" if reused else "was refused by the service"
         error = SignedOutError(
-            "the service refused the refresh token; sign in again",
+            f"the refresh token {problem}; sign in again",
             **{name: getattr(refusal, name) for name in ("code", "status", "request_id", "operation", "fault")},
         )
         if self._on_signed_out is not None:
             self._on_signed_out(error)
         raise error from refusal
-
-
-def _are_valid(tokens: object) -> bool:
-    return isinstance(tokens, Tokens) and tokens.expires_at.tzinfo is not None
 
 
 def _retrieve(flight: "asyncio.Task[Tokens | None]") -> None:

@@ -11,8 +11,8 @@ from typing import Protocol, cast, runtime_checkable
 from weakref import WeakValueDictionary
 
 from cognito_async.errors import ParameterValidationError, TokenStoreError
-from cognito_async.files import FileLock, check_private, read_private, replace_file
-from cognito_async.tokens.model import Tokens
+from cognito_async.files import FileLock, read_private, replace_file
+from cognito_async.tokens.model import Tokens, is_valid
 
 LOCK_TIMEOUT = 60.0
 """Seconds to wait while another process refreshes the tokens of a key; longer than a refresh with its retries."""
@@ -25,7 +25,10 @@ _VERSION = 1
 
 
 class TokenStore(Protocol):
-    """Keeps tokens by key. Implement it to keep tokens in a database, with ``Tokens.to_dict`` and ``from_dict``."""
+    """Keeps tokens by key. Implement it to keep tokens in a database, with ``Tokens.to_dict`` and ``from_dict``.
+
+    A provider raises the errors of its store unchanged, and keeps its tokens.
+    """
 
     async def load(self, key: str, /) -> Tokens | None:
         """Return the tokens of a key; None if there are none."""
@@ -130,6 +133,8 @@ class FileTokenStore:
 
     async def replace(self, key: str, old: Tokens | None, new: Tokens) -> bool:
         """Replace the tokens of a key if they are ``old``; return whether they were replaced."""
+        if not is_valid(new):
+            raise ParameterValidationError("new", "must be Tokens, with an aware datetime in expires_at")
         return await asyncio.to_thread(self._replace, key, old, new)
 
     async def remove(self, key: str) -> None:
@@ -200,7 +205,6 @@ class FileTokenStore:
         return entries
 
     def _write(self, entries: dict[str, Tokens]) -> None:
-        check_private(self._path)
         with replace_file(self._path) as file:
             # Not kept in a variable, and not json.dump: tracebacks with locals would show the tokens.
             file.write(json.dumps({"version": _VERSION, "tokens": {k: t.to_dict() for k, t in entries.items()}}))
