@@ -41,12 +41,12 @@ def username_rule(value: object) -> str | None:
 
 
 def password_rule(value: object) -> str | None:
-    """Check a password. It is not normalized: the service hashes its UTF-8 bytes."""
+    """Check a password. It is not normalized: that the service hashes its UTF-8 bytes as sent is an assumption."""
     return text_rule(value, LONGEST_PASSWORD)
 
 
 def code_rule(value: object) -> str | None:
-    """Check a code. The number of digits is not checked, as it differs between pools and Lambda triggers."""
+    """Check a code. AWS does not document the numbers of digits, and Lambda triggers may send any."""
     broken = text_rule(value)
     if broken is None and not (str(value).isascii() and str(value).isdigit()):
         return "must contain the digits 0 to 9 only"
