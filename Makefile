@@ -9,9 +9,11 @@ DEMO := .venv-demo
 DEMO_WEB := .venv-demo-web
 BENCH := .venv-bench
 OLDEST := .venv-oldest
+DOCS := .venv-docs
+RELEASE := .venv-release
 PIP_FLAGS := --disable-pip-version-check --quiet
 
-.PHONY: help demo demo-web demo-bulk test test-oldest check fmt generate upgrade-model bench clean
+.PHONY: help demo demo-web demo-bulk test test-oldest check docs fmt generate upgrade-model bench release clean
 .DELETE_ON_ERROR:
 
 help:
@@ -19,11 +21,13 @@ help:
 	@echo "make demo-bulk     reset 300 passwords in a bulk job that is killed and resumed, with a report"
 	@echo "make demo-web      run a web site with sign-up, sign-in and password reset on a local user pool"
 	@echo "make test          run the tests"
-	@echo "make check         run the linters and type checkers, and compare the generated code"
+	@echo "make check         run the linters and type checkers, compare the generated code, and build the documentation"
+	@echo "make docs          build the documentation site: site/index.html"
 	@echo "make fmt           format the code and apply the linter's fixes"
 	@echo "make generate      generate code from the pinned service model"
 	@echo "make upgrade-model pin the newest service model; then run make generate"
 	@echo "make bench         run the benchmarks against plain aiohttp, aiobotocore, boto3 and capo"
+	@echo "make release       build and check wheel and sdist in dist/; PUBLISH=1 also uploads them and creates the tag"
 	@echo "make clean         remove the virtualenvs"
 
 # $(call environment,FOLDER,PIP ARGUMENTS)
@@ -46,6 +50,12 @@ $(DEMO_WEB)/.ready: pyproject.toml constraints.txt
 
 $(OLDEST)/.ready: pyproject.toml requirements-oldest.txt constraints.txt
 	$(call environment,$(OLDEST),-r requirements-oldest.txt -e .)
+
+$(DOCS)/.ready: requirements-docs.txt
+	$(call environment,$(DOCS),-r requirements-docs.txt)
+
+$(RELEASE)/.ready: pyproject.toml requirements-release.txt
+	$(call environment,$(RELEASE),-r requirements-release.txt)
 
 $(BENCH)/.ready: pyproject.toml benchmarks/requirements.txt
 	$(call environment,$(BENCH),-r benchmarks/requirements.txt -e .)
@@ -72,7 +82,7 @@ test-oldest: $(OLDEST)/.ready
 	@$(OLDEST)/bin/python -m pytest tests/operations/test_contract.py tests/core/test_transport.py tests/core/test_proxies.py \
 		tests/protocol/test_wire.py
 
-check: $(DEV)/.ready
+check: $(DEV)/.ready docs
 	@$(DEV)/bin/ruff check .
 	@$(DEV)/bin/ruff format --check .
 	@git ls-files -z | xargs -0 $(DEV)/bin/codespell
@@ -81,6 +91,9 @@ check: $(DEV)/.ready
 	@$(DEV)/bin/basedpyright
 	@$(DEV)/bin/python -m tools.generate --check
 	@$(DEV)/bin/python -m tools.botocore_release
+
+docs: $(DOCS)/.ready
+	@$(DOCS)/bin/python -m tools.build_docs
 
 fmt: $(DEV)/.ready
 	@$(DEV)/bin/ruff check --fix-only --quiet .
@@ -95,5 +108,8 @@ upgrade-model: $(DEV)/.ready
 bench: $(BENCH)/.ready
 	@$(BENCH)/bin/python -m benchmarks
 
+release: $(RELEASE)/.ready
+	@$(RELEASE)/bin/python -m tools.release
+
 clean:
-	rm -rf $(DEV) $(DEMO) $(DEMO_WEB) $(BENCH) $(OLDEST)
+	rm -rf $(DEV) $(DEMO) $(DEMO_WEB) $(BENCH) $(OLDEST) $(DOCS) $(RELEASE) site dist

@@ -3,7 +3,7 @@
 import re
 
 from tools.model import Member, Operation, Page, Service
-from tools.render import HEADER, WIDTH, fill, imports, packed, wrapped
+from tools.render import HEADER, WIDTH, imports, packed, wrapped
 
 BOUND_AS_IS = ("client_id", "user_pool_id")
 PAGES = "https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_"
@@ -159,11 +159,11 @@ def _ambiguous(operation: Operation) -> str:
 
 
 def _raises(operation: Operation) -> str:
-    errors = [f"{error}," for error in operation.errors[:-1]]
-    errors += [f"{error}: declared by the service." for error in operation.errors[-1:]]
-    declared = fill(errors, " " * 12) if errors else ""
+    declared = ", ".join(operation.errors)
+    service = wrapped(f"ServiceError: one of {declared}.", " " * 12, " " * 4) if declared else ""
     return (
-        declared
+        service
         + _ambiguous(operation)
-        + "            ParameterValidationError: nothing was sent. CognitoError: any other failure.\n"
+        + "            ParameterValidationError: an argument is invalid; nothing was sent.\n"
+        + "            CognitoError: any other failure.\n"
     )

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, Final
 
-from attrs import evolve, field, frozen
+from attrs import Factory, evolve, field, frozen
 
 from cognito_async.bulk.rows import USERNAME, Values
 from cognito_async.operations import (
@@ -20,22 +20,20 @@ from cognito_async.protocol.operation import Operation, Request
 
 PASSWORD: Final = "password"
 PASSWORD_LENGTH: Final = 20
-SYMBOLS: Final = "-_.!"  # accepted by every password policy; need no quoting in shells and spreadsheets
-CHARACTER_KINDS: Final = (string.ascii_lowercase, string.ascii_uppercase, string.digits, SYMBOLS)
+# The symbols are accepted by every password policy, and need no quoting in shells and spreadsheets.
+CHARACTER_KINDS: Final = (string.ascii_lowercase, string.ascii_uppercase, string.digits, "-_.!")
 
 
 @frozen(kw_only=True)
 class Action:
     """What a job does for each row."""
 
-    __module__ = "cognito_async.bulk"
-
     name: str
     """The name on the command line and in the journal."""
-    operation: Operation = field(repr=False)
-    """The API operation that it calls."""
     make: Callable[..., Request[Any]] = field(repr=False)
     """The request class."""
+    operation: Operation = field(default=Factory(lambda self: self.make.OPERATION, takes_self=True), repr=False)
+    """The API operation that it calls; by default that of the request class."""
     secrets: tuple[str, ...] = ()
     """The columns beside ``username`` that a source must have. They are never written to the journal."""
     user_pool: bool = True
@@ -84,7 +82,6 @@ class Action:
 
 CONFIRM: Final = Action(
     name="confirm",
-    operation=ConfirmForgotPasswordRequest.OPERATION,
     make=ConfirmForgotPasswordRequest,
     secrets=("confirmation_code", PASSWORD),
     user_pool=False,
@@ -92,20 +89,17 @@ CONFIRM: Final = Action(
 )
 FORGOT: Final = Action(
     name="forgot",
-    operation=ForgotPasswordRequest.OPERATION,
     make=ForgotPasswordRequest,
     user_pool=False,
     does="send the user a code for setting a new password",
 )
 RESET: Final = Action(
     name="reset",
-    operation=AdminResetUserPasswordRequest.OPERATION,
     make=AdminResetUserPasswordRequest,
     does="invalidate the password and send the user a code",
 )
 SIGN_OUT: Final = Action(
     name="sign-out",
-    operation=AdminUserGlobalSignOutRequest.OPERATION,
     make=AdminUserGlobalSignOutRequest,
     does="end all sessions of the user",
 )
@@ -122,7 +116,6 @@ def set_password(*, permanent: bool, generate: bool = False) -> Action:
     kind = "permanent" if permanent else "temporary"
     return Action(
         name="set-password",
-        operation=AdminSetUserPasswordRequest.OPERATION,
         make=AdminSetUserPasswordRequest,
         secrets=() if generate else (PASSWORD,),
         constants={"permanent": permanent},
@@ -142,8 +135,7 @@ def generate_password() -> str:
     """Return a random password of 20 characters (120 bits) with one of each kind that a policy can require."""
     alphabet = "".join(CHARACTER_KINDS)
     while True:
-        password = secrets.choice(string.ascii_letters) + "".join(
-            secrets.choice(alphabet) for _ in range(PASSWORD_LENGTH - 1)
-        )
+        following = (secrets.choice(alphabet) for _ in range(PASSWORD_LENGTH - 1))
+        password = secrets.choice(string.ascii_letters) + "".join(following)
         if all(any(character in kind for character in password) for kind in CHARACTER_KINDS):
             return password

@@ -15,23 +15,23 @@ from cognito_async.bulk.errors import SourceError
 from cognito_async.bulk.rows import Row
 
 Format: TypeAlias = Literal["csv", "jsonl"]
+# A line number, from 1, and the bytes without the line end; None instead of the bytes of a line that is too long.
 Line: TypeAlias = tuple[int, bytes | None]
-"""A line number, from 1, and the bytes without the line end; None instead of the bytes of a line that is too long."""
 
 MAX_LINE: Final = 65536
 SUFFIXES: Final[Mapping[str, Format]] = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 DELIMITERS: Final = ",;\t"
 QUOTES: Final = "the line has an unclosed quote, or a quote inside a field"
+# A first line by which a file for Excel names its delimiter.
 SEP_LINE: Final = re.compile(r'\s*"?sep=([^"\w ])"?\s*', re.IGNORECASE)
-"""A first line by which a file for Excel names its delimiter."""
 
-_JSON_ARRAY: Final = "is a JSON array; write one object per line, for example with jq -c '.[]'"
+# How the first line of an input of another format starts, by the format that was expected.
 _WRONG_FORMATS: Final[tuple[tuple[str, re.Pattern[bytes], str], ...]] = (
     ("csv jsonl", re.compile(rb"PK\x03\x04"), "is a spreadsheet or a ZIP file; export it as CSV in UTF-8"),
     ("csv jsonl", re.compile(rb"\xd0\xcf\x11\xe0"), "is a spreadsheet; export it as CSV in UTF-8"),
     ("csv jsonl", re.compile(rb"\x1f\x8b"), "is compressed; decompress it"),
     ("csv jsonl", re.compile(rb"\xff\xfe|\xfe\xff|.?\0", re.DOTALL), "is UTF-16, not UTF-8; save it as UTF-8"),
-    ("csv jsonl", re.compile(rb"\s*\["), _JSON_ARRAY),
+    ("csv jsonl", re.compile(rb"\s*\["), "is a JSON array; write one object per line, for example with jq -c '.[]'"),
     ("csv", re.compile(rb"\s*\{"), "is JSON, not CSV; use the format jsonl, with one object per line"),
     (
         "jsonl",
@@ -40,7 +40,6 @@ _WRONG_FORMATS: Final[tuple[tuple[str, re.Pattern[bytes], str], ...]] = (
     ),
     ("jsonl", re.compile(rb"\s*[^{\s]"), "is not JSON Lines; use the format csv if it is CSV"),
 )
-"""How the first line of an input of another format starts, by the format that was expected."""
 
 
 def format_of(path: str | Path) -> Format:
@@ -55,8 +54,6 @@ def format_of(path: str | Path) -> Format:
 
 def printable(text: str) -> str:
     r"""Escape line breaks and control characters, as ``\n`` and ``\u001b``, so that text cannot control a terminal."""
-    if text.isprintable():
-        return text
     return "".join(char if char.isprintable() else json.dumps(char)[1:-1] for char in text)
 
 
@@ -110,23 +107,18 @@ class LineSplitter:
 
 
 class Parser:
-    """Makes rows of lines.
-
-    An invalid input is reported by ``error``: raising an exception here would leave secrets of the input in its frames.
-    """
+    """Makes rows of lines. It reports an invalid input by ``error``, because frames of an exception keep secrets."""
 
     form: Format
     requirement: str
 
     def __init__(self, columns: Sequence[str], name: str) -> None:
-        self.error: SourceError | None = None
-        """Why the whole input is invalid; None if it is valid so far."""
+        self.error: SourceError | None = None  # why the whole input is invalid; None if it is valid so far
         self._columns = columns
         self._name = name
         self._is_empty = True
 
     def rows(self, lines: Iterable[Line]) -> list[Row]:
-        """Return the rows of some lines; ``error`` is set if the whole input is invalid."""
         found: list[Row] = []
         for line in lines:
             if self._is_empty and self.error is None:
@@ -137,7 +129,6 @@ class Parser:
         return found
 
     def end(self) -> None:
-        """Set ``error`` if the input was empty."""
         if self._is_empty and self.error is None:
             self._fail(f"is empty; {self.requirement} {', '.join(self._columns)}")
 
@@ -146,11 +137,10 @@ class Parser:
 
     def _check_format(self, line: Line) -> None:
         start = (line[1] or b"").removeprefix(codecs.BOM_UTF8)
-        problems = (
-            problem for forms, pattern, problem in _WRONG_FORMATS if self.form in forms and pattern.match(start)
-        )
-        if problem := next(problems, None):
-            self._fail(problem, line=1)
+        for forms, pattern, problem in _WRONG_FORMATS:
+            if self.form in forms and pattern.match(start):
+                self._fail(problem, line=1)
+                break
 
     def _fail(self, problem: str, *, line: int | None = None) -> None:
         self.error = SourceError(f"{self._name} {problem}", line=line)
@@ -238,12 +228,10 @@ def _text(line: Line) -> tuple[str, str]:
 
 
 def _fields(text: str, delimiter: str) -> list[str] | None:
-    """Split a line of CSV; None if its quotes are invalid."""
     try:
         return next(csv.reader([text], strict=True, delimiter=delimiter))
-    except csv.Error:
+    except csv.Error:  # invalid quotes
         return None
 
 
 PARSERS: Final[Mapping[Format, type[Parser]]] = {"csv": CsvParser, "jsonl": JsonLinesParser}
-"""The parsers by format."""

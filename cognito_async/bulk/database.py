@@ -2,11 +2,12 @@
 
 import errno
 import os
+import re
 import sqlite3
 import sys
 import time
 from collections.abc import Callable, Generator, Iterable, Sequence
-from contextlib import closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -17,47 +18,37 @@ from cognito_async.files import LOCK_INTERVAL, FileLock, check_private, is_locke
 
 Result = TypeVar("Result")
 
-SUFFIXES: Final = ("", "-wal", "-shm", "-journal", "-lock")
-"""The suffixes of the files that belong to a journal."""
-
-CACHE_KIB: Final = 2048
+SUFFIXES: Final = ("", "-wal", "-shm", "-journal", "-lock")  # of the files that belong to a journal
 SETTINGS: Final = (
     "journal_mode = WAL",
     "synchronous = FULL",  # commits survive a power failure
-    f"cache_size = -{CACHE_KIB}",
+    "cache_size = -2048",  # KiB
 )
 LOCK_TIMEOUT: Final = 0.1
 CLAIM_TIMEOUT: Final = 2.0  # seconds; readers hold the file, too
 PRIMARY_CODE: Final = 0xFF  # the part of SQLite's error codes that names the kind of error
-TEMPORARY: Final = Path("(temporary)")
-SHM_OPEN_BYTE: Final = 128
-"""The byte of a -shm file that SQLite keeps locked in each process that has the database open (UNIX_SHM_DMS)."""
 
-_open_here: Final[set[Path]] = set()
-"""The databases that this process has open."""
+# The byte of a -shm file that SQLite keeps locked in each process that has the database open (UNIX_SHM_DMS).
+SHM_OPEN_BYTE: Final = 128
+
+_open_here: Final[set[Path]] = set()  # the databases that this process has open
 
 _FIXES: Final = {
-    "full": "free disk space and resume; nothing is lost",
-    "no space": "free disk space and resume; nothing is lost",
-    "readonly": "make it writable and resume",
-    "permission denied": "make it writable and resume",
+    "full|no space": "free disk space and resume; nothing is lost",
+    "readonly|permission denied": "make it writable and resume",
     "not a database": "use another file",
-}
+}  # by a pattern of the error message
 
 
 @frozen
 class Schema:
     """What a database file must be."""
 
-    application_id: int
-    """Distinguishes it from the SQLite files of other programs."""
+    application_id: int  # distinguishes it from the SQLite files of other programs
     version: int
-    """The version of the schema."""
-    tables: str
-    """The statements that create the tables."""
+    tables: str  # the statements that create the tables
 
     def check(self, path: Path, database: "Database") -> None:
-        """Raise JournalError unless a database has this schema."""
         if database.value("PRAGMA application_id") != self.application_id:
             raise JournalError(f"{path} is an SQLite database but not a cognito_async journal; use another file")
         version = database.value("PRAGMA user_version")
@@ -73,25 +64,21 @@ class Database:
         self._connection = connection
 
     def rows(self, statement: str, values: "Sequence[object] | dict[str, object]" = ()) -> list[Any]:
-        """Return all rows of a query."""
         with journal_errors(self.path):
             return self._connection.execute(statement, values).fetchall()
 
     def value(self, statement: str, values: "Sequence[object] | dict[str, object]" = ()) -> Any:  # noqa: ANN401 - of any type
-        """Return the first column of the first row of a query."""
         return self.rows(statement, values)[0][0]
 
     def function(self, name: str, function: Callable[..., int]) -> None:
-        """Let statements call a function."""
         self._connection.create_function(name, -1, function, deterministic=True)
 
 
 class ExclusiveDatabase(Database):
-    """An SQLite file that this process alone may write."""
+    """An SQLite file, or a temporary database (no path), that only this process writes."""
 
     def __init__(self, path: Path | None, schema: Schema) -> None:
-        """Open or create the file, or a temporary database; raise JournalError or JournalInUseError."""
-        named = path or TEMPORARY
+        named = path or Path("(temporary)")
         # One lock per file, whatever directory links lead to it.
         self._file = None if path is None else _real(path)
         self._lock: FileLock | None = None
@@ -140,22 +127,17 @@ class ExclusiveDatabase(Database):
             self._connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()  # visible to others from here on
 
     def _claim(self) -> None:
-        """Check that no other process uses the file, even if the lock file was removed.
-
-        Leaving WAL mode requires SQLite's exclusive lock. Other errors show with the first write.
-        """
+        """Check that no other process uses the file, even if the lock file was removed."""
         deadline = time.monotonic() + CLAIM_TIMEOUT
-        while True:
+        while time.monotonic() < deadline:
             try:
-                self._connection.execute("PRAGMA journal_mode = DELETE")
-            except sqlite3.DatabaseError as error:
-                if error.sqlite_errorcode & PRIMARY_CODE != sqlite3.SQLITE_BUSY:
-                    return
-            else:
-                return
-            if time.monotonic() >= deadline:
-                raise _in_use_error(self.path)
-            time.sleep(LOCK_INTERVAL)
+                self._connection.execute("PRAGMA journal_mode = DELETE")  # requires SQLite's exclusive lock
+            except sqlite3.DatabaseError as error:  # other errors show with the first write
+                if error.sqlite_errorcode & PRIMARY_CODE == sqlite3.SQLITE_BUSY:
+                    time.sleep(LOCK_INTERVAL)
+                    continue
+            return
+        raise _in_use_error(self.path)
 
     def close(self) -> None:
         """Close the file and release the lock; safe to call twice."""
@@ -169,16 +151,13 @@ class ExclusiveDatabase(Database):
             self._lock.release()
 
     def execute(self, statement: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
-        """Execute a statement within a transaction."""
         return self._connection.execute(statement, values)
 
     def execute_many(self, statement: str, values: Iterable[Sequence[object]]) -> None:
-        """Execute a statement for each of some values, within a transaction."""
         self._connection.executemany(statement, values)
 
     @contextmanager
     def transaction(self) -> Generator[None]:
-        """Commit all changes of the block, or none."""
         with journal_errors(self.path):
             self._connection.execute("BEGIN IMMEDIATE")
             try:
@@ -191,27 +170,24 @@ class ExclusiveDatabase(Database):
 
 
 def _create_locked(file: Path, path: Path) -> FileLock:
-    """Lock a file, and create it if it is missing."""
     try:
         lock = FileLock(lock_path(file), timeout=LOCK_TIMEOUT)
     except BlockingIOError:
         raise _in_use_error(path) from None
-    try:
-        for suffix in SUFFIXES:
-            check_private(file.with_name(file.name + suffix))
+    with ExitStack() as on_error:
+        on_error.callback(lock.release)
+        _check_files(file)
         if _status(file) is None:
             os.close(open_private(file, os.O_RDWR))
-        _check_links(file, path)
-    except BaseException:
-        lock.release()
-        raise
+        if file.lstat().st_nlink > 1:  # SQLite keeps the -wal file beside the name that it was opened by
+            raise JournalError(f"the journal {path} has more than one hard link; remove the others")
+        on_error.pop_all()
     return lock
 
 
-def _check_links(file: Path, path: Path) -> None:
-    """Reject a file with several hard links: SQLite keeps the -wal file beside the name that it was opened by."""
-    if file.lstat().st_nlink > 1:
-        raise JournalError(f"the journal {path} has more than one hard link; remove the others")
+def _check_files(file: Path) -> None:
+    for suffix in SUFFIXES:
+        check_private(file.with_name(file.name + suffix))
 
 
 def _real(path: Path) -> Path:
@@ -226,12 +202,10 @@ def _status(file: Path) -> os.stat_result | None:
 
 
 def lock_path(path: Path) -> Path:
-    """Return the lock file of a database file."""
     return path.with_name(f"{path.name}-lock")
 
 
 def is_in_use(path: Path) -> bool:
-    """Return whether a process has a database file open for writing."""
     file = _real(path)
     lock = lock_path(file)
     # A killed process leaves its lock file. A missing one can have been removed while a job is running.
@@ -241,8 +215,7 @@ def is_in_use(path: Path) -> bool:
 if sys.platform == "win32":
 
     def _is_open(file: Path) -> bool:  # noqa: ARG001
-        """Return False: Windows does not remove the lock file of a running job."""
-        return False
+        return False  # Windows does not remove the lock file of a running job
 else:
     import fcntl
 
@@ -262,45 +235,37 @@ def _in_use_error(path: Path) -> JournalInUseError:
     )
 
 
-def read_snapshot(path: Path, schema: Schema, query: Callable[[Database], Result]) -> Result:
-    """Return the result of queries of a consistent snapshot, also while a process writes; leave no files behind.
-
-    The queries run again if a process opened the file meanwhile, because a file that is not in use is read as an
-    immutable one. JournalError: the file is missing, is not a journal, or cannot be read.
-    """
-    while True:
-        version = _immutable_version(path)
+def read_snapshot(path: Path, schema: Schema, query: Callable[[Database], Result]) -> tuple[Result, bool]:
+    """Return the result of queries of a consistent snapshot, and whether a process had the file open for writing."""
+    while True:  # until no process opens or closes the file meanwhile: one that is not in use is read as immutable
+        before = is_in_use(path), _immutable_version(path)
         try:
             with _reading(path, schema) as database:
                 result = query(database)
         except JournalError:
-            if version is None or _immutable_version(path) == version:
+            if (is_in_use(path), _immutable_version(path)) == before:
                 raise
         else:
-            if version is None or _immutable_version(path) == version:
-                return result
+            if (is_in_use(path), _immutable_version(path)) == before:
+                return result, before[0]
 
 
 @contextmanager
 def _reading(path: Path, schema: Schema) -> Generator[Database]:
     file = _real(path)
     with journal_errors(path):
-        for suffix in SUFFIXES:
-            check_private(file.with_name(file.name + suffix))
-    if not file.exists():
-        raise JournalError(f"journal not found: {path}")
-    # An immutable database needs no -shm file and no write permission.
-    mode = "mode=ro" if _immutable_version(path) is None else "immutable=1"
-    with (
-        journal_errors(path),
-        closing(sqlite3.connect(f"{file.as_uri()}?{mode}", uri=True, isolation_level=None)) as connection,
-    ):
-        database = Database(path, connection)
-        connection.execute("BEGIN")  # one snapshot for all queries
-        if not database.value("SELECT count(*) FROM sqlite_schema"):
-            raise JournalError(f"{path} is empty; no job was started with it")
-        schema.check(path, database)
-        yield database
+        _check_files(file)
+        if not file.exists():
+            raise JournalError(f"journal not found: {path}")
+        # An immutable database needs no -shm file and no write permission.
+        mode = "mode=ro" if _immutable_version(path) is None else "immutable=1"
+        with closing(sqlite3.connect(f"{file.as_uri()}?{mode}", uri=True, isolation_level=None)) as connection:
+            database = Database(path, connection)
+            connection.execute("BEGIN")  # one snapshot for all queries
+            if not database.value("SELECT count(*) FROM sqlite_schema"):
+                raise JournalError(f"{path} is empty; no job was started with it")
+            schema.check(path, database)
+            yield database
 
 
 def _immutable_version(path: Path) -> tuple[int, int] | None:
@@ -321,6 +286,6 @@ def journal_errors(path: Path) -> Generator[None]:
         raise
     except (sqlite3.Error, OSError) as error:
         why = str(error.strerror if isinstance(error, OSError) else error)
-        fix = next((f"; {fix}" for sign, fix in _FIXES.items() if sign in why.lower()), "")
+        fix = next((f"; {fix}" for sign, fix in _FIXES.items() if re.search(sign, why.lower())), "")
         name = getattr(error, "filename", None) if getattr(error, "errno", None) == errno.EPERM else None
         raise JournalError(f"cannot use the journal {name or path}: {why}{fix}") from error

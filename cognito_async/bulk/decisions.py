@@ -20,8 +20,7 @@ from cognito_async.errors import (
 from cognito_async.protocol.idempotency import Idempotency, is_ambiguous
 from cognito_async.protocol.retry import RetryKind, classify
 
-EMAIL_DAY_STARTS: Final = 9
-"""The hour (UTC) at which Amazon Cognito resets the daily e-mail limit, as its quotas page says."""
+EMAIL_DAY_STARTS: Final = 9  # the hour (UTC) at which Amazon Cognito resets the daily e-mail limit
 
 
 class ActionOnError(Enum):
@@ -37,13 +36,10 @@ class ActionOnError(Enum):
     PAUSE = "the account's limit of messages is reached: pause the job"
 
 
+# The codes with which the service reports, under Fault.QUOTA, that the account can send no more e-mails or SMS.
 MESSAGE_LIMIT_CODES: Final = frozenset(
     {"CodeDeliveryFailureException", "InvalidParameterException", "LimitExceededException"}
 )
-"""The codes with which the service reports, under Fault.QUOTA, that the account can send no more e-mails or SMS."""
-
-JOB_FAULTS: Final = frozenset({Fault.APP_CLIENT, Fault.PERMISSIONS})
-"""Faults of the job's configuration, which every row would meet."""
 
 
 @frozen
@@ -52,11 +48,9 @@ class Decision:
 
     action: ActionOnError
     code: str
-    reason: str
-    """The error message, without secrets."""
+    reason: str  # the error message, without secrets
     backoff: RetryKind = RetryKind.THROTTLED
-    retry_after: float | None = None
-    """The delay that the service requested, in seconds; None if it requested none."""
+    retry_after: float | None = None  # as the service requested, in seconds
 
 
 def decide(error: CognitoError, idempotency: Idempotency, *, ambiguous: bool) -> Decision:
@@ -75,7 +69,7 @@ def _action(  # noqa: PLR0911 - one return per rule, in order
         return ActionOnError.REFUSE
     if isinstance(error, CredentialsError | SessionClosedError):
         return ActionOnError.STOP
-    if error.fault in JOB_FAULTS:
+    if error.fault in {Fault.APP_CLIENT, Fault.PERMISSIONS}:  # the job's configuration, which every row would meet
         return ActionOnError.JOB_ERROR
     if is_ambiguous(error):  # before throttling: status 429 without an error code may come from a proxy
         return ActionOnError.REPEAT if idempotency.retries_when_ambiguous else ActionOnError.UNKNOWN

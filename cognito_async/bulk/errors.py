@@ -6,13 +6,9 @@ from cognito_async.errors import CognitoError
 class BulkError(CognitoError):
     """Base class of errors that end a job early. The journal stays valid; the message says how to continue."""
 
-    __module__ = "cognito_async.bulk"
-
 
 class SourceError(BulkError, ValueError):
     """The source is missing, empty or unreadable, changed, lacks a column, or has an invalid row under ``strict``."""
-
-    __module__ = "cognito_async.bulk"
 
     def __init__(self, message: str, *, line: int | None = None) -> None:
         super().__init__(message)
@@ -23,22 +19,14 @@ class SourceError(BulkError, ValueError):
 class JournalError(BulkError, OSError):
     """The journal cannot be read or written, for example because the disk is full or it is another kind of file."""
 
-    __module__ = "cognito_async.bulk"
-
 
 class JournalLostError(JournalError):
     """The journal was deleted or replaced while the job was running. Nothing more was sent."""
-
-    __module__ = "cognito_async.bulk"
 
 
 class JournalInUseError(JournalError):
     """Another process uses the journal."""
 
-    __module__ = "cognito_async.bulk"
-
 
 class JobMismatchError(BulkError, ValueError):
     """The journal belongs to another job: another action, user pool, app client or input."""
-
-    __module__ = "cognito_async.bulk"

@@ -8,7 +8,6 @@ import random
 import time
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Collection, Mapping
 from contextlib import aclosing, suppress
-from functools import partial
 from pathlib import Path
 from typing import Final, cast
 
@@ -25,8 +24,7 @@ from cognito_async.bulk.sources import FileSource, IterableSource, Source
 from cognito_async.client import CognitoClient
 from cognito_async.errors import ParameterValidationError
 
-RETRYABLE_STATES: Final = (State.DEFERRED, State.REFUSED, State.UNKNOWN)
-"""The states whose rows can be sent again on request."""
+RETRYABLE_STATES: Final = (State.DEFERRED, State.REFUSED, State.UNKNOWN)  # can be sent again on request
 
 
 class Job:
@@ -39,8 +37,6 @@ class Job:
     Progress is saved in the journal: a job created again with the same arguments resumes, however it ended before. The
     rate is set by the session's quotas: ``AsyncCognitoSession(quotas=Quotas(user_account_recovery=30))``.
     """
-
-    __module__ = "cognito_async.bulk"
 
     def __init__(
         self,
@@ -78,9 +74,10 @@ class Job:
             ParameterValidationError: An argument is invalid or missing.
             SourceError: The format of the source is unknown.
         """
+        chosen = _action(action)
         self._context = JobContext(
             client=client,
-            action=_action(action),
+            action=chosen,
             source=_source(source),
             policy=BulkPolicy() if policy is None else policy,
             strict=strict,
@@ -97,8 +94,10 @@ class Job:
         self._runner: Runner | None = None
         if policy is not None and not isinstance(policy, BulkPolicy):
             raise ParameterValidationError("policy", "must be a BulkPolicy")
-        _check_binding(client, self._context.action)
-        if self._context.action.generates and passwords is None:
+        needed = "user_pool_id" if chosen.user_pool else "client_id"
+        if getattr(client.bound, needed) is None:
+            raise ParameterValidationError(needed, f"must be bound to the client for the action {chosen.name!r}")
+        if chosen.generates and passwords is None:
             raise ParameterValidationError("passwords", "is required: the file for the generated passwords")
         input_path = self._context.source.path if isinstance(self._context.source, FileSource) else None
         _check_paths(self._journal, passwords=self._passwords, input_path=input_path)
@@ -116,7 +115,9 @@ class Job:
         Raises:
             BulkError: The job has not been run.
         """
-        return self._current().progress()
+        if self._runner is None:
+            raise BulkError("the job has not been run")
+        return self._runner.progress()
 
     @property
     def summary(self) -> Summary:
@@ -125,15 +126,9 @@ class Job:
         Raises:
             BulkError: No run has ended.
         """
-        summary = self._current().summary
-        if summary is None:
-            raise BulkError("the run has not ended; use progress for its current state")
-        return summary
-
-    def _current(self) -> Runner:
-        if self._runner is None:
-            raise BulkError("the job has not been run")
-        return self._runner
+        if self._runner is None or self._runner.summary is None:
+            raise BulkError("no run of the job has ended; use progress for its current state")
+        return self._runner.summary
 
     async def run(self, retry_states: Collection[State] = ()) -> AsyncGenerator[Outcome]:
         """Run the job until every row is settled or it has to stop; ``summary`` holds the result.
@@ -168,7 +163,7 @@ class Job:
         writer = JournalWriter(self._journal, self._context.wall_clock)
         runner: Runner | None = None
         try:
-            await writer.open(self._passwords)
+            await writer.call(writer.open, self._passwords)
             self._runner = runner = Runner(self._context, writer, source_verified=self._source_verified)
             if self._stop_requested:
                 runner.stop.request()
@@ -177,7 +172,7 @@ class Job:
                     yield outcome
         finally:
             self._stop_requested = False
-            self._source_verified = self._source_verified or (runner is not None and runner.source_verified)
+            self._source_verified = self._source_verified or (runner is not None and runner.planner.verified)
             try:
                 await writer.close()
             finally:
@@ -212,12 +207,12 @@ class Job:
         context = self._context
         writer = JournalWriter(None, context.wall_clock)
         try:
-            await writer.open(None)
+            await writer.call(writer.open, None)
             async with aclosing(context.source.chunks(context.action.columns)) as chunks:
                 async for rows in chunks:
-                    checked = [check_row(row, context.client, context.action) for row in rows]
-                    add = partial(writer.journal.add_rows, case_sensitive=context.case_sensitive)
-                    for outcome in await writer.call(add, checked, context.wall_clock()):
+                    checked = [check_row(row, context) for row in rows]
+                    add, now = writer.journal.add_rows, context.wall_clock()
+                    for outcome in await writer.call(add, checked, now, case_sensitive=context.case_sensitive):
                         yield outcome
         finally:
             await writer.close()
@@ -275,12 +270,6 @@ def _retry_states(states: Collection[State]) -> frozenset[State]:
     return frozenset(State(state) for state in given)
 
 
-def _check_binding(client: CognitoClient, action: Action) -> None:
-    needed = "user_pool_id" if action.user_pool else "client_id"
-    if getattr(client.bound, needed) is None:
-        raise ParameterValidationError(needed, f"must be bound to the client for the action {action.name!r}")
-
-
 def _check_paths(journal: Path, *, passwords: Path | None, input_path: Path | None) -> None:
     """Check that the journal, the password file and the input are different files."""
     files = journal_files(journal)
@@ -293,8 +282,6 @@ def _check_paths(journal: Path, *, passwords: Path | None, input_path: Path | No
 
 
 def _is_same(one: Path, other: Path) -> bool:
-    if os.path.realpath(one) == os.path.realpath(other):
-        return True
-    with suppress(OSError):  # one of them is missing
+    with suppress(OSError):
         return one.samefile(other)
-    return False
+    return os.path.realpath(one) == os.path.realpath(other)  # one of them is missing

@@ -8,15 +8,17 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from enum import StrEnum
 from functools import partial
 from hashlib import blake2b
+from operator import methodcaller
 from pathlib import Path
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, TypeVar
 
 from attrs import evolve, frozen
 
-from cognito_async.bulk.database import SUFFIXES, Database, ExclusiveDatabase, Schema, is_in_use, read_snapshot
+from cognito_async.bulk.database import SUFFIXES, Database, ExclusiveDatabase, Schema, read_snapshot
 from cognito_async.bulk.errors import JobMismatchError
 from cognito_async.bulk.rows import DUPLICATE_ROW, INTERRUPTED, INVALID_ROW, ErrorGroup, Outcome, State, username_key
 from cognito_async.bulk.troubleshooting import reason_kind
@@ -54,7 +56,6 @@ CREATE TABLE runs (
 COLUMNS: Final = "line, username, state, code, reason, attempts, due, ambiguous, deferrals"
 INVALID_INPUT: Final = f"coalesce(code, '') IN ('{INVALID_ROW}', '{DUPLICATE_ROW}')"
 INSERT: Final = "INSERT INTO rows (line, username, state, code, reason, at) VALUES (?, ?, ?, ?, ?, ?)"
-MARK_SENT: Final = "UPDATE rows SET state = 'sent' WHERE line = ?"
 UPDATE: Final = (
     "UPDATE rows SET state = ?, code = ?, reason = ?, attempts = attempts + ?, at = ?, due = ?, ambiguous = ?,"
     " deferrals = ? WHERE line = ?"
@@ -63,17 +64,15 @@ REPLAN: Final = (
     "UPDATE rows SET state = 'planned', code = NULL, reason = NULL, due = NULL, deferrals = 0"  # noqa: S608 - constants
     f" WHERE state = ? AND NOT {INVALID_INPUT}"
 )
+# Rows whose state was set by a response, which is what a chart of the rate shows.
 SETTLED: Final = (
     f"state IN ('done', 'refused', 'unknown') AND NOT {INVALID_INPUT} AND coalesce(code, '') != '{INTERRUPTED}'"
 )
-"""Rows whose state was set by a response, which is what a chart of the rate shows."""
 
-BLOCK: Final = 100_000
-"""Lines per grouping query: SQLite sorts groups of some rows in memory, of millions on the disk."""
-
+BLOCK: Final = 100_000  # lines per grouping query: SQLite sorts groups of some rows in memory, of millions on the disk
 PAGE: Final = 1000
-RECENT: Final = 60
-"""Seconds over which JournalStatus measures the rate."""
+RECENT: Final = 60  # seconds over which JournalStatus measures the rate
+STREAM: Final = "read once"  # the fact INPUT of a source that has no fingerprint
 
 
 class Fact(StrEnum):
@@ -83,19 +82,10 @@ class Fact(StrEnum):
     USER_POOL = "user pool"
     APP_CLIENT = "app client"
     SOURCE = "source"
-    """The name of the source."""
-    INPUT = "input"
-    """The fingerprint of the source, or STREAM."""
-    SALT = "salt"
-    """The salt of the fingerprint."""
-    LINES = "lines"
-    """The approximate number of rows, if known before they are read."""
-    COMPLETE = "planned"
-    """Present when the journal holds all rows of the source."""
-
-
-STREAM: Final = "read once"
-"""The INPUT of a source that has no fingerprint."""
+    INPUT = "input"  # the fingerprint of the source, or STREAM
+    SALT = "salt"  # of the fingerprint
+    LINES = "lines"  # the approximate number of rows, if known before they are read
+    COMPLETE = "planned"  # present when the journal holds all rows of the source
 
 
 @frozen(kw_only=True)
@@ -129,47 +119,35 @@ class JournalReader:
         self._database = database
 
     def facts(self) -> dict[str, str]:
-        """Return what the journal stores about its job."""
         return dict(self._database.rows("SELECT name, value FROM facts"))
 
     def runs(self) -> list[Run]:
-        """Return the runs, in order."""
-        found = self._database.rows("SELECT started, ended, ending, quota, throttled FROM runs ORDER BY id")
-        return [
-            Run(number=number, started=started, ended=ended, ending=ending, quota=quota, throttled=throttled)
-            for number, (started, ended, ending, quota, throttled) in enumerate(found, 1)
-        ]
+        names = ("number", "started", "ended", "ending", "quota", "throttled")
+        found = self._database.rows("SELECT id, started, ended, ending, quota, throttled FROM runs ORDER BY id")
+        return [Run(**dict(zip(names, values, strict=True))) for values in found]
 
     def last_line(self) -> int:
-        """Return the last line number; 0 if there are no rows."""
         return int(self._database.value("SELECT coalesce(max(line), 0) FROM rows"))
 
     def rows_between(self, first: int, last: int) -> dict[int, Outcome]:
-        """Return the rows from the first line to the last, by line."""
-        return {row.line: row for row in self._select("line BETWEEN ? AND ?", (first, last))}
+        return {row.line: row for row in self.select("line BETWEEN ? AND ?", first, last)}
 
     def sendable(self, after: int, now: float, limit: int, *, include_planned: bool) -> list[Outcome]:
         """Return the next rows to send, in order: deferred ones that are due and, if included, planned ones."""
         planned = State.PLANNED if include_planned else ""
         due = "line > ? AND (state = ? OR (state = 'deferred' AND due <= ?)) ORDER BY line LIMIT ?"
-        return self._select(due, (after, planned, now, limit))
+        return self.select(due, after, planned, now, limit)
 
-    def needing_attention(self, after: int) -> list[Outcome]:
-        """Return the next page of refused, unknown and deferred rows after a line."""
-        condition = f"line > ? AND state IN ('refused', 'unknown', 'deferred') ORDER BY line LIMIT {PAGE}"
-        return self._select(condition, (after,))
-
-    def _select(self, condition: str, values: Sequence[object]) -> list[Outcome]:
+    def select(self, condition: str, *values: object) -> list[Outcome]:
+        """Return the rows for which a condition of SQL is true."""
         statement = f"SELECT {COLUMNS} FROM rows WHERE {condition}"  # noqa: S608 - constants
         return [_outcome(*row) for row in self._database.rows(statement, values)]
 
     def next_due(self) -> float | None:
-        """Return when the next deferred row is due, in seconds since 1970; None if no row is deferred."""
         due = self._database.value("SELECT min(due) FROM rows WHERE state = 'deferred'")
         return None if due is None else float(due)
 
     def counts(self) -> "tuple[Counter[State], list[ErrorGroup]]":
-        """Return the number of rows by state, and the rows with errors in groups."""
         self._database.function("reason_kind", reason_kind)
         groups = "state, code, CASE WHEN code IS NULL THEN 0 ELSE reason_kind(code, reason) END"
         states: Counter[State] = Counter()
@@ -178,10 +156,9 @@ class JournalReader:
             state = State(name)
             states[state] += number
             if code is not None:
-                group = errors.setdefault(
-                    (state, code, kind), ErrorGroup(state=state, code=code, reason=reason, rows=0)
-                )
-                errors[state, code, kind] = evolve(group, rows=group.rows + number)
+                key = state, code, kind
+                group = errors.get(key) or ErrorGroup(state=state, code=code, reason=reason, rows=0)
+                errors[key] = evolve(group, rows=group.rows + number)
         return states, list(errors.values())
 
     def settled_span(self) -> tuple[float, float]:
@@ -189,16 +166,13 @@ class JournalReader:
         first, last = self._database.rows(f"SELECT min(at), max(at) FROM rows WHERE {SETTLED}")[0]  # noqa: S608 - constants
         return float(first or 0), float(last or 0)
 
-    def settled_per_cell(self, origin: float, width: int) -> dict[int, Counter[State]]:
-        """Return the rows settled by state, in cells of ``width`` seconds from ``origin`` on; without empty cells."""
-        cells: dict[int, Counter[State]] = {}
+    def settled_per_cell(self, origin: float, width: int) -> Generator[tuple[int, State, int]]:
+        """Yield cells of ``width`` seconds from ``origin`` on, states, and the numbers of rows settled; none is 0."""
         cell = f"CAST((at - {origin:f}) / {width:d} AS INTEGER)"
         for number, state, _, count in self._grouped(f"{cell}, state", SETTLED):
-            cells.setdefault(number, Counter())[State(state)] += count
-        return cells
+            yield number, State(state), count
 
     def settled_since(self, time: float) -> int:
-        """Return the number of rows settled after a time, in seconds since 1970."""
         statement = "SELECT count(*) FROM rows WHERE at > ? AND state IN ('done', 'refused', 'unknown')"
         return int(self._database.value(statement, (time,)))
 
@@ -211,33 +185,26 @@ class JournalReader:
             yield from self._database.rows(statement, (first, first + BLOCK - 1))
 
 
-class Journal(JournalReader):
-    """The journal of a job, open for writing by this process alone."""
+class Journal(JournalReader, AbstractContextManager["Journal"]):
+    """The journal of a job, or a temporary one (no path), open for writing by this process alone."""
 
     _database: ExclusiveDatabase
 
     def __init__(self, path: Path | None) -> None:
-        """Open or create the file, or a temporary journal; raise JournalError or JournalInUseError."""
         super().__init__(ExclusiveDatabase(path, SCHEMA))
         self.path: Path = self._database.path
         self._duplicates: DuplicateIndex | None = None
-
-    def __enter__(self) -> Self:
-        return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """Close the journal, which leaves a single file."""
         self._database.close()
 
     def check_in_place(self) -> None:
-        """Raise JournalLostError if the file was deleted or replaced since it was opened."""
         self._database.check_in_place()
 
     def remember(self, facts: Mapping[str, str]) -> None:
-        """Store facts about the job, replacing those of the same names."""
         with self._database.transaction():
             self._database.execute_many("INSERT OR REPLACE INTO facts VALUES (?, ?)", facts.items())
 
@@ -245,29 +212,21 @@ class Journal(JournalReader):
         """Store facts, and those that must not change; raise JobMismatchError if one of the latter did."""
         known = self.facts()
         for name, value in identity.items():
-            if known.get(name, value) == value:
-                continue
-            if name == Fact.INPUT:
-                raise JobMismatchError(
-                    f"{self.path}: the input changed since the job started; restore it, or use a new journal"
-                )
-            raise JobMismatchError(
-                f"{self.path}: the journal is for the {name} {known[name]}, not {value}; use the same {name}, or a new"
-                " journal"
-            )
+            if known.get(name, value) != value:
+                problem = f"the journal is for the {name} {known[name]}, not {value}; use the same {name}"
+                if name == Fact.INPUT:
+                    problem = "the input changed since the job started; restore it"
+                raise JobMismatchError(f"{self.path}: {problem}, or use a new journal")
         self.remember({**facts, **identity})
 
     def start_run(self, now: float, quota: float | None) -> int:
-        """Record the start of a run; return its ID."""
-        with self._database.transaction():
-            statement = "INSERT INTO runs (started, quota) VALUES (?, ?)"
-            return self._database.execute(statement, (now, quota)).lastrowid or 0
+        """Record the start of a run; return its number."""
+        self._database.rows("INSERT INTO runs (started, quota) VALUES (?, ?)", (now, quota))
+        return int(self._database.value("SELECT max(id) FROM runs"))
 
     def end_run(self, run: int, now: float, ending: str, throttled: int) -> None:
-        """Record the end of a run."""
-        with self._database.transaction():
-            statement = "UPDATE runs SET ended = ?, ending = ?, throttled = ? WHERE id = ?"
-            self._database.execute(statement, (now, ending, throttled, run))
+        statement = "UPDATE runs SET ended = ?, ending = ?, throttled = ? WHERE id = ?"
+        self._database.rows(statement, (now, ending, throttled, run))
 
     def discard_unstarted(self) -> None:
         """Clear a journal for which nothing was sent, if its source was not read to its end and may change."""
@@ -280,41 +239,46 @@ class Journal(JournalReader):
 
     def recover_sent(self, now: float, *, repeat: bool, reason: str) -> list[Outcome]:
         """Plan the rows again that were in flight when the last run was killed, or return them as unknown rows."""
-        with self._database.transaction():
-            if repeat:
-                self._database.execute("UPDATE rows SET state = 'planned', ambiguous = 1 WHERE state = 'sent'")
-                return []
-            sent = self._select("state = 'sent'", ())
-            unknown = [
-                Outcome(
-                    line=row.line, username=row.username, state=State.UNKNOWN, code=INTERRUPTED, reason=reason,
-                    ambiguous=True,
-                )
-                for row in sent
-            ]  # fmt: skip
-            self._database.execute(
-                "UPDATE rows SET state = 'unknown', code = ?, reason = ?, at = ?, ambiguous = 1 WHERE state = 'sent'",
-                (INTERRUPTED, reason, now),
-            )
+        if repeat:
+            self._database.rows("UPDATE rows SET state = 'planned', ambiguous = 1 WHERE state = 'sent'")
+            return []
+        unknown = [
+            evolve(row, state=State.UNKNOWN, code=INTERRUPTED, reason=reason, attempts=0, due=None, ambiguous=True)
+            for row in self.select("state = 'sent'")
+        ]
+        self.write([], unknown, now)
         return unknown
 
-    def replan(self, states: Iterable[State]) -> int:
-        """Plan the rows in these states again, except invalid and duplicate ones; return how many there are."""
+    def replan(self, states: Iterable[State]) -> None:
+        """Plan the rows in these states again, except invalid and duplicate ones."""
         with self._database.transaction():
-            return sum(self._database.execute(REPLAN, (state,)).rowcount for state in states)
+            self._database.execute_many(REPLAN, [(state,) for state in states])
 
     def add_rows(self, rows: Sequence[Outcome], now: float, *, case_sensitive: bool = False) -> list[Outcome]:
         """Add planned and invalid rows; refuse those of users who have an earlier row. Return them as added."""
         self._duplicates = self._duplicates or DuplicateIndex(self._database, case_sensitive=case_sensitive)
         with self._database.transaction():
-            firsts = self._duplicates.add([(row.username, row.line) for row in rows if row.state is State.PLANNED])
+            firsts = self._duplicates.add({row.line: row.username for row in rows if row.state is State.PLANNED})
             added = [
                 evolve(row, state=State.REFUSED, code=DUPLICATE_ROW, reason=f"duplicate of line {firsts[row.line]}")
                 if row.line in firsts
                 else row
                 for row in rows
             ]
-            self._database.execute_many(INSERT, [_inserted(row, now) for row in added])
+            self._database.execute_many(
+                INSERT,
+                [
+                    (
+                        row.line,
+                        row.username,
+                        row.state,
+                        row.code,
+                        row.reason,
+                        None if row.state is State.PLANNED else now,
+                    )
+                    for row in added
+                ],
+            )
         return added
 
     def write(self, sent: Sequence[int], outcomes: Sequence[Outcome], now: float) -> None:
@@ -324,17 +288,14 @@ class Journal(JournalReader):
             for row in outcomes
         ]
         with self._database.transaction():
-            self._database.execute_many(MARK_SENT, [(line,) for line in sent])
+            self._database.execute_many("UPDATE rows SET state = 'sent' WHERE line = ?", [(line,) for line in sent])
             self._database.execute_many(UPDATE, updates)
 
 
 class DuplicateIndex:
-    """The first line of each user, for finding duplicates among millions of rows in little memory.
+    """The first line of each user, for finding duplicates among millions of rows in little memory."""
 
-    It is a temporary table, filled from the rows when a job opens its journal: an index in the journal itself would be
-    rewritten with every batch of rows.
-    """
-
+    # It is a temporary table: an index in the journal would be rewritten with every batch of rows.
     CACHE_KIB: Final = 12288  # holds a million users; more go to a file that SQLite deletes
 
     def __init__(self, database: ExclusiveDatabase, *, case_sensitive: bool) -> None:
@@ -350,33 +311,24 @@ class DuplicateIndex:
                 f" WHERE NOT {INVALID_INPUT} ORDER BY line"
             )
 
-    def add(self, users: Sequence[tuple[str, int]]) -> dict[int, int]:
-        """Add users with their lines, within a transaction; return the first line of each duplicate, by its line."""
-        names = {line: username for username, line in users}
-        firsts: dict[int, int] = {}
-        for username, line in users:
-            key = self._key(username)
-            digest = _digest(key)
+    def add(self, users: Mapping[int, str]) -> dict[int, int]:
+        """Add usernames by line, within a transaction; return the first line of each duplicate, by its line."""
+        value, firsts = self._database.value, dict[int, int]()
+        for line, username in users.items():
+            digest = self._digest(username)
             if self._database.execute("INSERT OR IGNORE INTO users VALUES (?, ?)", (digest, line)).rowcount == 0:
-                first = int(self._database.value("SELECT line FROM users WHERE digest = ?", (digest,)))
-                if self._key(names.get(first) or self._username(first)) == key:  # not only the digests are equal
+                first = int(value("SELECT line FROM users WHERE digest = ?", (digest,)))
+                known = users.get(first) or str(value("SELECT username FROM rows WHERE line = ?", (first,)))
+                if self._key(known) == self._key(username):  # not only the digests are equal
                     firsts[line] = first
         return firsts
 
     def _digest(self, username: str) -> int:
         return _digest(self._key(username))
 
-    def _username(self, line: int) -> str:
-        return str(self._database.value("SELECT username FROM rows WHERE line = ?", (line,)))
-
 
 def _digest(key: str) -> int:
     return int.from_bytes(blake2b(key.encode(), digest_size=8).digest(), signed=True)
-
-
-def _inserted(row: Outcome, now: float) -> tuple[object, ...]:
-    at = None if row.state is State.PLANNED else now
-    return row.line, row.username, row.state, row.code, row.reason, at
 
 
 def _outcome(line: int, username: str, state: str, *values: Any) -> Outcome:  # noqa: ANN401 - of COLUMNS
@@ -395,39 +347,23 @@ class JournalStatus:
     """What a journal says about its job at one moment."""
 
     facts: Mapping[str, str]
-    """The facts; see Fact."""
     states: Mapping[State, int]
-    """The number of rows by state."""
-    errors: Sequence[ErrorGroup]
-    """The rows with errors. A planned row has an error of the job itself."""
-    total: int | None
-    """The number of rows; None if it is not known yet."""
-    rate: float
-    """Rows settled per second in the last minute, since the last run started."""
-    next_due: float | None
-    """When the next deferred row is due, in seconds since 1970; None if no row is deferred."""
+    errors: Sequence[ErrorGroup]  # a planned row has an error of the job itself
+    total: int | None  # None if it is not known yet
+    rate: float  # rows settled per second in the last minute, since the last run started
+    next_due: float | None  # when the next deferred row is due, in seconds since 1970
     last_run: Run | None
-    """The last run; None before the first."""
     running: bool = False
-    """Whether a process runs the job."""
-
-
-def read_journal(path: Path, query: Callable[[JournalReader], Result]) -> Result:
-    """Return the result of queries of a consistent snapshot, also while the job runs; change nothing.
-
-    The queries may run again if a job starts meanwhile. JournalError: the file is missing or invalid.
-    """
-    return read_snapshot(path, SCHEMA, lambda database: query(JournalReader(database)))
 
 
 def read_with_activity(path: Path, query: Callable[[JournalReader], Result]) -> tuple[Result, bool]:
-    """Query a journal as ``read_journal`` does; return the result, and whether a process ran the job meanwhile."""
-    running = is_in_use(path)
-    while True:
-        result = read_journal(path, query)
-        before, running = running, is_in_use(path)
-        if running == before:
-            return result, running
+    """Return the result of queries, which may run twice, of a snapshot, and whether a process ran the job meanwhile."""
+    return read_snapshot(path, SCHEMA, lambda database: query(JournalReader(database)))
+
+
+def read_journal(path: Path, query: Callable[[JournalReader], Result]) -> Result:
+    """Return the result of queries of a consistent snapshot, also while the job runs; change nothing."""
+    return read_with_activity(path, query)[0]
 
 
 def read_facts(path: Path) -> dict[str, str]:
@@ -460,8 +396,9 @@ def _status(journal: JournalReader) -> JournalStatus:
 
 def rows_needing_attention(path: Path) -> Generator[Outcome]:
     """Yield the refused, unknown and deferred rows of a journal, in order and in flat memory."""
+    condition = f"line > ? AND state IN ('refused', 'unknown', 'deferred') ORDER BY line LIMIT {PAGE}"
     after = 0
-    while page := read_journal(path, partial(JournalReader.needing_attention, after=after)):
+    while page := read_journal(path, methodcaller("select", condition, after)):
         yield from page
         after = page[-1].line
 

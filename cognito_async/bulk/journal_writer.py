@@ -7,6 +7,7 @@ import io
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
@@ -20,8 +21,7 @@ from cognito_async.files import open_private
 Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
-WATCH_INTERVAL: Final = 0.5
-"""Seconds between two checks that the journal is still in its place."""
+WATCH_INTERVAL: Final = 0.5  # seconds between two checks that the journal is still in its place
 
 
 class JournalWriter:
@@ -30,7 +30,7 @@ class JournalWriter:
     def __init__(self, path: Path | None, wall_clock: Callable[[], float]) -> None:
         self._path = path
         self._wall_clock = wall_clock
-        self._journal: Journal | None = None
+        self._files: list[Journal | PasswordFile] = []
         self._password_file: PasswordFile | None = None
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="cognito_async-journal")
         self._sent: list[int] = []
@@ -38,28 +38,20 @@ class JournalWriter:
         self._passwords: list[Values] = []
         self._waiting: list[asyncio.Future[None]] = []
         self._flushing: asyncio.Task[None] | None = None
-        self.error: BaseException | None = None
-        """The error that ended writing; None if there is none."""
+        self.journal: Journal  # set by open; its methods are to be run by call
+        self.error: BaseException | None = None  # the error that ended writing
 
-    @property
-    def journal(self) -> Journal:
-        """The journal, whose methods are to be run by ``call``."""
-        if self._journal is None:
-            raise BulkError("the journal is not open")
-        return self._journal
-
-    async def open(self, passwords: Path | None) -> None:
-        """Open the journal and the password file, if any; raise JournalError or BulkError."""
-        await self.call(self._open, passwords)
-
-    def _open(self, passwords: Path | None) -> None:
-        self._journal = Journal(self._path)
-        self._password_file = None if passwords is None else PasswordFile(passwords)
+    def open(self, passwords: Path | None) -> None:
+        """Open the journal and the password file, if any, in the journal's thread."""
+        self.journal = Journal(self._path)
+        self._files.append(self.journal)
+        if passwords is not None:
+            self._password_file = PasswordFile(passwords)
+            self._files.append(self._password_file)
 
     async def call(
         self, function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Result:
-        """Call a blocking function in the journal's thread."""
         return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: function(*args, **kwargs))
 
     def mark_sent(self, line: int) -> asyncio.Future[None]:
@@ -68,7 +60,7 @@ class JournalWriter:
         return self._committed()
 
     def record(self, outcome: Outcome, passwords: Values | None = None) -> asyncio.Future[None]:
-        """Record an outcome and, before it, the values with the generated password, if any."""
+        """Record an outcome, after the generated password, if any."""
         self._outcomes.append(outcome)
         if passwords is not None:
             self._passwords.append(passwords)
@@ -93,24 +85,19 @@ class JournalWriter:
         return waiter
 
     async def _flush(self) -> None:
-        try:
-            while self._waiting:
-                await self._flush_once()
-        finally:
-            self._flushing = None
-
-    async def _flush_once(self) -> None:
-        """Commit everything that waits; after an error, write nothing more."""
-        sent, outcomes, passwords, waiting = self._sent, self._outcomes, self._passwords, self._waiting
-        self._sent, self._outcomes, self._passwords, self._waiting = [], [], [], []
-        if self.error is None:
-            try:
-                await self.call(self._write, sent, outcomes, passwords)
-            except BaseException as error:  # noqa: BLE001 - every waiter must receive it
-                self.error = error
-        for waiter in waiting:
-            if not waiter.done():
-                waiter.set_result(None) if self.error is None else waiter.set_exception(self.error)
+        """Commit everything that waits, until nothing does; after an error, write nothing more."""
+        while self._waiting:
+            sent, outcomes, passwords, waiting = self._sent, self._outcomes, self._passwords, self._waiting
+            self._sent, self._outcomes, self._passwords, self._waiting = [], [], [], []
+            if self.error is None:
+                try:
+                    await self.call(self._write, sent, outcomes, passwords)
+                except BaseException as error:  # noqa: BLE001 - every waiter must receive it
+                    self.error = error
+            for waiter in waiting:
+                if not waiter.done():
+                    waiter.set_result(None) if self.error is None else waiter.set_exception(self.error)
+        self._flushing = None
 
     def _write(self, sent: list[int], outcomes: list[Outcome], passwords: list[Values]) -> None:
         self.journal.check_in_place()
@@ -137,34 +124,28 @@ class JournalWriter:
                 self._thread.shutdown(wait=closed)  # after a cancellation, the thread closes the files and ends
 
     def _close(self) -> None:
-        for file in (self._journal, self._password_file):
-            if file is not None:
-                file.close()
+        for file in self._files:
+            file.close()
 
 
 class PasswordFile:
-    """A CSV file of usernames and generated passwords, readable by its owner only.
-
-    A password is written once the service accepted it. After a crash a user may appear twice; the last line wins.
-    """
+    """A CSV file of usernames and accepted passwords. After a crash, a user may appear twice; the last line wins."""
 
     COLUMNS: Final[tuple[str, ...]] = (USERNAME, PASSWORD)
 
     def __init__(self, path: Path) -> None:
-        """Open or create the file; raise BulkError if it cannot be written, or if other users can access it."""
         try:
-            self._file = os.fdopen(open_private(path, os.O_WRONLY | os.O_APPEND), "ab", buffering=0)
+            with ExitStack() as on_error:
+                descriptor = open_private(path, os.O_WRONLY | os.O_APPEND)
+                self._file = on_error.enter_context(os.fdopen(descriptor, "ab", buffering=0))
+                if os.fstat(descriptor).st_size == 0:
+                    self.write([Values({column: column for column in self.COLUMNS})])
+                on_error.pop_all()
         except OSError as error:
-            raise _not_writable(path, error) from error
-        try:
-            if os.fstat(self._file.fileno()).st_size == 0:
-                self.write([Values({column: column for column in self.COLUMNS})])
-        except OSError as error:
-            self._file.close()
-            raise _not_writable(path, error) from error
+            raise BulkError(f"cannot write the passwords to {path}: {error.strerror}") from error
 
     def write(self, rows: Sequence[Values]) -> None:
-        """Append usernames with their passwords, all or none, and sync them to the disk; raise OSError."""
+        """Append usernames with their passwords, all or none, and sync them to the disk."""
         text = io.StringIO()
         csv.DictWriter(text, self.COLUMNS, lineterminator="\n").writerows(rows)
         content = memoryview(text.getvalue().encode())  # its repr, which error reporters show, has no content
@@ -181,9 +162,4 @@ class PasswordFile:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     def close(self) -> None:
-        """Close the file."""
         self._file.close()
-
-
-def _not_writable(path: Path, error: OSError) -> BulkError:
-    return BulkError(f"cannot write the passwords to {path}: {error.strerror}")

@@ -5,7 +5,8 @@ import secrets
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 
-from cognito_async.bulk.actions import Action
+from attrs import define
+
 from cognito_async.bulk.concurrency import StopSignal
 from cognito_async.bulk.errors import JobMismatchError, SourceError
 from cognito_async.bulk.journal import STREAM, Fact
@@ -14,17 +15,16 @@ from cognito_async.bulk.policy import JobContext
 from cognito_async.bulk.progress import Tally
 from cognito_async.bulk.rows import INVALID_ROW, USERNAME, Outcome, Row, State, username_error
 from cognito_async.bulk.sources import CHUNK, FileSource, SourceInfo
-from cognito_async.client import CognitoClient
 from cognito_async.errors import ParameterValidationError
 
 
-def check_row(row: Row, client: CognitoClient, action: Action) -> Outcome:
+def check_row(row: Row, context: JobContext) -> Outcome:
     """Return a planned outcome, or a refused one if the row is invalid. Nothing is sent."""
     username = row.values.get(USERNAME, "")
     error = row.error or username_error(username)
     if error is None:
         try:
-            client.prepare(action.request(action.complete(row.values)))
+            context.client.prepare(context.action.request(context.action.complete(row.values)))
         except ParameterValidationError as invalid:
             error = invalid.message
     if error is None:
@@ -32,46 +32,31 @@ def check_row(row: Row, client: CognitoClient, action: Action) -> Outcome:
     return Outcome(line=row.line, username=username, state=State.REFUSED, code=INVALID_ROW, reason=error)
 
 
+@define(eq=False)
 class Planner:
     """The rows of a job, as its source and its journal know them."""
 
-    def __init__(
-        self,
-        context: JobContext,
-        writer: JournalWriter,
-        stop: StopSignal,
-        tally: Tally,
-        *,
-        verified: bool,
-        on_invalid: Callable[[Outcome], Awaitable[None]],
-    ) -> None:
-        self._context = context
-        self._source = context.source
-        self._writer = writer
-        self._journal = writer.journal
-        self._stop = stop
-        self._tally = tally
-        self._on_invalid = on_invalid
-        self.complete: bool = False
-        """Whether the journal holds all rows of the source."""
-        self.verified: bool = verified
-        """Whether the source is known to be the one that the journal was made with."""
-        self.lines: int | None = None
-        """The approximate number of rows; None if unknown."""
-        self.reading: bool = False
-        """Whether the whole source is being read, before the first request."""
+    context: JobContext
+    writer: JournalWriter
+    stop: StopSignal
+    tally: Tally
+    on_invalid: Callable[[Outcome], Awaitable[None]]
+    verified: bool  # whether the source is known to be the one that the journal was made with
+    complete: bool = False  # whether the journal holds all rows of the source
+    lines: int | None = None  # the approximate number of rows, if known
+    reading: bool = False  # whether the whole source is being read, before the first request
 
     async def identify(self, remember: Mapping[str, str]) -> None:
         """Store the facts of the job; raise JobMismatchError if the journal belongs to another one."""
-        call = self._writer.call
-        await call(self._journal.discard_unstarted)
-        facts = await call(self._journal.facts)
+        call = self.writer.call
+        await call(self.writer.journal.discard_unstarted)
+        facts = await call(self.writer.journal.facts)
         salt = facts.get(Fact.SALT) or secrets.token_hex(16)
         self.complete = Fact.COMPLETE in facts
         try:
-            info = await self._source.info(bytes.fromhex(salt))
+            info = await self.context.source.info(bytes.fromhex(salt))
         except SourceError:
-            if self._context.action.rereads or not self.complete:
+            if self.context.action.rereads or not self.complete:
                 raise
             info = SourceInfo(volatile=True)  # the file is gone, and no longer needed
         self.verified = self.verified or info.volatile or info.fingerprint is not None
@@ -79,56 +64,44 @@ class Planner:
         stored: dict[str, str] = {Fact.SALT: salt, Fact.SOURCE: self._source_label(), **remember}
         if info.lines is not None:
             stored[Fact.LINES] = str(info.lines)
-        await call(self._journal.identify, self._identity(info), stored)
+        await call(self.writer.journal.identify, self._identity(info), stored)
 
     def _identity(self, info: SourceInfo) -> dict[str, str]:
-        """Return the facts that must not change from run to run."""
-        action, bound = self._context.action, self._context.client.bound
-        identity: dict[str, str] = {Fact.ACTION: action.label}
-        if action.user_pool:
-            identity[Fact.USER_POOL] = bound.user_pool_id or ""
-        else:
-            identity[Fact.APP_CLIENT] = bound.client_id or ""
+        action, bound = self.context.action, self.context.client.bound
+        target = Fact.USER_POOL if action.user_pool else Fact.APP_CLIENT
+        target_id = bound.user_pool_id if action.user_pool else bound.client_id
+        identity: dict[str, str] = {Fact.ACTION: action.label, target: target_id or ""}
         if info.fingerprint is not None:
             identity[Fact.INPUT] = info.fingerprint
-        elif not self._source.rereadable:
+        elif not self.context.source.rereadable:
             identity |= {Fact.INPUT: STREAM, Fact.SOURCE: self._source_label()}
         return identity
 
     def _source_label(self) -> str:
         """Return the source's name without the folder, because reports on a journal are passed on."""
-        path = self._source.path if isinstance(self._source, FileSource) else None
-        return self._source.name if path is None else path.name
+        path = self.context.source.path if isinstance(self.context.source, FileSource) else None
+        return self.context.source.name if path is None else path.name
 
-    async def rows(self, *, include_planned: bool) -> AsyncGenerator[tuple[Outcome, Mapping[str, str]]]:
-        """Yield the rows to send, with their values.
-
-        The whole source is read before the first row, unless each run has to read it again: so a pool is not listed
-        while its users change, and strict jobs send nothing if a row is invalid. Deferred rows are yielded if they are
-        due; planned ones on request.
-        """
-        rereads = self._context.action.rereads
-        if not rereads or (self._context.strict and self._source.rereadable):
+    async def read_ahead(self) -> None:
+        """Read the whole source into the journal, unless each run has to read it again."""
+        # So a pool is not listed while its users change, and strict jobs send nothing if a row is invalid.
+        needed = not self.context.action.rereads or (self.context.strict and self.context.source.rereadable)
+        if needed and not (self.complete and self.verified):
             self.reading = True
-            await self._read_all()
+            async with aclosing(self._chunks()) as chunks:
+                async for rows in chunks:
+                    await self._plan(rows)
             self.reading = False
-        select = self._from_source if rereads else self._from_journal
-        async with aclosing(select(include_planned=include_planned)) as rows:
-            async for row in rows:
-                yield row
 
-    async def _read_all(self) -> None:
-        """Read the whole source into the journal, and verify a source that only its rows can identify."""
-        if self.complete and self.verified:
-            return
-        async with aclosing(self._chunks()) as chunks:
-            async for rows in chunks:
-                await self._plan(rows)
+    def rows(self, *, include_planned: bool) -> AsyncGenerator[tuple[Outcome, Mapping[str, str]]]:
+        """Yield the rows to send, with their values: deferred ones that are due and, if included, planned ones."""
+        select = self._from_source if self.context.action.rereads else self._from_journal
+        return select(include_planned=include_planned)
 
     async def _from_journal(self, *, include_planned: bool) -> AsyncGenerator[tuple[Outcome, Mapping[str, str]]]:
         after = 0
-        while rows := await self._writer.call(
-            self._journal.sendable, after, self._context.wall_clock(), CHUNK, include_planned=include_planned
+        while rows := await self.writer.call(
+            self.writer.journal.sendable, after, self.context.wall_clock(), CHUNK, include_planned=include_planned
         ):
             for row in rows:
                 yield row, {USERNAME: row.username}
@@ -138,7 +111,7 @@ class Planner:
         async with aclosing(self._chunks()) as chunks:
             async for rows in chunks:
                 planned = await self._plan(rows)
-                now = self._context.wall_clock()
+                now = self.context.wall_clock()
                 for row in rows:
                     recorded = planned[row.line]
                     is_due = recorded.state is State.DEFERRED and recorded.due is not None and recorded.due <= now
@@ -146,10 +119,10 @@ class Planner:
                         yield recorded, row.values
 
     async def _chunks(self) -> AsyncGenerator[list[Row]]:
-        """Yield the source's chunks until the stop signal is set; a pipe may block forever."""
+        """Yield the source's chunks until the stop signal is set (a pipe may block forever); record its end."""
         last = 0
-        async with aclosing(self._source.chunks(self._context.action.columns)) as chunks:
-            stopped = asyncio.ensure_future(self._stop.wait())
+        async with aclosing(self.context.source.chunks(self.context.action.columns)) as chunks:
+            stopped = asyncio.ensure_future(self.stop.wait())
             try:
                 while True:
                     following = asyncio.ensure_future(anext(chunks, None))
@@ -166,45 +139,37 @@ class Planner:
                     yield rows
             finally:
                 stopped.cancel()
-        await self._check_end(last)
-
-    async def _check_end(self, last: int) -> None:
-        """Record that the source was read to its end."""
-        known = await self._writer.call(self._journal.last_line)
+        known = await self.writer.call(self.writer.journal.last_line)
         if last < known:
-            raise self._mismatch(f"{self._source.name} ends at line {last}; it had {known} lines before")
-        await self._writer.call(self._journal.remember, {Fact.COMPLETE: "yes"})
+            raise self._mismatch(f"{self.context.source.name} ends at line {last}; it had {known} lines before")
+        await self.writer.call(self.writer.journal.remember, {Fact.COMPLETE: "yes"})
         self.complete = self.verified = True
 
     async def _plan(self, rows: Sequence[Row]) -> dict[int, Outcome]:
-        """Add new rows to the journal; return the recorded state of all rows by line."""
-        known = await self._writer.call(self._journal.rows_between, rows[0].line, rows[-1].line)
+        """Add new rows to the journal; return all rows by line, as recorded."""
+        known = await self.writer.call(self.writer.journal.rows_between, rows[0].line, rows[-1].line)
         for row in rows:
             before = known.get(row.line)
             if before is None and self.complete:
-                raise self._mismatch(f"{self._source.name} has a new line {row.line}")
+                raise self._mismatch(f"{self.context.source.name} has a new line {row.line}")
             if before is not None and row.values.get(USERNAME, "") != before.username:
-                raise self._mismatch(f"line {row.line} of {self._source.name} is about another user than before")
-        new = [row for row in rows if row.line not in known]
-        return known | {row.line: row for row in await self._add(new)}
+                raise self._mismatch(f"line {row.line} of {self.context.source.name} is about another user than before")
+        new = [check_row(row, self.context) for row in rows if row.line not in known]
+        return known | {row.line: row for row in await self._add(new)} if new else known
 
     def _mismatch(self, problem: str) -> JobMismatchError:
-        return JobMismatchError(f"{self._journal.path}: {problem}; restore the input, or use a new journal")
+        return JobMismatchError(f"{self.writer.journal.path}: {problem}; restore the input, or use a new journal")
 
-    async def _add(self, rows: Sequence[Row]) -> list[Outcome]:
-        """Check rows and add them to the journal."""
-        if not rows:
-            return []
-        checked = [check_row(row, self._context.client, self._context.action) for row in rows]
-        added = await self._writer.call(
-            self._journal.add_rows, checked, self._context.wall_clock(), case_sensitive=self._context.case_sensitive
-        )
+    async def _add(self, rows: Sequence[Outcome]) -> list[Outcome]:
+        now, case_sensitive = self.context.wall_clock(), self.context.case_sensitive
+        added = await self.writer.call(self.writer.journal.add_rows, rows, now, case_sensitive=case_sensitive)
         for outcome in added:
-            self._tally.add(outcome)
-        invalid = [outcome for outcome in added if outcome.state is State.REFUSED]
-        if invalid and self._context.strict:
-            first = invalid[0]
-            raise SourceError(f"line {first.line} of {self._source.name}: {first.reason}", line=first.line)
-        for outcome in invalid:
-            await self._on_invalid(outcome)
+            self.tally.add(outcome)
+        for outcome in added:
+            if outcome.state is State.REFUSED and self.context.strict:
+                raise SourceError(
+                    f"line {outcome.line} of {self.context.source.name}: {outcome.reason}", line=outcome.line
+                )
+            if outcome.state is State.REFUSED:
+                await self.on_invalid(outcome)
         return added

@@ -15,8 +15,6 @@ from cognito_async.protocol.settings import number
 class BulkPolicy:
     """Limits of a job: retries, waits and errors."""
 
-    __module__ = "cognito_async.bulk"
-
     concurrency: int = field(default=100, validator=number(1))
     """The maximum number of rows in flight; the rate limit usually keeps it lower."""
     max_errors: int | None = field(default=25, validator=number(1, unlimited=True))

@@ -1,6 +1,6 @@
 """Progress and results of a job."""
 
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from itertools import pairwise
@@ -11,14 +11,11 @@ from attrs import field, frozen
 from cognito_async.bulk.rows import FINAL_STATES, ErrorGroup, Outcome, State, count_kinds
 
 _UNITS: Final = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
-RATE_WINDOW: Final = 10
-"""Seconds over which the current rate is measured."""
+RATE_WINDOW: Final = 10  # seconds over which the current rate is measured
 
 
 class StopReason(Enum):
     """Why a run ended."""
-
-    __module__ = "cognito_async.bulk"
 
     FINISHED = "finished"
     """Every row is done, refused or unknown."""
@@ -37,8 +34,6 @@ class StopReason(Enum):
 @frozen(kw_only=True)
 class Progress:
     """A job's progress at one moment."""
-
-    __module__ = "cognito_async.bulk"
 
     states: Mapping[State, int]
     """The number of rows by state, over all runs of the job."""
@@ -78,8 +73,6 @@ class Progress:
 class Summary:
     """The result of a run."""
 
-    __module__ = "cognito_async.bulk"
-
     ending: StopReason
     """Why the run ended."""
     states: Mapping[State, int] = field(factory=dict[State, int])
@@ -117,8 +110,6 @@ class Summary:
 class Estimate:
     """The result of a dry run."""
 
-    __module__ = "cognito_async.bulk"
-
     rows: int
     """The number of rows."""
     invalid: int
@@ -130,42 +121,37 @@ class Estimate:
 
 
 class Tally:
-    """Counts rows by state, and measures the rate."""
+    """Counts rows by state, and measures the rate. Times are those of the event loop."""
 
     def __init__(self) -> None:
         self.states: Counter[State] = Counter()
         self.kinds: Counter[tuple[State, str]] = Counter()
         self.settled: int = 0
-        self._per_second: deque[tuple[int, int]] = deque(maxlen=RATE_WINDOW + 1)
+        self._first = 0  # the second in which the first row was settled
+        self._recent: Counter[int] = Counter()  # the rows settled in each of the last seconds
 
-    def add(self, row: Outcome) -> None:
-        """Count a new row."""
-        self.states[row.state] += 1
+    def add(self, row: Outcome, change: int = 1) -> None:
+        self.states[row.state] += change
         if row.code is not None:
-            self.kinds[row.state, row.code] += 1
+            self.kinds[row.state, row.code] += change
 
     def move(self, before: Outcome, after: Outcome, now: float) -> None:
-        """Count a row that changed its state."""
-        self.states[before.state] -= 1
-        if before.code is not None:
-            self.kinds[before.state, before.code] -= 1
+        self.add(before, -1)
         self.add(after)
         if after.state in FINAL_STATES:
-            self.settled += 1
             second = int(now)
-            if self._per_second and self._per_second[-1][0] == second:
-                self._per_second[-1] = (second, self._per_second[-1][1] + 1)
-            else:
-                self._per_second.append((second, 1))
+            self._first = self._first or second
+            self.settled += 1
+            if second not in self._recent:
+                self._recent = Counter({at: rows for at, rows in self._recent.items() if at >= second - RATE_WINDOW})
+            self._recent[second] += 1
 
     def rate(self, now: float) -> float:
         """Return the rows settled per second over the last whole seconds."""
         second = int(now)
-        counts = [count for at, count in self._per_second if second - RATE_WINDOW <= at < second]
-        if not counts:
-            return 0.0
-        first = max(self._per_second[0][0], second - RATE_WINDOW)
-        return sum(counts) / (second - first)
+        start = max(self._first, second - RATE_WINDOW)
+        rows = sum(self._recent[at] for at in range(start, second))
+        return rows / (second - start) if rows else 0.0
 
 
 def duration(seconds: float) -> str:

@@ -13,8 +13,6 @@ from attrs import field, frozen
 class State(StrEnum):
     """The state of a row."""
 
-    __module__ = "cognito_async.bulk"
-
     PLANNED = "planned"
     """Nothing was sent for it."""
     SENT = "sent"
@@ -29,30 +27,23 @@ class State(StrEnum):
     """The outcome is ambiguous, and repeating the request would be unsafe or inconclusive."""
 
 
+# A row in one of these states is settled; it is sent again only on request.
 FINAL_STATES: Final = frozenset({State.DONE, State.REFUSED, State.UNKNOWN})
-"""A row in one of these states is settled; it is sent again only on request."""
 
-USERNAME: Final = "username"
-"""The column that every action needs."""
+USERNAME: Final = "username"  # the column that every action needs
 
-INVALID_ROW: Final = "InvalidRow"
-"""The code of a row that cannot be parsed or fails validation."""
+# Codes of this library.
+INVALID_ROW: Final = "InvalidRow"  # it cannot be parsed or fails validation
+DUPLICATE_ROW: Final = "DuplicateRow"  # its user has an earlier row
+DAILY_EMAIL_LIMIT: Final = "DailyEmailLimit"  # it waits because the account reached its limit of messages
+INTERRUPTED: Final = "Interrupted"  # it was in flight when the job was killed
 
-DUPLICATE_ROW: Final = "DuplicateRow"
-"""The code of a row whose user has an earlier row."""
-
-DAILY_EMAIL_LIMIT: Final = "DailyEmailLimit"
-"""The code of a row that waits because the account reached its limit of messages."""
-
-INTERRUPTED: Final = "Interrupted"
-"""The code of a row that was in flight when the job was killed."""
-
+# Control characters, and characters that Unicode calls default ignorable: zero-width, bidirectional and the like.
 _INVISIBLE: Final = re.compile(
     "[\0-\x1f\x7f-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u2028-\u202e"
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     "\U000e0000-\U000e0fff]"
 )
-"""Control characters, and characters that Unicode calls default ignorable: zero-width, bidirectional and the like."""
 
 
 def username_error(username: str) -> str | None:
@@ -84,8 +75,6 @@ def _stripped(values: Mapping[str, str]) -> Values:
 class Row:
     """A row of a source. Its repr shows no values."""
 
-    __module__ = "cognito_async.bulk"
-
     line: int
     """The line number in a file, or the position in any other source, from 1."""
     values: Mapping[str, str] = field(repr=False, converter=_stripped)
@@ -97,8 +86,6 @@ class Row:
 @frozen(kw_only=True)
 class Outcome:
     """The state of a row, as recorded in the journal and as yielded by ``Job.run``."""
-
-    __module__ = "cognito_async.bulk"
 
     line: int
     """The line number or position, from 1."""
@@ -124,8 +111,6 @@ class Outcome:
 @frozen(kw_only=True)
 class ErrorGroup:
     """Rows with the same state and error code, and with reasons of the same kind."""
-
-    __module__ = "cognito_async.bulk"
 
     state: State
     code: str

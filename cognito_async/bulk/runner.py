@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Mapping
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime
-from typing import Final
+from typing import Final, TypeAlias
 
 from attrs import evolve, frozen
 
-from cognito_async.bulk.concurrency import ConcurrencyLimiter, Slot, StopSignal
+from cognito_async.bulk.concurrency import ConcurrencyLimiter, StopSignal
 from cognito_async.bulk.decisions import ActionOnError, Decision, decide, next_email_day
 from cognito_async.bulk.errors import JournalError
 from cognito_async.bulk.journal_writer import JournalWriter
@@ -21,16 +21,15 @@ from cognito_async.errors import CognitoError, SessionClosedError
 from cognito_async.operations.facts import IDEMPOTENCY
 from cognito_async.protocol.retry import RetryPolicy
 
-RESULT_QUEUE_SIZE: Final = 256
-"""Outcomes that may wait for the caller before the job does."""
+BeforeRequest: TypeAlias = Callable[[], Awaitable[object]]  # awaited before each request leaves
 
+RESULT_QUEUE_SIZE: Final = 256  # outcomes that may wait for the caller before the job does
+# The job retries rows itself, because it waits longer than a call and records what it does.
 NO_RETRIES: Final = RetryPolicy(max_attempts=1)
-"""The job retries rows itself, because it waits longer than a call and records what it does."""
 
 COUNTED_ERRORS: Final = frozenset(
     {ActionOnError.REFUSE, ActionOnError.UNKNOWN, ActionOnError.REPEAT, ActionOnError.JOB_ERROR}
-)
-"""What counts towards ``max_errors``."""
+)  # towards max_errors
 
 FINAL_STATE: Final = {
     ActionOnError.REFUSE: State.REFUSED,
@@ -56,55 +55,44 @@ class Runner:
         self._tally = Tally()
         self._results: asyncio.Queue[Outcome | None] = asyncio.Queue(RESULT_QUEUE_SIZE)
         self.stop: StopSignal = StopSignal()
-        self._planner = Planner(
-            context, writer, self.stop, self._tally, verified=source_verified, on_invalid=self._results.put
-        )
+        self.planner = Planner(context, writer, self.stop, self._tally, self._results.put, verified=source_verified)
         self._sender = RowSender(context, self.stop)
         self._concurrency = ConcurrencyLimiter(self._rate_limiter, context.policy.concurrency)
         self._tasks: set[asyncio.Task[None]] = set()
         self._consecutive_errors = 0
         self._waiting_until: float | None = None
-        self._watcher: asyncio.Task[None] | None = None
-        self.summary: Summary | None = None
-        """The result; None until the run has ended."""
-
-    @property
-    def source_verified(self) -> bool:
-        """Whether the source is known to be the one that the journal was made with."""
-        return self._planner.verified
+        self.summary: Summary | None = None  # the result; None until the run has ended
 
     @property
     def _throttled(self) -> int:
         return self._session.stats.throttled - self._throttled_before
 
     def progress(self) -> Progress:
-        """Return the progress of the job."""
         states = +self._tally.states
-        trouble = self._sender.trouble
         return Progress(
             states=states,
             kinds=+self._tally.kinds,
-            total=sum(states.values()) if self._planner.complete else self._planner.lines,
-            reading=self._planner.reading,
+            total=sum(states.values()) if self.planner.complete else self.planner.lines,
+            reading=self.planner.reading,
             in_flight=self._concurrency.in_flight,
             rate=self._tally.rate(self._loop.time()),
             quota=self._rate_limiter.rate,
             throttled=self._throttled,
             waiting_until=self._waiting_until,
-            trouble=None if trouble is None else trouble.reason,
+            trouble=self._sender.trouble,
         )
 
     async def run(self, retry_states: Collection[State], remember: Mapping[str, str]) -> AsyncGenerator[Outcome]:
         """Run the job; yield each outcome once it is in the journal."""
-        worker: asyncio.Task[None] | None = None
+        background: list[asyncio.Task[None]] = []
         run_id = None
         journal, call = self._writer.journal, self._writer.call
         try:
-            await self._planner.identify(remember)
+            await self.planner.identify(remember)
             interrupted = await self._recover(retry_states)
             run_id = await call(journal.start_run, self._context.wall_clock(), self._rate_limiter.rate)
             worker = self._loop.create_task(self._work())
-            self._watcher = self._loop.create_task(self._writer.watch(self.stop))
+            background = [worker, self._loop.create_task(self._writer.watch(self.stop))]
             for outcome in interrupted:
                 yield outcome
             while (result := await self._results.get()) is not None:
@@ -112,11 +100,11 @@ class Runner:
             await worker
         except GeneratorExit:
             self.stop.request()
-            while worker is not None and await self._results.get() is not None:
+            while background and await self._results.get() is not None:
                 pass
             raise
         finally:
-            await self._finish(worker, run_id)
+            await self._finish(background, run_id)
 
     async def _recover(self, retry_states: Collection[State]) -> list[Outcome]:
         """Settle what the last run left in flight, plan the rows to retry, and count all rows."""
@@ -133,9 +121,9 @@ class Runner:
         self._tally.kinds = count_kinds(errors)
         return unknown
 
-    async def _finish(self, worker: "asyncio.Task[None] | None", run_id: int | None) -> None:
+    async def _finish(self, background: "list[asyncio.Task[None]]", run_id: int | None) -> None:
         """Cancel what is still running, and record the end of the run."""
-        running = [task for task in (worker, self._watcher, *self._tasks) if task is not None]
+        running = [*background, *self._tasks]
         for task in running:
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
@@ -184,24 +172,29 @@ class Runner:
     async def _send_rows(self, *, include_planned: bool) -> None:
         """Start sending rows, as fast as the rate limit allows, and wait for those in flight."""
         try:
-            async with aclosing(self._planner.rows(include_planned=include_planned)) as rows:
+            await self.planner.read_ahead()
+            async with aclosing(self.planner.rows(include_planned=include_planned)) as rows:
                 async for row, values in rows:
                     await self._concurrency.wait()
                     if self.stop.is_set():
                         return
-                    task = self._loop.create_task(self._send_row(row, values, Slot(self._concurrency)))
+                    self._concurrency.update(in_flight=1, waiting=1)
+                    task = self._loop.create_task(self._send_row(row, values))
                     self._tasks.add(task)
                     task.add_done_callback(self._task_done)
         finally:
             while self._tasks:
                 await asyncio.wait(self._tasks)
 
-    async def _send_row(self, row: Outcome, values: Mapping[str, str], slot: Slot) -> None:
+    async def _send_row(self, row: Outcome, values: Mapping[str, str]) -> None:
         """Send a row; the journal has it as sent before the first request, and its outcome before the caller."""
-        done = False
+        waiting, done = True, False
 
         async def before() -> None:
-            if slot.start_request():
+            nonlocal waiting
+            if waiting:
+                waiting = False
+                self._concurrency.update(waiting=-1)
                 await self._writer.mark_sent(row.line)
 
         try:
@@ -213,7 +206,7 @@ class Runner:
             if result.outcome.state in {*FINAL_STATES, State.DEFERRED}:
                 await self._results.put(result.outcome)
         finally:
-            slot.release(done=done)
+            self._concurrency.update(in_flight=-1, waiting=-waiting, raise_limit=done)
 
     def _task_done(self, task: "asyncio.Task[None]") -> None:
         self._tasks.discard(task)
@@ -238,7 +231,6 @@ class Runner:
             self.stop.finish(Summary(ending=StopReason.EMAIL_LIMIT, until=outcome.due, detail=outcome.reason or ""))
 
     async def _end_of_pass(self) -> Summary:
-        """Return the summary of a run that tried every row."""
         due = await self._writer.call(self._writer.journal.next_due)
         if due is not None:
             return Summary(ending=StopReason.DEFERRED, until=due)
@@ -252,12 +244,10 @@ class Runner:
 class SendResult:
     """The result of sending a row."""
 
-    outcome: Outcome
-    """The outcome; PLANNED again if the row was not settled."""
+    outcome: Outcome  # PLANNED again if the row was not settled
+    # What ended the attempts: WAIT after the policy's patience; None if the row is done, or if the run stops.
     action: ActionOnError | None = None
-    """What ended the attempts: WAIT after the policy's patience; None if the row is done, or if the run stops."""
-    passwords: Values | None = None
-    """The values with the generated password that the service accepted; None if there is none."""
+    passwords: Values | None = None  # the values with the generated password that the service accepted
 
 
 class RowSender:
@@ -269,18 +259,13 @@ class RowSender:
         self._client = context.client.with_options(retry=NO_RETRIES)
         self._idempotency = IDEMPOTENCY[context.action.operation.name]
         self._stop = stop
-        self.trouble: Decision | None = None
-        """Why a row is being retried; None after a success."""
+        self.trouble: str | None = None  # why a row is being retried; None after a success
 
-    async def send(
-        self, row: Outcome, values: Mapping[str, str], before: Callable[[], Awaitable[object]]
-    ) -> SendResult:
-        """Send requests until a row is settled, the policy's patience is over, or the run stops.
-
-        ``before`` is awaited before each request leaves.
-        """
+    async def send(self, row: Outcome, values: Mapping[str, str], before: BeforeRequest) -> SendResult:
+        """Send requests until a row is settled, the policy's patience is over, or the run stops."""
         time = asyncio.get_running_loop().time
         deadline = time() + self._policy.patience
+        clean = Outcome(line=row.line, username=row.username, state=State.PLANNED, deferrals=row.deferrals)
         ambiguous = row.ambiguous
         attempts = repeats = 0
         while True:
@@ -290,17 +275,14 @@ class RowSender:
             if decision is None:
                 self.trouble = None
                 passwords = complete if self._context.action.generates else None
-                return SendResult(outcome=_recorded(row, State.DONE, attempts), passwords=passwords)
+                return SendResult(outcome=evolve(clean, state=State.DONE, attempts=attempts), passwords=passwords)
             ambiguous = ambiguous or decision.action in {ActionOnError.REPEAT, ActionOnError.UNKNOWN}
-            outcome = evolve(
-                _recorded(row, State.PLANNED, attempts),
-                code=decision.code, reason=decision.reason, ambiguous=ambiguous,
-            )  # fmt: skip
+            outcome = evolve(clean, attempts=attempts, code=decision.code, reason=decision.reason, ambiguous=ambiguous)
             repeats += decision.action is ActionOnError.REPEAT
             repeat = decision.action is ActionOnError.REPEAT and repeats <= self._policy.settle_attempts
             if decision.action is not ActionOnError.WAIT and not repeat:
                 return SendResult(outcome=self._settle(outcome, decision.action), action=decision.action)
-            self.trouble = decision
+            self.trouble = decision.reason
             random = self._context.random()
             delay = self._policy.backoff.delay(decision.backoff, attempts, random, decision.retry_after)
             if time() + delay > deadline:
@@ -308,10 +290,7 @@ class RowSender:
             if await self._stop.sleep(delay):
                 return SendResult(outcome=outcome)
 
-    async def _attempt(
-        self, values: Values, before: Callable[[], Awaitable[object]], *, ambiguous: bool
-    ) -> Decision | None:
-        """Send one request; return a decision if it failed."""
+    async def _attempt(self, values: Values, before: BeforeRequest, *, ambiguous: bool) -> Decision | None:
         try:
             await send_with(self._client, self._context.action.request(values), before=before)
         except JournalError:
@@ -323,7 +302,6 @@ class RowSender:
         return None
 
     def _settle(self, outcome: Outcome, action: ActionOnError) -> Outcome:
-        """Apply the action that ends a row's attempts."""
         now = self._context.wall_clock()
         if action is ActionOnError.DEFER and outcome.deferrals < self._policy.max_deferrals:
             due = now + self._policy.deferred_for(outcome.deferrals, self._context.random())
@@ -332,8 +310,3 @@ class RowSender:
             due = next_email_day(datetime.fromtimestamp(now, UTC)).timestamp()
             return evolve(outcome, state=State.DEFERRED, due=due)
         return evolve(outcome, state=FINAL_STATE[action])
-
-
-def _recorded(row: Outcome, state: State, attempts: int) -> Outcome:
-    """Return a row in a new state, without its earlier error."""
-    return Outcome(line=row.line, username=row.username, state=state, attempts=attempts, deferrals=row.deferrals)

@@ -6,8 +6,8 @@ import os
 import stat
 import threading
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Generator, Mapping, Sequence
+from concurrent.futures import Future
 from contextlib import aclosing, contextmanager, suppress
-from functools import partial
 from pathlib import Path
 from typing import BinaryIO, Final, Protocol, TypeVar, cast
 
@@ -22,26 +22,15 @@ from cognito_async.quotas import PATIENT
 
 Result = TypeVar("Result")
 
-CHUNK: Final = 500
-"""Rows per chunk of an async iterable."""
-
-BLOCK: Final = 32768
-"""Bytes per read of a file: some hundred rows."""
-
-PAGE: Final = 60
-"""Users per page of ListUsers."""
-
-STANDARD_INPUT: Final = "-"
+CHUNK: Final = 500  # rows per chunk of an async iterable
+BLOCK: Final = 32768  # bytes per read of a file: some hundred rows
+PAGE: Final = 60  # users per page of ListUsers
 FINGERPRINT_ROUNDS: Final = 100_000
-DIGEST_SIZE: Final = 16
-USER_STATUS: Final = "cognito:user_status"
 
 
 @frozen
 class SourceInfo:
     """What is known about a source before its rows are read."""
-
-    __module__ = "cognito_async.bulk"
 
     fingerprint: str | None = None
     """Changes when the content does; None if it cannot be computed."""
@@ -53,8 +42,6 @@ class SourceInfo:
 
 class Source(Protocol):
     """A source of rows. Any object with these members can be passed to a job."""
-
-    __module__: str = "cognito_async.bulk"
 
     @property
     def name(self) -> str:
@@ -95,8 +82,6 @@ class FileSource:
     CSV fields are separated by commas, semicolons or tabs.
     """
 
-    __module__ = "cognito_async.bulk"
-
     def __init__(self, path: str | Path, format: Format | None = None) -> None:  # noqa: A002 - the public name
         """Create the source; nothing is read yet.
 
@@ -107,7 +92,7 @@ class FileSource:
         Raises:
             SourceError: The format is unknown, or standard input is a terminal.
         """
-        standard = str(path) == STANDARD_INPUT
+        standard = str(path) == "-"
         if standard and os.isatty(0):
             raise SourceError("standard input is a terminal; pipe rows into it, or pass a file")
         if format is not None and format not in PARSERS:
@@ -116,8 +101,7 @@ class FileSource:
         """The file; None for standard input."""
         self._format: Format = format or ("csv" if standard else format_of(path))
         self._started = False
-        self._digests: bytes | None = None
-        """The digests of the blocks of the file as it was fingerprinted; None if it was not."""
+        self._digests: list[bytes] = []  # of the blocks of the file as it was fingerprinted, and of its end
         self.name: str = "standard input" if standard else str(path)
         self.rereadable: bool = not standard and not is_pipe(Path(path))
 
@@ -129,16 +113,16 @@ class FileSource:
             return await asyncio.to_thread(self._read_info, salt)
 
     def _read_info(self, salt: bytes) -> SourceInfo:
-        digest, digests, lines, end = hashlib.sha256(), bytearray(), 0, b""
+        digest, digests, lines, end = hashlib.sha256(), list[bytes](), 0, b""
         buffer = memoryview(bytearray(BLOCK))  # its repr shows no content
         with open(self.path or 0, "rb") as file:  # noqa: PTH123 - a path or a descriptor
             while size := file.readinto(buffer):
                 digest.update(buffer[:size])
-                digests += _digest(buffer[:size])
+                digests.append(_digest(buffer[:size]))
                 lines += bytes(buffer[:size]).count(b"\n") or bytes(buffer[:size]).count(b"\r")
                 end = bytes(buffer[size - 1 : size])
         lines += end not in b"\r\n"
-        self._digests = bytes(digests)
+        self._digests = [*digests, _digest(b"")]
         # Deliberately slow: a plain digest of a short file would allow guessing its passwords.
         fingerprint = hashlib.pbkdf2_hmac("sha256", digest.digest(), salt, FINGERPRINT_ROUNDS).hex()
         return SourceInfo(fingerprint, max(lines - (self._format == "csv"), 0))
@@ -150,13 +134,13 @@ class FileSource:
         self._started = True
         parser, splitter = PARSERS[self._format](columns, self.name), LineSplitter()
         with self._source_errors():
-            file = await _in_thread(self._open, discard=lambda opened: opened.close())
+            file = await _in_thread(self._open, on_cancel=_close)
         try:
             number, more = 0, True
             while more:
                 with self._source_errors():
                     block = await _in_thread(lambda: file.read(BLOCK))
-                changed, more = self._is_changed(number, block), bool(block)
+                changed, more = self._digests and _digest(block) != self._digests[number], bool(block)
                 rows = [] if changed else parser.rows(splitter.lines(block))
                 del block  # it can hold passwords, which an error would keep in this frame
                 if changed:
@@ -179,27 +163,19 @@ class FileSource:
         buffering = -1 if self.rereadable else 0
         return open(self.path or 0, "rb", buffering=buffering, closefd=self.path is not None)
 
-    def _is_changed(self, number: int, block: bytes) -> bool:
-        """Return whether a block differs from the one that was fingerprinted."""
-        if self._digests is None:
-            return False
-        digest = _digest(block) if block else b""
-        return digest != self._digests[number * DIGEST_SIZE : (number + 1) * DIGEST_SIZE]
-
     @contextmanager
     def _source_errors(self) -> Generator[None]:
         try:
             yield
         except FileNotFoundError:
-            raise SourceError(
-                f"{self.name} not found; progress is saved in the journal: restore the file and resume"
-            ) from None
+            problem = "not found; progress is saved in the journal: restore the file and resume"
+            raise SourceError(f"{self.name} {problem}") from None
         except OSError as error:
             raise SourceError(f"cannot read {self.name}: {error.strerror}") from error
 
 
 def _digest(block: bytes | memoryview) -> bytes:
-    return hashlib.blake2b(block, digest_size=DIGEST_SIZE).digest()
+    return hashlib.blake2b(block, digest_size=16).digest()
 
 
 def is_pipe(path: Path) -> bool:
@@ -209,39 +185,34 @@ def is_pipe(path: Path) -> bool:
     return False
 
 
-async def _in_thread(function: Callable[[], Result], discard: Callable[[Result], object] = lambda _: None) -> Result:
-    """Call a function in a daemon thread, because it may block forever; discard a result after a cancellation."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[Result] = loop.create_future()
-
-    def settle(result: Result) -> None:
-        discard(result) if future.done() else future.set_result(result)
-
-    def fail(error: BaseException) -> None:
-        if not future.done():
-            future.set_exception(error)
+async def _in_thread(
+    function: Callable[[], Result], on_cancel: Callable[[Future[Result]], object] = lambda _: None
+) -> Result:
+    """Call a function in a daemon thread, because it may block forever; ``on_cancel`` gets a late result."""
+    future: Future[Result] = Future()
+    future.set_running_or_notify_cancel()
 
     def work() -> None:
         try:
-            report: Callable[[], None] = partial(settle, function())
+            future.set_result(function())
         except BaseException as error:  # noqa: BLE001 - the caller must receive it
-            report = partial(fail, error)
-        with suppress(RuntimeError):  # the loop is closed
-            loop.call_soon_threadsafe(report)
+            future.set_exception(error)
 
-    thread = threading.Thread(target=work, name="cognito_async-input", daemon=True)
-    thread.start()
+    threading.Thread(target=work, name="cognito_async-input", daemon=True).start()
     try:
-        return await future
-    finally:
-        if not future.cancelled():
-            thread.join()  # it has reported, and ends
+        return await asyncio.wrap_future(future)
+    except asyncio.CancelledError:
+        future.add_done_callback(on_cancel)
+        raise
+
+
+def _close(opened: Future[BinaryIO]) -> None:
+    if opened.exception() is None:
+        opened.result().close()
 
 
 class IterableSource:
     """Rows from an async iterable of mappings or usernames."""
-
-    __module__ = "cognito_async.bulk"
 
     def __init__(
         self, rows: AsyncIterable[Mapping[str, str] | str], *, name: str = "rows", lines: int | None = None
@@ -297,8 +268,6 @@ def _item_row(line: int, item: object, columns: Sequence[str]) -> Row:
 class PoolSource:
     """The users of a user pool, or some of them. Needs AWS credentials with permission for ListUsers."""
 
-    __module__ = "cognito_async.bulk"
-
     def __init__(
         self,
         client: CognitoClient,
@@ -316,7 +285,7 @@ class PoolSource:
             attributes: The attribute values of the users, such as ``{"email_verified": "true"}``; None for any.
         """
         self._client = client.with_options(retry=PATIENT)
-        self._filter = filter if filter is not None or status is None else f'{USER_STATUS} = "{status}"'
+        self._filter = filter if filter is not None or status is None else f'cognito:user_status = "{status}"'
         self._status = status
         self._attributes = dict(attributes or {})
         conditions = [part for part in (self._filter, status if filter else None, str(self._attributes or "")) if part]
@@ -334,7 +303,8 @@ class PoolSource:
             CognitoError: ListUsers failed.
         """
         async for user in self._client.iter_list_users(limit=PAGE, filter=self._filter):
-            if self._matches(user):
+            values = {attribute.name: attribute.value for attribute in user.attributes or ()}
+            if self._status in {None, user.user_status} and self._attributes.items() <= values.items():
                 yield user
 
     async def chunks(self, columns: Sequence[str]) -> AsyncGenerator[list[Row]]:
@@ -345,26 +315,14 @@ class PoolSource:
         """
         if tuple(columns) != (USERNAME,):
             raise SourceError(f"columns not available from a user pool: {', '.join(columns[1:])}; use a file")
-        async with aclosing(IterableSource(self._usernames()).chunks(columns)) as chunks:
+        usernames = (user.username async for user in self.users() if user.username is not None)
+        async with aclosing(IterableSource(usernames).chunks(columns)) as chunks:
             async for chunk in chunks:
                 yield chunk
-
-    async def _usernames(self) -> AsyncIterator[str]:
-        async for user in self.users():
-            if user.username is not None:
-                yield user.username
-
-    def _matches(self, user: UserType) -> bool:
-        if self._status is not None and user.user_status != self._status:
-            return False
-        values = {attribute.name: attribute.value for attribute in user.attributes or ()} if self._attributes else {}
-        return all(values.get(name) == value for name, value in self._attributes.items())
 
 
 class JournaledSource:
     """Stands for a source that is gone, when the journal holds all of its rows."""
-
-    __module__ = "cognito_async.bulk"
 
     def __init__(self, name: str) -> None:
         """Create the source with its name in messages and in the journal."""

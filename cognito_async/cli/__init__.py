@@ -10,14 +10,7 @@ from collections.abc import Sequence
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command line.
-
-    Args:
-        arguments: The arguments after the program's name; None for those of this process.
-
-    Returns:
-        The exit code, see ``cognito_async.cli.errors.Exit``.
-    """
+    """Run the command line, by default with the arguments of the process; return the exit code."""
     try:
         from cognito_async.cli.commands import CLI  # noqa: PLC0415 - needs click
         from cognito_async.cli.errors import run  # noqa: PLC0415 - needs click

@@ -1,26 +1,19 @@
 """The commands and their options.
 
-This module imports nothing heavy, so that ``--help`` is fast: each command imports its implementation when it runs.
+This module imports nothing heavy, so that ``--help`` is fast: the implementations are imported when a command runs.
 """
 
 from collections.abc import Callable
 from math import inf
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import click
 
 from cognito_async.cli.errors import MEANING, PROGRAM, CommandError, UnexpectedArgument
 from cognito_async.version import __version__
 
-if TYPE_CHECKING:
-    from cognito_async.cli.settings import Options
-
-    Run = Callable[[Options], int]
-
 EXCLUSIVE: Final = (("--json", "--plain"), ("--client-secret-file", "--ask-client-secret"))
 _CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-
-# --- values ---
 
 
 class Value(click.ParamType[Any]):
@@ -29,13 +22,11 @@ class Value(click.ParamType[Any]):
     name = "value"
 
     def __init__(self, parse: Callable[[str], Any], is_valid: Callable[[Any], bool], requirement: str) -> None:
-        self.requirement: str = requirement
-        """What the value must be, for the error message."""
+        self.requirement: str = requirement  # for the error message
         self._parse = parse
         self._is_valid = is_valid
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:  # noqa: ANN401
-        """Parse and check a value."""
         try:
             parsed = self._parse(value)
         except ValueError:
@@ -72,22 +63,15 @@ STATES: Final = Value(
 FORMAT: Final = Value(str, {"csv", "jsonl"}.__contains__, "must be csv or jsonl")
 
 
-# --- options that commands share ---
-
-
 class Option(click.Option):
-    """An option that help lists in a section."""
-
     section: str = "Options"
 
 
 def option(name: str, metavar: str, help: str, type: click.ParamType[Any] | None = None, **more: Any) -> Option:  # noqa: A002, ANN401 - as click
-    """Create an option with a value."""
     return Option([name], metavar=metavar, help=help, type=type, **more)
 
 
 def flag(name: str, help: str) -> Option:  # noqa: A002 - as click
-    """Create an option without a value."""
     return Option([name], is_flag=True, help=help)
 
 
@@ -173,7 +157,6 @@ CODE_AND_PASSWORD: Final = section(
 
 
 def limits(rate: str, errors: str, wait: str) -> tuple[Option, ...]:
-    """Create the options that limit a job, with their defaults."""
     return section(
         "Limits",
         option("--rate", "N", f"Requests per second; your applications share the quota (default: {rate})", RATE),
@@ -182,14 +165,8 @@ def limits(rate: str, errors: str, wait: str) -> tuple[Option, ...]:
     )
 
 
-# --- commands with help in sections ---
-
-
 class Help(click.Command):
-    """Help that ends with examples and the exit codes."""
-
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the arguments; click does not set the context of every error."""
         try:
             return super().parse_args(ctx, args)
         except click.UsageError as error:
@@ -197,7 +174,6 @@ class Help(click.Command):
             raise
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - as click
-        """Write the examples and the exit codes."""
         if self.epilog:
             with formatter.section("Examples"):
                 formatter.write("".join(f"  {line}\n" for line in self.epilog.splitlines()))
@@ -206,12 +182,9 @@ class Help(click.Command):
 
 
 class Command(Help):
-    """A command with options in sections."""
-
     allow_extra_args = True  # they are rejected below, by an error that does not quote them
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse the arguments."""
         rest = super().parse_args(ctx, args)
         if rest:
             raise UnexpectedArgument(rest[0], ctx)
@@ -221,14 +194,21 @@ class Command(Help):
         return rest
 
     def invoke(self, ctx: click.Context) -> int:
-        """Run the command."""
+        from cognito_async.cli import jobs, status, users
         from cognito_async.cli.settings import Options
 
-        assert self.callback is not None  # noqa: S101 - every command has one
-        return int(self.callback(Options(**ctx.params)))
+        name, options = self.name or "", Options(**ctx.params)
+        commands = {
+            "resume": jobs.resume,
+            "status": status.show,
+            "report": status.report,
+            "export": users.export,
+            "forgot-password": users.forgot_password,
+            "confirm-forgot-password": users.confirm_forgot_password,
+        }
+        return commands[name](options) if name in commands else jobs.start(name, options)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options by section."""
         sections: dict[str, list[tuple[str, str]]] = {}
         for param in self.get_params(ctx):
             if isinstance(param, click.Option) and (record := param.get_help_record(ctx)) is not None:
@@ -239,71 +219,31 @@ class Command(Help):
 
 
 class Group(Help, click.Group):
-    """A group that lists its commands in the order of the table."""
-
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - as click
-        """Return the names of the commands."""
         return list(self.commands)
 
 
-def command(
-    name: str, run: "Run", summary: str, *params: click.Parameter, more: str = "", examples: str = ""
-) -> Command:
-    """Create a command; ``run`` gets the parsed options."""
+def command(name: str, summary: str, *params: click.Parameter, more: str = "", examples: str = "") -> Command:
     text = f"{summary}.\n\n{more}"
-    return Command(
-        name, context_settings=_CONTEXT, callback=run, params=[*params], short_help=summary, help=text, epilog=examples
-    )
+    return Command(name, context_settings=_CONTEXT, params=[*params], short_help=summary, help=text, epilog=examples)
 
 
 def group(name: str, summary: str, *commands: click.Command, more: str = "") -> Group:
-    """Create a group of commands."""
     text = f"{summary}.\n\n{more}"
     return Group(
         name, context_settings=_CONTEXT, commands=commands, short_help=summary, help=text, subcommand_metavar="COMMAND"
     )
 
 
-# --- implementations, imported when a command runs ---
-
-
-def _bulk(name: str) -> "Run":
-    def run(options: "Options") -> int:
-        from cognito_async.cli import jobs, status
-
-        others = {"resume": jobs.resume, "status": status.show, "report": status.report}
-        return others[name](options) if name in others else jobs.start(name, options)
-
-    return run
-
-
-def _users(name: str) -> "Run":
-    def run(options: "Options") -> int:
-        from cognito_async.cli import users
-
-        commands = {
-            "export": users.export,
-            "forgot-password": users.forgot_password,
-            "confirm-forgot-password": users.confirm_forgot_password,
-        }
-        return commands[name](options)
-
-    return run
-
-
-# --- the command table ---
-
 _POOL: Final = "--user-pool-id eu-west-1_AbC123"
 _CLIENT: Final = "--client-id ID --region eu-west-1"
 
 
 def _action(name: str, summary: str, columns: str, target: str, *params: click.Parameter) -> Command:
-    """Create the command that starts a bulk job."""
     needs = "--client-id" if target == _CLIENT else "--user-pool-id and AWS credentials"
     start = f"{PROGRAM} bulk {name} users.csv {target}"
     return command(
         name,
-        _bulk(name),
         summary,
         *(*params, *TARGET, *JOB, *limits("the published AWS quota", "25", "7200"), *RUN_OUTPUT),
         more=f"INPUT is a CSV or JSON Lines file with the columns {columns}; - is standard input. Requires {needs}.",
@@ -321,7 +261,6 @@ BULK: Final = group(
     _action("sign-out", "Sign users out of all sessions", "username", _POOL, *INPUT_OR_POOL),
     command(
         "resume",
-        _bulk("resume"),
         "Resume a job from its journal",
         JOURNAL,
         option(
@@ -337,14 +276,12 @@ BULK: Final = group(
     ),
     command(
         "status",
-        _bulk("status"),
         "Show a job's progress",
         *(JOURNAL, JSON, UNUSED_ENDPOINT),
         more="It only reads the journal and works while the job runs.",
     ),
     command(
         "report",
-        _bulk("report"),
         "Write a report about a job",
         *(JOURNAL, *REPORTS, UNUSED_ENDPOINT),
         more="By default it writes an HTML page beside the journal. FILE can be - for standard output.",
@@ -355,7 +292,6 @@ USERS: Final = group(
     "Export a user pool's users",
     command(
         "export",
-        _users("export"),
         "Write a user pool's users as CSV or JSON Lines",
         *(*FILTERS, *EXPORT_OUTPUT, USER_POOL, *LOCATION),
         more="The output can be the INPUT of a bulk job.",
@@ -371,7 +307,6 @@ CLI: Final = group(
     USERS,
     command(
         "confirm-forgot-password",
-        _users("confirm-forgot-password"),
         "Set one user's new password with a code",
         *(USERNAME, JSON, *CODE_AND_PASSWORD, *TARGET),
         more="Code and password are read from files or the environment, else from a hidden prompt.",
@@ -379,7 +314,6 @@ CLI: Final = group(
     ),
     command(
         "forgot-password",
-        _users("forgot-password"),
         "Send one user a code to reset the password",
         *(USERNAME, JSON, *TARGET),
         examples=f"{PROGRAM} forgot-password --username ada@example.com {_CLIENT}",

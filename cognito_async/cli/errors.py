@@ -23,8 +23,7 @@ from cognito_async.errors import (
 )
 
 PROGRAM: Final = "cognito-async"
-DEBUG: Final = "COGNITO_ASYNC_DEBUG"
-"""The environment variable that adds a traceback to the message about an unexpected error."""
+DEBUG: Final = "COGNITO_ASYNC_DEBUG"  # adds a traceback to the message about an unexpected error
 
 
 class Exit(IntEnum):
@@ -56,8 +55,6 @@ class CommandError(Exception):
         self.exit: Exit = exit
 
 
-# --- usage errors ---
-
 _INSTEAD: Final = {
     "client-secret secret": "set COGNITO_CLIENT_SECRET, or use --client-secret-file or --ask-client-secret",
     "password": "set COGNITO_PASSWORD, use --password-file or enter it when prompted; bulk jobs read it from INPUT",
@@ -66,25 +63,19 @@ _INSTEAD: Final = {
     "access-key access-key-id aws-access-key-id secret-key secret-access-key aws-secret-access-key session-token":
     "set the AWS_* environment variables, or use a profile with the extra aws",
 }  # fmt: skip
+# Options that do not exist on purpose, and where to put the secret instead.
 SECRET_OPTIONS: Final = {name: place for names, place in _INSTEAD.items() for name in names.split()}
-"""Options that do not exist on purpose, and where to put the secret instead."""
 
 
 class UnexpectedArgument(click.UsageError):
-    """An argument that the command does not take."""
-
     def __init__(self, value: str, context: click.Context) -> None:
         super().__init__("unexpected argument", context)
         self.value: str = value
 
 
 def describe_usage_error(error: click.UsageError, arguments: Sequence[str]) -> str:
-    """Describe a usage error without repeating a value, which may be a secret.
-
-    The texts of click's exceptions quote values, so none of them is used.
-    """
+    """Describe a usage error; click's own texts quote values, which may be secrets."""
     context = error.ctx
-    text = "invalid command line"
     match error:
         case click.NoSuchOption():
             name = error.option_name.lstrip("-").replace("_", "-").lower()
@@ -109,7 +100,7 @@ def describe_usage_error(error: click.UsageError, arguments: Sequence[str]) -> s
         case click.NoSuchCommand(ctx=click.Context(command=click.Group() as group)):
             text = f"unknown command; available: {', '.join(group.commands)}"
         case _:
-            pass
+            text = "invalid command line"
     return text if context is None else f"{text}; see `{context.command_path} --help`"
 
 
@@ -122,54 +113,37 @@ def _name(param: click.Parameter) -> str:
     return max(param.opts, key=len) if isinstance(param, click.Option) else param.human_readable_name
 
 
-# --- errors of the library ---
-
-_DISK_FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT})
-
-
 def exit_code(error: CognitoError) -> Exit:
-    """Return the exit code for an error that ended a command."""
     from cognito_async.bulk import errors as bulk  # noqa: PLC0415 - not needed by --help
     from cognito_async.protocol.retry import classify  # noqa: PLC0415 - not needed by --help
 
-    if isinstance(error, bulk.JournalError) and _is_disk_full(error):
+    if isinstance(error, AmbiguousOutcomeError):
+        return Exit.PARTIAL
+    is_temporary = isinstance(error, TransportError | bulk.JournalInUseError) or classify(error) is not None
+    if is_temporary or (isinstance(error, bulk.JournalError) and _is_disk_full(error)):
         return Exit.PAUSED
-    if not isinstance(error, AmbiguousOutcomeError) and classify(error) is not None:
-        return Exit.PAUSED  # throttling or a fault of the service: a retry may succeed
-    table: tuple[tuple[type[CognitoError], Exit], ...] = (
-        (bulk.JournalInUseError, Exit.PAUSED),
-        (bulk.JournalLostError, Exit.FAILURE),
-        (bulk.JournalError, Exit.USAGE),
-        (bulk.SourceError, Exit.USAGE),
-        (bulk.JobMismatchError, Exit.USAGE),
-        (ParameterValidationError, Exit.USAGE),
-        (AmbiguousOutcomeError, Exit.PARTIAL),
-        (TransportError, Exit.PAUSED),
-        (ServiceError, Exit.PARTIAL),
-    )
-    return next((code for kind, code in table if isinstance(error, kind)), Exit.FAILURE)
+    if isinstance(error, bulk.JournalLostError):
+        return Exit.FAILURE
+    if isinstance(error, bulk.JournalError | bulk.SourceError | bulk.JobMismatchError | ParameterValidationError):
+        return Exit.USAGE
+    return Exit.PARTIAL if isinstance(error, ServiceError) else Exit.FAILURE
 
 
 def _is_disk_full(error: BaseException | None) -> bool:
     while error is not None:
-        if getattr(error, "errno", None) in _DISK_FULL or getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
+        is_full = getattr(error, "errno", None) in {errno.ENOSPC, errno.EDQUOT}
+        if is_full or getattr(error, "sqlite_errorname", "") == "SQLITE_FULL":
             return True
         error = error.__cause__
     return False
 
 
-# --- running a command ---
-
-
 def run(command: click.Command, arguments: Sequence[str]) -> int:
-    """Run a command line; every error ends in one line on stderr and an exit code."""
     _replace_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # usernames may not be encodable on this terminal
-    logger = logging.getLogger("cognito_async")
-    if not logger.handlers:
-        logger.addHandler(logging.NullHandler())  # log lines would break the live display
+    logging.getLogger("cognito_async").addHandler(logging.NullHandler())  # log lines would break the live display
     code = 0
     try:
         code = _invoke(command, arguments)

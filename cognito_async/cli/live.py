@@ -1,6 +1,7 @@
 """The live display on a terminal; the only module that imports rich."""
 
 from collections import deque
+from pathlib import Path
 from typing import Final
 
 from rich.console import Console, Group, RenderableType
@@ -10,63 +11,52 @@ from rich.spinner import Spinner
 from rich.table import Table
 from rich.text import Text
 
-from cognito_async.bulk import Outcome, Progress, State
+from cognito_async.bulk import Progress, State, Summary
 from cognito_async.bulk.csv_jsonl import printable
 from cognito_async.bulk.progress import duration
-from cognito_async.cli.display import Banner, PlainDisplay, Result, percentage, waiting_line
+from cognito_async.cli.display import PlainDisplay, percentage, start_lines, summary_lines, waiting_line
 from cognito_async.cli.output import STDERR, rate
+from cognito_async.cli.settings import JobSettings
 
 INTERVAL: Final = 0.2
 BARS: Final = "▁▂▃▄▅▆▇█"
-CHART_WIDTH: Final = 30
-"""Points of the rate chart, one per second."""
+CHART_WIDTH: Final = 30  # points of the rate chart, one per second
 KINDS_SHOWN: Final = 4
 _STYLES: Final = {
     State.DONE: "green", State.REFUSED: "red", State.UNKNOWN: "magenta", State.DEFERRED: "yellow",
 }  # fmt: skip
 
 
-class LiveDisplay:
-    """Progress at the bottom of the terminal, with rows that are not done above it."""
-
-    interval: float = INTERVAL
-
+class LiveDisplay(PlainDisplay):
     def __init__(self) -> None:
+        super().__init__(INTERVAL, self._print_row)
         self._console = Console(file=STDERR, highlight=False)
         self._live = Live(
             console=self._console, auto_refresh=False, transient=True, redirect_stdout=False, redirect_stderr=False
         )
-        self._rows = PlainDisplay(0, self._print_row)
         self._rates: deque[float] = deque(maxlen=CHART_WIDTH)
         self._spinner = Spinner("dots")
         self._ticks = 0
         self._note = ""
 
-    def start(self, banner: Banner) -> None:
-        """Print the banner and start the live part."""
-        self._print(banner.lines(), first="bold", rest="dim")
+    def start(self, settings: JobSettings, journal: Path) -> None:
+        self._print(start_lines(settings, journal), first="bold", rest="dim")
         self._live.start()
 
-    def outcome(self, outcome: Outcome) -> None:
-        """Print a row above the live part, unless many of its kind were printed."""
-        self._rows.outcome(outcome)
-
     def progress(self, progress: Progress, now: float) -> None:
-        """Draw the progress."""
         if self._ticks % round(1 / INTERVAL) == 0:
             self._rates.append(progress.rate)
         self._ticks += 1
         self._live.update(self._render(progress, now), refresh=True)
 
     def note(self, text: str) -> None:
-        """Show a message below the progress from now on."""
         self._note = printable(text)
 
-    def end(self, result: Result | None) -> None:
-        """Restore the terminal and print the summary."""
+    def end(self, summary: Summary | None, settings: JobSettings, journal: Path) -> None:
         self._live.stop()
-        if result is not None:
-            self._print(result.lines(), first="bold green" if result.summary.all_done else "bold yellow")
+        if summary is not None:
+            style = "bold green" if summary.all_done else "bold yellow"
+            self._print(summary_lines(summary, settings, journal), first=style)
 
     def _print(self, lines: list[str], *, first: str, rest: str = "") -> None:
         for number, line in enumerate(lines):
@@ -78,7 +68,7 @@ class LiveDisplay:
 
     def _render(self, progress: Progress, now: float) -> RenderableType:
         lines: list[RenderableType] = [self._bar(progress), self._counts(progress)]
-        lines += [_kinds(progress, state) for state in _STYLES if any(state is kind[0] for kind in progress.kinds)]
+        lines += [_kinds(progress, state) for state in _STYLES if any(state is kind for kind, _ in progress.kinds)]
         if waiting := waiting_line(progress, now):
             lines.append(Text(printable(waiting), style="yellow", no_wrap=True, overflow="ellipsis"))
         if self._note:
@@ -102,7 +92,6 @@ class LiveDisplay:
         return grid
 
     def _counts(self, progress: Progress) -> Text:
-        """Render the rate, the counts and a chart of the rate."""
         quota = progress.quota
         line = Text(no_wrap=True, overflow="crop")
         line.append(f"{rate(progress.rate)}/s", style="bold")
@@ -120,7 +109,6 @@ class LiveDisplay:
 
 
 def _kinds(progress: Progress, state: State) -> Text:
-    """Render the error codes of rows in a state, the most frequent first."""
     found = sorted(((number, code) for (held, code), number in progress.kinds.items() if held is state), reverse=True)
     line = Text(f"  {state.value}: ", style=_STYLES[state], no_wrap=True, overflow="ellipsis")
     line.append(printable(", ".join(f"{code} {number:,}" for number, code in found[:KINDS_SHOWN])))

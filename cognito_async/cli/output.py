@@ -18,14 +18,10 @@ from cognito_async.cli.signals import as_keyboard_interrupt
 from cognito_async.errors import CognitoError
 from cognito_async.files import check_private, descriptor_of, is_replaced, open_output
 
-STANDARD_STREAM: Final = "-"
-"""The file name that stands for standard input or output."""
-
-# --- text ---
+STANDARD_STREAM: Final = "-"  # the file name that stands for standard input or output
 
 
 def plural(number: int, noun: str) -> str:
-    """Return a number with its noun."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
@@ -46,11 +42,7 @@ def local_time(at: float, now: float) -> str:
 
 
 def iso(at: float | None) -> str | None:
-    """Return a time in ISO 8601 with its zone; None for None."""
     return None if at is None else datetime.fromtimestamp(at).astimezone().isoformat(timespec="seconds")
-
-
-# --- streams ---
 
 
 class Stderr:
@@ -60,13 +52,11 @@ class Stderr:
         return getattr(sys.stderr, name)
 
     def write(self, text: str) -> int:
-        """Write the text if possible."""
         with suppress(OSError, ValueError):
             sys.stderr.write(text)
         return len(text)
 
     def flush(self) -> None:
-        """Flush if possible."""
         with suppress(OSError, ValueError):
             sys.stderr.flush()
 
@@ -75,39 +65,30 @@ STDERR: Final = cast("IO[str]", Stderr())
 
 
 def log(text: str) -> None:
-    """Print a line to stderr, with escaped control characters."""
     STDERR.write(f"{printable(text)}\n")
     STDERR.flush()
 
 
 def warn(text: str) -> None:
-    """Print a line to stderr that starts with the program's name."""
     log(f"{PROGRAM}: {text}")
 
 
 def put(text: str) -> None:
-    """Print a line of data to stdout, with escaped control characters."""
     sys.stdout.write(f"{printable(text)}\n")
     sys.stdout.flush()
 
 
 def put_json(values: Mapping[str, object]) -> None:
-    """Print a JSON object as a line of data."""
     put(json.dumps(values, ensure_ascii=True))
 
 
 def is_smart_terminal() -> bool:
-    """Return whether stderr is a terminal on which lines can be overwritten."""
     with suppress(OSError, ValueError):
         return STDERR.isatty() and os.environ.get("TERM", "") not in {"", "dumb"}
     return False
 
 
-# --- files ---
-
-
 def find_file(path: Path) -> os.stat_result | None:
-    """Return the status of the file at a path; None if there is none."""
     try:
         found = path.stat()
     except FileNotFoundError:

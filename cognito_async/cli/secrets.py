@@ -14,20 +14,15 @@ from attrs import field, frozen
 from cognito_async.cli.errors import CommandError
 from cognito_async.files import OTHERS
 
-MAX_SIZE: Final = 4096
+MAX_SIZE: Final = 4096  # bytes
 
 
 @frozen
 class Secret:
-    """A secret that a command needs."""
-
     name: str
     variable: str
-    """The environment variable that may hold it."""
-    option: str
-    """The option that names a file with it."""
-    confirmed: bool = False
-    """Whether the prompt asks for it twice."""
+    option: str  # names a file with the secret
+    confirmed: bool = False  # whether the prompt asks for it twice
 
 
 @frozen
@@ -52,18 +47,11 @@ def read(secret: Secret, file: str | None) -> SecretValue | None:
     return found if found.value else None
 
 
-def read_or_prompt(secret: Secret, file: str | None) -> SecretValue:
-    """Read a secret, or prompt for it."""
-    return read(secret, file) or prompt(secret)
-
-
 def client_secret(file: str | None, *, ask: bool) -> SecretValue | None:
-    """Return the app client's secret; None if it has none."""
     return prompt(CLIENT_SECRET) if ask else read(CLIENT_SECRET, file)
 
 
 def prompt(secret: Secret) -> SecretValue:
-    """Prompt for a secret without showing it."""
     if not _is_terminal():
         raise CommandError(
             f"no {secret.name}: set {secret.variable} or pass {secret.option} (cannot prompt: stdin is not a terminal)"
@@ -113,5 +101,4 @@ def _parse(content: bytes) -> SecretValue | None:
 
 
 def _is_text(value: str) -> bool:
-    """Return whether a value has no control characters and no bytes that are not UTF-8 (surrogates)."""
     return not any(unicodedata.category(char) in {"Cc", "Cs", "Zl", "Zp"} for char in value)

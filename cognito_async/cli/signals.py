@@ -6,41 +6,44 @@ import signal
 import threading
 from collections.abc import Callable, Coroutine, Generator
 from contextlib import contextmanager, suppress
-from types import FrameType
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
-from cognito_async.cli.errors import Exit
+from cognito_async.cli.errors import CommandError, Exit
 
 Result = TypeVar("Result")
 
-SIGNALS: Final = tuple(
-    number for name in ("SIGINT", "SIGTERM", "SIGHUP") if (number := getattr(signal, name, None)) is not None
-)
-
 
 @contextmanager
-def stopping(stop: Callable[[], object], abort: Callable[[], object]) -> Generator[None]:
-    """Call ``stop`` for the first signal within the block and ``abort`` for the second; a third ends the process."""
-    loop = asyncio.get_running_loop()
-    steps = iter((stop, abort))
+def stopping(stop: Callable[[], object]) -> Generator[None]:
+    """Call ``stop`` for the first signal within the block, and abort it for the second; a third ends the process."""
+    task = asyncio.current_task()
+    count = 0
 
     def on_signal() -> None:
-        step = next(steps, None)
-        if step is None:  # something hangs, such as a terminal that is stopped with Ctrl-S
+        nonlocal count
+        count += 1
+        if count == 1:
+            stop()
+        elif count == 2 and task is not None:  # noqa: PLR2004
+            task.cancel()
+        else:  # something hangs, such as a terminal that is stopped with Ctrl-S
             os._exit(Exit.INTERRUPTED)
-        step()
 
-    with _handling(loop, [number for number in SIGNALS if signal.getsignal(number) is not signal.SIG_IGN], on_signal):
-        yield
+    try:
+        with _handling(_signals(lambda handler: handler is not signal.SIG_IGN), on_signal):
+            yield
+    except asyncio.CancelledError:
+        if count <= 1:
+            raise
+        raise CommandError("aborted; in-flight rows will be resolved when you resume", Exit.INTERRUPTED) from None
 
 
 @contextmanager
 def as_keyboard_interrupt(*, enabled: bool) -> Generator[None]:
     """Raise KeyboardInterrupt for SIGTERM and SIGHUP within the block, so that it is left in order."""
-    mine = SIGNALS if enabled and _in_main_thread() else ()
-    caught = [number for number in mine if signal.getsignal(number) is signal.SIG_DFL]
+    caught = _signals(lambda handler: enabled and handler is signal.SIG_DFL)
     for number in caught:
-        signal.signal(number, _interrupt)
+        signal.signal(number, signal.default_int_handler)
     try:
         yield
     finally:
@@ -53,8 +56,7 @@ def run(main: Coroutine[Any, Any, Result]) -> Result:
 
     async def cancelled_by_signals() -> Result:
         task = asyncio.ensure_future(main)
-        caught = [number for number in SIGNALS if signal.getsignal(number) is _interrupt]
-        with _handling(asyncio.get_running_loop(), caught, task.cancel):
+        with _handling(_signals(lambda handler: handler is signal.default_int_handler), task.cancel):
             return await task
 
     try:
@@ -64,11 +66,8 @@ def run(main: Coroutine[Any, Any, Result]) -> Result:
 
 
 @contextmanager
-def _handling(loop: asyncio.AbstractEventLoop, numbers: list[int], handler: Callable[[], object]) -> Generator[None]:
-    """Handle signals on the loop within the block; elsewhere than in the main thread, signals belong to others."""
-    if not _in_main_thread():
-        yield
-        return
+def _handling(numbers: list[int], handler: Callable[[], object]) -> Generator[None]:
+    loop = asyncio.get_running_loop()
     before = {number: signal.getsignal(number) for number in numbers}
     for number in numbers:
         try:
@@ -84,9 +83,9 @@ def _handling(loop: asyncio.AbstractEventLoop, numbers: list[int], handler: Call
             signal.signal(number, signal.SIG_DFL if handled is None else handled)
 
 
-def _in_main_thread() -> bool:
-    return threading.current_thread() is threading.main_thread()
-
-
-def _interrupt(_: int, __: FrameType | None) -> None:
-    raise KeyboardInterrupt
+def _signals(is_meant: Callable[[object], bool]) -> list[int]:
+    """Return the signals by their current handler; none outside the main thread, where signals belong to others."""
+    if threading.current_thread() is not threading.main_thread():
+        return []
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    return [number for number in numbers if is_meant(signal.getsignal(number))]

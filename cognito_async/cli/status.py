@@ -22,7 +22,6 @@ Write = Callable[[Report, IO[str]], object]
 
 
 def show(options: Options) -> Exit:
-    """Print a job's progress."""
     journal = output.private_file(options.journal or "", "journal", must_exist=True)
     status = read_status(journal)
     if options.json:
@@ -41,8 +40,7 @@ def report(options: Options) -> Exit:
         (write_csv, options.csv_file),
         (partial(write_json, rows=True), options.json_file),
     )
-    chosen: list[tuple[Write, str]] = [(write, name) for write, name in choices if name is not None]
-    wanted = chosen or [(write_html, f"{journal}.html")]
+    wanted = [(write, name) for write, name in choices if name is not None] or [(write_html, f"{journal}.html")]
     _check_names([name for _, name in wanted], journal)
     # If stdout holds a report, the file names go to stderr.
     announce = output.log if any(output.is_stdout(name) for _, name in wanted) else output.put
@@ -57,6 +55,9 @@ def report(options: Options) -> Exit:
 
 def _status_json(status: JournalStatus, journal: Path) -> dict[str, object]:
     last = status.last_run
+    last_run = last and {
+        "started": iso(last.started), "ended": iso(last.ended), "ending": last.ending, "quota": last.quota
+    }  # fmt: skip
     return {
         "event": "status",
         "journal": str(journal),
@@ -70,9 +71,7 @@ def _status_json(status: JournalStatus, journal: Path) -> dict[str, object]:
         **counts_json(status.states, count_kinds(status.errors)),
         "rate": status.rate,
         "next_due": iso(status.next_due),
-        "last_run": None
-        if last is None
-        else {"started": iso(last.started), "ended": iso(last.ended), "ending": last.ending, "quota": last.quota},
+        "last_run": last_run,
     }
 
 
@@ -118,14 +117,11 @@ def _activity(status: JournalStatus, now: float) -> str:
 
 def _check_names(names: Sequence[str], journal: Path) -> None:
     """Check that no report replaces the journal or another report."""
-    journals = {str(path) for path in journal_files(journal)}
-    taken: set[str] = set()
+    taken = {str(path) for path in journal_files(journal)}
     for name in names:
         place = output.STANDARD_STREAM if output.is_stdout(name) else os.path.realpath(name)
-        if place in journals:
-            raise CommandError(f"{name} is the journal itself; use another file for the report")
         if place in taken:
-            raise CommandError(f"{name} is used for two reports; use one file for each")
+            raise CommandError(f"{name} is the journal itself or another report; use one file for each report")
         found = None if place == output.STANDARD_STREAM else output.find_file(Path(name))
         if found is None or stat.S_ISREG(found.st_mode):
             taken.add(place)

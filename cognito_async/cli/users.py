@@ -4,7 +4,7 @@ import asyncio
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Final, TypeAlias
@@ -19,11 +19,11 @@ from cognito_async.operations import UserType
 
 Cell: TypeAlias = str | bool | None
 
-PAGE: Final = 60
-"""Users per write, as many as a page of ListUsers holds."""
+PAGE: Final = 60  # users per write, as many as a page of ListUsers holds
 DEFAULT_COLUMNS: Final = (
     "username", "status", "enabled", "email", "email_verified", "phone_number", "created", "modified",
 )  # fmt: skip
+# The columns that are not attributes of the user.
 FIELDS: Final[Mapping[str, Callable[[UserType], Cell]]] = {
     "username": lambda user: user.username,
     "status": lambda user: None if user.user_status is None else str(user.user_status),
@@ -31,74 +31,63 @@ FIELDS: Final[Mapping[str, Callable[[UserType], Cell]]] = {
     "created": lambda user: _iso(user.user_create_date),
     "modified": lambda user: _iso(user.user_last_modified_date),
 }
-"""The columns that are not attributes of the user."""
-
-
-# --- export ---
 
 
 def export(options: Options) -> Exit:
-    """Write a user pool's users as CSV or JSON Lines."""
     target = Target.of(options)
     target.require_user_pool()
     output = options.output or STANDARD_STREAM
     form = options.format or SUFFIXES.get(Path(output).suffix.lower(), "csv")
-    lines = UserLines(options.columns, form)
     with writing(output) as file:
-        number = run(_export(file, target, UserFilter.of(options), lines))
+        writer = UserWriter(file, form, options.columns)
+        number = run(_export(target, UserFilter.of(options), writer))
     warn(f"{plural(number, 'user')} written" + ("" if is_stdout(output) else f" to {output}"))
-    if number and lines.unused:
-        names = ", ".join(lines.unused)
-        warn(f"no user has a value for {names}; attributes need full names, such as custom:department")
+    if number and writer.unused:
+        warn(f"no user has a value for {', '.join(writer.unused)}; use full names, such as custom:department")
     return Exit.DONE
 
 
-class UserLines:
-    """Formats users as lines."""
+class UserWriter:
+    def __init__(self, file: IO[str], form: str, columns: tuple[str, ...] | None) -> None:
+        self._file = file
+        self._page = io.StringIO()
+        self._csv = csv.writer(self._page, lineterminator="\n") if form == "csv" else None
+        self._columns = columns
+        self.unused: dict[str, None] = dict.fromkeys(columns or ())  # no user has had a value for these columns
+        if self._csv is not None:
+            self._columns = columns or DEFAULT_COLUMNS
+            self._csv.writerow(self._columns)
 
-    def __init__(self, columns: tuple[str, ...] | None, form: str) -> None:
-        self._columns = columns or (DEFAULT_COLUMNS if form == "csv" else None)
-        self._csv = form == "csv"
-        self.unused: dict[str, None] = dict.fromkeys(columns or ())
-        """The chosen columns that no user has had a value for."""
-
-    def header(self) -> str:
-        """Return the first line."""
-        return _csv_line(self._columns or ()) if self._csv else ""
-
-    def line(self, user: UserType) -> str:
-        """Return a user's line. In CSV, line breaks within values become spaces."""
-        cells = self._cells(user)
-        for name in [name for name in self.unused if cells[name] not in {None, ""}]:
-            del self.unused[name]
-        if self._csv:
-            return _csv_line(_csv_cell(cell) for cell in cells.values())
-        return json.dumps(cells, ensure_ascii=False) + "\n"
-
-    def _cells(self, user: UserType) -> dict[str, Cell]:
+    def add(self, user: UserType) -> None:
+        """Add a user to the page. In CSV, line breaks within values become spaces."""
         attributes = {attribute.name: attribute.value for attribute in user.attributes or ()}
         columns = self._columns or (*FIELDS, *(name for name in attributes if name not in FIELDS))
-        return {name: FIELDS[name](user) if name in FIELDS else attributes.get(name) for name in columns}
+        cells = {name: FIELDS[name](user) if name in FIELDS else attributes.get(name) for name in columns}
+        for name in [name for name in self.unused if cells[name] not in {None, ""}]:
+            del self.unused[name]
+        if self._csv is None:
+            self._page.write(json.dumps(cells, ensure_ascii=False) + "\n")
+        else:
+            self._csv.writerow(map(_csv_cell, cells.values()))
+
+    def flush(self) -> None:
+        """Write the page; control characters are escaped on a terminal."""
+        lines = self._page.getvalue().split("\n")
+        self._page.seek(0)
+        self._page.truncate()
+        self._file.write("\n".join(map(printable, lines) if self._file.isatty() else lines))
+        self._file.flush()
 
 
-async def _export(file: IO[str], target: Target, selected: UserFilter, lines: UserLines) -> int:
-    """Write the users page by page; a slow reader delays only the next page."""
-    is_terminal = file.isatty()
-
-    def write() -> None:
-        file.writelines(f"{printable(line[:-1])}\n" if is_terminal and line else line for line in page)
-        file.flush()
-
+async def _export(target: Target, selected: UserFilter, writer: UserWriter) -> int:
     number = 0
-    page = [lines.header()]
     async with target.session() as session:
         async for user in selected.source(target.client(session)).users():
-            page.append(lines.line(user))
+            writer.add(user)
             number += 1
-            if len(page) >= PAGE:
-                await asyncio.to_thread(write)
-                page = []
-        await asyncio.to_thread(write)
+            if number % PAGE == 0:
+                await asyncio.to_thread(writer.flush)
+        await asyncio.to_thread(writer.flush)
     return number
 
 
@@ -108,21 +97,11 @@ def _csv_cell(cell: Cell) -> str:
     return "" if cell is None else " ".join(cell.splitlines())
 
 
-def _csv_line(cells: Iterable[str]) -> str:
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(cells)
-    return line.getvalue()
-
-
 def _iso(at: datetime | None) -> str | None:
     return None if at is None else at.isoformat(timespec="seconds")
 
 
-# --- one user's password ---
-
-
 def forgot_password(options: Options) -> Exit:
-    """Send one user a confirmation code."""
     target, client_secret = _app_client(options)
 
     async def send() -> dict[str, str]:
@@ -139,10 +118,9 @@ def forgot_password(options: Options) -> Exit:
 
 
 def confirm_forgot_password(options: Options) -> Exit:
-    """Set one user's new password with the confirmation code."""
     target, client_secret = _app_client(options)
-    code = secrets.read_or_prompt(secrets.CODE, options.code_file)
-    password = secrets.read_or_prompt(secrets.PASSWORD, options.password_file)
+    code = secrets.read(secrets.CODE, options.code_file) or secrets.prompt(secrets.CODE)
+    password = secrets.read(secrets.PASSWORD, options.password_file) or secrets.prompt(secrets.PASSWORD)
 
     async def confirm() -> None:
         async with target.session() as session:

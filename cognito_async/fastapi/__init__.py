@@ -21,6 +21,7 @@ except ImportError as error:
 from cognito_async.fastapi.dependencies import (
     ClientIpDep,
     ClientMetadataDep,
+    Cognito,
     CognitoDep,
     CognitoSessionDep,
     CognitoSettingsDep,
@@ -29,7 +30,9 @@ from cognito_async.fastapi.dependencies import (
     ResetRequestsDep,
     UserContextDep,
     client_metadata,
+    combine_lifespans,
     rate_limit,
+    session_of,
 )
 from cognito_async.fastapi.errors import (
     BadInputError,
@@ -46,12 +49,11 @@ from cognito_async.fastapi.errors import (
     UnsupportedBodyError,
     WeakPasswordError,
 )
-from cognito_async.fastapi.lifespan import Cognito, combine_lifespans, session_of
-from cognito_async.fastapi.origin import same_origin
 from cognito_async.fastapi.password_policy import PasswordPolicy, PasswordRule
 from cognito_async.fastapi.password_reset import ResetConfirmation, minimum_duration, password_reset_router
 from cognito_async.fastapi.problems import PROBLEMS, Problem, Problems, log_problem, problem_of
 from cognito_async.fastapi.rate_limits import MemoryRateLimit, RateLimit, check_username_limit
+from cognito_async.fastapi.request_origin import same_origin
 from cognito_async.fastapi.reset_queue import ResetLimits, ResetRequests
 from cognito_async.fastapi.responses import install_problems, problem_response, problem_responses, problem_route
 from cognito_async.fastapi.settings import CognitoSettings

@@ -1,9 +1,9 @@
-"""Dependencies for routes, as annotations or for ``Depends``; ``dependency_overrides`` can replace each one."""
+"""A user pool in an application: its lifespan, and dependencies that ``dependency_overrides`` can replace."""
 
 import re
-from collections.abc import Callable, Coroutine, Mapping
-from functools import cache, lru_cache
-from operator import itemgetter
+from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from functools import cache
 from typing import Annotated, Any, Final, TypeAlias, TypeVar
 
 from attrs import frozen
@@ -11,17 +11,17 @@ from fastapi import Depends, Form
 from starlette.requests import HTTPConnection
 
 from cognito_async.client import CognitoClient
-from cognito_async.fastapi.client_ip import Address, client_ip
-from cognito_async.fastapi.errors import PoolNotOpenError
-from cognito_async.fastapi.origin import SAFE_METHODS
+from cognito_async.fastapi.errors import PoolNotOpenError, SettingsError
 from cognito_async.fastapi.rate_limits import RateLimit, check_client_limit
-from cognito_async.fastapi.reset_queue import ResetQueue, ResetRequests
-from cognito_async.fastapi.settings import DEFAULT_POOL, CognitoSettings
+from cognito_async.fastapi.request_origin import SAFE_METHODS, Address, client_ip
+from cognito_async.fastapi.reset_queue import ResetLimits, ResetQueue, ResetRequests
+from cognito_async.fastapi.settings import DEFAULT_POOL, CognitoSettings, SettingsSource, read_settings
 from cognito_async.operations import UserContextDataType
 from cognito_async.session import AsyncCognitoSession
 
 Value = TypeVar("Value")
 Dependency: TypeAlias = Callable[..., Coroutine[Any, Any, Value]]
+Lifespan: TypeAlias = Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any] | None]]
 
 MAX_ENCODED_DATA: Final = 8192
 
@@ -31,27 +31,16 @@ _LANGUAGE = re.compile(r"([A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,3})\s*(?:;\s*q\s*
 
 @frozen(kw_only=True, repr=False, eq=False)
 class OpenPool:
-    """A user pool while the application runs."""
-
     settings: CognitoSettings
     session: AsyncCognitoSession
     client: CognitoClient
-    """Bound to the app client and user pool of the settings."""
-
     background_client: CognitoClient
-    """The same with the timeouts and retry policy for background requests."""
-
     reset_queue: ResetQueue
-
-
-def state_key(pool: str) -> str:
-    """Return the key of a user pool in the lifespan state."""
-    return f"cognito_async.{pool}"
 
 
 def find_pool(state: Mapping[str, Any], name: str) -> OpenPool:
     """Return a user pool from the lifespan state; raise PoolNotOpenError if no lifespan has opened it."""
-    pool = state.get(state_key(name))
+    pool = state.get(_state_key(name))
     if isinstance(pool, OpenPool):
         return pool
     cognito = "Cognito()" if name == DEFAULT_POOL else f"Cognito({name!r})"
@@ -62,7 +51,10 @@ def find_pool(state: Mapping[str, Any], name: str) -> OpenPool:
     )
 
 
-@frozen(kw_only=True, eq=False)
+def _state_key(pool: str) -> str:
+    return f"cognito_async.{pool}"
+
+
 class Dependencies:
     """The dependencies of one user pool. A pool name always has the same objects, so overrides work.
 
@@ -70,59 +62,51 @@ class Dependencies:
     ``encoded_data``. Both are None if nothing is known, and so is ``client_ip``.
     """
 
-    settings: Dependency[CognitoSettings]
-    session: Dependency[AsyncCognitoSession]
-    client: Dependency[CognitoClient]
-    reset_requests: Dependency[ResetRequests]
-    client_ip: Dependency[Address | None]
-    user_context: Dependency[UserContextDataType | None]
-    form_user_context: Dependency[UserContextDataType | None]
+    def __init__(self, pool: str) -> None:
+        async def settings(connection: HTTPConnection) -> CognitoSettings:
+            return opened(connection).settings
+
+        async def session(connection: HTTPConnection) -> AsyncCognitoSession:
+            return opened(connection).session
+
+        async def client(connection: HTTPConnection) -> CognitoClient:
+            return opened(connection).client
+
+        async def reset_requests(
+            connection: HTTPConnection, current: Annotated[CognitoClient, Depends(client)]
+        ) -> ResetRequests:
+            found = opened(connection)
+            # An overridden client is used as it is.
+            return ResetRequests(found.reset_queue, found.background_client if current is found.client else current)
+
+        # Without a dependency on the settings: FastAPI spends more time on one than this function takes.
+        async def address(connection: HTTPConnection) -> Address | None:
+            peer = None if connection.client is None else connection.client.host
+            forwarded = connection.headers.getlist("x-forwarded-for")
+            return client_ip(peer, forwarded, opened(connection).settings.trusted_proxies)
+
+        async def user_context(ip: Annotated[Address | None, Depends(address)]) -> UserContextDataType | None:
+            return None if ip is None else UserContextDataType(ip_address=str(ip))
+
+        async def form_user_context(
+            context: Annotated[UserContextDataType | None, Depends(user_context)],
+            encoded_data: Annotated[str | None, Form(max_length=MAX_ENCODED_DATA)] = None,
+        ) -> UserContextDataType | None:
+            return with_encoded_data(context, encoded_data)
+
+        def opened(connection: HTTPConnection) -> OpenPool:
+            return find_pool(connection.scope.get("state", {}), pool)
+
+        self.settings: Dependency[CognitoSettings] = settings
+        self.session: Dependency[AsyncCognitoSession] = session
+        self.client: Dependency[CognitoClient] = client
+        self.reset_requests: Dependency[ResetRequests] = reset_requests
+        self.client_ip: Dependency[Address | None] = address
+        self.user_context: Dependency[UserContextDataType | None] = user_context
+        self.form_user_context: Dependency[UserContextDataType | None] = form_user_context
 
 
-@cache
-def dependencies_of(pool: str) -> Dependencies:
-    """Return the dependencies of a user pool. Each raises PoolNotOpenError if no lifespan has opened the pool."""
-
-    async def settings(connection: HTTPConnection) -> CognitoSettings:
-        return find_pool(connection.scope.get("state", {}), pool).settings
-
-    async def session(connection: HTTPConnection) -> AsyncCognitoSession:
-        return find_pool(connection.scope.get("state", {}), pool).session
-
-    async def client(connection: HTTPConnection) -> CognitoClient:
-        return find_pool(connection.scope.get("state", {}), pool).client
-
-    async def reset_requests(
-        connection: HTTPConnection, current: Annotated[CognitoClient, Depends(client)]
-    ) -> ResetRequests:
-        opened = find_pool(connection.scope.get("state", {}), pool)
-        # An overridden client is used as it is.
-        return ResetRequests(opened.reset_queue, opened.background_client if current is opened.client else current)
-
-    # Without a dependency on the settings: FastAPI spends more time on one than this function takes.
-    async def address(connection: HTTPConnection) -> Address | None:
-        proxies = find_pool(connection.scope.get("state", {}), pool).settings.trusted_proxies
-        peer = None if connection.client is None else connection.client.host
-        return client_ip(peer, connection.headers.getlist("x-forwarded-for"), proxies)
-
-    async def user_context(ip: Annotated[Address | None, Depends(address)]) -> UserContextDataType | None:
-        return None if ip is None else UserContextDataType(ip_address=str(ip))
-
-    async def form_user_context(
-        context: Annotated[UserContextDataType | None, Depends(user_context)],
-        encoded_data: Annotated[str | None, Form(max_length=MAX_ENCODED_DATA)] = None,
-    ) -> UserContextDataType | None:
-        return with_encoded_data(context, encoded_data)
-
-    return Dependencies(
-        settings=settings,
-        session=session,
-        client=client,
-        reset_requests=reset_requests,
-        client_ip=address,
-        user_context=user_context,
-        form_user_context=form_user_context,
-    )
+dependencies_of = cache(Dependencies)
 
 
 def with_encoded_data(context: UserContextDataType | None, encoded_data: str | None) -> UserContextDataType | None:
@@ -150,20 +134,113 @@ def rate_limit(limit: RateLimit, pool: str = DEFAULT_POOL) -> Callable[..., Coro
 
 async def client_metadata(connection: HTTPConnection) -> Mapping[str, str]:
     """Return the preferred language for Lambda triggers, such as ``{"locale": "de-CH"}``; empty if there is none."""
-    language = preferred_language(",".join(connection.headers.getlist("accept-language"))[: _MAX_LANGUAGE_HEADER + 1])
+    language = preferred_language(",".join(connection.headers.getlist("accept-language")))
     return {} if language is None else {"locale": language}
 
 
-@lru_cache
 def preferred_language(header: str) -> str | None:
     """Return the first language tag with the highest weight in an Accept-Language header; None if there is none."""
     if len(header) > _MAX_LANGUAGE_HEADER:
         return None
     matches = [match for part in header.split(",") if (match := _LANGUAGE.fullmatch(part.strip()))]
-    weight, language = max(
-        ((float(match[2] or 1), match[1]) for match in matches), key=itemgetter(0), default=(0, None)
-    )
-    return language if weight else None
+    best = max(matches, key=lambda match: float(match[2] or 1), default=None)
+    return None if best is None or float(best[2] or 1) == 0 else best[1]
+
+
+def session_of(settings: CognitoSettings) -> AsyncCognitoSession:
+    """Create a session with the region and endpoint of the settings and default options."""
+    return AsyncCognitoSession(settings.region, endpoint_url=settings.endpoint_url)
+
+
+class Cognito:
+    """A user pool in an application. Settings are read and connections opened by its lifespan, in each process.
+
+    Attributes:
+        name: The name of the pool in this application.
+        dependencies: The dependencies for routes. The default pool also has annotations such as ``CognitoDep``; for
+            another pool use ``Annotated[CognitoClient, Depends(staff.dependencies.client)]``.
+    """
+
+    def __init__(
+        self,
+        name: str = DEFAULT_POOL,
+        settings: SettingsSource | None = None,
+        *,
+        session: Callable[[CognitoSettings], AsyncCognitoSession] = session_of,
+        reset_limits: ResetLimits | None = None,
+    ) -> None:
+        """Configure a user pool.
+
+        Args:
+            name: The name of the pool in this application, unique among its pools.
+            settings: The settings, or a function or subclass of CognitoSettings that is called at startup. None reads
+                the environment: ``COGNITO_…`` for the default pool, ``COGNITO_STAFF_…`` for the pool ``"staff"``.
+            session: Creates the session from the settings; pass a function to set other options, such as quotas.
+            reset_limits: The limits of background requests; None for the defaults of ResetLimits.
+        """
+        self.name: str = name
+        self.dependencies: Dependencies = dependencies_of(name)
+        self._settings = settings
+        self._session = session
+        self._reset_limits = reset_limits or ResetLimits()
+
+    @asynccontextmanager
+    async def lifespan(self, app: object) -> AsyncGenerator[dict[str, Any]]:
+        """Open the pool while the application runs; for ``FastAPI(lifespan=...)`` and ``combine_lifespans``.
+
+        It yields the lifespan state, which servers pass to every request, including requests to mounted applications.
+        On exit, queued password resets are sent and the session is closed.
+
+        Raises:
+            SettingsError: A setting is missing or invalid.
+        """
+        del app
+        settings, limits = read_settings(self.name, self._settings), self._reset_limits
+        async with self._session(settings) as session, ResetQueue(limits) as queue:
+            client = session.client(
+                settings.client_id,
+                # Not a local variable, which error reporters collect.
+                None if settings.client_secret is None else settings.client_secret.get_secret_value(),
+                settings.user_pool_id,
+            )
+            pool = OpenPool(
+                settings=settings,
+                session=session,
+                client=client,
+                background_client=client.with_options(timeouts=limits.timeouts, retry=limits.retry),
+                reset_queue=queue,
+            )
+            yield {_state_key(self.name): pool}
+
+    def client_of(self, state: Mapping[str, Any]) -> CognitoClient:
+        """Return the client from the state yielded by ``lifespan``, for a lifespan of your own that wraps it.
+
+        Raises:
+            PoolNotOpenError: The state does not contain this pool.
+        """
+        return find_pool(state, self.name).client
+
+
+def combine_lifespans(*lifespans: Lifespan) -> Callable[[Any], AbstractAsyncContextManager[dict[str, Any]]]:
+    """Combine lifespans into one: entered in this order, exited in reverse, with their states merged.
+
+    It raises SettingsError if two lifespans yield the same key. A lifespan that needs a pool at startup must wrap the
+    pool's lifespan instead, see ``Cognito.client_of``.
+    """
+
+    @asynccontextmanager
+    async def combined(app: Any) -> AsyncGenerator[dict[str, Any]]:  # noqa: ANN401 - the type that Starlette passes
+        state: dict[str, Any] = {}
+        async with AsyncExitStack() as stack:
+            for lifespan in lifespans:
+                yielded = await stack.enter_async_context(lifespan(app)) or {}
+                duplicates = sorted(state.keys() & yielded.keys())
+                if duplicates:
+                    raise SettingsError(f"duplicate lifespan state {', '.join(duplicates)}: name each pool differently")
+                state.update(yielded)
+            yield state
+
+    return combined
 
 
 _DEFAULT = dependencies_of(DEFAULT_POOL)

@@ -21,19 +21,17 @@ from cognito_async.client import CognitoClient
 from cognito_async.deadline import Deadline, SharedTimer
 from cognito_async.errors import CognitoError, InvalidPasswordException, PasswordHistoryPolicyViolationException
 from cognito_async.fastapi import errors
-from cognito_async.fastapi.client_ip import Address
 from cognito_async.fastapi.dependencies import MAX_ENCODED_DATA, client_metadata, dependencies_of, with_encoded_data
-from cognito_async.fastapi.origin import JSON, check_origin, media_type
 from cognito_async.fastapi.password_policy import PasswordPolicy
 from cognito_async.fastapi.problems import PROBLEMS, Problems
 from cognito_async.fastapi.rate_limits import (
     MemoryRateLimit,
     RateLimit,
     check_client_limit,
-    check_rate_limit,
+    check_username_limit,
     client_ip_of,
-    username_key,
 )
+from cognito_async.fastapi.request_origin import JSON, Address, check_origin, media_type
 from cognito_async.fastapi.reset_queue import ResetRequests
 from cognito_async.fastapi.responses import problem_responses, problem_route
 from cognito_async.fastapi.settings import DEFAULT_POOL
@@ -46,6 +44,7 @@ MAX_BODY_BYTES: Final = 32 * 1024
 BODY_TIMEOUT: Final = 10.0
 MAX_FORM_FIELDS: Final = 20
 SIGN_OUT_TIMEOUT: Final = 10.0
+NO_STORE: Final = {"Cache-Control": "no-store"}
 
 _LOG = logging.getLogger("cognito_async.fastapi")
 _PROBLEMS: Final = (
@@ -57,9 +56,6 @@ _RESET_PROBLEMS: Final = (
     *("TooManyRequestsException", "ConnectError", "RequestTimeoutError"),
     *("ConfirmForgotPassword:AmbiguousOutcomeError", "CognitoError"),
 )
-
-
-# --- confirmation -----------------------------------------------------------------------------------------------------
 
 
 @frozen(kw_only=True, eq=False)
@@ -131,9 +127,8 @@ class ResetConfirmation:
         if broken_rules:
             raise errors.WeakPasswordError("the password breaks the policy", field_errors={"password": broken_rules})
         # First by client, so that rejected attempts of one client do not count for all.
-        key = username_key(username)
-        await check_client_limit(self.client_limit, client_ip or client_ip_of(user_context_data), f"{key} ")
-        await check_rate_limit(self.username_limit, key)
+        await check_username_limit(self.client_limit, username, client_ip or client_ip_of(user_context_data))
+        await check_username_limit(self.username_limit, username)
         async with minimum_duration(self.minimum_duration):
             try:
                 await client.confirm_forgot_password(
@@ -177,11 +172,10 @@ async def _sign_out(client: CognitoClient, username: str) -> bool:
     return True
 
 
-# --- request and response bodies --------------------------------------------------------------------------------------
-
 # U+FFFD stands for bytes that are not valid in the encoding of a form.
 _VISIBLE = "^[^\\p{Cc}\\p{Cf}\\p{Co}\\p{Z}\ufffd]*$"
 _TEXT = "^[^\\p{Cc}\ufffd]*$"
+_Stripped = Annotated[str, StringConstraints(strip_whitespace=True)]
 
 
 class ForgotPasswordBody(BaseModel):
@@ -189,30 +183,25 @@ class ForgotPasswordBody(BaseModel):
 
     model_config = ConfigDict(hide_input_in_errors=True)
 
-    username: Annotated[
-        str,
-        StringConstraints(strip_whitespace=True, min_length=1, max_length=128, pattern=_VISIBLE),
-        Field(description="The username, e-mail address or phone number."),
-    ]
-    encoded_data: Annotated[
-        Annotated[str, StringConstraints(max_length=MAX_ENCODED_DATA, pattern=_TEXT)] | None,
-        Field(description="Device data from AWS's threat protection script.", repr=False),
-    ] = None
+    username: _Stripped = Field(
+        description="The username, e-mail address or phone number.", min_length=1, max_length=128, pattern=_VISIBLE
+    )
+    encoded_data: str | None = Field(
+        None, description="Device data from AWS's threat protection script.", max_length=MAX_ENCODED_DATA,
+        pattern=_TEXT, repr=False,
+    )  # fmt: skip
 
 
 class ResetPasswordBody(ForgotPasswordBody):
     """A new password with the code that was sent."""
 
-    code: Annotated[
-        str,
-        StringConstraints(strip_whitespace=True, min_length=1, max_length=2048, pattern=_VISIBLE),
-        Field(description="The code that was sent.", repr=False),
-    ]
-    password: Annotated[
-        str,
-        StringConstraints(min_length=1, max_length=256, pattern=_TEXT),
-        Field(description="The new password.", repr=False, json_schema_extra={"format": "password"}),
-    ]
+    code: _Stripped = Field(
+        description="The code that was sent.", min_length=1, max_length=2048, pattern=_VISIBLE, repr=False
+    )
+    password: str = Field(
+        description="The new password.", min_length=1, max_length=256, pattern=_TEXT, repr=False,
+        json_schema_extra={"format": "password"},
+    )  # fmt: skip
 
 
 class ResetRequested(BaseModel):
@@ -234,11 +223,7 @@ Body = TypeVar("Body", bound=BaseModel)
 
 
 async def read_body(request: Request, model: type[Body], timer: SharedTimer | None = None) -> Body:
-    """Parse a body, JSON or form, as a model.
-
-    Raises UnsupportedBodyError, BodyTooLargeError, BodyTimeoutError, MalformedBodyError or RequestValidationError; none
-    contains values.
-    """
+    """Parse a body, JSON or form, as a model; the errors contain no values."""
     kind = media_type(request.headers)
     if (kind != JSON and kind not in FORMS) or request.headers.get("content-encoding", "identity") != "identity":
         raise errors.UnsupportedBodyError("the body is neither JSON nor a form")
@@ -249,14 +234,12 @@ async def read_body(request: Request, model: type[Body], timer: SharedTimer | No
 
 
 async def _read_bytes(request: Request, timer: SharedTimer | None) -> bytes:
-    try:
-        declared = int(request.headers.get("content-length", "0"))
-    except ValueError:
-        raise errors.MalformedBodyError("Content-Length is not a number") from None
     body = BytesIO()  # its repr does not show the content to error reporters
     error: errors.RequestRejectedError | None = None
+    size = 0
     try:
-        if declared <= MAX_BODY_BYTES:
+        size = int(request.headers.get("content-length", "0"))
+        if size <= MAX_BODY_BYTES:
             with Deadline(BODY_TIMEOUT, timer):
                 async for chunk in request.stream():
                     body.write(chunk)
@@ -267,7 +250,9 @@ async def _read_bytes(request: Request, timer: SharedTimer | None) -> bytes:
         error = errors.MalformedBodyError("the client disconnected before the end of the body")
     except TimeoutError:
         error = errors.BodyTimeoutError("the body did not arrive in time")
-    if max(declared, body.tell()) > MAX_BODY_BYTES:
+    except ValueError:
+        error = errors.MalformedBodyError("Content-Length is not a number")
+    if max(size, body.tell()) > MAX_BODY_BYTES:
         error = errors.BodyTooLargeError("the body exceeds the limit")
     if error is not None:
         raise error
@@ -302,18 +287,9 @@ async def _parse_form(request: Request, kind: str, body: bytes) -> Sequence[tupl
     return (await Request(request.scope, receive).form(max_files=0, max_fields=MAX_FORM_FIELDS)).multi_items()
 
 
-def _json_response(content: str, code: int) -> Response:
-    """Return a response; FastAPI's conversion of a model takes several times as long."""
-    return Response(content, code, {"Cache-Control": "no-store"}, JSON)
-
-
 def _request_body(model: type[BaseModel]) -> dict[str, Any]:
-    """Describe a body for OpenAPI."""
     content = {kind: {"schema": model.model_json_schema()} for kind in (JSON, *sorted(FORMS))}
     return {"requestBody": {"required": True, "content": content}}
-
-
-# --- router -----------------------------------------------------------------------------------------------------------
 
 
 def password_reset_router(
@@ -343,7 +319,7 @@ def password_reset_router(
     dependencies = dependencies_of(pool)
     timer, requested = SharedTimer(), ResetRequested().model_dump_json()
 
-    # Called by the routes, because FastAPI spends as much time on a dependency as on a small route.
+    # The routes call this and create their responses, because FastAPI takes several times as long.
     async def accept(request: Request, client_ip: Address | None, model: type[Body]) -> Body:
         check_origin(request, allowed_origins)
         await check_client_limit(limit, client_ip)
@@ -371,7 +347,7 @@ def password_reset_router(
             client_metadata=metadata or None,
             client_ip=client_ip,
         )
-        return _json_response(requested, 202)
+        return Response(requested, 202, NO_STORE, JSON)
 
     @router.post(
         "/reset-password",
@@ -397,6 +373,7 @@ def password_reset_router(
             client_metadata=metadata or None,
             client_ip=client_ip,
         )
-        return _json_response(PasswordChanged(signed_out_elsewhere=signed_out).model_dump_json(), 200)
+        changed = PasswordChanged(signed_out_elsewhere=signed_out)
+        return Response(changed.model_dump_json(), 200, NO_STORE, JSON)
 
     return router

@@ -66,11 +66,14 @@ class Problem:
 
 
 Problems: TypeAlias = Mapping[str, Problem]
-"""Problems by name of the error; see ``names_of`` for the names and their order."""
+"""Problems by name of the error, optionally with the operation, such as ``"SignUp:AmbiguousOutcomeError"``.
+
+The names are, the most specific first: ``"AmbiguousOutcomeError"``, the validated parameter, the fault such as
+``"Fault.APP_CLIENT"`` (unless the code has one meaning), the code and the error classes.
+"""
 
 
 def _field_errors(error: CognitoError) -> list[dict[str, str]]:
-    """List the invalid fields: a JSON pointer and the broken rule, never the value."""
     fields: Mapping[str, Any] = {}
     if isinstance(error, RequestRejectedError):
         fields = error.field_errors
@@ -185,11 +188,7 @@ _CODES_BEFORE_FAULT = THROTTLING_CODES.union(_TRIGGERS, ["ForbiddenException"])
 
 
 def names_of(error: CognitoError) -> Iterator[str]:
-    """Yield the names of an error in a table, the most specific first, each with and without the operation.
-
-    These are ``"AmbiguousOutcomeError"`` if the error is one; the validated parameter; the fault such as
-    ``"Fault.APP_CLIENT"``, unless the code has one meaning; the code; the error classes.
-    """
+    """Yield the names of an error in a table, the most specific first, each with and without the operation."""
     if isinstance(error, AmbiguousOutcomeError):
         yield from _with_operation(error, [AmbiguousOutcomeError.__name__])
     if isinstance(error, ParameterValidationError):

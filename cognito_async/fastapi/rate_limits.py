@@ -9,8 +9,8 @@ from socket import AF_INET6, inet_ntop
 from typing import Final, Protocol
 from unicodedata import normalize
 
-from cognito_async.fastapi.client_ip import Address, parse_address
 from cognito_async.fastapi.errors import RateLimitedError
+from cognito_async.fastapi.request_origin import Address, parse_address
 from cognito_async.operations import UserContextDataType
 
 IPV6_PREFIXES: Final = (64, 56, 48)  # the networks that a home, a site or an organization has
@@ -39,8 +39,7 @@ class MemoryRateLimit:
 
     Memory is bounded, but no count is forgotten before its requests are available again. While ``max_keys`` keys are
     counted, further keys share as many counters by their hash, which is random in each process. A shared counter allows
-    no key more requests, but it may reject one because of others. Blocking a certain key that way takes about
-    ``max_keys`` times ``hits`` requests per period, in addition to those that keep the table full.
+    no key more requests, but it may reject one because of others.
     """
 
     def __init__(
@@ -78,26 +77,25 @@ class MemoryRateLimit:
         self._shared: dict[int, float] = {}
 
     def __len__(self) -> int:
-        """Return the number of keys that are counted separately."""
         return len(self._available)
 
     async def hit(self, key: str) -> float:
         """Count a request, see ``RateLimit.hit``. A rejected request does not count."""
         now = self._clock()
         interval = self._network_intervals.get(key[-3:], self._interval)
+        shared_key = hash(key) % self._max_keys
         known = self._available.get(key)
-        available = max(now, self._shared.get(hash(key) % self._max_keys, now) if known is None else known)
+        available = max(now, self._shared.get(shared_key, now) if known is None else known)
         wait = available - now - (self._seconds - interval)
         if wait > 0:
             return wait
         if known is not None or self._has_space(now):
             self._available[key] = available + interval
         else:
-            self._shared[hash(key) % self._max_keys] = available + interval
+            self._shared[shared_key] = available + interval
         return 0.0
 
     def _has_space(self, now: float) -> bool:
-        """Return whether a key can be added; two others are examined, so that expired ones are dropped in time."""
         for _ in range(min(2, len(self._available))):
             key, available = self._available.popitem(last=False)
             if available > now:
@@ -105,8 +103,7 @@ class MemoryRateLimit:
         return len(self._available) < self._max_keys
 
 
-async def check_rate_limit(limit: RateLimit, key: str) -> None:
-    """Count a request; raise RateLimitedError if the limit is exceeded."""
+async def _check_rate_limit(limit: RateLimit, key: str) -> None:
     seconds = await limit.hit(key)
     if seconds > 0:
         raise RateLimitedError("rate limit exceeded", retry_after=seconds)
@@ -115,7 +112,7 @@ async def check_rate_limit(limit: RateLimit, key: str) -> None:
 async def check_client_limit(limit: RateLimit, client_ip: Address | None, key_prefix: str = "") -> None:
     """Count a request of a client, for IPv6 in each of its networks; raise RateLimitedError if a limit is exceeded."""
     for prefix in IPV6_PREFIXES if isinstance(client_ip, IPv6Address) else IPV6_PREFIXES[:1]:
-        await check_rate_limit(limit, key_prefix + rate_limit_key(client_ip, prefix))
+        await _check_rate_limit(limit, key_prefix + rate_limit_key(client_ip, prefix))
 
 
 async def check_username_limit(limit: RateLimit, username: str, client_ip: Address | None = None) -> None:
@@ -129,13 +126,12 @@ async def check_username_limit(limit: RateLimit, username: str, client_ip: Addre
         username: The username as entered.
         client_ip: Counts by username and client; None counts by username alone.
     """
-    key = username_key(username)
-    await (check_rate_limit(limit, key) if client_ip is None else check_client_limit(limit, client_ip, f"{key} "))
-
-
-def username_key(username: str) -> str:
-    """Return the key of a username: a hash, regardless of case and Unicode form."""
-    return sha256(normalize("NFKC", username).casefold().encode(errors="replace")).hexdigest()
+    # Case and Unicode form do not matter.
+    key = sha256(normalize("NFKC", username).casefold().encode(errors="replace")).hexdigest()
+    if client_ip is None:
+        await _check_rate_limit(limit, key)
+    else:
+        await check_client_limit(limit, client_ip, f"{key} ")
 
 
 def rate_limit_key(client_ip: Address | None, prefix: int = IPV6_PREFIXES[0]) -> str:
@@ -147,5 +143,4 @@ def rate_limit_key(client_ip: Address | None, prefix: int = IPV6_PREFIXES[0]) ->
 
 
 def client_ip_of(context: UserContextDataType | None) -> Address | None:
-    """Return the client IP of a request to Cognito; None if unknown."""
     return parse_address(context.ip_address) if context and context.ip_address else None

@@ -12,7 +12,6 @@ from attrs import field, frozen
 
 from cognito_async.call import Timeouts
 from cognito_async.client import CognitoClient
-from cognito_async.fastapi.client_ip import Address
 from cognito_async.fastapi.errors import RateLimitedError, ResetQueueFullError
 from cognito_async.fastapi.problems import log_problem
 from cognito_async.fastapi.rate_limits import (
@@ -23,6 +22,7 @@ from cognito_async.fastapi.rate_limits import (
     client_ip_of,
     rate_limit_key,
 )
+from cognito_async.fastapi.request_origin import Address
 from cognito_async.operations import UserContextDataType
 from cognito_async.protocol.retry import RetryPolicy
 from cognito_async.protocol.settings import number
@@ -69,8 +69,7 @@ class ResetQueue:
         self.limits = limits
         self._is_open = False
         self._queued: dict[str, deque[Job]] = {}  # by client, in the order of their turns
-        self._running: dict[str, int] = {}  # by client
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._running: dict[asyncio.Task[None], str] = {}  # with the clients
         self._context = copy_context()  # jobs do not run in the context of a request
 
     async def __aenter__(self) -> Self:
@@ -82,20 +81,19 @@ class ResetQueue:
         self._is_open = False
         try:
             async with asyncio.timeout(self.limits.drain):
-                while self._tasks:
-                    await asyncio.wait(self._tasks)
+                while self._running:
+                    await asyncio.wait(self._running)
         except TimeoutError:
-            lost = self.waiting + len(self._tasks)
+            lost = self.waiting + len(self._running)
             _LOG.error("shutdown: %d password resets were not sent within %g s", lost, self.limits.drain)
         finally:
             self._queued.clear()
-            for task in self._tasks:
+            for task in self._running:
                 task.cancel()
-            await asyncio.gather(*self._tasks, return_exceptions=True)
+            await asyncio.gather(*self._running, return_exceptions=True)
 
     @property
     def waiting(self) -> int:
-        """The number of queued jobs."""
         return sum(map(len, self._queued.values()))
 
     def put(self, job: Job, client: str) -> None:
@@ -113,18 +111,15 @@ class ResetQueue:
             task = asyncio.create_task(_run(jobs.popleft()), context=self._context)
             if jobs:
                 self._queued[client] = jobs  # at the end of the turn
-            self._running[client] = self._running.get(client, 0) + 1
-            self._tasks.add(task)
-            task.add_done_callback(partial(self._finish, client))
+            self._running[task] = client
+            task.add_done_callback(self._finish)
 
     def _may_start(self, client: str) -> bool:
-        return self._running.get(client, 0) < self.limits.workers - len(self._tasks)
+        running = list(self._running.values())
+        return running.count(client) < self.limits.workers - len(running)
 
-    def _finish(self, client: str, task: asyncio.Task[None]) -> None:
-        self._tasks.remove(task)
-        self._running[client] -= 1
-        if not self._running[client]:
-            del self._running[client]
+    def _finish(self, task: asyncio.Task[None]) -> None:
+        del self._running[task]
         self._start_jobs()
 
 

@@ -36,24 +36,25 @@ _RULES = {
     "string_pattern_mismatch": "has an invalid format or contains an invalid character",
     "string_unicode": "contains an invalid character",
 }
-_METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace", "query")
 _VALIDATION_SCHEMA = "#/components/schemas/HTTPValidationError"
-_STRING, _INTEGER = {"type": "string"}, {"type": "integer"}
-_FIELD_ERROR_SCHEMA = {
-    "type": "object",
-    "required": ["pointer", "detail"],
-    "properties": {"pointer": _STRING, "detail": _STRING},
-}
 _PROBLEM_SCHEMA: dict[str, Any] = {
     "type": "object",
     "required": ["type", "title", "status"],
     "properties": {
-        "type": {**_STRING, "format": "uri"},
-        "title": _STRING,
-        "status": _INTEGER,
-        "detail": _STRING,
-        "retry_after": {**_INTEGER, "description": "When to retry, in seconds."},
-        "errors": {"type": "array", "description": "The invalid fields.", "items": _FIELD_ERROR_SCHEMA},
+        "type": {"type": "string", "format": "uri"},
+        "title": {"type": "string"},
+        "status": {"type": "integer"},
+        "detail": {"type": "string"},
+        "retry_after": {"type": "integer", "description": "When to retry, in seconds."},
+        "errors": {
+            "type": "array",
+            "description": "The invalid fields.",
+            "items": {
+                "type": "object",
+                "required": ["pointer", "detail"],
+                "properties": {"pointer": {"type": "string"}, "detail": {"type": "string"}},
+            },
+        },
     },
 }
 
@@ -73,13 +74,17 @@ def problem_response(error: CognitoError, problems: Problems = PROBLEMS) -> Resp
     return JSONResponse(problem.document(error), problem.status, headers, media_type=PROBLEM_JSON)
 
 
-def bad_input_error(error: RequestValidationError) -> BadInputError:
+def _respond(error: CognitoError | RequestValidationError, problems: Problems) -> Response:
+    return problem_response(_bad_input(error) if isinstance(error, RequestValidationError) else error, problems)
+
+
+def _bad_input(error: RequestValidationError) -> BadInputError:
     """Convert FastAPI's error, which contains the submitted values, to one with field names and rules only."""
     rules: dict[str, dict[str, None]] = {}
     for item in error.errors():
         path = [str(part) for part in item["loc"][:_LOCATION_DEPTH]]
         submitted = item["type"] == "extra_forbidden" or not all(map(_FIELD_NAME.fullmatch, path))
-        name = path[0] if submitted or len(path) < _LOCATION_DEPTH else path[1]
+        name = path[0] if submitted else path[-1]
         rules.setdefault(name, {})[_RULES.get(item["type"], "is invalid")] = None
     return BadInputError("validation failed", field_errors={name: tuple(found) for name, found in rules.items()})
 
@@ -94,15 +99,12 @@ def install_problems(app: FastAPI, problems: Problems = PROBLEMS) -> None:
     The OpenAPI document describes the response to validation errors; for other errors see ``problem_responses``.
     """
 
-    async def handle_cognito_error(connection: HTTPConnection, error: CognitoError) -> Response | None:
-        response = problem_response(error, problems)
+    async def handle(connection: HTTPConnection, error: CognitoError | RequestValidationError) -> Response | None:
+        response = _respond(error, problems)
         if not isinstance(connection, WebSocket):
             return response
         await _close_websocket(connection, response)
         return None
-
-    async def handle_validation_error(_: HTTPConnection, error: RequestValidationError) -> Response:
-        return problem_response(bad_input_error(error), problems)
 
     generate = app.openapi
 
@@ -110,14 +112,13 @@ def install_problems(app: FastAPI, problems: Problems = PROBLEMS) -> None:
         return _document_validation_errors(generate(), problems)
 
     app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
-    app.add_exception_handler(CognitoError, cast("ExceptionHandler", handle_cognito_error))
-    app.add_exception_handler(RequestValidationError, cast("ExceptionHandler", handle_validation_error))
+    app.add_exception_handler(CognitoError, cast("ExceptionHandler", handle))
+    app.add_exception_handler(RequestValidationError, cast("ExceptionHandler", handle))
     if app.exception_handlers.get(HTTPException, http_exception_handler) is http_exception_handler:
         app.add_exception_handler(HTTPException, cast("ExceptionHandler", _handle_http_exception))
 
 
 async def _handle_http_exception(request: Request, error: HTTPException) -> Response:
-    """Return FastAPI's response to an HTTPException as problem details."""
     response = await http_exception_handler(request, error)
     code, detail = error.status_code, cast("object", error.detail)
     if response.body and isinstance(detail, str):
@@ -140,19 +141,14 @@ def problem_route(problems: Problems = PROBLEMS) -> type[APIRoute]:
     """Return a class for ``APIRouter(route_class=...)`` whose routes handle CognitoError and RequestValidationError."""
 
     class ProblemRoute(APIRoute):
-        """A route that responds to errors with problem details."""
-
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-            """Wrap the handler of the route."""
             handler = super().get_route_handler()
 
             async def handle(request: Request) -> Response:
                 try:
                     return await handler(request)
-                except CognitoError as error:
-                    return problem_response(error, problems)
-                except RequestValidationError as error:
-                    return problem_response(bad_input_error(error), problems)
+                except (CognitoError, RequestValidationError) as error:
+                    return _respond(error, problems)
 
             return handle
 
@@ -166,7 +162,8 @@ def problem_responses(*names: str, problems: Problems = PROBLEMS) -> dict[int | 
         KeyError: Neither this table nor the default one has the name.
     """
     by_status: dict[int, dict[tuple[str, str], Problem]] = {}
-    for problem in (_find_problem(name, problems) for name in names):
+    for name in names:
+        problem = _find_problem(name, problems)
         by_status.setdefault(problem.status, {}).setdefault((problem.type, problem.title), problem)
     return {code: _describe(found.values()) for code, found in sorted(by_status.items())}
 
@@ -183,7 +180,6 @@ def _find_problem(name: str, problems: Problems) -> Problem:
 
 
 def _describe(problems: Iterable[Problem]) -> dict[str, Any]:
-    """Describe the problems with one status."""
     examples: dict[str, dict[str, Any]] = {}
     for problem in problems:
         if not callable(problem.detail):
@@ -194,7 +190,7 @@ def _describe(problems: Iterable[Problem]) -> dict[str, Any]:
         "content": {PROBLEM_JSON: {"schema": _PROBLEM_SCHEMA, "examples": examples}},
     }
     if any(problem.retry_after is not None for problem in problems):
-        description["headers"] = {"Retry-After": {"description": "In seconds.", "schema": _INTEGER}}
+        description["headers"] = {"Retry-After": {"description": "In seconds.", "schema": {"type": "integer"}}}
     return description
 
 
@@ -202,10 +198,13 @@ def _document_validation_errors(document: dict[str, Any], problems: Problems) ->
     """Replace FastAPI's description of its validation errors in an OpenAPI document."""
     described = problem_responses(BadInputError.__name__, problems=problems)
     paths: dict[str, dict[str, Any]] = document.get("paths", {})
-    for operation in [path[method] for path in paths.values() for method in _METHODS if method in path]:
-        responses: dict[str, Any] = operation.get("responses", {})
-        if _VALIDATION_SCHEMA in str(responses.get("422")):
-            del responses["422"]
-            for code, response in described.items():
-                responses.setdefault(str(code), response)
+    for path in paths.values():
+        for operation in path.values():
+            responses: dict[str, Any] = (
+                cast("Any", operation).get("responses", {}) if isinstance(operation, dict) else {}
+            )
+            if _VALIDATION_SCHEMA in str(responses.get("422")):
+                del responses["422"]
+                for code, response in described.items():
+                    responses.setdefault(str(code), response)
     return document

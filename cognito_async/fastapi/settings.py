@@ -10,16 +10,11 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from cognito_async.fastapi.errors import SettingsError
+from cognito_async.location import VARIABLES
 
 Network: TypeAlias = IPv4Network | IPv6Network
 Settings = TypeVar("Settings", bound="CognitoSettings")
 DEFAULT_POOL: Final = "default"
-_LOCATIONS: Final = (
-    "AWS_REGION",
-    "AWS_DEFAULT_REGION",
-    "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER",
-    "AWS_ENDPOINT_URL",
-)
 
 
 class CognitoSettings(BaseSettings):
@@ -55,7 +50,7 @@ class CognitoSettings(BaseSettings):
     @model_validator(mode="after")
     def _check_region(self) -> Self:
         located = self.region or self.endpoint_url or "_" in (self.user_pool_id or "")
-        if not located and not any(map(os.environ.get, _LOCATIONS)):
+        if not located and not any(map(os.environ.get, VARIABLES["region"] + VARIABLES["endpoint_url"])):
             raise ValueError("no region: set region, user_pool_id or AWS_REGION")
         return self
 
@@ -75,11 +70,9 @@ class CognitoSettings(BaseSettings):
 
 
 SettingsSource: TypeAlias = CognitoSettings | Callable[..., CognitoSettings]
-"""Settings, or a function or subclass that returns them when called without arguments."""
 
 
 def env_prefix(pool: str) -> str:
-    """Return the prefix of a pool's environment variables, such as ``"COGNITO_STAFF_"``."""
     return "COGNITO_" if pool == DEFAULT_POOL else f"COGNITO_{pool.upper().replace('-', '_')}_"
 
 
@@ -97,16 +90,12 @@ def read_settings(pool: str, source: SettingsSource | None) -> CognitoSettings:
 
 
 def _create(pool: str, prefix: str, create: Callable[..., Settings]) -> Settings:
-    """Create settings; name the environment variables in errors."""
     try:
         return create()
     except ValidationError as error:
-        reasons = "; ".join(_reason(prefix, item["loc"], item["msg"]) for item in error.errors(include_input=False))
+        reasons: list[str] = []
+        for item in error.errors(include_input=False):
+            variable = f"{prefix}{str(item['loc'][0]).upper()}: " if item["loc"] else ""
+            reasons.append(variable + item["msg"].removeprefix("Value error, "))
         # Without the cause, whose text contains the values.
-        raise SettingsError(f"invalid settings of Cognito pool {pool!r}: {reasons}") from None
-
-
-def _reason(prefix: str, location: tuple[int | str, ...], message: str) -> str:
-    name = "".join(str(part) for part in location[:1])
-    reason = message.removeprefix("Value error, ")
-    return f"{prefix}{name.upper()}: {reason}" if name else reason
+        raise SettingsError(f"invalid settings of Cognito pool {pool!r}: {'; '.join(reasons)}") from None

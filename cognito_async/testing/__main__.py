@@ -11,8 +11,7 @@ from cognito_async.testing.environment import LocalPoolError, prepare
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command line; return 0, or 1 if the emulator cannot be installed."""
     parser = argparse.ArgumentParser(prog="python -m cognito_async.testing", description="Install the local pool.")
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    commands.add_parser("prepare", help="install the emulator into the cache folder unless it exists")
+    parser.add_argument("command", choices=["prepare"], help="install the emulator into the cache unless it exists")
     parser.parse_args(arguments)
     try:
         python = asyncio.run(prepare())

@@ -26,13 +26,6 @@ from typing import Final, Self
 
 from cognito_async.testing.environment import OUTPUT_LINES, PREPARE_COMMAND, LocalPoolError, prepare, run_to_completion
 
-if sys.platform == "win32":
-    _creation_flags = subprocess.CREATE_NEW_PROCESS_GROUP
-else:
-    _creation_flags = 0
-
-__all__ = ["COMMAND_VARIABLE", "Emulator"]
-
 COMMAND_VARIABLE: Final = "COGNITO_ASYNC_MINISTACK"
 
 # Some interpreters need the library paths to start.
@@ -41,6 +34,7 @@ _INHERITED: Final = (
 )  # fmt: skip
 _GRACE: Final = 5.0  # seconds between SIGTERM and SIGKILL
 _LAST: Final = 30.0  # seconds to wait for killed processes; much less, unless the machine is very slow
+_LONGEST_LINE: Final = 65536
 _READY: Final = pattern(r"Running on (http://127\.0\.0\.1:\d+)")
 _PID: Final = pattern(r"cognito_async watchdog: pid (\d+)")
 
@@ -172,11 +166,7 @@ class Emulator:
 
 
 class _Child:
-    """The watchdog with the emulator, and a thread that reads their output.
-
-    A thread, because the loop that started the emulator may be blocked while tests run on other loops, and a process
-    whose output is not read blocks when the pipe is full.
-    """
+    """The watchdog with the emulator, and a thread that reads their output, also while the event loop is blocked."""
 
     def __init__(self, command: Sequence[str], folder: str) -> None:
         self.folder = folder
@@ -190,27 +180,22 @@ class _Child:
         # -I and -S: it needs only the standard library, and must not import modules of the current folder.
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _WATCHDOG, folder, str(_GRACE), *command],
-            bufsize=0,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             env=_child_environment(folder),
             start_new_session=True,  # Ctrl-C interrupts the tests, which then end the emulator
-            creationflags=_creation_flags,
+            creationflags=getattr(subprocess, "CREATE_NEW_PROCESS_GROUP", 0),  # on Windows
         )
         self._reader = threading.Thread(target=self._read, name="cognito_async emulator", daemon=True)
         self._reader.start()
 
     def _read(self) -> None:
-        output, rest = self._process.stdout, b""
+        output = self._process.stdout
         assert output is not None
-        while chunk := output.read(65536):
-            *lines, rest = (rest + chunk).split(b"\n")
-            rest = rest[-65536:]
-            for line in lines:
+        with output:
+            for line in iter(lambda: output.readline(_LONGEST_LINE), b""):
                 self._note(line.decode(errors="replace").rstrip())
-        self._note(rest.decode(errors="replace"))
-        output.close()
         self._process.wait()
         self.ended.set_result(None)
 
@@ -231,7 +216,7 @@ class _Child:
         with contextlib.suppress(OSError):  # it has already ended
             # Closing is not enough: a fork of this process may hold the pipe open.
             stdin.write(b"\n")
-        stdin.close()
+            stdin.close()
 
     def kill(self) -> None:
         """Kill both processes by their IDs, if the watchdog does not work."""
@@ -249,7 +234,6 @@ class _Child:
 
 
 def _child_environment(folder: str) -> dict[str, str]:
-    """Return the environment variables of the emulator."""
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     # It keeps a file named after its port (0) in the temporary folder, which two emulators must not share.
     # It also removes Docker containers, so Docker is hidden from it.

@@ -19,8 +19,7 @@ from cognito_async.files import FileLock
 PREPARE_COMMAND: Final = "python -m cognito_async.testing prepare"
 OUTPUT_LINES: Final = 30  # lines of output in errors
 
-REQUIREMENTS: Final = Path(__file__).with_name("requirements.txt")
-"""The packages of the emulator, with the hashes of all files of each release."""
+REQUIREMENTS: Final = Path(__file__).with_name("requirements.txt")  # with the hashes of all files of each release
 
 # Settings of pip that would install the packages elsewhere, or contradict the pins.
 _MISLEADING: Final = frozenset(
@@ -120,11 +119,10 @@ async def _make(folder: Path, python: Path, run: StepRunner, lock: int) -> None:
 async def _locked(path: Path) -> AsyncGenerator[int, None]:
     """Hold an inter-process lock; yield its descriptor."""
     while True:
-        try:
+        with contextlib.suppress(BlockingIOError):
             lock = FileLock(path)  # does not wait, so it does not block the loop
             break
-        except BlockingIOError:
-            await asyncio.sleep(0.1)
+        await asyncio.sleep(0.1)
     try:
         yield lock.fileno()
     finally:

@@ -26,8 +26,6 @@ if TYPE_CHECKING:  # imported on first use, as in the session
 
 Value = TypeVar("Value")
 
-__all__ = ["LocalPool", "SessionOptions"]
-
 # The emulator accepts this key as the account's administrator, with any signature.
 _ADMINISTRATOR: Final = Credentials(access_key_id="test", secret_access_key="test")
 _NAME: Final = "cognito_async"
@@ -110,7 +108,11 @@ class LocalPool:
         """
         await self._emulator.__aenter__()
         try:
-            await self._set_up()
+            async with self.session() as session:
+                self._user_pool_id = await _create_user_pool(session.client())
+            self._app_client = await self.create_client(secret=self._wants_secret)
+            for email, password in self._users.items():
+                await self.create_user(email, password)
         except BaseException:
             await self.__aexit__(None, None, None)
             raise
@@ -148,17 +150,31 @@ class LocalPool:
         return _running(self._app_client)[1]
 
     def session(self, **options: Unpack[SessionOptions]) -> AsyncCognitoSession:
-        """Create a session for this pool, with the permissions of an administrator by default.
+        """Create a session, to be entered with ``async with``; by default it has the permissions of an administrator.
 
         Args:
             **options: Options of AsyncCognitoSession.
-
-        Returns:
-            A new session, for ``async with``.
         """
         options.setdefault("credentials", _ADMINISTRATOR)
         options.setdefault("proxy", False)  # the emulator is on this machine
         return AsyncCognitoSession(self._region, endpoint_url=self.endpoint_url, **options)
+
+    def environment(self) -> dict[str, str]:
+        """Return the environment variables for an application under test, such as ``COGNITO_USER_POOL_ID``.
+
+        Returns:
+            The IDs of the pool and its app client, the region, the endpoint, and credentials that the emulator accepts.
+        """
+        secret = {} if self.client_secret is None else {"COGNITO_CLIENT_SECRET": self.client_secret}
+        return secret | {
+            "COGNITO_USER_POOL_ID": self.user_pool_id,
+            "COGNITO_CLIENT_ID": self.client_id,
+            "AWS_REGION": self._region,
+            "AWS_ENDPOINT_URL": self.endpoint_url,
+            "AWS_ACCESS_KEY_ID": _ADMINISTRATOR.access_key_id,
+            "AWS_SECRET_ACCESS_KEY": _ADMINISTRATOR.secret_access_key,
+            "NO_PROXY": "127.0.0.1",
+        }
 
     async def create_user(self, email: str, password: str) -> None:
         """Create a confirmed user with a verified address, who can sign in immediately and gets no message.
@@ -171,8 +187,11 @@ class LocalPool:
             UsernameExistsException: A user with this address exists.
             InvalidPasswordException: The password is too weak; the user is created without one.
         """
+        attributes = [AttributeType(name="email", value=email), AttributeType(name="email_verified", value="true")]
         async with self.session() as session:
-            await _create_user(session.client(user_pool_id=self.user_pool_id), email, password)
+            client = session.client(user_pool_id=self.user_pool_id)
+            await client.admin_create_user(username=email, user_attributes=attributes, message_action="SUPPRESS")
+            await client.admin_set_user_password(username=email, password=password, permanent=True)
 
     async def create_client(self, *, secret: bool) -> tuple[str, str | None]:
         """Create another app client.
@@ -184,13 +203,17 @@ class LocalPool:
             Its ID and its secret; None instead of the secret if it has none.
         """
         async with self.session() as session:
-            return await _create_app_client(session.client(user_pool_id=self.user_pool_id), secret=secret)
+            response = await session.client(user_pool_id=self.user_pool_id).create_user_pool_client(
+                client_name=_NAME,
+                generate_secret=secret,
+                explicit_auth_flows=_AUTH_FLOWS,
+                prevent_user_existence_errors="ENABLED",
+            )
+        app_client = _given(response.user_pool_client)
+        return _given(app_client.client_id), app_client.client_secret
 
     async def messages(self) -> list[Message]:
-        """Return all messages that the pool sent.
-
-        Returns:
-            The messages, the newest last.
+        """Return all messages that the pool sent, the newest last.
 
         Raises:
             LocalPoolError: The mailbox cannot be read.
@@ -198,13 +221,10 @@ class LocalPool:
         return await asyncio.to_thread(read_mail, self.endpoint_url)
 
     async def messages_for(self, email: str) -> list[Message]:
-        """Return the messages that the pool sent to an address.
+        """Return the messages that the pool sent to an address, the newest last.
 
         Args:
             email: The address, in upper or lower case.
-
-        Returns:
-            The messages, the newest last.
 
         Raises:
             LocalPoolError: The mailbox cannot be read.
@@ -232,14 +252,6 @@ class LocalPool:
                 raise LocalPoolError(f"no code was sent to {email} within {timeout:g} s")
             await asyncio.sleep(_POLL)
 
-    async def _set_up(self) -> None:
-        async with self.session() as session:
-            self._user_pool_id = await _create_user_pool(session.client())
-            client = session.client(user_pool_id=self._user_pool_id)
-            self._app_client = await _create_app_client(client, secret=self._wants_secret)
-            for email, password in self._users.items():
-                await _create_user(client, email, password)
-
 
 async def _create_user_pool(client: CognitoClient) -> str:
     by_mail = RecoveryOptionType(priority=1, name="verified_email")
@@ -250,23 +262,6 @@ async def _create_user_pool(client: CognitoClient) -> str:
         account_recovery_setting=AccountRecoverySettingType(recovery_mechanisms=[by_mail]),
     )
     return _given(_given(response.user_pool).id)
-
-
-async def _create_app_client(client: CognitoClient, *, secret: bool) -> tuple[str, str | None]:
-    response = await client.create_user_pool_client(
-        client_name=_NAME,
-        generate_secret=secret,
-        explicit_auth_flows=_AUTH_FLOWS,
-        prevent_user_existence_errors="ENABLED",
-    )
-    made = _given(response.user_pool_client)
-    return _given(made.client_id), made.client_secret
-
-
-async def _create_user(client: CognitoClient, email: str, password: str) -> None:
-    attributes = [AttributeType(name="email", value=email), AttributeType(name="email_verified", value="true")]
-    await client.admin_create_user(username=email, user_attributes=attributes, message_action="SUPPRESS")
-    await client.admin_set_user_password(username=email, password=password, permanent=True)
 
 
 def _running(value: Value | None) -> Value:

@@ -43,24 +43,20 @@ class Message:
 def read_mail(url: str) -> list[Message]:
     """Return all messages, the newest last; raise LocalPoolError if the mailbox cannot be read. Blocks."""
     try:
-        messages = _read(url)
+        # http.client, because it ignores proxies.
+        with closing(HTTPConnection(urlsplit(url).netloc, timeout=_TIMEOUT)) as connection:
+            connection.request("GET", _PATH)
+            accounts = json.load(connection.getresponse())["messages"]
+        messages = [
+            Message(
+                to=tuple(record["To"]),
+                subject=record["Subject"],
+                body=record["BodyText"] or record["BodyHtml"] or "",
+                sent_at=datetime.fromtimestamp(record["Timestamp"], UTC),
+            )
+            for account in accounts.values()
+            for record in account
+        ]
     except (OSError, HTTPException, ValueError, LookupError, TypeError) as error:
         raise LocalPoolError(f"the mailbox at {url}{_PATH} cannot be read: {error!r}") from error
     return sorted(messages, key=lambda message: message.sent_at)
-
-
-def _read(url: str) -> list[Message]:
-    # http.client, because it ignores proxies.
-    with closing(HTTPConnection(urlsplit(url).netloc, timeout=_TIMEOUT)) as connection:
-        connection.request("GET", _PATH)
-        accounts = json.load(connection.getresponse())["messages"]
-    return [
-        Message(
-            to=tuple(record["To"]),
-            subject=record["Subject"],
-            body=record["BodyText"] or record["BodyHtml"] or "",
-            sent_at=datetime.fromtimestamp(record["Timestamp"], UTC),
-        )
-        for account in accounts.values()
-        for record in account
-    ]

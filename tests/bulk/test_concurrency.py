@@ -9,7 +9,7 @@ import pytest
 
 from cognito_async import Quotas
 from cognito_async.bulk import BulkPolicy
-from cognito_async.bulk.concurrency import INITIAL_LIMIT, MIN_QUEUED, QUEUED_SECONDS, ConcurrencyLimiter, Slot
+from cognito_async.bulk.concurrency import INITIAL_LIMIT, MIN_QUEUED, QUEUED_SECONDS, ConcurrencyLimiter
 from cognito_async.rate_limiter import LocalCategoryLimiter
 from tests.support.bulk_server import JobHarness, write_csv
 
@@ -41,20 +41,20 @@ class RowSimulation:
         end = loop.time() + seconds
         while loop.time() < end:
             await self._limiter.wait()
-            task = loop.create_task(self._row(Slot(self._limiter), done))
+            self._limiter.update(in_flight=1, waiting=1)
+            task = loop.create_task(self._row(done))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         await asyncio.gather(*self._tasks)
 
-    async def _row(self, slot: Slot, done: Callable[[int], bool]) -> None:
+    async def _row(self, done: Callable[[int], bool]) -> None:
         self.most_in_flight = max(self.most_in_flight, self._limiter.in_flight)
         asyncio.get_running_loop().call_soon(self._measure)
         await self._rate_limiter.acquire(inf, lambda wait: None)
-        assert slot.start_request()
-        assert not slot.start_request()
+        self._limiter.update(waiting=-1)
         await asyncio.sleep(self._commit + self._latency)
         self.completed += 1
-        slot.release(done=done(self.completed))
+        self._limiter.update(in_flight=-1, raise_limit=done(self.completed))
 
     def _measure(self) -> None:
         self.most_waiting = max(self.most_waiting, self._rate_limiter.waiting)
@@ -96,15 +96,14 @@ async def test_limiter_rises_with_success_to_its_maximum(
 
 
 @pytest.mark.virtual_clock
-async def test_released_slot_before_first_request_frees_capacity() -> None:
-    """Slots that are released before their turn are not counted as waiting."""
+async def test_row_that_ends_before_first_request_frees_capacity() -> None:
+    """Rows that end before their turn are not counted as waiting."""
     limiter = ConcurrencyLimiter(LocalCategoryLimiter("Test", 1.0), 256)
-    slots = [Slot(limiter) for _ in range(3)]
+    limiter.update(in_flight=3, waiting=3)
     waiting = asyncio.create_task(limiter.wait())
     await asyncio.sleep(0)
     assert not waiting.done()
-    for slot in slots:
-        slot.release(done=False)
+    limiter.update(in_flight=-3, waiting=-3)
     await waiting
     assert (limiter.in_flight, limiter.waiting) == (0, 0)
 

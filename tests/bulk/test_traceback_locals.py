@@ -93,10 +93,9 @@ async def test_frames_of_a_read_error_contain_no_secrets(tmp_path: Path, monkeyp
             raise OSError(5, "Input/output error")
 
     async with JobHarness(tmp_path) as harness:
-        write_csv(harness.source, 3)
+        harness.source.write_text(HEADER + ROWS)
         with monkeypatch.context() as patch:
             patch.setattr(FileSource, "_open", lambda _: Failing((HEADER + ROWS).encode()))
-            patch.setattr(FileSource, "_is_changed", lambda *_: False)
             error = await failure(harness)
         assert "Input/output" in str(error)
         assert leaking_frames(error) == []

@@ -221,6 +221,8 @@ def public_things() -> Iterator[tuple[str, object]]:
             if not isinstance(value, FunctionType | type) or value in seen:
                 continue
             seen.add(value)
+            if value.__module__.startswith("cognito_async.bulk.") and value.__module__ != "cognito_async.bulk.report":
+                continue  # internal: exported classes belong to their package
             if isinstance(value, FunctionType):
                 yield f"{module.__name__}.{name}", value
             elif inspect.isclass(value):

@@ -248,7 +248,7 @@ EXAMPLES: Mapping[str, Sequence[Check]] = {
     "docs/operations.md": [in_a_repl] * len(python_blocks("docs/operations.md")),
     "docs/retries.md": [logs_faults, counts_events],
     "docs/run-book.md": [serves_a_pool],
-    "docs/unclear-outcomes.md": [verifies_a_reset],
+    "docs/ambiguous-outcomes.md": [verifies_a_reset],
     "examples/fastapi_app/README.md": [],
 }
 CASES = [

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cognito_async.fastapi.client_ip import client_ip, parse_address
+from cognito_async.fastapi.request_origin import client_ip, parse_address
 
 PROXIES = tuple(map(ip_network, ("10.0.0.0/8", "2001:db8:ffff::/48")))
 

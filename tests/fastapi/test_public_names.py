@@ -32,8 +32,18 @@ def test_public_class_is_attributed_to_the_package(name: str) -> None:
     value = getattr(package, name)
     if inspect.isclass(value):
         assert value.__module__ == "cognito_async.fastapi"
-        assert (value.__doc__ or "").strip()
         assert pickle.loads(pickle.dumps(value)) is value
+
+
+@pytest.mark.parametrize("name", package.__all__)
+def test_public_name_has_a_docstring(name: str) -> None:
+    """Classes, their public methods, and functions."""
+    value = getattr(package, name)
+    if inspect.isclass(value):
+        methods = [method for key, method in vars(value).items() if key[0] != "_" and inspect.isfunction(method)]
+        assert all(inspect.getdoc(documented) for documented in (value, *methods))
+    elif inspect.isfunction(value):
+        assert inspect.getdoc(value)
 
 
 @pytest.mark.parametrize("module", ["fastapi", "pydantic_settings", "python_multipart"])

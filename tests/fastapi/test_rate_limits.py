@@ -16,8 +16,8 @@ from cognito_async.fastapi import (
     install_problems,
     rate_limit,
 )
-from cognito_async.fastapi.client_ip import parse_address
 from cognito_async.fastapi.rate_limits import rate_limit_key
+from cognito_async.fastapi.request_origin import parse_address
 from tests.support.asgi import SETTINGS, asgi_client
 
 

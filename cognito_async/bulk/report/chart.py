@@ -1,4 +1,4 @@
-"""The chart of a job's rate over time: positions of its shapes. The template draws them as SVG."""
+"""The chart of a job's rate over time. The template draws it as SVG."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -8,38 +8,28 @@ from typing import Final, TypeAlias
 
 from attrs import frozen
 
-from cognito_async.bulk.progress import duration
 from cognito_async.bulk.report.model import CHARTED_STATES, STEPS, Timeline, readable_step
+from cognito_async.bulk.rows import State
 
-LEFT, RIGHT, ABOVE, BELOW = 46, 10, 34, 58
-CHARACTER: Final = 7.5
-"""The approximate width of a character."""
-
+LEFT, RIGHT, ABOVE, BELOW = 46, 10, 34, 58  # the margins of the chart, in pixels
+CHARACTER: Final = 7.5  # the approximate width of a character
 TICKS: Final = 5
-HEADROOM: Final = 1.18
-"""The height of the chart in relation to the highest value, which leaves space for the label of the quota."""
+HEADROOM: Final = 1.18  # space above the highest value, for the label of the quota
 
-Quota: TypeAlias = tuple[float, float, float]
-"""When a rate limit started and ended to apply, in seconds since 1970, and its requests per second."""
-
-Shape: TypeAlias = tuple[str, dict[str, object], str]
-"""An SVG element: its name, attributes and text."""
+Quota: TypeAlias = tuple[float, float, float]  # when a rate limit started and ended to apply, and requests per second
+QuotaLine: TypeAlias = tuple[float, float, float, float, str]  # left, right, height, place and text of the label
+TimeLabel: TypeAlias = tuple[float, float, str, str]  # the positions of the mark and the label, the time and the date
 
 
 @frozen(kw_only=True)
 class Size:
     """The size of a chart, in pixels."""
 
-    name: str
-    """The class of the SVG element."""
+    name: str  # the class of the SVG element
     width: int
-    """Its width."""
     height: int
-    """Its height."""
-    labels: int
-    """The number of labels on its time axis."""
-    gap: int
-    """The width of a break."""
+    labels: int  # on the time axis
+    gap: int  # the width of a break
 
 
 SIZES: Final = (
@@ -49,110 +39,81 @@ SIZES: Final = (
 
 
 class Chart:
-    """The shapes of a chart, in drawing order."""
+    """The positions of the parts of a chart, in pixels."""
 
     def __init__(self, line: Timeline, quotas: Sequence[Quota], size: Size) -> None:
         self.size: Size = size
+        self.left: int = LEFT
+        self.right: int = size.width - RIGHT
+        self.top: int = ABOVE
+        self.base: int = size.height - BELOW
         self._line = line
-        self._quotas = quotas
         self._highest = max(line.peak, *(quota for *_, quota in quotas), 0.0) * HEADROOM
-        width = size.width - LEFT - RIGHT - size.gap * (len(line.periods) - 1)
-        self._scale = width / line.seconds
-        self._base = size.height - BELOW
+        self._scale = (self.right - LEFT - size.gap * (len(line.periods) - 1)) / line.seconds
         self._lefts: list[float] = []
         left = float(LEFT)
         for period in line.periods:
             self._lefts.append(left)
             left += (period.end - period.start) * self._scale + size.gap
-        parts = (self._rate_axis(), self._bars(), self._breaks(), self._time_axis(), self._quota_lines())
-        self.shapes: list[Shape] = [shape for part in parts for shape in part]
+        step = _readable(self._highest / TICKS)
+        # The labels of the rate axis, with their positions.
+        self.rates: list[tuple[float, float]] = [
+            (number * step, self._y(number * step)) for number in range(floor(self._highest / step) + 1)
+        ]
+        self.bars: list[tuple[State, str]] = [(state, self._path(place)) for place, state in enumerate(CHARTED_STATES)]
+        # The idle times that are left out: the left edge and the length.
+        self.breaks: list[tuple[float, float]] = [
+            (self._x(place, before.end), after.start - before.end)
+            for place, (before, after) in enumerate(pairwise(line.periods))
+        ]
+        self.times: list[TimeLabel] = list(self._time_labels())
+        self.quotas: list[QuotaLine] = list(self._quota_lines(quotas))
 
     def _x(self, place: int, time: float) -> float:
         """Return the position of a time within a period."""
         return round(self._lefts[place] + (time - self._line.periods[place].start) * self._scale, 1)
 
     def _y(self, rate: float) -> float:
-        return round(self._base - rate / self._highest * (self._base - ABOVE), 1)
+        return round(self.base - rate / self._highest * (self.base - ABOVE), 1)
 
-    def _rate_axis(self) -> Iterator[Shape]:
-        right = self.size.width - RIGHT
-        step = _readable(self._highest / TICKS)
-        for number in range(floor(self._highest / step) + 1):
-            y = self._y(number * step)
-            yield _line(LEFT, right, y, y, "grid" if number else "axis")
-            yield _text(f"{number * step:,g}", LEFT - 8, y + 4, "end")
-        yield _text("rows per second", 2, 14, "start", "name")
+    def _path(self, place: int) -> str:
+        parts: list[str] = []
+        for number, period in enumerate(self._line.periods):
+            for point in period.points:
+                if point.counts[place]:
+                    low, high = (self._y(sum(point.counts[:end]) / point.seconds) for end in (place, place + 1))
+                    left, right = self._x(number, point.start), self._x(number, point.start + point.seconds)
+                    parts.append(f"M{left} {low}V{high}H{right}V{low}z")
+        return "".join(parts)
 
-    def _bars(self) -> Iterator[Shape]:
-        for place, state in enumerate(CHARTED_STATES):
-            parts: list[str] = []
-            for number, period in enumerate(self._line.periods):
-                for point in period.points:
-                    if point.counts[place]:
-                        low, high = (self._y(sum(point.counts[:end]) / point.seconds) for end in (place, place + 1))
-                        left, right = self._x(number, point.start), self._x(number, point.start + point.seconds)
-                        parts.append(f"M{left} {low}V{high}H{right}V{low}z")
-            if parts:
-                yield "path", {"d": "".join(parts), "class": f"bars {state}"}, ""
-
-    def _breaks(self) -> Iterator[Shape]:
-        """Mark the idle times that are left out, with their length."""
-        for place, (before, after) in enumerate(pairwise(self._line.periods)):
-            left, width = self._x(place, before.end), self.size.gap
-            middle, height = left + width / 2, (ABOVE + self._base) / 2
-            size = {"width": width, "height": self._base - ABOVE}
-            yield "rect", {"x": left, "y": ABOVE, **size, "class": "break"}, ""
-            name, attributes, text = _text(
-                f"idle {duration(after.start - before.end)}", middle, height, "middle", "break-name"
-            )
-            yield name, {**attributes, "dy": 4, "transform": f"rotate(-90 {middle} {height})"}, text
-
-    def _time_axis(self) -> Iterator[Shape]:
-        free, day = 0.0, ""
-        for x, label, date in self._times():
-            half = max(len(label), len(date) if date != day else 0) * CHARACTER / 2
-            at = min(max(x, half), self.size.width - half)
-            yield _line(x, x, self._base, self._base + 5, "axis")
-            if at - half < free:
-                continue
-            yield _text(label, at, self._base + 19, "middle")
-            if date != day:
-                yield _text(date, at, self._base + 34, "middle", "name")
-            free, day = at + half + CHARACTER, date
-        yield _text("time (UTC)", self.size.width - RIGHT, self.size.height - 6, "end", "name")
-
-    def _times(self) -> Iterator[tuple[float, str, str]]:
-        """Return the positions, times and dates of the time axis."""
+    def _time_labels(self) -> Iterator[TimeLabel]:
+        """Label the marks of the time axis, as far as there is space; the date only where it changes."""
         step = readable_step(self._line.seconds / self.size.labels)
         pattern = "%H:%M:%S" if step < STEPS[8] else "%H:%M"
+        free, day = 0.0, ""
         for place, period in enumerate(self._line.periods):
             first, last = ceil(period.start / step), ceil(period.end / step)
             for time in [number * float(step) for number in range(first, last)] or [period.start]:
-                moment = datetime.fromtimestamp(time, UTC)
-                yield self._x(place, time), moment.strftime(pattern), f"{moment.day} {moment:%b}"
+                x, moment = self._x(place, time), datetime.fromtimestamp(time, UTC)
+                label, date = f"{moment:{pattern}}", f"{moment.day} {moment:%b}"
+                half = max(len(label), len(date) if date != day else 0) * CHARACTER / 2
+                center = min(max(x, half), self.size.width - half)
+                if center - half < free:
+                    yield x, x, "", ""
+                else:
+                    yield x, center, label, date if date != day else ""
+                    free, day = center + half + CHARACTER, date
 
-    def _quota_lines(self) -> Iterator[Shape]:
+    def _quota_lines(self, quotas: Sequence[Quota]) -> Iterator[QuotaLine]:
         named: set[float] = set()
-        for started, ended, quota in self._quotas:
+        for started, ended, quota in quotas:
+            name = f"quota {quota:,g}/s"
             for place, period in enumerate(self._line.periods):
                 left, right = self._x(place, max(started, period.start)), self._x(place, min(ended, period.end))
-                if left >= right:
-                    continue
-                y = self._y(quota)
-                yield _line(left, right, y, y, "quota")
-                if quota not in named:
+                if left < right:
+                    label = min(left + 4, self.right - len(name) * CHARACTER)
+                    yield left, right, self._y(quota), label, "" if quota in named else name
                     named.add(quota)
-                    name = f"quota {quota:,g}/s"
-                    x = min(left + 4, self.size.width - RIGHT - len(name) * CHARACTER)
-                    yield _text(name, x, y - 7, "start", "quota-name")
-
-
-def _line(x1: float, x2: float, y1: float, y2: float, kind: str) -> Shape:
-    return "line", {"x1": x1, "x2": x2, "y1": y1, "y2": y2, "class": kind}, ""
-
-
-def _text(text: str, x: float, y: float, anchor: str, kind: str | None = None) -> Shape:
-    return "text", {"x": x, "y": y, "text-anchor": anchor, "class": kind}, text
 
 
 def _readable(minimum: float) -> float:

@@ -14,81 +14,62 @@ from attrs import evolve, field, frozen
 from cognito_async.bulk.journal import Fact, JournalReader, Run, read_with_activity, rows_needing_attention
 from cognito_async.bulk.rows import FINAL_STATES, ErrorGroup, Outcome, State, count_kinds
 
-CHARTED_STATES: Final = (State.DONE, State.REFUSED, State.UNKNOWN)
-"""The states in a timeline, in the order of the chart from bottom to top."""
+CHARTED_STATES: Final = (State.DONE, State.REFUSED, State.UNKNOWN)  # in the order of the chart, from bottom to top
+Counts: TypeAlias = tuple[int, int, int]  # the number of rows in each of CHARTED_STATES
 
-Counts: TypeAlias = tuple[int, int, int]
-"""The number of rows in each of CHARTED_STATES."""
-
-MAX_CELLS: Final = 50_000
-"""About how many cells rows are counted in before they are combined into points."""
-
+MAX_CELLS: Final = 50_000  # about how many cells rows are counted in before they are combined into points
 MAX_POINTS: Final = 200
-STEPS: Final = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
-"""Readable steps of a time axis, in seconds."""
-
-SMOOTHING: Final = 10
-"""Seconds per point that even out bursts of responses; shorter jobs have shorter steps."""
-
 MIN_POINTS: Final = 12
+SMOOTHING: Final = 10  # seconds per point that even out bursts of responses; shorter jobs have shorter steps
 MAX_BREAKS: Final = 8
 MIN_BREAK: Final = 120.0
-BREAK_SHARE: Final = 0.05
-"""An idle time is left out of the chart if it is longer than this share of the remaining time."""
+BREAK_SHARE: Final = 0.05  # an idle time is left out of the chart if it is longer than this share of the remaining time
+
+# Readable steps of a time axis, in seconds.
+STEPS: Final = (1, 2, 5, 10, 15, 20, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400)
 
 
 @frozen
 class Point:
-    """The rows settled during one step."""
+    """The rows settled during one step. Times are in seconds since 1970."""
 
     start: float
-    """When the step started, in seconds since 1970."""
     seconds: float
-    """The length of the step."""
     counts: Counts
-    """The rows by state."""
 
     @property
     def rate(self) -> float:
-        """Rows settled per second."""
         return sum(self.counts) / self.seconds
 
 
 @frozen
 class Period:
-    """A time without long idle times."""
+    """A time without long idle times, as adjacent points."""
 
     points: tuple[Point, ...]
-    """Adjacent points."""
 
     @property
     def start(self) -> float:
-        """When it started, in seconds since 1970."""
         return self.points[0].start
 
     @property
     def end(self) -> float:
-        """When it ended, in seconds since 1970."""
         return self.points[-1].start + self.points[-1].seconds
 
 
 @frozen
 class Timeline:
-    """The rows settled over time."""
+    """The rows settled over time, in the periods in which the job was active."""
 
-    step: float = 1.0
-    """The length of a point in seconds; the last one of a period may differ."""
+    step: float = 1.0  # the length of a point in seconds; the last one of a period may differ
     periods: tuple[Period, ...] = ()
-    """The times in which the job was active; between them it was idle for long."""
 
     @property
     def points(self) -> Iterator[Point]:
-        """All points."""
         return (point for period in self.periods for point in period.points)
 
     @property
     def seconds(self) -> float:
-        """How long the job was active."""
         return sum(period.end - period.start for period in self.periods)
 
     @property
@@ -98,7 +79,6 @@ class Timeline:
 
     @property
     def peak(self) -> float:
-        """The highest rate of a point, in rows per second."""
         return max((point.rate for point in self.points), default=0.0)
 
 
@@ -250,10 +230,16 @@ def _query(journal: JournalReader) -> dict[str, Any]:
     facts = journal.facts()
     first, last = journal.settled_span()
     origin, width = float(int(first)), readable_step((last - first) / MAX_CELLS)
-    cells = {
-        number: tuple(counts[state] for state in CHARTED_STATES)
-        for number, counts in journal.settled_per_cell(origin, width).items()
-    }
+    cells: dict[int, list[int]] = {}
+    runs = journal.runs()
+    starts, ends = [run.started for run in runs], {run.number: run.ended for run in runs}
+    settled, lasts = Counter[int](), dict[int, float]()
+    for cell, state, count in journal.settled_per_cell(origin, width):
+        cells.setdefault(cell, [0] * len(CHARTED_STATES))[CHARTED_STATES.index(state)] += count
+        end = origin + (cell + 1) * width
+        number = max(bisect_left(starts, end), 1)  # of the last run that started before the cell's end
+        settled[number] += count
+        lasts[number] = max(lasts.get(number, 0.0), min(end, last, ends.get(number) or end))
     states, errors = journal.counts()
     return {
         "action": facts.get(Fact.ACTION, ""),
@@ -261,28 +247,10 @@ def _query(journal: JournalReader) -> dict[str, Any]:
         "app_client": facts.get(Fact.APP_CLIENT) or None,
         "source": facts.get(Fact.SOURCE),
         "whole": Fact.COMPLETE in facts,
-        "runs": tuple(_with_settled(journal.runs(), cells, origin, width, last)),
+        "runs": tuple(evolve(run, settled=settled[run.number], last=lasts.get(run.number)) for run in runs),
         "states": states,
         "errors": errors,
         "timeline": make_timeline(cells, origin, width),
         "last_settled": last or None,
         "next_due": journal.next_due(),
     }
-
-
-def _with_settled(
-    runs: Sequence[Run], cells: Mapping[int, Sequence[int]], origin: float, width: int, last: float
-) -> Iterator[Run]:
-    """Add to each run what it settled; a cell belongs to the last run that started before the cell's end."""
-    starts = [run.started for run in runs]
-    settled, ends = Counter[int](), dict[int, float]()
-    for cell, counts in sorted(cells.items()):
-        end = origin + (cell + 1) * width
-        place = max(bisect_left(starts, end) - 1, 0)
-        settled[place] += sum(counts)
-        ends[place] = min(end, last)
-    for place, run in enumerate(runs):
-        until = ends.get(place)
-        if until is not None and run.ended is not None:
-            until = min(until, run.ended)
-        yield evolve(run, settled=settled[place], last=until)

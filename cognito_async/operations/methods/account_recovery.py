@@ -33,14 +33,16 @@ class AccountRecoveryMethods(OperationCaller):
             client_metadata (Mapping[str, str] | None): Keys and values for the user pool's Lambda triggers (secret).
 
         Raises:
-            CodeDeliveryFailureException, ForbiddenException, InternalErrorException,
-            InvalidEmailRoleAccessPolicyException, InvalidLambdaResponseException, InvalidParameterException,
-            InvalidSmsRoleAccessPolicyException, InvalidSmsRoleTrustRelationshipException, LimitExceededException,
-            NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException,
-            UnexpectedLambdaException, UserLambdaValidationException, UserNotFoundException: declared by the service.
+            ServiceError: one of CodeDeliveryFailureException, ForbiddenException, InternalErrorException,
+                InvalidEmailRoleAccessPolicyException, InvalidLambdaResponseException, InvalidParameterException,
+                InvalidSmsRoleAccessPolicyException, InvalidSmsRoleTrustRelationshipException, LimitExceededException,
+                NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
+                TooManyRequestsException, UnexpectedLambdaException, UserLambdaValidationException,
+                UserNotFoundException.
             AmbiguousOutcomeError: the outcome is unknown. Ask the user whether a code arrived; another call sends
                 another code.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.ForgotPasswordRequest(
             username=username, client_id=self._bound.client_id if client_id is None else client_id,
@@ -73,14 +75,15 @@ class AccountRecoveryMethods(OperationCaller):
             client_metadata (Mapping[str, str] | None): Keys and values for the user pool's Lambda triggers (secret).
 
         Raises:
-            CodeMismatchException, ExpiredCodeException, ForbiddenException, InternalErrorException,
-            InvalidLambdaResponseException, InvalidParameterException, InvalidPasswordException,
-            LimitExceededException, NotAuthorizedException, OperationNotEnabledException,
-            PasswordHistoryPolicyViolationException, ResourceNotFoundException, TooManyFailedAttemptsException,
-            TooManyRequestsException, UnexpectedLambdaException, UserLambdaValidationException,
-            UserNotConfirmedException, UserNotFoundException: declared by the service.
+            ServiceError: one of CodeMismatchException, ExpiredCodeException, ForbiddenException,
+                InternalErrorException, InvalidLambdaResponseException, InvalidParameterException,
+                InvalidPasswordException, LimitExceededException, NotAuthorizedException, OperationNotEnabledException,
+                PasswordHistoryPolicyViolationException, ResourceNotFoundException, TooManyFailedAttemptsException,
+                TooManyRequestsException, UnexpectedLambdaException, UserLambdaValidationException,
+                UserNotConfirmedException, UserNotFoundException.
             AmbiguousOutcomeError: the outcome is unknown. Sign in with the new password.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.ConfirmForgotPasswordRequest(
             username=username, confirmation_code=confirmation_code, password=password,

@@ -74,11 +74,12 @@ class AppClientsMethods(OperationCaller):
                 generated secret.
 
         Raises:
-            FeatureUnavailableInTierException, InternalErrorException, InvalidOAuthFlowException,
-            InvalidParameterException, LimitExceededException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, ScopeDoesNotExistException, TooManyRequestsException: declared by the service.
+            ServiceError: one of FeatureUnavailableInTierException, InternalErrorException, InvalidOAuthFlowException,
+                InvalidParameterException, LimitExceededException, NotAuthorizedException, OperationNotEnabledException,
+                ResourceNotFoundException, ScopeDoesNotExistException, TooManyRequestsException.
             AmbiguousOutcomeError: the outcome is unknown. Look for the name with ListUserPoolClients.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.CreateUserPoolClientRequest(
             client_name=client_name, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -113,9 +114,10 @@ class AppClientsMethods(OperationCaller):
             client_id (str | None): ID of the app client to describe (1 to 128 chars, secret). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.DescribeUserPoolClientRequest(
             user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -141,9 +143,10 @@ class AppClientsMethods(OperationCaller):
                 self-registered ones.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.ListUserPoolClientsRequest(
             user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id, max_results=max_results,
@@ -224,10 +227,12 @@ class AppClientsMethods(OperationCaller):
                 generated secret.
 
         Raises:
-            ConcurrentModificationException, FeatureUnavailableInTierException, InternalErrorException,
-            InvalidOAuthFlowException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, ScopeDoesNotExistException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of ConcurrentModificationException, FeatureUnavailableInTierException,
+                InternalErrorException, InvalidOAuthFlowException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, ScopeDoesNotExistException,
+                TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.UpdateUserPoolClientRequest(
             user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -260,9 +265,11 @@ class AppClientsMethods(OperationCaller):
             client_id (str | None): ID of the app client to delete (1 to 128 chars, secret). None: the client's.
 
         Raises:
-            ConcurrentModificationException, InternalErrorException, InvalidParameterException, NotAuthorizedException,
-            OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of ConcurrentModificationException, InternalErrorException, InvalidParameterException,
+                NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
+                TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.DeleteUserPoolClientRequest(
             user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -286,10 +293,11 @@ class AppClientsMethods(OperationCaller):
             client_secret (str | None): A custom secret; generated if omitted (24 to 64 chars, secret).
 
         Raises:
-            AccessDeniedException, InternalServerException, InvalidParameterException, LimitExceededException,
-            ResourceNotFoundException, TooManyRequestsException: declared by the service.
+            ServiceError: one of AccessDeniedException, InternalServerException, InvalidParameterException,
+                LimitExceededException, ResourceNotFoundException, TooManyRequestsException.
             AmbiguousOutcomeError: the outcome is unknown. List the secrets, and delete a new one whose value was lost.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.AddUserPoolClientSecretRequest(
             user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -312,9 +320,10 @@ class AppClientsMethods(OperationCaller):
             next_token (str | None): The page token from the previous response (1 to 131,072 chars).
 
         Raises:
-            InternalServerException, InvalidParameterException, LimitExceededException, ResourceNotFoundException,
-            TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalServerException, InvalidParameterException, LimitExceededException,
+                ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.ListUserPoolClientSecretsRequest(
             user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -350,9 +359,10 @@ class AppClientsMethods(OperationCaller):
                 client's.
 
         Raises:
-            InternalServerException, InvalidParameterException, LimitExceededException, ResourceNotFoundException,
-            TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalServerException, InvalidParameterException, LimitExceededException,
+                ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.DeleteUserPoolClientSecretRequest(
             client_secret_id=client_secret_id,
@@ -380,11 +390,12 @@ class AppClientsMethods(OperationCaller):
             cache_duration (int | None): How long documents are cached, in seconds (86,400 to 31,556,952).
 
         Raises:
-            ConcurrentModificationException, FeatureUnavailableInTierException, InternalErrorException,
-            InvalidParameterException, LimitExceededException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException: declared by the service.
+            ServiceError: one of ConcurrentModificationException, FeatureUnavailableInTierException,
+                InternalErrorException, InvalidParameterException, LimitExceededException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException.
             AmbiguousOutcomeError: the outcome is unknown. Look for the name with ListCIMDPolicies.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.CreateCIMDPolicyRequest(
             policy_name=policy_name, url_patterns=url_patterns,
@@ -407,9 +418,10 @@ class AppClientsMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, ResourceNotFoundException,
-            TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.DescribeCIMDPolicyRequest(
             cimd_policy_id=cimd_policy_id,
@@ -430,9 +442,10 @@ class AppClientsMethods(OperationCaller):
             max_results (int | None): The maximum number of items per page (1 to 60).
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, ResourceNotFoundException,
-            TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.ListCIMDPoliciesRequest(
             user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id, next_token=next_token,
@@ -469,10 +482,11 @@ class AppClientsMethods(OperationCaller):
             cache_duration (int | None): How long documents are cached, in seconds (86,400 to 31,556,952).
 
         Raises:
-            ConcurrentModificationException, FeatureUnavailableInTierException, InternalErrorException,
-            InvalidParameterException, LimitExceededException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of ConcurrentModificationException, FeatureUnavailableInTierException,
+                InternalErrorException, InvalidParameterException, LimitExceededException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.UpdateCIMDPolicyRequest(
             cimd_policy_id=cimd_policy_id, url_patterns=url_patterns,
@@ -494,9 +508,11 @@ class AppClientsMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            ConcurrentModificationException, InternalErrorException, InvalidParameterException, NotAuthorizedException,
-            OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of ConcurrentModificationException, InternalErrorException, InvalidParameterException,
+                NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
+                TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         await self._call(ops.DeleteCIMDPolicyRequest(
             cimd_policy_id=cimd_policy_id,
@@ -519,9 +535,10 @@ class AppClientsMethods(OperationCaller):
             max_results (int | None): The maximum number of items per page (1 to 60).
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, ResourceNotFoundException,
-            TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.ListClientMetadataURLsRequest(
             cimd_policy_id=cimd_policy_id,
@@ -559,12 +576,13 @@ class AppClientsMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            CachedCIMDURLDoesNotExistException, FeatureUnavailableInTierException, InternalErrorException,
-            InvalidParameterException, NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
-            TooManyRequestsException: declared by the service.
+            ServiceError: one of CachedCIMDURLDoesNotExistException, FeatureUnavailableInTierException,
+                InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
+                ResourceNotFoundException, TooManyRequestsException.
             AmbiguousOutcomeError: the outcome is unknown. Look for the URL and its cache date with
                 ListClientMetadataURLs.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         await self._call(ops.UpdateClientMetadataURLStateRequest(
             cimd_policy_id=cimd_policy_id, url=url, action=action,

@@ -35,16 +35,17 @@ class AuthenticationMethods(OperationCaller):
             session (str | None): The session from the previous step (20 to 4,096 chars, secret).
 
         Raises:
-            FeatureUnavailableInTierException, ForbiddenException, InternalErrorException,
-            InvalidEmailRoleAccessPolicyException, InvalidLambdaResponseException, InvalidParameterException,
-            InvalidSmsRoleAccessPolicyException, InvalidSmsRoleTrustRelationshipException,
-            InvalidUserPoolConfigurationException, NotAuthorizedException, OperationNotEnabledException,
-            PasswordResetRequiredException, ResourceNotFoundException, TooManyRequestsException,
-            UnexpectedLambdaException, UnsupportedOperationException, UserLambdaValidationException,
-            UserNotConfirmedException, UserNotFoundException: declared by the service.
+            ServiceError: one of FeatureUnavailableInTierException, ForbiddenException, InternalErrorException,
+                InvalidEmailRoleAccessPolicyException, InvalidLambdaResponseException, InvalidParameterException,
+                InvalidSmsRoleAccessPolicyException, InvalidSmsRoleTrustRelationshipException,
+                InvalidUserPoolConfigurationException, NotAuthorizedException, OperationNotEnabledException,
+                PasswordResetRequiredException, ResourceNotFoundException, TooManyRequestsException,
+                UnexpectedLambdaException, UnsupportedOperationException, UserLambdaValidationException,
+                UserNotConfirmedException, UserNotFoundException.
             AmbiguousOutcomeError: the outcome is unknown. Start a new sign-in; the lost one leaves only an unused
                 session.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.InitiateAuthRequest(
             auth_flow=auth_flow, auth_parameters=auth_parameters, client_metadata=client_metadata,
@@ -78,17 +79,18 @@ class AuthenticationMethods(OperationCaller):
             client_metadata (Mapping[str, str] | None): Keys and values for the user pool's Lambda triggers (secret).
 
         Raises:
-            AliasExistsException, CodeMismatchException, ExpiredCodeException, ForbiddenException,
-            InternalErrorException, InvalidEmailRoleAccessPolicyException, InvalidLambdaResponseException,
-            InvalidParameterException, InvalidPasswordException, InvalidSmsRoleAccessPolicyException,
-            InvalidSmsRoleTrustRelationshipException, InvalidUserPoolConfigurationException,
-            MFAMethodNotFoundException, NotAuthorizedException, OperationNotEnabledException,
-            PasswordHistoryPolicyViolationException, PasswordResetRequiredException, ResourceNotFoundException,
-            SoftwareTokenMFANotFoundException, TooManyRequestsException, UnexpectedLambdaException,
-            UserLambdaValidationException, UserNotConfirmedException, UserNotFoundException: declared by the service.
+            ServiceError: one of AliasExistsException, CodeMismatchException, ExpiredCodeException, ForbiddenException,
+                InternalErrorException, InvalidEmailRoleAccessPolicyException, InvalidLambdaResponseException,
+                InvalidParameterException, InvalidPasswordException, InvalidSmsRoleAccessPolicyException,
+                InvalidSmsRoleTrustRelationshipException, InvalidUserPoolConfigurationException,
+                MFAMethodNotFoundException, NotAuthorizedException, OperationNotEnabledException,
+                PasswordHistoryPolicyViolationException, PasswordResetRequiredException, ResourceNotFoundException,
+                SoftwareTokenMFANotFoundException, TooManyRequestsException, UnexpectedLambdaException,
+                UserLambdaValidationException, UserNotConfirmedException, UserNotFoundException.
             AmbiguousOutcomeError: the outcome is unknown. Start a new sign-in, with the new password if the challenge
                 set one.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.RespondToAuthChallengeRequest(
             challenge_name=challenge_name, client_id=self._bound.client_id if client_id is None else client_id,
@@ -122,16 +124,17 @@ class AuthenticationMethods(OperationCaller):
             session (str | None): The session from the previous step (20 to 4,096 chars, secret).
 
         Raises:
-            FeatureUnavailableInTierException, InternalErrorException, InvalidEmailRoleAccessPolicyException,
-            InvalidLambdaResponseException, InvalidParameterException, InvalidSmsRoleAccessPolicyException,
-            InvalidSmsRoleTrustRelationshipException, InvalidUserPoolConfigurationException,
-            MFAMethodNotFoundException, NotAuthorizedException, OperationNotEnabledException,
-            PasswordResetRequiredException, ResourceNotFoundException, TooManyRequestsException,
-            UnexpectedLambdaException, UnsupportedOperationException, UserLambdaValidationException,
-            UserNotConfirmedException, UserNotFoundException: declared by the service.
+            ServiceError: one of FeatureUnavailableInTierException, InternalErrorException,
+                InvalidEmailRoleAccessPolicyException, InvalidLambdaResponseException, InvalidParameterException,
+                InvalidSmsRoleAccessPolicyException, InvalidSmsRoleTrustRelationshipException,
+                InvalidUserPoolConfigurationException, MFAMethodNotFoundException, NotAuthorizedException,
+                OperationNotEnabledException, PasswordResetRequiredException, ResourceNotFoundException,
+                TooManyRequestsException, UnexpectedLambdaException, UnsupportedOperationException,
+                UserLambdaValidationException, UserNotConfirmedException, UserNotFoundException.
             AmbiguousOutcomeError: the outcome is unknown. Start a new sign-in; the lost one leaves only an unused
                 session.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.AdminInitiateAuthRequest(
             auth_flow=auth_flow, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -167,17 +170,18 @@ class AuthenticationMethods(OperationCaller):
             client_metadata (Mapping[str, str] | None): Keys and values for the user pool's Lambda triggers (secret).
 
         Raises:
-            AliasExistsException, CodeMismatchException, ExpiredCodeException, InternalErrorException,
-            InvalidEmailRoleAccessPolicyException, InvalidLambdaResponseException, InvalidParameterException,
-            InvalidPasswordException, InvalidSmsRoleAccessPolicyException, InvalidSmsRoleTrustRelationshipException,
-            InvalidUserPoolConfigurationException, MFAMethodNotFoundException, NotAuthorizedException,
-            OperationNotEnabledException, PasswordHistoryPolicyViolationException, PasswordResetRequiredException,
-            ResourceNotFoundException, SoftwareTokenMFANotFoundException, TooManyRequestsException,
-            UnexpectedLambdaException, UserLambdaValidationException, UserNotConfirmedException,
-            UserNotFoundException: declared by the service.
+            ServiceError: one of AliasExistsException, CodeMismatchException, ExpiredCodeException,
+                InternalErrorException, InvalidEmailRoleAccessPolicyException, InvalidLambdaResponseException,
+                InvalidParameterException, InvalidPasswordException, InvalidSmsRoleAccessPolicyException,
+                InvalidSmsRoleTrustRelationshipException, InvalidUserPoolConfigurationException,
+                MFAMethodNotFoundException, NotAuthorizedException, OperationNotEnabledException,
+                PasswordHistoryPolicyViolationException, PasswordResetRequiredException, ResourceNotFoundException,
+                SoftwareTokenMFANotFoundException, TooManyRequestsException, UnexpectedLambdaException,
+                UserLambdaValidationException, UserNotConfirmedException, UserNotFoundException.
             AmbiguousOutcomeError: the outcome is unknown. Start a new sign-in, with the new password if the challenge
                 set one.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.AdminRespondToAuthChallengeRequest(
             challenge_name=challenge_name,
@@ -208,13 +212,14 @@ class AuthenticationMethods(OperationCaller):
             client_metadata (Mapping[str, str] | None): Keys and values for the user pool's Lambda triggers (secret).
 
         Raises:
-            ForbiddenException, InternalErrorException, InvalidLambdaResponseException, InvalidParameterException,
-            NotAuthorizedException, OperationNotEnabledException, RefreshTokenReuseException,
-            ResourceNotFoundException, TooManyRequestsException, UnexpectedLambdaException,
-            UserLambdaValidationException, UserNotFoundException: declared by the service.
+            ServiceError: one of ForbiddenException, InternalErrorException, InvalidLambdaResponseException,
+                InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
+                RefreshTokenReuseException, ResourceNotFoundException, TooManyRequestsException,
+                UnexpectedLambdaException, UserLambdaValidationException, UserNotFoundException.
             AmbiguousOutcomeError: the outcome is unknown. Call again if rotation is off; otherwise the new refresh
                 token is lost and the user must sign in.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.GetTokensFromRefreshTokenRequest(
             refresh_token=refresh_token, client_id=self._bound.client_id if client_id is None else client_id,
@@ -240,9 +245,11 @@ class AuthenticationMethods(OperationCaller):
             client_metadata (Mapping[str, str] | None): Keys and values for the user pool's Lambda triggers (secret).
 
         Raises:
-            ForbiddenException, InternalErrorException, InvalidParameterException, NotAuthorizedException,
-            OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of ForbiddenException, InternalErrorException, InvalidParameterException,
+                NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
+                TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.GetClientTokenRequest(
             client_id=self._bound.client_id if client_id is None else client_id, secret=secret, scopes=scopes,
@@ -289,12 +296,14 @@ class AuthenticationMethods(OperationCaller):
                 or ID_TOKEN.
 
         Raises:
-            ForbiddenException, InternalErrorException, InvalidLambdaResponseException, InvalidParameterException,
-            NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException,
-            UnexpectedLambdaException, UserLambdaValidationException, UserNotFoundException: declared by the service.
+            ServiceError: one of ForbiddenException, InternalErrorException, InvalidLambdaResponseException,
+                InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
+                ResourceNotFoundException, TooManyRequestsException, UnexpectedLambdaException,
+                UserLambdaValidationException, UserNotFoundException.
             AmbiguousOutcomeError: the outcome is unknown. Call again with a new subject token; an unused token does no
                 harm.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.GetDerivedTokenRequest(
             subject_token=subject_token, subject_token_type=subject_token_type,

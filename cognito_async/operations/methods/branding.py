@@ -35,11 +35,12 @@ class BrandingMethods(OperationCaller):
                 elements).
 
         Raises:
-            ConcurrentModificationException, InternalErrorException, InvalidParameterException, LimitExceededException,
-            ManagedLoginBrandingExistsException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException: declared by the service.
+            ServiceError: one of ConcurrentModificationException, InternalErrorException, InvalidParameterException,
+                LimitExceededException, ManagedLoginBrandingExistsException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException.
             AmbiguousOutcomeError: the outcome is unknown. Look for it with DescribeManagedLoginBrandingByClient.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.CreateManagedLoginBrandingRequest(
             user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -65,9 +66,10 @@ class BrandingMethods(OperationCaller):
             return_merged_resources (bool | None): Whether to complete the style with the defaults.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.DescribeManagedLoginBrandingRequest(
             managed_login_branding_id=managed_login_branding_id,
@@ -92,9 +94,10 @@ class BrandingMethods(OperationCaller):
             return_merged_resources (bool | None): Whether to complete the style with the defaults.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.DescribeManagedLoginBrandingByClientRequest(
             user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -124,9 +127,11 @@ class BrandingMethods(OperationCaller):
                 elements).
 
         Raises:
-            ConcurrentModificationException, InternalErrorException, InvalidParameterException, NotAuthorizedException,
-            OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of ConcurrentModificationException, InternalErrorException, InvalidParameterException,
+                NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
+                TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.UpdateManagedLoginBrandingRequest(
             user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -149,9 +154,11 @@ class BrandingMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            ConcurrentModificationException, InternalErrorException, InvalidParameterException, NotAuthorizedException,
-            OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of ConcurrentModificationException, InternalErrorException, InvalidParameterException,
+                NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
+                TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         await self._call(ops.DeleteManagedLoginBrandingRequest(
             managed_login_branding_id=managed_login_branding_id,
@@ -172,9 +179,10 @@ class BrandingMethods(OperationCaller):
                 None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.GetUICustomizationRequest(
             user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -199,9 +207,10 @@ class BrandingMethods(OperationCaller):
             image_file (bytes | None): The logo, as bytes (at most 131,072 bytes).
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.SetUICustomizationRequest(
             user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -229,11 +238,12 @@ class BrandingMethods(OperationCaller):
             routing (RoutingType | None): Where requests go when the primary region fails.
 
         Raises:
-            ConcurrentModificationException, FeatureUnavailableInTierException, InternalErrorException,
-            InvalidParameterException, LimitExceededException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException: declared by the service.
+            ServiceError: one of ConcurrentModificationException, FeatureUnavailableInTierException,
+                InternalErrorException, InvalidParameterException, LimitExceededException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException.
             AmbiguousOutcomeError: the outcome is unknown. Look for the domain with DescribeUserPoolDomain.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.CreateUserPoolDomainRequest(
             domain=domain, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -253,9 +263,10 @@ class BrandingMethods(OperationCaller):
             domain (str): The domain: a prefix, or the full name of a custom domain (1 to 63 chars).
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.DescribeUserPoolDomainRequest(domain=domain))
 
@@ -278,11 +289,12 @@ class BrandingMethods(OperationCaller):
             routing (RoutingType | None): Where requests go when the primary region fails.
 
         Raises:
-            ConcurrentModificationException, FeatureUnavailableInTierException, InternalErrorException,
-            InvalidParameterException, NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
-            TooManyRequestsException: declared by the service.
+            ServiceError: one of ConcurrentModificationException, FeatureUnavailableInTierException,
+                InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
+                ResourceNotFoundException, TooManyRequestsException.
             AmbiguousOutcomeError: the outcome is unknown. Compare the settings that DescribeUserPoolDomain returns.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.UpdateUserPoolDomainRequest(
             domain=domain, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -302,10 +314,11 @@ class BrandingMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            ConcurrentModificationException, InternalErrorException, InvalidParameterException, NotAuthorizedException,
-            OperationNotEnabledException, ResourceNotFoundException: declared by the service.
+            ServiceError: one of ConcurrentModificationException, InternalErrorException, InvalidParameterException,
+                NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException.
             AmbiguousOutcomeError: the outcome is unknown. Look for the domain with DescribeUserPoolDomain.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         await self._call(ops.DeleteUserPoolDomainRequest(
             domain=domain, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -330,11 +343,12 @@ class BrandingMethods(OperationCaller):
             links (Mapping[str, str] | None): URLs of the document by language (1 to 13 entries).
 
         Raises:
-            ConcurrentModificationException, InternalErrorException, InvalidParameterException, LimitExceededException,
-            NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException, TermsExistsException,
-            TooManyRequestsException: declared by the service.
+            ServiceError: one of ConcurrentModificationException, InternalErrorException, InvalidParameterException,
+                LimitExceededException, NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
+                TermsExistsException, TooManyRequestsException.
             AmbiguousOutcomeError: the outcome is unknown. Look for the document with DescribeTermsByClient.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.CreateTermsRequest(
             terms_name=terms_name, terms_source=terms_source, enforcement=enforcement,
@@ -355,9 +369,10 @@ class BrandingMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.DescribeTermsRequest(
             terms_id=terms_id, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -378,9 +393,10 @@ class BrandingMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.DescribeTermsByClientRequest(
             terms_name=terms_name, client_id=self._bound.client_id if client_id is None else client_id,
@@ -403,9 +419,10 @@ class BrandingMethods(OperationCaller):
             next_token (str | None): The page token from the previous response (at most 131,072 chars).
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.ListTermsRequest(
             user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id, max_results=max_results,
@@ -442,10 +459,11 @@ class BrandingMethods(OperationCaller):
             links (Mapping[str, str] | None): URLs of the document by language (1 to 13 entries).
 
         Raises:
-            ConcurrentModificationException, InternalErrorException, InvalidParameterException, NotAuthorizedException,
-            OperationNotEnabledException, ResourceNotFoundException, TermsExistsException,
-            TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of ConcurrentModificationException, InternalErrorException, InvalidParameterException,
+                NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException, TermsExistsException,
+                TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.UpdateTermsRequest(
             terms_id=terms_id, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -463,9 +481,11 @@ class BrandingMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            ConcurrentModificationException, InternalErrorException, InvalidParameterException, NotAuthorizedException,
-            OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of ConcurrentModificationException, InternalErrorException, InvalidParameterException,
+                NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
+                TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         await self._call(ops.DeleteTermsRequest(
             terms_id=terms_id, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,

@@ -39,10 +39,11 @@ class FederationMethods(OperationCaller):
                 (at most 4 entries).
 
         Raises:
-            DuplicateProviderException, InternalErrorException, InvalidParameterException, LimitExceededException,
-            NotAuthorizedException, ResourceNotFoundException, TooManyRequestsException: declared by the service.
+            ServiceError: one of DuplicateProviderException, InternalErrorException, InvalidParameterException,
+                LimitExceededException, NotAuthorizedException, ResourceNotFoundException, TooManyRequestsException.
             AmbiguousOutcomeError: the outcome is unknown. Look for the provider with DescribeIdentityProvider.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.CreateIdentityProviderRequest(
             provider_name=provider_name, provider_type=provider_type, provider_details=provider_details,
@@ -66,9 +67,10 @@ class FederationMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, ResourceNotFoundException,
-            TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.DescribeIdentityProviderRequest(
             provider_name=provider_name,
@@ -89,9 +91,10 @@ class FederationMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, ResourceNotFoundException,
-            TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.GetIdentityProviderByIdentifierRequest(
             idp_identifier=idp_identifier,
@@ -112,9 +115,10 @@ class FederationMethods(OperationCaller):
             next_token (str | None): The page token from the previous response (at least 1 chars).
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, ResourceNotFoundException,
-            TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.ListIdentityProvidersRequest(
             user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id, max_results=max_results,
@@ -156,10 +160,11 @@ class FederationMethods(OperationCaller):
                 (at most 4 entries).
 
         Raises:
-            ConcurrentModificationException, InternalErrorException, InvalidParameterException, NotAuthorizedException,
-            ResourceNotFoundException, TooManyRequestsException,
-            UnsupportedIdentityProviderException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of ConcurrentModificationException, InternalErrorException, InvalidParameterException,
+                NotAuthorizedException, ResourceNotFoundException, TooManyRequestsException,
+                UnsupportedIdentityProviderException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.UpdateIdentityProviderRequest(
             provider_name=provider_name,
@@ -181,10 +186,11 @@ class FederationMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            ConcurrentModificationException, InternalErrorException, InvalidParameterException, NotAuthorizedException,
-            ResourceNotFoundException, TooManyRequestsException,
-            UnsupportedIdentityProviderException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of ConcurrentModificationException, InternalErrorException, InvalidParameterException,
+                NotAuthorizedException, ResourceNotFoundException, TooManyRequestsException,
+                UnsupportedIdentityProviderException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         await self._call(ops.DeleteIdentityProviderRequest(
             provider_name=provider_name,
@@ -208,10 +214,12 @@ class FederationMethods(OperationCaller):
             scopes (Sequence[ResourceServerScopeType] | None): The scopes of the API (at most 100 elements).
 
         Raises:
-            InternalErrorException, InvalidParameterException, LimitExceededException, NotAuthorizedException,
-            OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException: declared by the service.
+            ServiceError: one of InternalErrorException, InvalidParameterException, LimitExceededException,
+                NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
+                TooManyRequestsException.
             AmbiguousOutcomeError: the outcome is unknown. Look for the identifier with DescribeResourceServer.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.CreateResourceServerRequest(
             identifier=identifier, name=name,
@@ -234,9 +242,10 @@ class FederationMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.DescribeResourceServerRequest(
             identifier=identifier, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -256,9 +265,10 @@ class FederationMethods(OperationCaller):
             next_token (str | None): The page token from the previous response (at least 1 chars).
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.ListResourceServersRequest(
             user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id, max_results=max_results,
@@ -294,9 +304,10 @@ class FederationMethods(OperationCaller):
             scopes (Sequence[ResourceServerScopeType] | None): All scopes of the API (at most 100 elements).
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.UpdateResourceServerRequest(
             identifier=identifier, name=name,
@@ -316,9 +327,10 @@ class FederationMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         await self._call(ops.DeleteResourceServerRequest(
             identifier=identifier, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,

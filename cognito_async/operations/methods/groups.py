@@ -28,11 +28,12 @@ class GroupsMethods(OperationCaller):
             precedence (int | None): Rank of the group; the lowest number wins (at least 0).
 
         Raises:
-            GroupExistsException, InternalErrorException, InvalidParameterException, LimitExceededException,
-            NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
-            TooManyRequestsException: declared by the service.
+            ServiceError: one of GroupExistsException, InternalErrorException, InvalidParameterException,
+                LimitExceededException, NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
+                TooManyRequestsException.
             AmbiguousOutcomeError: the outcome is unknown. Look for the group with GetGroup.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.CreateGroupRequest(
             group_name=group_name, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -50,9 +51,10 @@ class GroupsMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.GetGroupRequest(
             group_name=group_name, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -72,9 +74,10 @@ class GroupsMethods(OperationCaller):
             next_token (str | None): The page token from the previous response (1 to 131,072 chars).
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.ListGroupsRequest(
             user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id, limit=limit,
@@ -109,9 +112,10 @@ class GroupsMethods(OperationCaller):
             precedence (int | None): Rank of the group; the lowest number wins (at least 0).
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.UpdateGroupRequest(
             group_name=group_name, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -130,9 +134,11 @@ class GroupsMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException, UserNotFoundException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException,
+                UserNotFoundException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.AdminAddUserToGroupRequest(
             username=username, group_name=group_name,
@@ -157,9 +163,11 @@ class GroupsMethods(OperationCaller):
             next_token (str | None): The page token from the previous response (1 to 131,072 chars).
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException, UserNotFoundException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException,
+                UserNotFoundException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.AdminListGroupsForUserRequest(
             username=username, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -195,9 +203,10 @@ class GroupsMethods(OperationCaller):
             next_token (str | None): The page token from the previous response (1 to 131,072 chars).
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.ListUsersInGroupRequest(
             group_name=group_name, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -229,9 +238,11 @@ class GroupsMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException, UserNotFoundException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException,
+                UserNotFoundException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.AdminRemoveUserFromGroupRequest(
             username=username, group_name=group_name,
@@ -251,9 +262,10 @@ class GroupsMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         await self._call(ops.DeleteGroupRequest(
             group_name=group_name, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,

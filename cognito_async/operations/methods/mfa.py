@@ -29,12 +29,13 @@ class MfaMethods(OperationCaller):
                 chars, secret).
 
         Raises:
-            ConcurrentModificationException, ForbiddenException, InternalErrorException, InvalidParameterException,
-            NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
-            SoftwareTokenMFANotFoundException: declared by the service.
+            ServiceError: one of ConcurrentModificationException, ForbiddenException, InternalErrorException,
+                InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
+                ResourceNotFoundException, SoftwareTokenMFANotFoundException.
             AmbiguousOutcomeError: the outcome is unknown. Call again with an access token or a new session; only the
                 newest secret counts.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.AssociateSoftwareTokenRequest(access_token=access_token, session=session)
         del access_token, session
@@ -58,14 +59,15 @@ class MfaMethods(OperationCaller):
             friendly_device_name (str | None): A name for the device with the authenticator app (at most 131,072 chars).
 
         Raises:
-            CodeMismatchException, EnableSoftwareTokenMFAException, ForbiddenException, InternalErrorException,
-            InvalidParameterException, InvalidUserPoolConfigurationException, NotAuthorizedException,
-            OperationNotEnabledException, PasswordResetRequiredException, ResourceNotFoundException,
-            SoftwareTokenMFANotFoundException, TooManyRequestsException, UserNotConfirmedException,
-            UserNotFoundException: declared by the service.
+            ServiceError: one of CodeMismatchException, EnableSoftwareTokenMFAException, ForbiddenException,
+                InternalErrorException, InvalidParameterException, InvalidUserPoolConfigurationException,
+                NotAuthorizedException, OperationNotEnabledException, PasswordResetRequiredException,
+                ResourceNotFoundException, SoftwareTokenMFANotFoundException, TooManyRequestsException,
+                UserNotConfirmedException, UserNotFoundException.
             AmbiguousOutcomeError: the outcome is unknown. Call SetUserMFAPreference, which is refused until a token is
                 verified.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.VerifySoftwareTokenRequest(
             user_code=user_code, access_token=access_token, session=session, friendly_device_name=friendly_device_name,
@@ -94,10 +96,11 @@ class MfaMethods(OperationCaller):
                 factor.
 
         Raises:
-            ForbiddenException, InternalErrorException, InvalidParameterException, NotAuthorizedException,
-            OperationNotEnabledException, PasswordResetRequiredException, ResourceNotFoundException,
-            UserNotConfirmedException, UserNotFoundException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of ForbiddenException, InternalErrorException, InvalidParameterException,
+                NotAuthorizedException, OperationNotEnabledException, PasswordResetRequiredException,
+                ResourceNotFoundException, UserNotConfirmedException, UserNotFoundException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.SetUserMFAPreferenceRequest(
             access_token=access_token, sms_mfa_settings=sms_mfa_settings,
@@ -117,10 +120,11 @@ class MfaMethods(OperationCaller):
             access_token (str): The signed-in user's access token (secret).
 
         Raises:
-            ForbiddenException, InternalErrorException, InvalidParameterException, NotAuthorizedException,
-            OperationNotEnabledException, PasswordResetRequiredException, ResourceNotFoundException,
-            TooManyRequestsException, UserNotConfirmedException, UserNotFoundException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of ForbiddenException, InternalErrorException, InvalidParameterException,
+                NotAuthorizedException, OperationNotEnabledException, PasswordResetRequiredException,
+                ResourceNotFoundException, TooManyRequestsException, UserNotConfirmedException, UserNotFoundException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.GetUserAuthFactorsRequest(access_token=access_token)
         del access_token
@@ -136,11 +140,12 @@ class MfaMethods(OperationCaller):
             access_token (str): The signed-in user's access token (secret).
 
         Raises:
-            ForbiddenException, InternalErrorException, InvalidParameterException, LimitExceededException,
-            NotAuthorizedException, OperationNotEnabledException, PasswordResetRequiredException,
-            TooManyRequestsException, WebAuthnConfigurationMissingException,
-            WebAuthnNotEnabledException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of ForbiddenException, InternalErrorException, InvalidParameterException,
+                LimitExceededException, NotAuthorizedException, OperationNotEnabledException,
+                PasswordResetRequiredException, TooManyRequestsException, WebAuthnConfigurationMissingException,
+                WebAuthnNotEnabledException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.StartWebAuthnRegistrationRequest(access_token=access_token)
         del access_token
@@ -157,13 +162,14 @@ class MfaMethods(OperationCaller):
             credential (JsonValue): The new passkey, as the browser returned it (secret).
 
         Raises:
-            ForbiddenException, InternalErrorException, InvalidParameterException, LimitExceededException,
-            NotAuthorizedException, OperationNotEnabledException, PasswordResetRequiredException,
-            TooManyRequestsException, WebAuthnChallengeNotFoundException, WebAuthnClientMismatchException,
-            WebAuthnCredentialNotSupportedException, WebAuthnNotEnabledException, WebAuthnOriginNotAllowedException,
-            WebAuthnRelyingPartyMismatchException: declared by the service.
+            ServiceError: one of ForbiddenException, InternalErrorException, InvalidParameterException,
+                LimitExceededException, NotAuthorizedException, OperationNotEnabledException,
+                PasswordResetRequiredException, TooManyRequestsException, WebAuthnChallengeNotFoundException,
+                WebAuthnClientMismatchException, WebAuthnCredentialNotSupportedException, WebAuthnNotEnabledException,
+                WebAuthnOriginNotAllowedException, WebAuthnRelyingPartyMismatchException.
             AmbiguousOutcomeError: the outcome is unknown. Look for the passkey with ListWebAuthnCredentials.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.CompleteWebAuthnRegistrationRequest(access_token=access_token, credential=credential)
         del access_token, credential
@@ -183,10 +189,11 @@ class MfaMethods(OperationCaller):
             max_results (int | None): The maximum number of items per page (0 to 20).
 
         Raises:
-            ForbiddenException, InternalErrorException, InvalidParameterException, LimitExceededException,
-            NotAuthorizedException, OperationNotEnabledException, PasswordResetRequiredException,
-            TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of ForbiddenException, InternalErrorException, InvalidParameterException,
+                LimitExceededException, NotAuthorizedException, OperationNotEnabledException,
+                PasswordResetRequiredException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.ListWebAuthnCredentialsRequest(
             access_token=access_token, next_token=next_token, max_results=max_results,
@@ -217,10 +224,11 @@ class MfaMethods(OperationCaller):
             credential_id (str): ID of the passkey to delete (at most 131,072 chars).
 
         Raises:
-            ForbiddenException, InternalErrorException, InvalidParameterException, LimitExceededException,
-            NotAuthorizedException, OperationNotEnabledException, PasswordResetRequiredException,
-            ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of ForbiddenException, InternalErrorException, InvalidParameterException,
+                LimitExceededException, NotAuthorizedException, OperationNotEnabledException,
+                PasswordResetRequiredException, ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.DeleteWebAuthnCredentialRequest(access_token=access_token, credential_id=credential_id)
         del access_token
@@ -248,10 +256,11 @@ class MfaMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            PasswordResetRequiredException, ResourceNotFoundException, UserNotConfirmedException,
-            UserNotFoundException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, PasswordResetRequiredException, ResourceNotFoundException,
+                UserNotConfirmedException, UserNotFoundException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.AdminSetUserMFAPreferenceRequest(
             username=username, sms_mfa_settings=sms_mfa_settings,
@@ -275,9 +284,11 @@ class MfaMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException, UserNotFoundException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException,
+                UserNotFoundException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.AdminGetUserAuthFactorsRequest(
             username=username, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -296,10 +307,11 @@ class MfaMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException, UserNotConfirmedException,
-            UserNotFoundException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException,
+                UserNotConfirmedException, UserNotFoundException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.AdminDeleteSoftwareTokenRequest(
             username=username, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -318,10 +330,11 @@ class MfaMethods(OperationCaller):
             mfa_options (Sequence[MFAOptionType]): The attributes that receive SMS codes.
 
         Raises:
-            ForbiddenException, InternalErrorException, InvalidParameterException, NotAuthorizedException,
-            OperationNotEnabledException, PasswordResetRequiredException, ResourceNotFoundException,
-            UserNotConfirmedException, UserNotFoundException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of ForbiddenException, InternalErrorException, InvalidParameterException,
+                NotAuthorizedException, OperationNotEnabledException, PasswordResetRequiredException,
+                ResourceNotFoundException, UserNotConfirmedException, UserNotFoundException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.SetUserSettingsRequest(access_token=access_token, mfa_options=mfa_options)
         del access_token, mfa_options
@@ -341,9 +354,10 @@ class MfaMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, UserNotFoundException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, UserNotFoundException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.AdminSetUserSettingsRequest(
             username=username, mfa_options=mfa_options,
@@ -370,13 +384,14 @@ class MfaMethods(OperationCaller):
             device_name (str | None): A name for the device (1 to 1,024 chars).
 
         Raises:
-            DeviceKeyExistsException, ForbiddenException, InternalErrorException, InvalidLambdaResponseException,
-            InvalidParameterException, InvalidPasswordException, InvalidUserPoolConfigurationException,
-            NotAuthorizedException, OperationNotEnabledException, PasswordResetRequiredException,
-            ResourceNotFoundException, TooManyRequestsException, UserNotConfirmedException, UserNotFoundException,
-            UsernameExistsException: declared by the service.
+            ServiceError: one of DeviceKeyExistsException, ForbiddenException, InternalErrorException,
+                InvalidLambdaResponseException, InvalidParameterException, InvalidPasswordException,
+                InvalidUserPoolConfigurationException, NotAuthorizedException, OperationNotEnabledException,
+                PasswordResetRequiredException, ResourceNotFoundException, TooManyRequestsException,
+                UserNotConfirmedException, UserNotFoundException, UsernameExistsException.
             AmbiguousOutcomeError: the outcome is unknown. Look for the device with GetDevice.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.ConfirmDeviceRequest(
             access_token=access_token, device_key=device_key,
@@ -396,11 +411,12 @@ class MfaMethods(OperationCaller):
             access_token (str | None): The signed-in user's access token (secret).
 
         Raises:
-            ForbiddenException, InternalErrorException, InvalidParameterException,
-            InvalidUserPoolConfigurationException, NotAuthorizedException, OperationNotEnabledException,
-            PasswordResetRequiredException, ResourceNotFoundException, TooManyRequestsException,
-            UserNotConfirmedException, UserNotFoundException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of ForbiddenException, InternalErrorException, InvalidParameterException,
+                InvalidUserPoolConfigurationException, NotAuthorizedException, OperationNotEnabledException,
+                PasswordResetRequiredException, ResourceNotFoundException, TooManyRequestsException,
+                UserNotConfirmedException, UserNotFoundException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.ForgetDeviceRequest(device_key=device_key, access_token=access_token)
         del access_token
@@ -417,11 +433,12 @@ class MfaMethods(OperationCaller):
             access_token (str | None): The signed-in user's access token (secret).
 
         Raises:
-            ForbiddenException, InternalErrorException, InvalidParameterException,
-            InvalidUserPoolConfigurationException, NotAuthorizedException, OperationNotEnabledException,
-            PasswordResetRequiredException, ResourceNotFoundException, TooManyRequestsException,
-            UserNotConfirmedException, UserNotFoundException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of ForbiddenException, InternalErrorException, InvalidParameterException,
+                InvalidUserPoolConfigurationException, NotAuthorizedException, OperationNotEnabledException,
+                PasswordResetRequiredException, ResourceNotFoundException, TooManyRequestsException,
+                UserNotConfirmedException, UserNotFoundException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.GetDeviceRequest(device_key=device_key, access_token=access_token)
         del access_token
@@ -441,11 +458,12 @@ class MfaMethods(OperationCaller):
             pagination_token (str | None): The page token from the previous response (at least 1 chars).
 
         Raises:
-            ForbiddenException, InternalErrorException, InvalidParameterException,
-            InvalidUserPoolConfigurationException, NotAuthorizedException, OperationNotEnabledException,
-            PasswordResetRequiredException, ResourceNotFoundException, TooManyRequestsException,
-            UserNotConfirmedException, UserNotFoundException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of ForbiddenException, InternalErrorException, InvalidParameterException,
+                InvalidUserPoolConfigurationException, NotAuthorizedException, OperationNotEnabledException,
+                PasswordResetRequiredException, ResourceNotFoundException, TooManyRequestsException,
+                UserNotConfirmedException, UserNotFoundException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.ListDevicesRequest(access_token=access_token, limit=limit, pagination_token=pagination_token)
         del access_token
@@ -478,11 +496,12 @@ class MfaMethods(OperationCaller):
                 remembered or not_remembered.
 
         Raises:
-            ForbiddenException, InternalErrorException, InvalidParameterException,
-            InvalidUserPoolConfigurationException, NotAuthorizedException, OperationNotEnabledException,
-            PasswordResetRequiredException, ResourceNotFoundException, TooManyRequestsException,
-            UserNotConfirmedException, UserNotFoundException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of ForbiddenException, InternalErrorException, InvalidParameterException,
+                InvalidUserPoolConfigurationException, NotAuthorizedException, OperationNotEnabledException,
+                PasswordResetRequiredException, ResourceNotFoundException, TooManyRequestsException,
+                UserNotConfirmedException, UserNotFoundException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.UpdateDeviceStatusRequest(
             access_token=access_token, device_key=device_key, device_remembered_status=device_remembered_status,
@@ -502,10 +521,11 @@ class MfaMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, InvalidUserPoolConfigurationException,
-            NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException,
-            UserNotFoundException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException,
+                InvalidUserPoolConfigurationException, NotAuthorizedException, OperationNotEnabledException,
+                ResourceNotFoundException, TooManyRequestsException, UserNotFoundException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.AdminForgetDeviceRequest(
             username=username, device_key=device_key,
@@ -528,10 +548,11 @@ class MfaMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, InvalidUserPoolConfigurationException,
-            NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
-            TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException,
+                InvalidUserPoolConfigurationException, NotAuthorizedException, OperationNotEnabledException,
+                ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.AdminGetDeviceRequest(
             device_key=device_key, username=username,
@@ -556,10 +577,11 @@ class MfaMethods(OperationCaller):
             pagination_token (str | None): The page token from the previous response (at least 1 chars).
 
         Raises:
-            InternalErrorException, InvalidParameterException, InvalidUserPoolConfigurationException,
-            NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
-            TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException,
+                InvalidUserPoolConfigurationException, NotAuthorizedException, OperationNotEnabledException,
+                ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.AdminListDevicesRequest(
             username=username, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -596,10 +618,11 @@ class MfaMethods(OperationCaller):
                 remembered or not_remembered.
 
         Raises:
-            InternalErrorException, InvalidParameterException, InvalidUserPoolConfigurationException,
-            NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException,
-            UserNotFoundException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException,
+                InvalidUserPoolConfigurationException, NotAuthorizedException, OperationNotEnabledException,
+                ResourceNotFoundException, TooManyRequestsException, UserNotFoundException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.AdminUpdateDeviceStatusRequest(
             username=username, device_key=device_key,

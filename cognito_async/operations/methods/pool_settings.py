@@ -23,9 +23,10 @@ class PoolSettingsMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, ResourceNotFoundException,
-            TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.GetUserPoolMfaConfigRequest(
             user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -54,11 +55,12 @@ class PoolSettingsMethods(OperationCaller):
             web_authn_configuration (WebAuthnConfigurationType | None): The passkey settings of the user pool.
 
         Raises:
-            ConcurrentModificationException, FeatureUnavailableInTierException, InternalErrorException,
-            InvalidParameterException, InvalidSmsRoleAccessPolicyException, InvalidSmsRoleTrustRelationshipException,
-            NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
-            TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of ConcurrentModificationException, FeatureUnavailableInTierException,
+                InternalErrorException, InvalidParameterException, InvalidSmsRoleAccessPolicyException,
+                InvalidSmsRoleTrustRelationshipException, NotAuthorizedException, OperationNotEnabledException,
+                ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.SetUserPoolMfaConfigRequest(
             user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -82,9 +84,10 @@ class PoolSettingsMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, ResourceNotFoundException,
-            TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.GetLogDeliveryConfigurationRequest(
             user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -103,9 +106,10 @@ class PoolSettingsMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            FeatureUnavailableInTierException, InternalErrorException, InvalidParameterException,
-            NotAuthorizedException, ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of FeatureUnavailableInTierException, InternalErrorException, InvalidParameterException,
+                NotAuthorizedException, ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.SetLogDeliveryConfigurationRequest(
             log_configurations=log_configurations,
@@ -124,9 +128,10 @@ class PoolSettingsMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, OperationNotEnabledException,
-            ResourceNotFoundException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, OperationNotEnabledException,
+                ResourceNotFoundException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.GetSigningCertificateRequest(
             user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -146,11 +151,12 @@ class PoolSettingsMethods(OperationCaller):
             user_pool_tags (Mapping[str, str] | None): Tags of the replica.
 
         Raises:
-            FeatureUnavailableInTierException, InternalErrorException, InvalidParameterException,
-            LimitExceededException, NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
-            TooManyRequestsException, UserPoolTaggingException: declared by the service.
+            ServiceError: one of FeatureUnavailableInTierException, InternalErrorException, InvalidParameterException,
+                LimitExceededException, NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
+                TooManyRequestsException, UserPoolTaggingException.
             AmbiguousOutcomeError: the outcome is unknown. Look for the region with ListUserPoolReplicas.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.CreateUserPoolReplicaRequest(
             region_name=region_name, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -171,9 +177,10 @@ class PoolSettingsMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.UpdateUserPoolReplicaRequest(
             region_name=region_name, status=status,
@@ -193,10 +200,11 @@ class PoolSettingsMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException: declared by the service.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException.
             AmbiguousOutcomeError: the outcome is unknown. Look for the region with ListUserPoolReplicas.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.DeleteUserPoolReplicaRequest(
             region_name=region_name, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -215,9 +223,10 @@ class PoolSettingsMethods(OperationCaller):
             next_token (str | None): The page token from the previous response (at least 1 chars).
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.ListUserPoolReplicasRequest(
             user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id, next_token=next_token,
@@ -246,9 +255,10 @@ class PoolSettingsMethods(OperationCaller):
             tags (Mapping[str, str]): The tags to add.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         await self._call(ops.TagResourceRequest(resource_arn=resource_arn, tags=tags))
 
@@ -263,9 +273,10 @@ class PoolSettingsMethods(OperationCaller):
             tag_keys (Sequence[str]): Keys of the tags to remove.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         await self._call(ops.UntagResourceRequest(resource_arn=resource_arn, tag_keys=tag_keys))
 
@@ -279,9 +290,10 @@ class PoolSettingsMethods(OperationCaller):
             resource_arn (str): ARN of the user pool (20 to 2,048 chars).
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.ListTagsForResourceRequest(resource_arn=resource_arn))
 
@@ -297,9 +309,10 @@ class PoolSettingsMethods(OperationCaller):
             limit_definition (LimitDefinitionType): The limit.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, ResourceNotFoundException,
-            TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.GetProvisionedLimitRequest(limit_definition=limit_definition)
         del limit_definition
@@ -318,9 +331,10 @@ class PoolSettingsMethods(OperationCaller):
             requested_limit_value (int): The new rate, in requests per second.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, ResourceNotFoundException,
-            ServiceQuotaExceededException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                ResourceNotFoundException, ServiceQuotaExceededException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.UpdateProvisionedLimitRequest(
             limit_definition=limit_definition, requested_limit_value=requested_limit_value,

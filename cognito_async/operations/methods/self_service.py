@@ -41,15 +41,16 @@ class SelfServiceMethods(OperationCaller):
             client_metadata (Mapping[str, str] | None): Keys and values for the user pool's Lambda triggers (secret).
 
         Raises:
-            CodeDeliveryFailureException, ForbiddenException, InternalErrorException,
-            InvalidEmailRoleAccessPolicyException, InvalidLambdaResponseException, InvalidParameterException,
-            InvalidPasswordException, InvalidSmsRoleAccessPolicyException, InvalidSmsRoleTrustRelationshipException,
-            LimitExceededException, NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
-            TooManyRequestsException, UnexpectedLambdaException, UserLambdaValidationException,
-            UsernameExistsException: declared by the service.
+            ServiceError: one of CodeDeliveryFailureException, ForbiddenException, InternalErrorException,
+                InvalidEmailRoleAccessPolicyException, InvalidLambdaResponseException, InvalidParameterException,
+                InvalidPasswordException, InvalidSmsRoleAccessPolicyException, InvalidSmsRoleTrustRelationshipException,
+                LimitExceededException, NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
+                TooManyRequestsException, UnexpectedLambdaException, UserLambdaValidationException,
+                UsernameExistsException.
             AmbiguousOutcomeError: the outcome is unknown. Look for the user with AdminGetUser, or ask whether a code
                 arrived.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.SignUpRequest(
             username=username, client_id=self._bound.client_id if client_id is None else client_id,
@@ -88,13 +89,14 @@ class SelfServiceMethods(OperationCaller):
             session (str | None): The session from SignUp, to sign in without a password (20 to 4,096 chars, secret).
 
         Raises:
-            AliasExistsException, CodeMismatchException, ExpiredCodeException, ForbiddenException,
-            InternalErrorException, InvalidLambdaResponseException, InvalidParameterException, LimitExceededException,
-            NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
-            TooManyFailedAttemptsException, TooManyRequestsException, UnexpectedLambdaException,
-            UserLambdaValidationException, UserNotFoundException: declared by the service.
+            ServiceError: one of AliasExistsException, CodeMismatchException, ExpiredCodeException, ForbiddenException,
+                InternalErrorException, InvalidLambdaResponseException, InvalidParameterException,
+                LimitExceededException, NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
+                TooManyFailedAttemptsException, TooManyRequestsException, UnexpectedLambdaException,
+                UserLambdaValidationException, UserNotFoundException.
             AmbiguousOutcomeError: the outcome is unknown. Sign in: UserNotConfirmedException means not applied.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.ConfirmSignUpRequest(
             username=username, confirmation_code=confirmation_code,
@@ -130,13 +132,15 @@ class SelfServiceMethods(OperationCaller):
             client_metadata (Mapping[str, str] | None): Keys and values for the user pool's Lambda triggers (secret).
 
         Raises:
-            CodeDeliveryFailureException, ForbiddenException, InternalErrorException,
-            InvalidEmailRoleAccessPolicyException, InvalidLambdaResponseException, InvalidParameterException,
-            InvalidSmsRoleAccessPolicyException, InvalidSmsRoleTrustRelationshipException, LimitExceededException,
-            NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException,
-            UnexpectedLambdaException, UserLambdaValidationException, UserNotFoundException: declared by the service.
+            ServiceError: one of CodeDeliveryFailureException, ForbiddenException, InternalErrorException,
+                InvalidEmailRoleAccessPolicyException, InvalidLambdaResponseException, InvalidParameterException,
+                InvalidSmsRoleAccessPolicyException, InvalidSmsRoleTrustRelationshipException, LimitExceededException,
+                NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
+                TooManyRequestsException, UnexpectedLambdaException, UserLambdaValidationException,
+                UserNotFoundException.
             AmbiguousOutcomeError: the outcome is unknown. Ask the user whether a code arrived.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.ResendConfirmationCodeRequest(
             username=username, client_id=self._bound.client_id if client_id is None else client_id,
@@ -156,10 +160,11 @@ class SelfServiceMethods(OperationCaller):
             access_token (str): The signed-in user's access token (secret).
 
         Raises:
-            ForbiddenException, InternalErrorException, InvalidParameterException, NotAuthorizedException,
-            OperationNotEnabledException, PasswordResetRequiredException, ResourceNotFoundException,
-            TooManyRequestsException, UserNotConfirmedException, UserNotFoundException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of ForbiddenException, InternalErrorException, InvalidParameterException,
+                NotAuthorizedException, OperationNotEnabledException, PasswordResetRequiredException,
+                ResourceNotFoundException, TooManyRequestsException, UserNotConfirmedException, UserNotFoundException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.GetUserRequest(access_token=access_token)
         del access_token
@@ -180,16 +185,17 @@ class SelfServiceMethods(OperationCaller):
             client_metadata (Mapping[str, str] | None): Keys and values for the user pool's Lambda triggers (secret).
 
         Raises:
-            AliasExistsException, CodeDeliveryFailureException, CodeMismatchException, ExpiredCodeException,
-            ForbiddenException, InternalErrorException, InvalidEmailRoleAccessPolicyException,
-            InvalidLambdaResponseException, InvalidParameterException, InvalidSmsRoleAccessPolicyException,
-            InvalidSmsRoleTrustRelationshipException, NotAuthorizedException, OperationNotEnabledException,
-            PasswordResetRequiredException, ResourceNotFoundException, TooManyRequestsException,
-            UnexpectedLambdaException, UserLambdaValidationException, UserNotConfirmedException,
-            UserNotFoundException: declared by the service.
+            ServiceError: one of AliasExistsException, CodeDeliveryFailureException, CodeMismatchException,
+                ExpiredCodeException, ForbiddenException, InternalErrorException, InvalidEmailRoleAccessPolicyException,
+                InvalidLambdaResponseException, InvalidParameterException, InvalidSmsRoleAccessPolicyException,
+                InvalidSmsRoleTrustRelationshipException, NotAuthorizedException, OperationNotEnabledException,
+                PasswordResetRequiredException, ResourceNotFoundException, TooManyRequestsException,
+                UnexpectedLambdaException, UserLambdaValidationException, UserNotConfirmedException,
+                UserNotFoundException.
             AmbiguousOutcomeError: the outcome is unknown. Read the attributes with GetUser; a new value that awaits its
                 code is not shown.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.UpdateUserAttributesRequest(
             user_attributes=user_attributes, access_token=access_token, client_metadata=client_metadata,
@@ -212,14 +218,15 @@ class SelfServiceMethods(OperationCaller):
             client_metadata (Mapping[str, str] | None): Keys and values for the user pool's Lambda triggers (secret).
 
         Raises:
-            CodeDeliveryFailureException, ForbiddenException, InternalErrorException,
-            InvalidEmailRoleAccessPolicyException, InvalidLambdaResponseException, InvalidParameterException,
-            InvalidSmsRoleAccessPolicyException, InvalidSmsRoleTrustRelationshipException, LimitExceededException,
-            NotAuthorizedException, OperationNotEnabledException, PasswordResetRequiredException,
-            ResourceNotFoundException, TooManyRequestsException, UnexpectedLambdaException,
-            UserLambdaValidationException, UserNotConfirmedException, UserNotFoundException: declared by the service.
+            ServiceError: one of CodeDeliveryFailureException, ForbiddenException, InternalErrorException,
+                InvalidEmailRoleAccessPolicyException, InvalidLambdaResponseException, InvalidParameterException,
+                InvalidSmsRoleAccessPolicyException, InvalidSmsRoleTrustRelationshipException, LimitExceededException,
+                NotAuthorizedException, OperationNotEnabledException, PasswordResetRequiredException,
+                ResourceNotFoundException, TooManyRequestsException, UnexpectedLambdaException,
+                UserLambdaValidationException, UserNotConfirmedException, UserNotFoundException.
             AmbiguousOutcomeError: the outcome is unknown. Ask the user whether a code arrived.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.GetUserAttributeVerificationCodeRequest(
             access_token=access_token, attribute_name=attribute_name, client_metadata=client_metadata,
@@ -239,12 +246,13 @@ class SelfServiceMethods(OperationCaller):
             code (str): The code sent to the user (1 to 2,048 chars, secret).
 
         Raises:
-            AliasExistsException, CodeMismatchException, ExpiredCodeException, ForbiddenException,
-            InternalErrorException, InvalidParameterException, LimitExceededException, NotAuthorizedException,
-            OperationNotEnabledException, PasswordResetRequiredException, ResourceNotFoundException,
-            TooManyRequestsException, UserNotConfirmedException, UserNotFoundException: declared by the service.
+            ServiceError: one of AliasExistsException, CodeMismatchException, ExpiredCodeException, ForbiddenException,
+                InternalErrorException, InvalidParameterException, LimitExceededException, NotAuthorizedException,
+                OperationNotEnabledException, PasswordResetRequiredException, ResourceNotFoundException,
+                TooManyRequestsException, UserNotConfirmedException, UserNotFoundException.
             AmbiguousOutcomeError: the outcome is unknown. Read email_verified or phone_number_verified with GetUser.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.VerifyUserAttributeRequest(access_token=access_token, attribute_name=attribute_name, code=code)
         del access_token, code
@@ -261,10 +269,11 @@ class SelfServiceMethods(OperationCaller):
             access_token (str): The signed-in user's access token (secret).
 
         Raises:
-            ForbiddenException, InternalErrorException, InvalidParameterException, NotAuthorizedException,
-            OperationNotEnabledException, PasswordResetRequiredException, ResourceNotFoundException,
-            TooManyRequestsException, UserNotConfirmedException, UserNotFoundException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of ForbiddenException, InternalErrorException, InvalidParameterException,
+                NotAuthorizedException, OperationNotEnabledException, PasswordResetRequiredException,
+                ResourceNotFoundException, TooManyRequestsException, UserNotConfirmedException, UserNotFoundException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.DeleteUserAttributesRequest(user_attribute_names=user_attribute_names, access_token=access_token)
         del access_token
@@ -280,10 +289,11 @@ class SelfServiceMethods(OperationCaller):
             access_token (str): The signed-in user's access token (secret).
 
         Raises:
-            ForbiddenException, InternalErrorException, InvalidParameterException, NotAuthorizedException,
-            OperationNotEnabledException, PasswordResetRequiredException, ResourceNotFoundException,
-            TooManyRequestsException, UserNotConfirmedException, UserNotFoundException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of ForbiddenException, InternalErrorException, InvalidParameterException,
+                NotAuthorizedException, OperationNotEnabledException, PasswordResetRequiredException,
+                ResourceNotFoundException, TooManyRequestsException, UserNotConfirmedException, UserNotFoundException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.DeleteUserRequest(access_token=access_token)
         del access_token
@@ -303,12 +313,13 @@ class SelfServiceMethods(OperationCaller):
             previous_password (str | None): The current password (at most 256 chars, secret).
 
         Raises:
-            ForbiddenException, InternalErrorException, InvalidParameterException, InvalidPasswordException,
-            LimitExceededException, NotAuthorizedException, OperationNotEnabledException,
-            PasswordHistoryPolicyViolationException, PasswordResetRequiredException, ResourceNotFoundException,
-            TooManyRequestsException, UserNotConfirmedException, UserNotFoundException: declared by the service.
+            ServiceError: one of ForbiddenException, InternalErrorException, InvalidParameterException,
+                InvalidPasswordException, LimitExceededException, NotAuthorizedException, OperationNotEnabledException,
+                PasswordHistoryPolicyViolationException, PasswordResetRequiredException, ResourceNotFoundException,
+                TooManyRequestsException, UserNotConfirmedException, UserNotFoundException.
             AmbiguousOutcomeError: the outcome is unknown. Sign in with the new password.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.ChangePasswordRequest(
             proposed_password=proposed_password, access_token=access_token, previous_password=previous_password,

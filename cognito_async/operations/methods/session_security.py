@@ -21,12 +21,13 @@ class SessionSecurityMethods(OperationCaller):
             access_token (str): The signed-in user's access token (secret).
 
         Raises:
-            ForbiddenException, InternalErrorException, InvalidParameterException, NotAuthorizedException,
-            OperationNotEnabledException, PasswordResetRequiredException, ResourceNotFoundException,
-            TooManyRequestsException, UserNotConfirmedException: declared by the service.
+            ServiceError: one of ForbiddenException, InternalErrorException, InvalidParameterException,
+                NotAuthorizedException, OperationNotEnabledException, PasswordResetRequiredException,
+                ResourceNotFoundException, TooManyRequestsException, UserNotConfirmedException.
             AmbiguousOutcomeError: the outcome is unknown. Call GetUser with the token: NotAuthorizedException means
                 applied.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.GlobalSignOutRequest(access_token=access_token)
         del access_token
@@ -43,9 +44,11 @@ class SessionSecurityMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException, UserNotFoundException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException,
+                UserNotFoundException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.AdminUserGlobalSignOutRequest(
             username=username, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -72,10 +75,11 @@ class SessionSecurityMethods(OperationCaller):
                 session of the token, NONE does not.
 
         Raises:
-            ForbiddenException, InternalErrorException, InvalidParameterException, OperationNotEnabledException,
-            TooManyRequestsException, UnauthorizedException, UnsupportedOperationException,
-            UnsupportedTokenTypeException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of ForbiddenException, InternalErrorException, InvalidParameterException,
+                OperationNotEnabledException, TooManyRequestsException, UnauthorizedException,
+                UnsupportedOperationException, UnsupportedTokenTypeException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.RevokeTokenRequest(
             token=token, client_id=self._bound.client_id if client_id is None else client_id,
@@ -97,10 +101,11 @@ class SessionSecurityMethods(OperationCaller):
             next_token (str | None): The page token from the previous response (1 to 131,072 chars).
 
         Raises:
-            ForbiddenException, InternalErrorException, InvalidParameterException, NotAuthorizedException,
-            OperationNotEnabledException, PasswordResetRequiredException, ResourceNotFoundException,
-            TooManyRequestsException, UserNotConfirmedException, UserNotFoundException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of ForbiddenException, InternalErrorException, InvalidParameterException,
+                NotAuthorizedException, OperationNotEnabledException, PasswordResetRequiredException,
+                ResourceNotFoundException, TooManyRequestsException, UserNotConfirmedException, UserNotFoundException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.ListUserSessionsRequest(access_token=access_token, next_token=next_token)
         del access_token
@@ -133,10 +138,11 @@ class SessionSecurityMethods(OperationCaller):
                 to this one, NONE does not.
 
         Raises:
-            ForbiddenException, InternalErrorException, InvalidParameterException, NotAuthorizedException,
-            OperationNotEnabledException, PasswordResetRequiredException, ResourceNotFoundException,
-            TooManyRequestsException, UserNotConfirmedException, UserNotFoundException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of ForbiddenException, InternalErrorException, InvalidParameterException,
+                NotAuthorizedException, OperationNotEnabledException, PasswordResetRequiredException,
+                ResourceNotFoundException, TooManyRequestsException, UserNotConfirmedException, UserNotFoundException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.RevokeUserSessionRequest(
             access_token=access_token, session_id=session_id, revoke_associated_sessions=revoke_associated_sessions,
@@ -158,9 +164,11 @@ class SessionSecurityMethods(OperationCaller):
             next_token (str | None): The page token from the previous response (1 to 131,072 chars).
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException, UserNotFoundException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException,
+                UserNotFoundException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.AdminListUserSessionsRequest(
             username=username, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -197,9 +205,11 @@ class SessionSecurityMethods(OperationCaller):
                 to this one, NONE does not.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException, UserNotFoundException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException,
+                UserNotFoundException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.AdminRevokeUserSessionRequest(
             username=username, session_id=session_id,
@@ -221,9 +231,10 @@ class SessionSecurityMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.GetUserPoolSessionConfigurationRequest(
             user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -244,10 +255,11 @@ class SessionSecurityMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            ConcurrentModificationException, FeatureUnavailableInTierException, InternalErrorException,
-            InvalidParameterException, NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
-            TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of ConcurrentModificationException, FeatureUnavailableInTierException,
+                InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
+                ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.SetUserPoolSessionConfigurationRequest(
             user_session_tracking=user_session_tracking, token_session=token_session,
@@ -269,9 +281,10 @@ class SessionSecurityMethods(OperationCaller):
             client_id (str | None): App client ID (1 to 128 chars, secret). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.GetUserPoolClientSessionConfigurationRequest(
             user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -295,10 +308,11 @@ class SessionSecurityMethods(OperationCaller):
             client_id (str | None): App client ID (1 to 128 chars, secret). None: the client's.
 
         Raises:
-            ConcurrentModificationException, FeatureUnavailableInTierException, InternalErrorException,
-            InvalidParameterException, NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
-            TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of ConcurrentModificationException, FeatureUnavailableInTierException,
+                InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
+                ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.SetUserPoolClientSessionConfigurationRequest(
             sso_session=sso_session, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -322,10 +336,11 @@ class SessionSecurityMethods(OperationCaller):
                 None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException,
-            UserPoolAddOnNotEnabledException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException,
+                UserPoolAddOnNotEnabledException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.DescribeRiskConfigurationRequest(
             user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -358,10 +373,12 @@ class SessionSecurityMethods(OperationCaller):
                 blocked or never checked.
 
         Raises:
-            CodeDeliveryFailureException, InternalErrorException, InvalidEmailRoleAccessPolicyException,
-            InvalidParameterException, NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
-            TooManyRequestsException, UserPoolAddOnNotEnabledException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of CodeDeliveryFailureException, InternalErrorException,
+                InvalidEmailRoleAccessPolicyException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException,
+                UserPoolAddOnNotEnabledException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.SetRiskConfigurationRequest(
             user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -392,10 +409,11 @@ class SessionSecurityMethods(OperationCaller):
             next_token (str | None): The page token from the previous response (1 to 131,072 chars).
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException, UserNotFoundException,
-            UserPoolAddOnNotEnabledException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException,
+                UserNotFoundException, UserPoolAddOnNotEnabledException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.AdminListUserAuthEventsRequest(
             username=username, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -434,10 +452,11 @@ class SessionSecurityMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException, UserNotFoundException,
-            UserPoolAddOnNotEnabledException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException,
+                UserNotFoundException, UserPoolAddOnNotEnabledException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.AdminUpdateAuthEventFeedbackRequest(
             username=username, event_id=event_id, feedback_value=feedback_value,
@@ -463,11 +482,12 @@ class SessionSecurityMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException, UserNotFoundException,
-            UserPoolAddOnNotEnabledException: declared by the service.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException,
+                UserNotFoundException, UserPoolAddOnNotEnabledException.
             AmbiguousOutcomeError: the outcome is unknown. Read the event's feedback with AdminListUserAuthEvents.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.UpdateAuthEventFeedbackRequest(
             username=username, event_id=event_id, feedback_token=feedback_token, feedback_value=feedback_value,

@@ -41,14 +41,15 @@ class UserAdministrationMethods(OperationCaller):
             client_metadata (Mapping[str, str] | None): Keys and values for the user pool's Lambda triggers (secret).
 
         Raises:
-            CodeDeliveryFailureException, InternalErrorException, InvalidLambdaResponseException,
-            InvalidParameterException, InvalidPasswordException, InvalidSmsRoleAccessPolicyException,
-            InvalidSmsRoleTrustRelationshipException, NotAuthorizedException, OperationNotEnabledException,
-            PreconditionNotMetException, ResourceNotFoundException, TooManyRequestsException,
-            UnexpectedLambdaException, UnsupportedUserStateException, UserLambdaValidationException,
-            UserNotFoundException, UsernameExistsException: declared by the service.
+            ServiceError: one of CodeDeliveryFailureException, InternalErrorException, InvalidLambdaResponseException,
+                InvalidParameterException, InvalidPasswordException, InvalidSmsRoleAccessPolicyException,
+                InvalidSmsRoleTrustRelationshipException, NotAuthorizedException, OperationNotEnabledException,
+                PreconditionNotMetException, ResourceNotFoundException, TooManyRequestsException,
+                UnexpectedLambdaException, UnsupportedUserStateException, UserLambdaValidationException,
+                UserNotFoundException, UsernameExistsException.
             AmbiguousOutcomeError: the outcome is unknown. Look for the user with AdminGetUser.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.AdminCreateUserRequest(
             username=username, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -73,12 +74,13 @@ class UserAdministrationMethods(OperationCaller):
             client_metadata (Mapping[str, str] | None): Keys and values for the user pool's Lambda triggers (secret).
 
         Raises:
-            InternalErrorException, InvalidLambdaResponseException, InvalidParameterException, LimitExceededException,
-            NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
-            TooManyFailedAttemptsException, TooManyRequestsException, UnexpectedLambdaException,
-            UserLambdaValidationException, UserNotFoundException: declared by the service.
+            ServiceError: one of InternalErrorException, InvalidLambdaResponseException, InvalidParameterException,
+                LimitExceededException, NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
+                TooManyFailedAttemptsException, TooManyRequestsException, UnexpectedLambdaException,
+                UserLambdaValidationException, UserNotFoundException.
             AmbiguousOutcomeError: the outcome is unknown. Read the status with AdminGetUser: CONFIRMED means applied.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.AdminConfirmSignUpRequest(
             username=username, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -98,9 +100,11 @@ class UserAdministrationMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException, UserNotFoundException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException,
+                UserNotFoundException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.AdminGetUserRequest(
             username=username, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -126,9 +130,10 @@ class UserAdministrationMethods(OperationCaller):
                 secret).
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.ListUsersRequest(
             user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -167,14 +172,15 @@ class UserAdministrationMethods(OperationCaller):
             client_metadata (Mapping[str, str] | None): Keys and values for the user pool's Lambda triggers (secret).
 
         Raises:
-            AliasExistsException, InternalErrorException, InvalidEmailRoleAccessPolicyException,
-            InvalidLambdaResponseException, InvalidParameterException, InvalidSmsRoleAccessPolicyException,
-            InvalidSmsRoleTrustRelationshipException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException, UnexpectedLambdaException,
-            UserLambdaValidationException, UserNotFoundException: declared by the service.
+            ServiceError: one of AliasExistsException, InternalErrorException, InvalidEmailRoleAccessPolicyException,
+                InvalidLambdaResponseException, InvalidParameterException, InvalidSmsRoleAccessPolicyException,
+                InvalidSmsRoleTrustRelationshipException, NotAuthorizedException, OperationNotEnabledException,
+                ResourceNotFoundException, TooManyRequestsException, UnexpectedLambdaException,
+                UserLambdaValidationException, UserNotFoundException.
             AmbiguousOutcomeError: the outcome is unknown. Read the attributes with AdminGetUser; a new value that
                 awaits its code is not shown.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.AdminUpdateUserAttributesRequest(
             username=username, user_attributes=user_attributes,
@@ -198,9 +204,11 @@ class UserAdministrationMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException, UserNotFoundException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException,
+                UserNotFoundException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.AdminDeleteUserAttributesRequest(
             username=username, user_attribute_names=user_attribute_names,
@@ -220,9 +228,11 @@ class UserAdministrationMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException, UserNotFoundException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException,
+                UserNotFoundException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.AdminDisableUserRequest(
             username=username, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -241,9 +251,11 @@ class UserAdministrationMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException, UserNotFoundException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException,
+                UserNotFoundException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.AdminEnableUserRequest(
             username=username, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -267,11 +279,12 @@ class UserAdministrationMethods(OperationCaller):
                 client's.
 
         Raises:
-            AliasExistsException, InternalErrorException, InvalidParameterException, LimitExceededException,
-            NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException,
-            UserNotFoundException: declared by the service.
+            ServiceError: one of AliasExistsException, InternalErrorException, InvalidParameterException,
+                LimitExceededException, NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
+                TooManyRequestsException, UserNotFoundException.
             AmbiguousOutcomeError: the outcome is unknown. Read the identities attribute with AdminGetUser.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.AdminLinkProviderForUserRequest(
             destination_user=destination_user, source_user=source_user,
@@ -294,11 +307,12 @@ class UserAdministrationMethods(OperationCaller):
                 client's.
 
         Raises:
-            AliasExistsException, InternalErrorException, InvalidParameterException, NotAuthorizedException,
-            OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException,
-            UserNotFoundException: declared by the service.
+            ServiceError: one of AliasExistsException, InternalErrorException, InvalidParameterException,
+                NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
+                TooManyRequestsException, UserNotFoundException.
             AmbiguousOutcomeError: the outcome is unknown. Read the identities attribute with AdminGetUser.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.AdminDisableProviderForUserRequest(
             user=user, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -317,9 +331,11 @@ class UserAdministrationMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException, UserNotFoundException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException,
+                UserNotFoundException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.AdminDeleteUserRequest(
             username=username, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -337,9 +353,10 @@ class UserAdministrationMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.GetCSVHeaderRequest(
             user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -363,11 +380,12 @@ class UserAdministrationMethods(OperationCaller):
                 in the file, if it holds any.
 
         Raises:
-            InternalErrorException, InvalidParameterException, LimitExceededException, NotAuthorizedException,
-            OperationNotEnabledException, PreconditionNotMetException, ResourceNotFoundException,
-            TooManyRequestsException: declared by the service.
+            ServiceError: one of InternalErrorException, InvalidParameterException, LimitExceededException,
+                NotAuthorizedException, OperationNotEnabledException, PreconditionNotMetException,
+                ResourceNotFoundException, TooManyRequestsException.
             AmbiguousOutcomeError: the outcome is unknown. Look for the job by name with ListUserImportJobs.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.CreateUserImportJobRequest(
             job_name=job_name, cloud_watch_logs_role_arn=cloud_watch_logs_role_arn,
@@ -388,10 +406,12 @@ class UserAdministrationMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            PreconditionNotMetException, ResourceNotFoundException, TooManyRequestsException: declared by the service.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, PreconditionNotMetException, ResourceNotFoundException,
+                TooManyRequestsException.
             AmbiguousOutcomeError: the outcome is unknown. Read the job's status with DescribeUserImportJob.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.StartUserImportJobRequest(
             job_id=job_id, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -410,9 +430,10 @@ class UserAdministrationMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.DescribeUserImportJobRequest(
             job_id=job_id, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -432,9 +453,10 @@ class UserAdministrationMethods(OperationCaller):
             pagination_token (str | None): The page token from the previous response (at least 1 chars).
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.ListUserImportJobsRequest(
             max_results=max_results, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -466,10 +488,12 @@ class UserAdministrationMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            PreconditionNotMetException, ResourceNotFoundException, TooManyRequestsException: declared by the service.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, PreconditionNotMetException, ResourceNotFoundException,
+                TooManyRequestsException.
             AmbiguousOutcomeError: the outcome is unknown. Read the job's status with DescribeUserImportJob.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.StopUserImportJobRequest(
             job_id=job_id, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -489,14 +513,15 @@ class UserAdministrationMethods(OperationCaller):
             client_metadata (Mapping[str, str] | None): Keys and values for the user pool's Lambda triggers (secret).
 
         Raises:
-            InternalErrorException, InvalidEmailRoleAccessPolicyException, InvalidLambdaResponseException,
-            InvalidParameterException, InvalidSmsRoleAccessPolicyException, InvalidSmsRoleTrustRelationshipException,
-            LimitExceededException, NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
-            TooManyRequestsException, UnexpectedLambdaException, UserLambdaValidationException,
-            UserNotFoundException: declared by the service.
+            ServiceError: one of InternalErrorException, InvalidEmailRoleAccessPolicyException,
+                InvalidLambdaResponseException, InvalidParameterException, InvalidSmsRoleAccessPolicyException,
+                InvalidSmsRoleTrustRelationshipException, LimitExceededException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException,
+                UnexpectedLambdaException, UserLambdaValidationException, UserNotFoundException.
             AmbiguousOutcomeError: the outcome is unknown. Read the status with AdminGetUser: RESET_REQUIRED means
                 applied.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.AdminResetUserPasswordRequest(
             username=username, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -520,11 +545,12 @@ class UserAdministrationMethods(OperationCaller):
             permanent (bool | None): Whether the password is permanent; a temporary one must be changed at sign-in.
 
         Raises:
-            InternalErrorException, InvalidParameterException, InvalidPasswordException, NotAuthorizedException,
-            OperationNotEnabledException, PasswordHistoryPolicyViolationException, ResourceNotFoundException,
-            TooManyRequestsException, UserNotFoundException: declared by the service.
+            ServiceError: one of InternalErrorException, InvalidParameterException, InvalidPasswordException,
+                NotAuthorizedException, OperationNotEnabledException, PasswordHistoryPolicyViolationException,
+                ResourceNotFoundException, TooManyRequestsException, UserNotFoundException.
             AmbiguousOutcomeError: the outcome is unknown. Sign in with the new password, or set a different one.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.AdminSetUserPasswordRequest(
             username=username, password=password,

@@ -87,12 +87,13 @@ class UserPoolsMethods(OperationCaller):
                 assurance (at most 4 entries).
 
         Raises:
-            FeatureUnavailableInTierException, InternalErrorException, InvalidEmailRoleAccessPolicyException,
-            InvalidParameterException, InvalidSmsRoleAccessPolicyException, InvalidSmsRoleTrustRelationshipException,
-            LimitExceededException, NotAuthorizedException, TierChangeNotAllowedException, TooManyRequestsException,
-            UserPoolTaggingException: declared by the service.
+            ServiceError: one of FeatureUnavailableInTierException, InternalErrorException,
+                InvalidEmailRoleAccessPolicyException, InvalidParameterException, InvalidSmsRoleAccessPolicyException,
+                InvalidSmsRoleTrustRelationshipException, LimitExceededException, NotAuthorizedException,
+                TierChangeNotAllowedException, TooManyRequestsException, UserPoolTaggingException.
             AmbiguousOutcomeError: the outcome is unknown. Look for the name and the creation date with ListUserPools.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.CreateUserPoolRequest(
             pool_name=pool_name, policies=policies, deletion_protection=deletion_protection,
@@ -128,9 +129,11 @@ class UserPoolsMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException, UserPoolTaggingException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException,
+                UserPoolTaggingException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.DescribeUserPoolRequest(
             user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -147,9 +150,10 @@ class UserPoolsMethods(OperationCaller):
             next_token (str | None): The page token from the previous response (at least 1 chars).
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException,
-            TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.ListUserPoolsRequest(max_results=max_results, next_token=next_token))
 
@@ -229,12 +233,13 @@ class UserPoolsMethods(OperationCaller):
                 assurance (at most 4 entries).
 
         Raises:
-            ConcurrentModificationException, FeatureUnavailableInTierException, InternalErrorException,
-            InvalidEmailRoleAccessPolicyException, InvalidParameterException, InvalidSmsRoleAccessPolicyException,
-            InvalidSmsRoleTrustRelationshipException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TierChangeNotAllowedException, TooManyRequestsException,
-            UserImportInProgressException, UserPoolTaggingException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of ConcurrentModificationException, FeatureUnavailableInTierException,
+                InternalErrorException, InvalidEmailRoleAccessPolicyException, InvalidParameterException,
+                InvalidSmsRoleAccessPolicyException, InvalidSmsRoleTrustRelationshipException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TierChangeNotAllowedException,
+                TooManyRequestsException, UserImportInProgressException, UserPoolTaggingException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.UpdateUserPoolRequest(
             user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id, policies=policies,
@@ -269,10 +274,11 @@ class UserPoolsMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException,
-            UserImportInProgressException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException,
+                UserImportInProgressException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         await self._call(ops.DeleteUserPoolRequest(
             user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -291,11 +297,12 @@ class UserPoolsMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException,
-            UserImportInProgressException: declared by the service.
+            ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException,
+                UserImportInProgressException.
             AmbiguousOutcomeError: the outcome is unknown. Read the schema with DescribeUserPool.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         request = ops.AddCustomAttributesRequest(
             custom_attributes=custom_attributes,
@@ -318,10 +325,11 @@ class UserPoolsMethods(OperationCaller):
             max_results (int | None): The maximum number of items per page (1 to 60).
 
         Raises:
-            FeatureUnavailableInTierException, InternalErrorException, InvalidParameterException,
-            NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
-            TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of FeatureUnavailableInTierException, InternalErrorException, InvalidParameterException,
+                NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
+                TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.ListPointInTimeRecoveriesRequest(
             user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id, next_token=next_token,
@@ -353,10 +361,11 @@ class UserPoolsMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            FeatureUnavailableInTierException, InternalErrorException, InvalidParameterException,
-            NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
-            TooManyRequestsException: declared by the service.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ServiceError: one of FeatureUnavailableInTierException, InternalErrorException, InvalidParameterException,
+                NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
+                TooManyRequestsException.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.DescribePointInTimeRecoveryRequest(
             restore_id=restore_id, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -375,11 +384,12 @@ class UserPoolsMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            ConcurrentModificationException, FeatureUnavailableInTierException, InternalErrorException,
-            InvalidParameterException, LimitExceededException, NotAuthorizedException, OperationNotEnabledException,
-            ResourceNotFoundException, TooManyRequestsException: declared by the service.
+            ServiceError: one of ConcurrentModificationException, FeatureUnavailableInTierException,
+                InternalErrorException, InvalidParameterException, LimitExceededException, NotAuthorizedException,
+                OperationNotEnabledException, ResourceNotFoundException, TooManyRequestsException.
             AmbiguousOutcomeError: the outcome is unknown. Look for an active recovery with ListPointInTimeRecoveries.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.InitiatePointInTimeRecoveryRequest(
             restore_timestamp=restore_timestamp,
@@ -399,12 +409,13 @@ class UserPoolsMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            ConcurrentModificationException, FeatureUnavailableInTierException, InternalErrorException,
-            InvalidParameterException, NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
-            TooManyRequestsException: declared by the service.
+            ServiceError: one of ConcurrentModificationException, FeatureUnavailableInTierException,
+                InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
+                ResourceNotFoundException, TooManyRequestsException.
             AmbiguousOutcomeError: the outcome is unknown. Read the status with DescribePointInTimeRecovery: RESTORING
                 or RESTORE_COMPLETED means applied.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.StartPointInTimeRecoveryRequest(
             restore_id=restore_id, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,
@@ -423,12 +434,13 @@ class UserPoolsMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
-            ConcurrentModificationException, FeatureUnavailableInTierException, InternalErrorException,
-            InvalidParameterException, NotAuthorizedException, OperationNotEnabledException, ResourceNotFoundException,
-            TooManyRequestsException: declared by the service.
+            ServiceError: one of ConcurrentModificationException, FeatureUnavailableInTierException,
+                InternalErrorException, InvalidParameterException, NotAuthorizedException, OperationNotEnabledException,
+                ResourceNotFoundException, TooManyRequestsException.
             AmbiguousOutcomeError: the outcome is unknown. Read the status with DescribePointInTimeRecovery:
                 PREVIEW_CANCELLED means applied.
-            ParameterValidationError: nothing was sent. CognitoError: any other failure.
+            ParameterValidationError: an argument is invalid; nothing was sent.
+            CognitoError: any other failure.
         """
         return await self._call(ops.CancelPointInTimeRecoveryRequest(
             restore_id=restore_id, user_pool_id=self._bound.user_pool_id if user_pool_id is None else user_pool_id,

@@ -4,7 +4,7 @@ import pytest
 from fastapi import Depends, FastAPI
 
 from cognito_async.fastapi import install_problems, same_origin
-from cognito_async.fastapi.origin import is_same_origin
+from cognito_async.fastapi.request_origin import is_same_origin
 from tests.support.asgi import asgi_client
 
 HOST = {"host": "site.example"}

@@ -1,0 +1,91 @@
+"""Where a request comes from: the client IP behind trusted proxies, and the origin of the page (CSRF protection)."""
+
+import re
+from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from functools import lru_cache
+from ipaddress import IPv4Address, IPv6Address, ip_address
+from typing import Any, Final, TypeAlias
+from urllib.parse import urlsplit
+
+from starlette.requests import HTTPConnection
+
+from cognito_async.fastapi.errors import CrossOriginError
+from cognito_async.fastapi.settings import Network
+
+Address: TypeAlias = IPv4Address | IPv6Address
+
+JSON: Final = "application/json"
+SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+_WITH_PORT = re.compile(r"\[([^\[\]]+)\](?::\d{1,5})?|([0-9.]+):\d{1,5}")
+
+
+def parse_address(text: str) -> Address | None:
+    """Parse an address as proxies write it, optionally with a port, brackets or quotes; None if invalid."""
+    text = text.strip().strip('"')
+    match = _WITH_PORT.fullmatch(text)
+    try:
+        address = ip_address((match[1] or match[2]) if match else text)
+    except ValueError:
+        return None
+    if isinstance(address, IPv4Address):
+        return address
+    return address.ipv4_mapped or IPv6Address(int(address))  # without the zone, which only its own host understands
+
+
+_parse_peer = lru_cache(parse_address)  # peers are short, unlike headers, and often the same proxy
+
+
+def client_ip(peer: str | None, forwarded: Iterable[str], trusted: Sequence[Network]) -> Address | None:
+    """Return the rightmost address that is not a trusted proxy; the last trusted one if the next entry is invalid."""
+    address = None if peer is None else _parse_peer(peer)
+    hops = [hop for value in forwarded for hop in value.split(",")]
+    while address is not None and hops and any(address in network for network in trusted):
+        previous = parse_address(hops.pop())
+        if previous is None:
+            break
+        address = previous
+    return address
+
+
+def same_origin(*allowed: str) -> Callable[[HTTPConnection], Coroutine[Any, Any, None]]:
+    """Return a dependency that raises CrossOriginError for requests from pages of other origins, except JSON.
+
+    GET, HEAD and OPTIONS requests pass, so the dependency can protect a whole router or application. WebSockets are
+    checked like forms. JSON is not checked, because browsers send a CORS preflight request first. Pages with forms
+    should send ``Referrer-Policy: same-origin``; ``no-referrer`` hides their own origin too. ``allowed`` are other
+    origins, such as ``"https://www.example.com"``.
+    """
+
+    async def check(connection: HTTPConnection) -> None:
+        check_origin(connection, allowed)
+
+    return check
+
+
+def check_origin(connection: HTTPConnection, allowed: Collection[str]) -> None:
+    method = connection.scope.get("method")  # a WebSocket has no method
+    if method in SAFE_METHODS or (method is not None and media_type(connection.headers) == JSON):
+        return
+    if not is_same_origin(connection.headers, allowed):
+        raise CrossOriginError("the form was submitted from another origin")
+
+
+def is_same_origin(headers: Mapping[str, str], allowed: Collection[str] = ()) -> bool:
+    """Return whether a request comes from this origin, an allowed origin, or not from a browser."""
+    origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+    if origin is not None and origin in allowed:
+        return True
+    if site is not None:  # browsers since 2023 send it over HTTPS
+        return site in {"same-origin", "none"}
+    if origin is None:  # not a browser, so the request cannot be forged by another site
+        return True
+    try:
+        host = urlsplit(origin).netloc
+    except ValueError:
+        return False
+    return bool(host) and host == headers.get("host")
+
+
+def media_type(headers: Mapping[str, str]) -> str:
+    return headers.get("content-type", "").partition(";")[0].strip().lower()

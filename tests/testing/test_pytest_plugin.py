@@ -1,0 +1,81 @@
+"""The pytest plugin, in the projects of its users."""
+
+import pytest
+
+pytest_plugins = ["pytester"]
+
+ASYNC_TEST = """
+async def test_client_signs_a_user_up(cognito_client, cognito_pool):
+    await cognito_client.sign_up(username="new-{name}@example.com", password="Passw0rd!")
+    assert await cognito_pool.code_for("new-{name}@example.com")
+
+async def test_users_have_their_state(cognito_users, cognito_client):
+    user = await cognito_users("ada@example.com", state="FORCE_CHANGE_PASSWORD")
+    found = await cognito_client.admin_get_user(username=user.email)
+    assert found.user_status == "FORCE_CHANGE_PASSWORD"
+
+async def test_users_are_deleted_after_their_test(cognito_users):
+    await cognito_users("ada@example.com")
+"""
+
+SYNC_TEST = """
+import os
+
+from fastapi import FastAPI
+from fastapi.testclient import TestClient
+
+from cognito_async.fastapi import Cognito, CognitoDep
+
+def test_application_reads_the_variables(cognito_environ, cognito_users):
+    app = FastAPI(lifespan=Cognito().lifespan)
+
+    @app.post("/forgot")
+    async def forgot(cognito: CognitoDep) -> None:
+        await cognito.forgot_password(username="grace@example.com")
+
+    cognito_users.create("grace@example.com")
+    with TestClient(app) as client:
+        assert client.post("/forgot").status_code == 200
+
+def test_fake_cognito_in_a_synchronous_test(fake_cognito):
+    assert fake_cognito.endpoint_url.startswith("http://127.0.0.1:")
+"""
+
+MODES = {
+    "asyncio auto, function loop": "asyncio_mode = auto\nasyncio_default_fixture_loop_scope = function",
+    "asyncio auto, session loop": (
+        "asyncio_mode = auto\nasyncio_default_test_loop_scope = session\nasyncio_default_fixture_loop_scope = session"
+    ),
+    "asyncio strict, function loop": "asyncio_mode = strict\nasyncio_default_fixture_loop_scope = function",
+    "asyncio strict, session loop": (
+        "asyncio_mode = strict\nasyncio_default_test_loop_scope = session\nasyncio_default_fixture_loop_scope = session"
+    ),
+    "anyio": "addopts = -p no:asyncio",
+}
+MARKS = {
+    "asyncio auto": "",
+    "asyncio strict": "import pytest\npytestmark = pytest.mark.asyncio\n",
+    "anyio": (
+        "import pytest\npytestmark = pytest.mark.anyio\n@pytest.fixture\ndef anyio_backend():\n    return 'asyncio'\n"
+    ),
+}
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_fixtures_work_in_every_mode(mode: str, pytester: pytest.Pytester) -> None:
+    """Of pytest-asyncio and anyio, with warnings as errors."""
+    pytester.makeini(f"[pytest]\nfilterwarnings = error\n{MODES[mode]}")
+    pytester.makepyfile(MARKS[mode.partition(",")[0]] + ASYNC_TEST.format(name=mode.replace(" ", "").replace(",", "")))
+    pytester.runpytest_subprocess().assert_outcomes(passed=3)
+
+
+def test_fixtures_work_in_synchronous_tests(pytester: pytest.Pytester) -> None:
+    """With the test client of FastAPI, which runs the application in a separate thread."""
+    pytester.makepyfile(SYNC_TEST)
+    pytester.runpytest_subprocess("-p", "no:asyncio").assert_outcomes(passed=2)
+
+
+def test_plugin_starts_nothing_for_tests_that_do_not_use_it(pytester: pytest.Pytester) -> None:
+    """The package's modules are not even imported."""
+    pytester.makepyfile("import sys\n\ndef test_imports():\n    assert 'aiohttp' not in sys.modules")
+    pytester.runpytest_subprocess("-p", "no:asyncio").assert_outcomes(passed=1)
