@@ -6,6 +6,7 @@ from typing import Any, ClassVar
 
 __all__ = [
     "AmbiguousOutcomeError",
+    "ChallengeAlreadyAnsweredError",
     "CognitoError",
     "ConnectError",
     "ConnectTimeoutError",
@@ -18,6 +19,7 @@ __all__ = [
     "RequestTimeoutError",
     "ServiceError",
     "SessionClosedError",
+    "SignInExpiredError",
     "SignedOutError",
     "TokenStoreError",
     "TransportError",
@@ -165,6 +167,17 @@ class TokenStoreError(CognitoError):
 
 class InvalidResponseError(CognitoError):
     """The response cannot be read: a proxy's HTML page, truncated JSON, a body over the size limit."""
+
+
+class SignInExpiredError(CognitoError):
+    """The session of a sign-in has expired or was used; start a new sign-in.
+
+    ``code``, ``status`` and ``request_id`` are those of the service's error, which is the cause.
+    """
+
+
+class ChallengeAlreadyAnsweredError(CognitoError, RuntimeError):
+    """The challenge was answered before, or another answer is in progress; nothing was sent."""
 
 
 class TransportError(CognitoError):
