@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import bulk, call_cost, refresh, reliability, sign_in, sites, size, startup
+from benchmarks import bulk, call_cost, refresh, reliability, sign_in, sites, size, startup, tokens
 from benchmarks.contenders import OURS, contenders
 from benchmarks.results import Table
 
@@ -31,6 +31,7 @@ BENCHMARKS: dict[str, Callable[..., list[Table]]] = {
     "bulk-kills": bulk.kills,
     "fastapi": sites.fastapi,
     "sign-in": sign_in.sign_in,
+    "tokens": tokens.tokens,
 }
 PACKAGES = (
     "cognito_async",
@@ -45,6 +46,10 @@ PACKAGES = (
     "uvicorn",
     "gmpy2",
     "pycognito",
+    "cryptography",
+    "PyJWT",
+    "joserfc",
+    "fastapi-cognito",
 )
 
 

@@ -11,16 +11,17 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 # The classes of the most common operations, created here and not while the event loop runs.
 import cognito_async.operations.account_recovery  # noqa: F401  # pyright: ignore[reportUnusedImport]
-from cognito_async.call import Call, CallContext, CallOptions, Timeouts
+from cognito_async.call import USER_AGENT, Call, CallContext, CallOptions, Timeouts
 from cognito_async.client import CognitoClient
-from cognito_async.deadline import SharedTimer
-from cognito_async.errors import ParameterValidationError, SessionClosedError
+from cognito_async.deadline import Deadline, SharedTimer
+from cognito_async.errors import ParameterValidationError, RequestTimeoutError, SessionClosedError, TransportError
 from cognito_async.location import Location
 from cognito_async.protocol.binding import Bound
 from cognito_async.protocol.endpoints import region_of_pool
 from cognito_async.protocol.operation import Operation, Request, ResponseT
 from cognito_async.protocol.proxy import Proxy, parse_proxy
 from cognito_async.protocol.retry import RetryPolicy, RetryQuota
+from cognito_async.protocol.wire import Body, HttpRequest, HttpResponse
 from cognito_async.rate_limiter import LocalRateLimiter
 from cognito_async.transport import AiohttpTransport, Connector, PoolLimits, Transport
 
@@ -206,6 +207,36 @@ class AsyncCognitoSession:
                 return self._read_profile_and_send(request, options, user_pool_id)
             context = self._contexts[region] = self._create_context(location.region(region))
         return Call(request, context, options.retry or self._retry, options.timeouts or self._timeouts, options).run()
+
+    async def get(self, url: str, *, timeout: float, max_bytes: int) -> HttpResponse:  # noqa: ASYNC109 - see Deadline
+        """Send a GET request once, without credentials; internal, for key sets (JWKS).
+
+        Args:
+            url: The URL. Redirects are not followed.
+            timeout: Time limit in seconds.
+            max_bytes: Maximum size of the response body in bytes.
+
+        Raises:
+            TransportError: There is no usable response in time.
+            InvalidResponseError: The response is not HTTP, or too large.
+            SessionClosedError: The session is closed.
+        """
+        self._check_open()
+        headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": USER_AGENT}
+        request = HttpRequest(url, headers, Body(), timeout, method="GET", max_response_bytes=max_bytes)
+        try:
+            with Deadline(timeout):
+                return await self._transport.send(request)
+        except TransportError:
+            raise
+        except TimeoutError:
+            raise RequestTimeoutError(f"no response within {timeout:g} s") from None
+
+    async def configured_endpoint(self, region: str) -> str | None:
+        """Return the endpoint of argument, environment or profile, None for that of the region; internal."""
+        if self._location.needs_profile(region):
+            await self._location.read_profile()
+        return self._location.endpoint_url
 
     def limiter(self, operation: Operation) -> "CategoryLimiter":
         """Return the rate limiter of an operation, with its current rate and the number of waiting calls.

@@ -56,7 +56,7 @@ class Transport(Protocol):
     __module__: str = "cognito_async"
 
     async def send(self, request: HttpRequest) -> HttpResponse:
-        """Send a request once, without retries or redirects.
+        """Send a request once, by its ``method``, without retries or redirects.
 
         A transport that is cancelled may set ``sent`` (bool or None) and ``status`` (int or None) on the
         CancelledError: whether the request had left, and the status of a response whose body was still being read.
@@ -96,7 +96,9 @@ class PoolLimits(Record):
 class _TrackedBody(Body):
     """The body of one attempt. ``sent`` is False until it is written, None while it is written, then True."""
 
-    sent: bool | None = False
+    def __init__(self, _: bytes) -> None:
+        # aiohttp does not report when a request without a body is written.
+        self.sent: bool | None = False if self else None
 
 
 @payload_type(_TrackedBody)
@@ -342,9 +344,10 @@ class AiohttpTransport:
         status: int | None = None
         cancellations = _cancellations()
         try:
-            response = await http.post(
+            response = await http.request(
+                request.method,
                 route.url,
-                data=body,
+                data=body or None,
                 headers={**request.headers, **route.headers} if route.headers else request.headers,
                 timeout=_timeout(request.connect_timeout),
                 allow_redirects=False,
@@ -356,7 +359,7 @@ class AiohttpTransport:
             if status == PROXY_AUTHENTICATION_REQUIRED and route.proxy is not None and not route.is_tunneled:
                 response.close()
                 raise _proxy_error(status)
-            result = await self._read(response)
+            result = await self._read(response, request.max_response_bytes)
             if isinstance(result, HttpResponse):
                 return result
             failure: Exception = result
@@ -416,34 +419,38 @@ class AiohttpTransport:
             if self._context is None:
                 self._context = await asyncio.to_thread(_trust_certificates, path, origin)
 
-    async def _read(self, response: aiohttp.ClientResponse) -> HttpResponse | InvalidResponseError:
+    async def _read(
+        self, response: aiohttp.ClientResponse, max_bytes: int | None
+    ) -> HttpResponse | InvalidResponseError:
         """Read the body up to the limit; after a lost connection, return the part that was received."""
         content = response.content
         if content.is_eof() and content.exception() is None:  # a small body has arrived with the headers
-            return self._response(response, content.read_nowait())
+            return self._response(response, content.read_nowait(), max_bytes)
         received = bytearray()
         complete = True
+        limit = max_bytes or self._limits.response_bytes
         try:
             async for chunk in content.iter_any():
                 received += chunk
-                if len(received) > self._limits.response_bytes:
+                if len(received) > limit:
                     break
         except (aiohttp.ClientPayloadError, aiohttp.ClientConnectionError, ConnectionError):
             complete = False
         except BaseException:
             response.close()
             raise
-        return self._response(response, bytes(received), complete=complete)
+        return self._response(response, bytes(received), max_bytes, complete=complete)
 
     def _response(
-        self, response: aiohttp.ClientResponse, body: bytes, *, complete: bool = True
+        self, response: aiohttp.ClientResponse, body: bytes, max_bytes: int | None, *, complete: bool = True
     ) -> HttpResponse | InvalidResponseError:
         """Return the response, or the error to raise from a frame that does not hold the body."""
-        if len(body) > self._limits.response_bytes:
+        limit = max_bytes or self._limits.response_bytes
+        if len(body) > limit:
             response.close()
-            limit = self._limits.response_bytes
+            fix = "" if max_bytes else "; raise PoolLimits(response_bytes=...)"
             return InvalidResponseError(
-                f"the response is larger than {limit:,} bytes; raise PoolLimits(response_bytes=...)",
+                f"the response is larger than {limit:,} bytes{fix}",
                 status=response.status,
             )
         response.release()

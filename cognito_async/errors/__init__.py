@@ -13,6 +13,12 @@ The tree::
      ├─ TokenStoreError               a token store cannot be read, written or locked
      ├─ AmbiguousOutcomeError         may or may not have been applied; .how_to_verify
      ├─ InvalidResponseError          the response cannot be read
+     ├─ TokenError                    a token is not acceptable
+     │   ├─ TokenMalformedError, TokenSignatureError, TokenUnknownKeyError
+     │   ├─ TokenExpiredError, TokenNotYetValidError
+     │   ├─ TokenIssuerError, TokenUseError, TokenClientError
+     │   └─ TokenScopeError, TokenGroupError
+     ├─ JwksUnavailableError          no usable keys to verify tokens with
      ├─ TransportError                no usable response; .sent is False, True or None (unknown)
      │   ├─ ConnectError
      │   └─ RequestTimeoutError       (also TimeoutError)
@@ -25,6 +31,7 @@ The tree::
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from cognito_async.errors.tokens import *  # noqa: F403 - the names of tokens.__all__
 from cognito_async.errors.tree import *  # noqa: F403 - the names of tree.__all__
 
 if TYPE_CHECKING:
@@ -35,27 +42,29 @@ __all__ = [
     "AccessDeniedException", "AliasExistsException", "AmbiguousOutcomeError", "CachedCIMDURLDoesNotExistException",
     "ChallengeAlreadyAnsweredError", "CodeDeliveryFailureException", "CodeMismatchException", "CognitoError",
     "ConcurrentModificationException", "ConnectError", "ConnectTimeoutError", "CredentialsError",
-    "DeviceKeyExistsException", "DuplicateProviderException", "EnableSoftwareTokenMFAException",
-    "ExpiredCodeException", "Fault", "FeatureUnavailableInTierException", "ForbiddenException",
-    "GroupExistsException", "InternalErrorException", "InternalServerException",
-    "InvalidEmailRoleAccessPolicyException", "InvalidLambdaResponseException", "InvalidOAuthFlowException",
-    "InvalidParameterException", "InvalidPasswordException", "InvalidResponseError",
-    "InvalidSmsRoleAccessPolicyException", "InvalidSmsRoleTrustRelationshipException",
-    "InvalidUserPoolConfigurationException", "LimitExceededException", "MFAMethodNotFoundException",
-    "ManagedLoginBrandingExistsException", "NotAuthorizedException", "OperationNotEnabledException",
-    "PaginationError", "ParameterValidationError", "PasswordHistoryPolicyViolationException",
-    "PasswordResetRequiredException", "PreconditionNotMetException", "RateLimitTimeoutError",
-    "RefreshTokenReuseException", "RequestTimeoutError", "ResourceNotFoundException", "ScopeDoesNotExistException",
-    "ServiceError", "ServiceQuotaExceededException", "SessionClosedError", "SignInExpiredError", "SignedOutError",
-    "SoftwareTokenMFANotFoundException", "TermsExistsException", "TierChangeNotAllowedException", "TokenStoreError",
-    "TooManyFailedAttemptsException", "TooManyRequestsException", "TransportError", "UnauthorizedException",
-    "UnexpectedLambdaException", "UnsupportedIdentityProviderException", "UnsupportedOperationException",
-    "UnsupportedTokenTypeException", "UnsupportedUserStateException", "UserImportInProgressException",
-    "UserLambdaValidationException", "UserNotConfirmedException", "UserNotFoundException",
-    "UserPoolAddOnNotEnabledException", "UserPoolTaggingException", "UsernameExistsException",
-    "WebAuthnChallengeNotFoundException", "WebAuthnClientMismatchException",
-    "WebAuthnConfigurationMissingException", "WebAuthnCredentialNotSupportedException",
-    "WebAuthnNotEnabledException", "WebAuthnOriginNotAllowedException", "WebAuthnRelyingPartyMismatchException",
+    "DeviceKeyExistsException", "DuplicateProviderException", "EnableSoftwareTokenMFAException", "ExpiredCodeException",
+    "Fault", "FeatureUnavailableInTierException", "ForbiddenException", "GroupExistsException",
+    "InternalErrorException", "InternalServerException", "InvalidEmailRoleAccessPolicyException",
+    "InvalidLambdaResponseException", "InvalidOAuthFlowException", "InvalidParameterException",
+    "InvalidPasswordException", "InvalidResponseError", "InvalidSmsRoleAccessPolicyException",
+    "InvalidSmsRoleTrustRelationshipException", "InvalidUserPoolConfigurationException", "JwksUnavailableError",
+    "LimitExceededException", "MFAMethodNotFoundException", "ManagedLoginBrandingExistsException",
+    "NotAuthorizedException", "OperationNotEnabledException", "PaginationError", "ParameterValidationError",
+    "PasswordHistoryPolicyViolationException", "PasswordResetRequiredException", "PreconditionNotMetException",
+    "RateLimitTimeoutError", "RefreshTokenReuseException", "RequestTimeoutError", "ResourceNotFoundException",
+    "ScopeDoesNotExistException", "ServiceError", "ServiceQuotaExceededException", "SessionClosedError",
+    "SignInExpiredError", "SignedOutError", "SoftwareTokenMFANotFoundException", "TermsExistsException",
+    "TierChangeNotAllowedException", "TokenClientError", "TokenError", "TokenExpiredError", "TokenGroupError",
+    "TokenIssuerError", "TokenMalformedError", "TokenNotYetValidError", "TokenScopeError", "TokenSignatureError",
+    "TokenStoreError", "TokenUnknownKeyError", "TokenUseError", "TooManyFailedAttemptsException",
+    "TooManyRequestsException", "TransportError", "UnauthorizedException", "UnexpectedLambdaException",
+    "UnsupportedIdentityProviderException", "UnsupportedOperationException", "UnsupportedTokenTypeException",
+    "UnsupportedUserStateException", "UserImportInProgressException", "UserLambdaValidationException",
+    "UserNotConfirmedException", "UserNotFoundException", "UserPoolAddOnNotEnabledException",
+    "UserPoolTaggingException", "UsernameExistsException", "WebAuthnChallengeNotFoundException",
+    "WebAuthnClientMismatchException", "WebAuthnConfigurationMissingException",
+    "WebAuthnCredentialNotSupportedException", "WebAuthnNotEnabledException", "WebAuthnOriginNotAllowedException",
+    "WebAuthnRelyingPartyMismatchException",
 ]
 # fmt: on
 

@@ -1,6 +1,7 @@
 """The service's URL: resolved from region, FIPS and dual-stack in every AWS partition, or a custom endpoint."""
 
 import re
+from collections.abc import Iterable
 from ipaddress import ip_address
 
 from yarl import URL
@@ -55,6 +56,34 @@ def service_url(region: str, *, use_fips: bool = False, use_dualstack: bool = Fa
     if use_dualstack and not dual_stack_already:
         suffix = dual_stack_suffix
     return f"https://{SERVICE}{'-fips' if use_fips else ''}.{region}.{suffix}"
+
+
+def issuers(user_pool_id: str, replica_regions: Iterable[str] = ()) -> frozenset[str]:
+    """Return the issuers of a user pool: both forms that Amazon Cognito uses, in each region of the pool.
+
+    Raises:
+        ParameterValidationError: The user pool ID or a region is invalid.
+    """
+    region = region_of_pool(user_pool_id)
+    if region is None or not re.fullmatch(r"[A-Za-z0-9]+", user_pool_id.partition("_")[2], re.ASCII):
+        raise ParameterValidationError("user_pool_id", "must be the ID of a user pool, such as 'eu-west-1_AbCdEfGhI'")
+    hosts = [service_url(each).removeprefix("https://") for each in (region, *replica_regions)]
+    return frozenset(f"https://{prefix}{host}/{user_pool_id}" for host in hosts for prefix in ("", "issuer-"))
+
+
+def check_jwks_url(url: object, name: str) -> str:
+    """Return the URL of a key set; raise ParameterValidationError unless it is https or a loopback address."""
+    parsed = _parsed_endpoint(url)
+    if parsed is None or parsed.user is not None or not (parsed.scheme == "https" or _is_loopback(parsed.host or "")):
+        raise ParameterValidationError(name, "must be an https URL, or an http URL of a loopback address")
+    return str(url)
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def check_endpoint_url(endpoint_url: object, *, use_fips: bool = False, use_dualstack: bool = False) -> str:

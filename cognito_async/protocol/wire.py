@@ -1,6 +1,7 @@
 """The AWS JSON 1.1 protocol of Amazon Cognito: requests to HTTP, and HTTP to responses.
 
-The only module that reads and writes JSON. Pure: usable with any HTTP library, see ``encode`` and ``decode``.
+The only module that reads and writes JSON, except for tokens (``jwt``).
+Pure: usable with any HTTP library, see ``encode`` and ``decode``.
 """
 
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
@@ -10,7 +11,7 @@ import json
 from collections.abc import Callable, Mapping
 from json import scanner
 from json.encoder import encode_basestring_ascii
-from typing import Any
+from typing import Any, Literal
 
 from cognito_async.errors import CognitoError, InvalidResponseError, ServiceError, TransportError
 from cognito_async.protocol.hooks import CONVERTER, Misshapen, encode_document
@@ -72,19 +73,32 @@ class HttpRequest:
     """The HTTP request of one attempt.
 
     Attributes:
-        url: Where to POST it.
+        url: The URL.
         headers: All headers except those that the HTTP library adds (Host, Content-Length).
-        body: The JSON.
+        body: The JSON; empty for a GET request.
         connect_timeout: Time limit for opening a connection, in seconds; None for no limit.
+        method: ``"POST"``, or ``"GET"`` for a key set (JWKS).
+        max_response_bytes: Maximum size of the response body in bytes; None for the transport's limit.
     """
 
-    __slots__ = ("body", "connect_timeout", "headers", "url")
+    __slots__ = ("body", "connect_timeout", "headers", "max_response_bytes", "method", "url")
 
-    def __init__(self, url: str, headers: Mapping[str, str], body: Body, connect_timeout: float | None = None) -> None:
+    def __init__(
+        self,
+        url: str,
+        headers: Mapping[str, str],
+        body: Body,
+        connect_timeout: float | None = None,
+        *,
+        method: Literal["GET", "POST"] = "POST",
+        max_response_bytes: int | None = None,
+    ) -> None:
         self.url: str = url
         self.headers: Mapping[str, str] = headers
         self.body: Body = body
         self.connect_timeout: float | None = connect_timeout
+        self.method: Literal["GET", "POST"] = method
+        self.max_response_bytes: int | None = max_response_bytes
 
 
 class HttpResponse:

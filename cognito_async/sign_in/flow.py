@@ -10,8 +10,9 @@ from math import inf
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
-from attrs import evolve, field, frozen
+from attrs import define, evolve, field, frozen
 
+from cognito_async import operations as ops
 from cognito_async.client import CognitoClient, location_of, send_with
 from cognito_async.errors import (
     ChallengeAlreadyAnsweredError,
@@ -22,17 +23,6 @@ from cognito_async.errors import (
     ParameterValidationError,
     ResourceNotFoundException,
     SignInExpiredError,
-)
-from cognito_async.operations import (
-    AdminInitiateAuthRequest,
-    AdminInitiateAuthResponse,
-    AdminRespondToAuthChallengeRequest,
-    AdminRespondToAuthChallengeResponse,
-    InitiateAuthRequest,
-    InitiateAuthResponse,
-    RespondToAuthChallengeRequest,
-    RespondToAuthChallengeResponse,
-    RevokeTokenRequest,
 )
 from cognito_async.protocol.idempotency import Idempotency
 from cognito_async.protocol.operation import Request, ResponseT
@@ -79,13 +69,15 @@ ANSWER: Final = Idempotency(
 
 _WRONG_PASSWORD: Final = re.compile(r"\s*incorrect username or password\W*", re.IGNORECASE)
 _EXPIRED: Final = re.compile(r"\s*(?:invalid session|session (?:is |has )?expired)\b", re.IGNORECASE)
-_NOT_ENABLED: Final = re.compile(r"not enabled|auth method not supported", re.IGNORECASE)
+_NOT_ENABLED: Final = re.compile(
+    r"flow (?:is )?not enabled|not enabled for this client|auth method not supported", re.IGNORECASE
+)
 
 AuthResponse: TypeAlias = (
-    InitiateAuthResponse
-    | AdminInitiateAuthResponse
-    | RespondToAuthChallengeResponse
-    | AdminRespondToAuthChallengeResponse
+    ops.InitiateAuthResponse
+    | ops.AdminInitiateAuthResponse
+    | ops.RespondToAuthChallengeResponse
+    | ops.AdminRespondToAuthChallengeResponse
 )
 AuthRequest: TypeAlias = Request[AuthResponse]
 
@@ -159,36 +151,23 @@ class Start(Record):
         return self.auth_flow == "USER_SRP_AUTH" or (self.auth_flow == "CUSTOM_AUTH" and self.password is not None)
 
 
-class Step:
+@define(eq=False, repr=False, getstate_setstate=False)
+class Step(Record):
     """A challenge that waits for an answer, with its newest session."""
 
-    __slots__ = ("_answered", "_busy", "available", "flow", "name", "parameters", "session")
-
-    def __init__(
-        self,
-        flow: Flow,
-        name: str,
-        *,
-        parameters: Mapping[str, str],
-        available: tuple[str, ...] = (),
-        session: str | None = None,
-    ) -> None:
-        self.flow: Flow = flow
-        self.name: str = name
-        self.parameters: Mapping[str, str] = parameters
-        self.available: tuple[str, ...] = available
-        self.session: str | None = session
-        self._busy = False
-        self._answered = False
-
-    def __repr__(self) -> str:
-        return f"Step({self.name!r})"
+    flow: Flow
+    name: str
+    parameters: Mapping[str, str] = field(kw_only=True, metadata={"secret": True})
+    available: tuple[str, ...] = field(default=(), kw_only=True)
+    session: str | None = field(default=None, kw_only=True, metadata={"secret": True})
+    _busy: bool = field(default=False, init=False)
+    _answered: bool = field(default=False, init=False)
 
     def request(self, answers: Mapping[str, str]) -> AuthRequest:
         """Return the request with an answer."""
         flow = self.flow
         device = {} if flow.device_key is None else {"DEVICE_KEY": flow.device_key}
-        kind: Any = AdminRespondToAuthChallengeRequest if flow.admin else RespondToAuthChallengeRequest
+        kind: Any = ops.AdminRespondToAuthChallengeRequest if flow.admin else ops.RespondToAuthChallengeRequest
         request: AuthRequest = kind(
             challenge_name=self.name,
             challenge_responses={"USERNAME": flow.username, **device, **answers},
@@ -251,8 +230,9 @@ async def _with_second_try(flow: Flow, how: Start, run_flow: Callable[[Flow, Sta
         if flow.device is None or "device" not in error.message.lower():
             raise
         flow = evolve(flow, device=None, device_key=None)
-    except SignInExpiredError:
-        if how.auth_flow != "USER_SRP_AUTH":  # the start of another flow may send a message
+    except SignInExpiredError as error:
+        was_sent = error.code is not None
+        if was_sent or how.auth_flow != "USER_SRP_AUTH":  # the start of another flow may send a message
             raise
     return await run_flow(flow, how)
 
@@ -278,7 +258,7 @@ async def _verify_password(flow: Flow, how: Start) -> bool:
     result = response.authentication_result
     if result is not None and result.refresh_token is not None:
         with suppress(CognitoError):  # the password was accepted; the tokens expire unused
-            await send_with(flow.client, RevokeTokenRequest(token=result.refresh_token))
+            await send_with(flow.client, ops.RevokeTokenRequest(token=result.refresh_token))
     return True
 
 
@@ -337,7 +317,7 @@ def next_step(flow: Flow, response: AuthResponse) -> Step:
 
 
 def _read_step(flow: Flow, response: AuthResponse) -> Step | None:
-    """Return the challenge of a response; None if it is malformed: the wire layer does not check types of scalars."""
+    """Return the challenge of a response; None if it is malformed: the wire layer does not check scalars."""
     name, session = response.challenge_name, response.session
     given: Mapping[str, Any] = response.challenge_parameters or {}
     parameters = {key: value for key, value in given.items() if value is not None}
@@ -372,7 +352,7 @@ def _initiate_request(flow: Flow, how: Start, exchange: Exchange | None) -> Auth
             parameters["CHALLENGE_NAME"] = "SRP_A"
     elif how.password is not None and (how.auth_flow != "USER_AUTH" or how.factor == "PASSWORD"):
         parameters["PASSWORD"] = how.password
-    kind: Any = AdminInitiateAuthRequest if flow.admin else InitiateAuthRequest
+    kind: Any = ops.AdminInitiateAuthRequest if flow.admin else ops.InitiateAuthRequest
     request: AuthRequest = kind(
         auth_flow=how.auth_flow, auth_parameters=parameters, session=how.session, **flow.context
     )

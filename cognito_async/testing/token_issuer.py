@@ -1,7 +1,4 @@
 """Signed test tokens: access and ID tokens as a user pool issues them."""
-# mypy: disable-error-code="import-not-found"
-# pyright: reportMissingImports=false, reportUnknownVariableType=false, reportUnknownMemberType=false
-# pyright: reportUnknownParameterType=false
 
 import base64
 import json

@@ -154,6 +154,10 @@ async def test_malformed_parameters_are_an_invalid_response(
         {"ChallengeName": "SELECT_CHALLENGE", "AvailableChallenges": [1]},
         {"AuthenticationResult": {}},
         {"AuthenticationResult": {"AccessToken": "a", "ExpiresIn": -1}},
+        {"AuthenticationResult": {"AccessToken": "a", "ExpiresIn": "soon"}},
+        {"AuthenticationResult": {"AccessToken": "a", "ExpiresIn": 60, "RefreshToken": 5}},
+        {"AuthenticationResult": {"AccessToken": ["a"], "ExpiresIn": 60}},
+        {"AuthenticationResult": {"AccessToken": "a", "ExpiresIn": 60, "TokenType": 5}},
         {"AuthenticationResult": {"AccessToken": "a", "ExpiresIn": 60, "TokenType": "mac"}},
     ],
 )

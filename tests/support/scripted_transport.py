@@ -9,7 +9,7 @@ from typing import Any
 from attrs import frozen
 from multidict import CIMultiDict
 
-from cognito_async import AsyncCognitoSession, CognitoClient, RetryPolicy, Timeouts
+from cognito_async import AsyncCognitoSession, CognitoClient, RetryPolicy, Timeouts, Transport
 from cognito_async.protocol.wire import HttpRequest, HttpResponse
 from tests.support.clocks import now
 
@@ -113,7 +113,7 @@ def take(seconds: float, response: HttpResponse) -> Step:
 
 
 def scripted_session(
-    transport: ScriptedTransport,
+    transport: Transport,
     *,
     retry: RetryPolicy | None = None,
     timeouts: Timeouts | None = None,

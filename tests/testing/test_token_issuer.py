@@ -106,7 +106,6 @@ def test_issuers_follow_partition_and_configuration() -> None:
 
 async def test_verifier_accepts_own_tokens_of_its_kind() -> None:
     """The verifier has the issuer's keys, app client and clock."""
-    pytest.importorskip("cognito_async.tokens.verifier", reason="the verifier of tokens is not in this version")
     issuer = TokenIssuer(issuer="https://example.com/pool", clock=lambda: time.time() + 7200)
     access = await issuer.verifier().verify(issuer.access_token(groups=["staff"]))
     assert (access.username, access.client_id, access.groups) == ("ada", "test-client", frozenset({"staff"}))
