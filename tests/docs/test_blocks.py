@@ -241,14 +241,17 @@ async def is_available(block: Block, reader: Reader) -> None:
 
 EXAMPLES: Mapping[str, Sequence[Check]] = {
     "CHANGELOG.md": [],
+    "CODE_OF_CONDUCT.md": [],
     "CONTRIBUTING.md": [],
     "README.md": [sends_a_code, signs_in, explains_a_reset, resets_all_users, is_an_application],
+    "SECURITY.md": [],
     "docs/benchmarks.md": [],
     "docs/bulk.md": [resets_all_users, writes_reports],
     "docs/client.md": [is_available, is_a_test],
     "docs/command-line.md": [],
     "docs/configuration.md": [in_a_repl] * len(python_blocks("docs/configuration.md")),
     "docs/fastapi.md": [*[is_an_application] * 3, is_a_test, *[is_an_application] * 3],
+    "docs/index.md": [],
     "docs/operations.md": [in_a_repl] * len(python_blocks("docs/operations.md")),
     "docs/retries.md": [logs_faults, counts_events],
     "docs/run-book.md": [serves_a_pool],
