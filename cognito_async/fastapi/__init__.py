@@ -1,7 +1,8 @@
-"""FastAPI integration: lifespan, dependencies, problem details (RFC 9457) and password reset routes.
+"""FastAPI integration: lifespan, dependencies, problem details (RFC 9457), sign-in and password reset routes.
 
     cognito = Cognito()
     app = FastAPI(lifespan=cognito.lifespan)
+    app.include_router(sign_in_router())
     app.include_router(password_reset_router())
 
 Settings are read from the environment, see ``CognitoSettings``. This package requires the extra ``fastapi``.
@@ -40,6 +41,7 @@ from cognito_async.fastapi.errors import (
     BodyTooLargeError,
     CrossOriginError,
     MalformedBodyError,
+    NotSignedInError,
     PasswordNotAcceptedError,
     PoolNotOpenError,
     RateLimitedError,
@@ -57,6 +59,7 @@ from cognito_async.fastapi.request_origin import same_origin
 from cognito_async.fastapi.reset_queue import ResetLimits, ResetRequests
 from cognito_async.fastapi.responses import install_problems, problem_response, problem_responses, problem_route
 from cognito_async.fastapi.settings import CognitoSettings
+from cognito_async.fastapi.sign_in import SignInOptions, sign_in_router
 from cognito_async.fastapi.timing import minimum_duration
 
 __all__ = [
@@ -76,6 +79,7 @@ __all__ = [
     "FormUserContextDep",
     "MalformedBodyError",
     "MemoryRateLimit",
+    "NotSignedInError",
     "PasswordNotAcceptedError",
     "PasswordPolicy",
     "PasswordRule",
@@ -91,6 +95,7 @@ __all__ = [
     "ResetRequests",
     "ResetRequestsDep",
     "SettingsError",
+    "SignInOptions",
     "UnsupportedBodyError",
     "UserContextDep",
     "WeakPasswordError",
@@ -108,6 +113,7 @@ __all__ = [
     "rate_limit",
     "same_origin",
     "session_of",
+    "sign_in_router",
 ]
 
 # Tracebacks and documentation name the package that exports a class, not the module that defines it.

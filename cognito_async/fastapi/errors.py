@@ -63,6 +63,10 @@ class CrossOriginError(RequestRejectedError):
     """The form was submitted from a page of another origin."""
 
 
+class NotSignedInError(RequestRejectedError):
+    """The state of a sign-in or the refresh token is missing, invalid or expired; the user must sign in."""
+
+
 class RateLimitedError(RequestRejectedError):
     """Too many requests from one client IP or network, or for one username."""
 

@@ -127,7 +127,7 @@ def body_schema(model: type[BaseModel], media_types: Collection[str] = JSON_OR_F
 def _resolve(schema: Any, definitions: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON
     """Replace references by their definitions: in OpenAPI, they would refer to the whole document."""
     if isinstance(schema, list):
-        return [_resolve(item, definitions) for item in cast("list[Any]", schema)]
+        return [_resolve(item, definitions) for item in schema]  # pyright: ignore[reportUnknownVariableType]
     if not isinstance(schema, dict):
         return schema
     members = cast("dict[str, Any]", schema)
