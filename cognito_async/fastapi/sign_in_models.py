@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
 from cognito_async.fastapi.dependencies import MAX_ENCODED_DATA
 from cognito_async.fastapi.errors import BadInputError
-from cognito_async.fastapi.request_body import TEXT, VISIBLE, Stripped, UserBody
+from cognito_async.fastapi.request_body import MAX_BODY_BYTES, TEXT, VISIBLE, Stripped, UserBody
 from cognito_async.sign_in import (
     CustomChallenge,
     EmailOtpChallenge,
@@ -31,7 +31,7 @@ _Password = Annotated[
     str,
     Field(min_length=1, max_length=256, pattern=TEXT, repr=False, json_schema_extra={"format": "password"}),
 ]
-_Token = Annotated[str, Field(min_length=1, max_length=16 * 1024, pattern="^[!-~]*$", repr=False)]
+_Token = Annotated[str, Field(min_length=1, max_length=MAX_BODY_BYTES, pattern="^[!-~]*$", repr=False)]
 _Name = Annotated[str, Field(max_length=64, pattern="^[A-Z_]*$")]
 
 _SHOWN: Final = (
