@@ -1,4 +1,4 @@
-"""FastAPI integration: lifespan, dependencies, problem details (RFC 9457), sign-in and password reset routes.
+"""FastAPI integration: lifespan, dependencies, protected routes, problem details, sign-in and password reset routes.
 
     cognito = Cognito()
     app = FastAPI(lifespan=cognito.lifespan)
@@ -19,6 +19,15 @@ except ImportError as error:
         name=error.name,
     ) from error
 
+from cognito_async.fastapi.authentication import (
+    CurrentUser,
+    OptionalUser,
+    TokenAuth,
+    current_user,
+    optional_user,
+    require_groups,
+    require_scopes,
+)
 from cognito_async.fastapi.dependencies import (
     ClientIpDep,
     ClientMetadataDep,
@@ -41,13 +50,14 @@ from cognito_async.fastapi.errors import (
     BodyTooLargeError,
     CrossOriginError,
     MalformedBodyError,
-    NotSignedInError,
+    NotAuthenticatedError,
     PasswordNotAcceptedError,
     PoolNotOpenError,
     RateLimitedError,
     RequestRejectedError,
     ResetQueueFullError,
     SettingsError,
+    SignInStateError,
     UnsupportedBodyError,
     WeakPasswordError,
 )
@@ -75,11 +85,13 @@ __all__ = [
     "CognitoSettings",
     "CognitoSettingsDep",
     "CrossOriginError",
+    "CurrentUser",
     "Dependencies",
     "FormUserContextDep",
     "MalformedBodyError",
     "MemoryRateLimit",
-    "NotSignedInError",
+    "NotAuthenticatedError",
+    "OptionalUser",
     "PasswordNotAcceptedError",
     "PasswordPolicy",
     "PasswordRule",
@@ -96,21 +108,27 @@ __all__ = [
     "ResetRequestsDep",
     "SettingsError",
     "SignInOptions",
+    "SignInStateError",
+    "TokenAuth",
     "UnsupportedBodyError",
     "UserContextDep",
     "WeakPasswordError",
     "check_username_limit",
     "client_metadata",
     "combine_lifespans",
+    "current_user",
     "install_problems",
     "log_problem",
     "minimum_duration",
+    "optional_user",
     "password_reset_router",
     "problem_of",
     "problem_response",
     "problem_responses",
     "problem_route",
     "rate_limit",
+    "require_groups",
+    "require_scopes",
     "same_origin",
     "session_of",
     "sign_in_router",

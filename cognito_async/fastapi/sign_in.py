@@ -320,7 +320,7 @@ def sign_in_router(
         seal = parts.seal(call)
         account, challenge = _resume(seal, body, call)
         if not isinstance(challenge, Challenge):
-            raise errors.NotSignedInError("the state of the sign-in is invalid or has expired")
+            raise errors.SignInStateError("the state of the sign-in is invalid or has expired")
         chooses = isinstance(challenge, SelectChallenge) and isinstance(body.answer, SelectAnswer)
         await options.check_attempt(challenge.username, call.client_ip, "challenge ", can_send_message=chooses)
         async with minimum_duration(options.minimum_duration):
@@ -339,7 +339,7 @@ def sign_in_router(
         """Return new tokens for the refresh token."""
         held = await parts.refresh_token(request, call)
         if held.refresh_token is None:
-            raise errors.NotSignedInError("there is no refresh token")
+            raise errors.SignInStateError("there is no refresh token")
         return parts.signed_in(await _refresh(call, held))
 
     @router.post(
