@@ -25,13 +25,12 @@ from cognito_async.sign_in import (
     WebAuthnChallenge,
 )
 
-# Not secrets of the application: fields that error reporters must not show.
-_Code = Annotated[str, StringConstraints(strip_whitespace=True, pattern="^[0-9]{1,64}$"), Field(repr=False)]
+_Code = Annotated[str, StringConstraints(strip_whitespace=True, pattern="^[0-9]{1,64}$")]
 _Password = Annotated[
     str,
-    Field(min_length=1, max_length=256, pattern=TEXT, repr=False, json_schema_extra={"format": "password"}),
+    Field(min_length=1, max_length=256, pattern=TEXT, json_schema_extra={"format": "password"}),
 ]
-_Token = Annotated[str, Field(min_length=1, max_length=MAX_BODY_BYTES, pattern="^[!-~]*$", repr=False)]
+_Token = Annotated[str, Field(min_length=1, max_length=MAX_BODY_BYTES, pattern="^[!-~]*$")]
 _Name = Annotated[str, Field(max_length=64, pattern="^[A-Z_]*$")]
 
 _SHOWN: Final = (
@@ -64,7 +63,7 @@ class CodeAnswer(_Answer):
     """The code of SMS_MFA, SMS_OTP, EMAIL_OTP or SOFTWARE_TOKEN_MFA."""
 
     type: Literal["code"]
-    code: _Code
+    code: _Code = Field(repr=False)
 
     async def send(self, challenge: SignInResult) -> SignInResult | SoftwareTokenSecret:
         if isinstance(challenge, SmsMfaChallenge | SmsOtpChallenge | EmailOtpChallenge | SoftwareTokenMfaChallenge):
@@ -76,7 +75,7 @@ class NewPasswordAnswer(_Answer):
     """The new password of NEW_PASSWORD_REQUIRED, and the attributes that the challenge requires."""
 
     type: Literal["new_password"]
-    new_password: _Password
+    new_password: _Password = Field(repr=False)
     attributes: dict[
         Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=2048, pattern=TEXT)]
     ] = Field(default_factory=dict[str, str], max_length=50, repr=False)  # fmt: skip
@@ -107,7 +106,7 @@ class PasswordAnswer(_Answer):
     """The password of PASSWORD or PASSWORD_SRP, or of SELECT_CHALLENGE with the option PASSWORD_SRP."""
 
     type: Literal["password"]
-    password: _Password
+    password: _Password = Field(repr=False)
 
     async def send(self, challenge: SignInResult) -> SignInResult | SoftwareTokenSecret:
         if isinstance(challenge, PasswordChallenge):
@@ -144,7 +143,7 @@ class VerifySoftwareTokenAnswer(_Answer):
     """For MFA_SETUP: the first code of the new authenticator app."""
 
     type: Literal["verify_software_token"]
-    code: _Code
+    code: _Code = Field(repr=False)
     device_name: str | None = Field(None, description="A name for the app.", min_length=1, max_length=128, pattern=TEXT)
 
     async def send(self, challenge: SignInResult) -> SignInResult | SoftwareTokenSecret:
