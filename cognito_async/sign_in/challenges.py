@@ -18,6 +18,7 @@ from cognito_async.sign_in.state import dump, load
 from cognito_async.sign_in.user_input import (
     Rule,
     Secret,
+    app_code_rule,
     check,
     code_rule,
     credential_rule,
@@ -277,7 +278,7 @@ class MfaSetupChallenge(Challenge):
         """
         secret, step = Secret(stripped(code)), self._step
         del code
-        check("code", secret, code_rule)
+        check("code", secret, app_code_rule)
         request = VerifySoftwareTokenRequest(
             user_code=secret.value, session=step.session, friendly_device_name=device_name
         )

@@ -16,6 +16,7 @@ Rule: TypeAlias = Callable[[Any], str | None]
 
 LONGEST_USERNAME: Final = 128
 LONGEST_PASSWORD: Final = 256
+APP_CODE_DIGITS: Final = 6
 
 
 @frozen(eq=False, repr=False, getstate_setstate=False)
@@ -51,6 +52,11 @@ def code_rule(value: object) -> str | None:
     if broken is None and not (str(value).isascii() and str(value).isdigit()):
         return "must contain the digits 0 to 9 only"
     return broken
+
+
+def app_code_rule(value: object) -> str | None:
+    """Check a code of an authenticator app, whose length the service fixes."""
+    return code_rule(value) or (None if len(str(value)) == APP_CODE_DIGITS else f"must have {APP_CODE_DIGITS} digits")
 
 
 def text_rule(value: object, longest: int | None = None) -> str | None:

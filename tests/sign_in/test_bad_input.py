@@ -125,7 +125,7 @@ CASES: list[tuple[str, dict[str, str], Answer, str]] = [
         for code in BAD_CODES
     ),
     *(("MFA_SETUP", {}, lambda each, code=code: each.verify_software_token(code), "code") for code in BAD_CODES),
-    ("MFA_SETUP", {}, lambda each: each.verify_software_token("12345"), "user_code"),
+    ("MFA_SETUP", {}, lambda each: each.verify_software_token("12345"), "code"),
     ("MFA_SETUP", {}, lambda each: each.set_up_email(""), "address"),
     ("SELECT_MFA_TYPE", {"MFAS_CAN_CHOOSE": '["SMS_MFA"]'}, lambda each: each.select("EMAIL_OTP"), "option"),
     ("SELECT_MFA_TYPE", {"MFAS_CAN_CHOOSE": '["SMS_MFA"]'}, lambda each: each.select([CANARY]), "option"),
