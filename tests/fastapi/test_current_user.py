@@ -57,7 +57,7 @@ def create_app(*cognito: Cognito) -> FastAPI:
 
     @app.get("/maybe")
     async def maybe(user: OptionalUser) -> str | None:
-        return user and user.username
+        return None if user is None else user.username
 
     @app.get("/orders", dependencies=[require_scopes(READ, "openid")])
     async def orders() -> None:
@@ -75,7 +75,7 @@ def create_app(*cognito: Cognito) -> FastAPI:
     @app.get("/optional-page")
     @app.post("/optional-page")
     async def optional_page(user: OptionalPageUser) -> str | None:
-        return user and user.username
+        return None if user is None else user.username
 
     @app.get("/staff")
     async def staff(user: StaffUser) -> str | None:
