@@ -25,7 +25,7 @@ from attrs import evolve, frozen
 
 from cognito_async import AsyncCognitoSession, CognitoError, RetryDetails, RetryKind, RetryPolicy, TokenError
 from cognito_async.fastapi import current_user
-from cognito_async.testing import LocalPool, TokenIssuer
+from cognito_async.testing import FakeCognito, LocalPool, TokenIssuer
 from cognito_async.tokens import AccessToken, TokenProvider, Tokens, TokenVerifier
 from tests.support.asgi import asgi_client
 from tests.support.docs import PAGES, Block, blocks, python_blocks
@@ -196,6 +196,29 @@ async def protects_routes(block: Block, reader: Reader) -> None:
             assert (await http.get("/me", headers=headers)).json()["username"]
             assert (await http.get("/orders", headers=headers)).status_code == 403
             assert (await http.delete("/orders/1", headers=headers)).status_code == 403
+
+
+async def signs_users_in(block: Block, reader: Reader) -> None:
+    """An application whose users sign in at a fake user pool, with tokens in the body or in cookies."""
+    async with FakeCognito() as fake:
+        app_client = fake.create_app_client(client_secret="secret-of-the-app-client")
+        fake.create_user("ada", password=OLD, email=ADA)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("COGNITO_ENDPOINT_URL", fake.endpoint_url)
+            patch.setenv("COGNITO_USER_POOL_ID", fake.user_pool_id)
+            patch.setenv("COGNITO_CLIENT_ID", app_client.client_id)
+            patch.setenv("COGNITO_CLIENT_SECRET", app_client.client_secret or "")
+            async with asgi_client(reader.names(block)["app"]) as http:
+                http.base_url = "https://site.example"  # browsers send the cookies over HTTPS only
+                assert (await http.get("/me")).status_code == 401
+                content = (await http.post("/account/sign-in", json={"username": ADA, "password": OLD})).json()
+                if "access_token" in content:
+                    http.headers["Authorization"] = f"Bearer {content['access_token']}"
+                held = {name: content[name] for name in ("refresh_token",) if name in content}
+                assert (await http.get("/me")).json() == {"username": "ada"}
+                assert (await http.post("/account/refresh", json=held)).json()["state"] == "signed_in"
+                assert (await http.post("/account/sign-out", json=held)).json()["revoked"]
+                assert (await http.post("/account/refresh", json=held)).status_code == 401
 
 
 async def returns_responses(block: Block, reader: Reader) -> None:
@@ -384,6 +407,8 @@ EXAMPLES: Mapping[str, Sequence[Check]] = {
         is_a_test_of(4, passed=2),
         returns_responses,
         *[is_an_application] * 3,
+        signs_users_in,
+        signs_users_in,
     ],
     "docs/operations.md": [in_a_repl] * len(python_blocks("docs/operations.md")),
     "docs/retries.md": [logs_faults, counts_events],
