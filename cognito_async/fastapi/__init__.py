@@ -9,6 +9,7 @@ Settings are read from the environment, see ``CognitoSettings``. This package re
 """
 
 try:
+    import cryptography as _cryptography  # noqa: F401  # pyright: ignore[reportUnusedImport]
     import fastapi as _fastapi  # noqa: F401  # pyright: ignore[reportUnusedImport]
     import pydantic_settings as _pydantic_settings  # noqa: F401  # pyright: ignore[reportUnusedImport]
     import python_multipart as _python_multipart  # noqa: F401  # pyright: ignore[reportUnusedImport]

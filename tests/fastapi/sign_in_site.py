@@ -37,7 +37,7 @@ def settings_of(fake: FakeCognito, *, secret: str | None = SECRET, **changes: An
     created = fake.create_app_client(client_secret=secret, **app_client)
     return CognitoSettings(
         client_id=created.client_id,
-        client_secret=secret and SecretStr(secret),
+        client_secret=None if secret is None else SecretStr(secret),
         user_pool_id=fake.user_pool_id,
         endpoint_url=fake.endpoint_url,
         **changes,

@@ -382,6 +382,24 @@ async def test_large_body_is_refused(fake: FakeCognito, path: str) -> None:
             assert kind_of(response) == (413, "body-too-large")
 
 
+@pytest.mark.virtual_clock
+@pytest.mark.parametrize("path", ROUTES)
+async def test_slow_body_is_refused(path: str) -> None:
+    """After 10 seconds."""
+
+    async def chunks() -> AsyncIterator[bytes]:
+        yield b"{"
+        await asyncio.sleep(3600)
+        yield b"}"
+
+    clock = asyncio.get_running_loop().time
+    async with default_site(FakeClient()) as http:
+        started = clock()
+        response = await http.post(path, content=chunks(), headers={"Content-Type": "application/json"}, timeout=None)
+        assert kind_of(response) == (408, "body-timeout")
+        assert clock() - started == pytest.approx(10.0)
+
+
 @pytest.mark.parametrize("content", [b"[" * 20_000, b'{"username":' * 2000, b"\xff", b"[]", b"1", b'"\\ud800"'])
 async def test_malformed_body_is_refused(fake: FakeCognito, content: bytes) -> None:
     """Without an error of the server."""
