@@ -212,8 +212,8 @@ async def returns_responses(block: Block, reader: Reader) -> None:
 
         app.dependency_overrides[current_user] = user
         async with asgi_client(app) as http:
-            (user,) = (await http.get("/users")).json()["Users"]
-            found = (await http.get(f"/users/{user['Username']}")).json()
+            (listed,) = (await http.get("/users")).json()["Users"]
+            found = (await http.get(f"/users/{listed['Username']}")).json()
             assert {"name": "email", "value": ADA} in found["user_attributes"]
             assert "ListUsersResponse" in app.openapi()["components"]["schemas"]
 
@@ -243,7 +243,7 @@ async def requires_claims(block: Block, reader: Reader) -> None:
     issuer = TokenIssuer(user_pool_id="eu-west-1_AbC123", client_id="abc")
     for tenant, raised in (("acme", nullcontext()), ("other", pytest.raises(TokenError))):
         with raised:
-            names["check_tenant"](await issuer.verifier().verify(issuer.access_token(**{"custom:tenant": tenant})))
+            names["check_tenant"](await issuer.verifier().verify(issuer.access_token(tenant=tenant)))
     await names["verifier"].close()
 
 
