@@ -34,10 +34,22 @@ CLIENT = "3n4b5urk1ft4fl3mg5e62d9ado"
 READ = "shop.example.com/orders.read"
 COOKIE = "__Host-access_token"
 ISSUER = TokenIssuer(user_pool_id=POOL, client_id=CLIENT)
+EXPIRED = ISSUER.access_token(expires_in=-1)
+
+
+def case(_: object) -> str:
+    """Return the name of a test case without its tokens, which differ between processes."""
+    return "case"
+
 
 StaffUser = Annotated[AccessToken, Depends(Cognito("staff").dependencies.current_user)]
 PageUser = Annotated[AccessToken, Depends(TokenAuth(cookie=COOKIE))]
 OptionalPageUser = Annotated[AccessToken | None, Depends(TokenAuth(cookie=COOKIE, optional=True))]
+
+
+def bearer(token: str) -> dict[str, str]:
+    """Return the header."""
+    return {"Authorization": f"Bearer {token}"}
 
 
 def settings_of(endpoint_url: str | None = None, **changes: str | None) -> CognitoSettings:
@@ -86,11 +98,6 @@ def create_app(*cognito: Cognito) -> FastAPI:
         """Needs a group of the other pool."""
 
     return app
-
-
-def bearer(token: str) -> dict[str, str]:
-    """Return the header."""
-    return {"Authorization": f"Bearer {token}"}
 
 
 def outcome(response: httpx.Response) -> tuple[int, str | None, str | None]:
@@ -142,6 +149,7 @@ async def test_current_user_is_the_verified_access_token(app: FastAPI) -> None:
         (f"Bearer {ISSUER.id_token()}", INVALID, INVALID),
         (f"Bearer {TokenIssuer(user_pool_id='eu-west-1_Other', client_id=CLIENT).access_token()}", INVALID, INVALID),
     ],
+    ids=case,
 )
 async def test_bad_credentials_are_refused(
     app: FastAPI, value: str | None, current: tuple[Any, ...], optional: tuple[Any, ...]
@@ -307,7 +315,7 @@ async def test_cookie_is_read_only_on_request(app: FastAPI) -> None:
         assert (await http.get("/optional-page", headers={"Cookie": "theme=dark"})).json() is None
 
 
-@pytest.mark.parametrize("value", ["", "a.b.c", f"{ISSUER.access_token()}; {COOKIE}={ISSUER.access_token()}"])
+@pytest.mark.parametrize("value", ["", "a.b.c", f"{ISSUER.access_token()}; {COOKIE}={ISSUER.access_token()}"], ids=case)
 async def test_bad_cookie_is_refused(app: FastAPI, value: str) -> None:
     """So are several cookies with the name: another host of the domain may have set one."""
     async with asgi_client(app) as http:
@@ -436,21 +444,54 @@ async def test_dependency_override_replaces_the_user(app: FastAPI) -> None:
     assert Cognito().dependencies.current_user == current_user
 
 
-async def test_error_holds_no_token_in_the_frames_of_the_package(app: FastAPI) -> None:
+@pytest.mark.parametrize(
+    ("path", "headers"),
+    [
+        ("/header", bearer(EXPIRED)),
+        ("/cookie", {"Cookie": f"{COOKIE}={EXPIRED}"}),
+    ],
+    ids=case,
+)
+async def test_error_holds_no_token_in_the_frames_of_the_package(path: str, headers: Mapping[str, str]) -> None:
     """Error reporters collect the local variables of tracebacks."""
-    token = ISSUER.access_token(expires_in=-1)
-    headers = {"Authorization": f"Bearer {token}", "Cookie": f"{COOKIE}={token}"}
-    bare = FastAPI(lifespan=app.router.lifespan_context)
+    app = FastAPI(lifespan=Cognito(settings=settings_of(), verifier=ISSUER.verifier()).lifespan)
 
-    @bare.get("/{kind}")
-    async def read(kind: str, user: CurrentUser, page: PageUser) -> None:
+    @app.get("/header")
+    async def read_header(user: CurrentUser) -> None:
         """Without problem details."""
 
-    async with asgi_client(bare) as http:
+    @app.get("/cookie")
+    async def read_cookie(user: PageUser) -> None:
+        """Without problem details."""
+
+    async with asgi_client(app) as http:
         with pytest.raises(TokenExpiredError) as raised:
-            await http.get("/header", headers=headers)
-    leaks = leaking_frames(raised.value, token)
+            await http.get(path, headers=headers)
+    leaks = leaking_frames(raised.value, EXPIRED)
     assert [leak for leak in leaks if leak.startswith(("authentication.py", "verifier.py", "claims.py"))] == []
+
+
+class ClosingVerifier(TokenVerifier[AccessToken]):
+    """Counts how often it was closed."""
+
+    closed = 0
+
+    async def close(self) -> None:
+        """Close it."""
+        self.closed += 1
+        await super().close()
+
+
+async def test_lifespan_closes_the_verifier_that_it_created() -> None:
+    """One that was passed belongs to the caller."""
+    rules: Any = {"user_pool_id": POOL, "token_use": "access", "client_ids": {CLIENT}, "jwks": ISSUER.jwks}
+    passed: Any = ClosingVerifier.offline(**rules)
+    created: Any = ClosingVerifier.offline(**rules)
+    for verifier in (passed, lambda _settings, _session: created):
+        async with asgi_client(create_app(Cognito(settings=settings_of(), verifier=verifier))) as http:
+            assert (await http.get("/me", headers=bearer(ISSUER.access_token()))).status_code == 200
+            assert (passed.closed, created.closed) == (0, 0)
+    assert (passed.closed, created.closed) == (0, 1)
 
 
 # --- test utilities ---------------------------------------------------------------------------------------------------
