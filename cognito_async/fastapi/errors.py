@@ -60,7 +60,15 @@ class PasswordNotAcceptedError(RequestRejectedError):
 
 
 class CrossOriginError(RequestRejectedError):
-    """The form was submitted from a page of another origin."""
+    """The form was submitted, or the cookie sent, from a page of another origin."""
+
+
+class NotAuthenticatedError(RequestRejectedError):
+    """The request has no access token."""
+
+
+class SignInStateError(RequestRejectedError):
+    """The state of a sign-in or the refresh token is missing, invalid or expired; the user must sign in."""
 
 
 class RateLimitedError(RequestRejectedError):
