@@ -111,7 +111,7 @@ class Location:
                 rule += f"; profile {name!r} has no region, or cannot be read without the extra: "
                 rule += "pip install 'cognito_async[aws]'"
             raise ParameterValidationError("region", rule)
-        return service_url(region, **self._variant)
+        return service_url(check_aws_region(region), **self._variant)
 
     def needs_profile(self, region: str | None) -> bool:
         """Return whether to call ``read_profile`` before the first call to a region."""

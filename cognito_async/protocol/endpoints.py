@@ -26,7 +26,7 @@ COMMERCIAL = ("", "amazonaws.com", "api.aws")
 FIPS_DUAL_STACK_REGIONS = frozenset({"us-east-1", "us-east-2", "us-west-1", "us-west-2"})
 
 _REGION = r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
-_AWS_REGION = r"[a-z]{2,5}(?:-[a-z]+)+-[1-9]\d?|aws-(?:[a-z]+-)*global"
+_AWS_REGION = r"[a-z]{2,5}(?:-[a-z0-9]+)+-\d+|aws-(?:[a-z]+-)*global"
 _LIKE_REGION = r"[a-z]{2,4}[-_]?(?:[a-z]+[-_])?(?:north|south|east|west|central)"  # the start of a misspelled one, too
 
 
@@ -64,7 +64,7 @@ def region_of_pool(user_pool_id: str | None) -> str | None:
 
 def service_url(region: str, *, use_fips: bool = False, use_dualstack: bool = False) -> str:
     """Return the service's URL in a region, without a path; raise ParameterValidationError for an invalid region."""
-    region = check_aws_region(region)
+    region = check_region(region)
     found = next((row for row in PARTITIONS if re.fullmatch(row[0], region, re.ASCII)), COMMERCIAL)
     _, suffix, dual_stack_suffix = found
     dual_stack_already = region in FIPS_DUAL_STACK_REGIONS if use_fips else found is COMMERCIAL

@@ -100,9 +100,8 @@ async def test_each_event_is_logged_and_passed_to_the_hook(caplog: pytest.LogCap
             "ConfirmForgotPassword: succeeded, HTTP status 200, attempts 2, duration 0.050 s, request ID r-7",
         ),
         (
-            [refuse("CodeMismatchException")],
-            "ConfirmForgotPassword: CodeMismatchException, HTTP status 400, attempts 1, duration 0.000 s, "
-            "request ID r-1",
+            [refuse("ExpiredCodeException", x_amzn_RequestId="r")],
+            "ConfirmForgotPassword: ExpiredCodeException, HTTP status 400, attempts 1, duration 0.000 s, request ID r",
         ),
         (
             [ConnectError("refused", sent=False)] * 3,

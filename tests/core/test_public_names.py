@@ -97,8 +97,8 @@ def test_operations_types_are_names_of_the_package() -> None:
     """Imported on first use; type checkers see the same names."""
     for name in dir(operations):
         assert getattr(cognito_async, name) is getattr(operations, name)
-    code = "import json, cognito_async as c; c.AttributeType; print(json.dumps([n for n in vars(c) if n.endswith('Type')]))"
-    assert run(code) == ["AttributeType"]
+    code = "import json, cognito_async as c; c.UserType; print(json.dumps([n for n in vars(c) if n.endswith('Type')]))"
+    assert run(code) == ["UserType"]
 
 
 def test_names_of_the_documentation_are_public() -> None:

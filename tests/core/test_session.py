@@ -712,7 +712,7 @@ async def test_session_limiter_has_the_configured_rate() -> None:
 # --- misspelled regions and pools, and other event loops --------------------------------------------------------------
 
 
-@pytest.mark.parametrize("region", ["eu-west1", "euwest1", "eu-west-", "ireland", "eu-west-1a", "us-east-0"])
+@pytest.mark.parametrize("region", ["eu-west1", "euwest1", "eu-west-", "ireland", "eu-west-1a"])
 def test_misspelled_region_is_refused_when_the_session_is_created(region: str) -> None:
     """With an endpoint of an emulator, any name is valid."""
     with pytest.raises(ParameterValidationError) as caught:
