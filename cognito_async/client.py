@@ -40,7 +40,8 @@ class CognitoClient(OperationMethods):
         self._options = options
 
     def __repr__(self) -> str:
-        return f"CognitoClient({self._bound!r})"
+        bound = self._bound
+        return f"CognitoClient({bound!r}, {self._session.describe(bound.user_pool_id)})"
 
     @property
     def session(self) -> "AsyncCognitoSession":
