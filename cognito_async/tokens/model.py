@@ -63,11 +63,11 @@ class Tokens(Record):
         """
         lifetime: Any = SHORTEST_LIFETIME if result.expires_in is None else result.expires_in
         # The wire layer does not check scalars.
-        device_key = result.new_device_metadata.device_key if result.new_device_metadata else None
-        texts = (result.access_token, result.id_token, result.refresh_token, result.token_type, device_key)
-        are_texts = all(isinstance(text, str | None) for text in texts)
-        del texts  # keeps the tokens out of tracebacks that show locals
-        if not result.access_token or not are_texts:
+        names = ("access_token", "id_token", "refresh_token", "token_type")
+        are_texts = all(isinstance(getattr(result, name), str | None) for name in names)
+        device: Any = result.new_device_metadata
+        device_key: object = device.device_key if device else None
+        if not result.access_token or not are_texts or not isinstance(device_key, str | None):
             raise InvalidResponseError("the response has no valid tokens")
         if (result.token_type or "Bearer").lower() != "bearer":
             raise InvalidResponseError("the tokens of the response are not bearer tokens")
