@@ -70,14 +70,16 @@ class Tokens(Record):
             raise InvalidResponseError("the tokens of the response are not bearer tokens")
         if not isinstance(lifetime, int | float) or not 0 < lifetime <= _LONGEST_LIFETIME:
             raise InvalidResponseError("the lifetime of the tokens in the response is invalid")
-        device = result.new_device_metadata
+        device_key: Any = result.new_device_metadata and result.new_device_metadata.device_key
+        if not isinstance(device_key, str) or not device_key:
+            device_key = previous.device_key if previous else None
         return cls(
             access_token=result.access_token,
             id_token=result.id_token,
             refresh_token=result.refresh_token or (previous.refresh_token if previous else None),
             expires_at=arrived + timedelta(seconds=lifetime),
             lifetime=float(lifetime),
-            device_key=(device.device_key if device else None) or (previous.device_key if previous else None),
+            device_key=device_key,
         )
 
     def to_dict(self) -> dict[str, str | float | None]:

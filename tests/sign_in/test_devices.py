@@ -135,8 +135,9 @@ async def test_lost_start_of_the_device_exchange_is_ambiguous(remembering: FakeC
     sent = len(remembering.requests)
     remembering.fail_next("RespondToAuthChallenge", delay=0.001)
     remembering.fail_next("RespondToAuthChallenge", lose_response=True)
-    with pytest.raises(AmbiguousOutcomeError):
+    with pytest.raises(AmbiguousOutcomeError) as caught:
         await client.sign_in(username=NAME, password=PASSWORD, device=device)
+    assert "Start a new sign-in" in caught.value.how_to_verify
     assert len(remembering.requests) == sent + 3
 
 
