@@ -178,12 +178,20 @@ class Step(Record):
         )
         return request
 
+    def renew(self, session: object) -> None:
+        """Keep the newer session of a response, if it has one."""
+        if not isinstance(session, str | None):
+            raise InvalidResponseError("the session of the response is malformed")
+        self.session = session or self.session
+
     @contextmanager
     def exclusive(self) -> Generator[None, None, None]:
         """Refuse other answers within the block, and after an answer that was accepted."""
         if self._busy or self._answered:
             state = "was answered" if self._answered else "is being answered by another task"
-            raise ChallengeAlreadyAnsweredError(f"the {self.name} challenge {state}; use the result of that answer")
+            raise ChallengeAlreadyAnsweredError(
+                f"the {self.name} challenge {state}; use the result of that answer, or start a new sign-in"
+            )
         self._busy = True
         try:
             yield
@@ -192,10 +200,16 @@ class Step(Record):
 
     async def respond(self, request: AuthRequest, exchange: Exchange | None = None) -> "SignedIn | Step":
         """Send an answer once, and return the next challenge or the end."""
-        with self.exclusive():
-            response = await send(self.flow, request, ANSWER)
-            self._answered = True
-        return await advance(self.flow, response, exchange)
+        try:
+            with self.exclusive():
+                response = await send(self.flow, request, ANSWER)
+                self._answered = True
+            return await advance(self.flow, response, exchange)
+        except ResourceNotFoundException as error:
+            if _has_forgotten_device(self.flow, error):  # there is no password to start over with
+                self.flow = evolve(self.flow, device=None, device_key=None)
+                error.add_note("The user pool has forgotten the device: start a new sign-in without it.")
+            raise
 
 
 def check_start(flow: Flow, how: Start) -> None:
@@ -233,7 +247,7 @@ async def _with_second_try(flow: Flow, how: Start, run_flow: Callable[[Flow, Sta
     try:
         return await run_flow(flow, how)
     except ResourceNotFoundException as error:
-        if flow.device is None or "device" not in error.message.lower():
+        if not _has_forgotten_device(flow, error):
             raise
         flow = evolve(flow, device=None, device_key=None)
     except SignInExpiredError as error:
@@ -241,6 +255,10 @@ async def _with_second_try(flow: Flow, how: Start, run_flow: Callable[[Flow, Sta
         if was_sent or how.auth_flow != "USER_SRP_AUTH":  # the start of another flow may send a message
             raise
     return await run_flow(flow, how)
+
+
+def _has_forgotten_device(flow: Flow, error: ResourceNotFoundException) -> bool:
+    return flow.device_key is not None and "device" in error.message.lower()
 
 
 async def _start(flow: Flow, how: Start) -> SignedIn | Step:

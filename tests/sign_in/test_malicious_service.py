@@ -7,7 +7,14 @@ import pytest
 
 from cognito_async import CognitoClient, InvalidResponseError, NotAuthorizedException
 from cognito_async.protocol.srp import N
-from cognito_async.sign_in import CustomChallenge, PasswordChallenge, SelectChallenge, SignedIn, Tokens
+from cognito_async.sign_in import (
+    CustomChallenge,
+    MfaSetupChallenge,
+    PasswordChallenge,
+    SelectChallenge,
+    SignedIn,
+    Tokens,
+)
 from cognito_async.testing import FakeCognito
 from tests.sign_in.support import NAME, PASSWORD, expect, operations, signed_in
 from tests.support.canaries import leaking_frames
@@ -230,3 +237,29 @@ async def test_device_key_that_is_no_text_is_ignored(fake: FakeCognito, client: 
     fake.fail_next("InitiateAuth", response={"AuthenticationResult": new})
     done = signed_in(await client.sign_in(username=NAME, password=PASSWORD))
     assert Tokens.from_dict(done.tokens.to_dict()) == done.tokens
+
+
+@pytest.mark.parametrize(
+    ("operation", "response"),
+    [
+        ("AssociateSoftwareToken", {}),
+        ("AssociateSoftwareToken", {"SecretCode": 5}),
+        ("AssociateSoftwareToken", {"SecretCode": "ABC", "Session": 5}),
+        ("VerifySoftwareToken", {}),
+        ("VerifySoftwareToken", {"Status": ["SUCCESS"]}),
+        ("VerifySoftwareToken", {"Status": "SUCCESS", "Session": 5}),
+    ],
+)
+async def test_malformed_response_to_a_set_up_is_an_invalid_response(
+    fake: FakeCognito, client: CognitoClient, operation: str, response: dict[str, Any]
+) -> None:
+    """Neither a wrong code nor an invalid argument."""
+    fake.create_user(NAME, password=PASSWORD)
+    fake.mfa_setup = ("SOFTWARE_TOKEN_MFA",)
+    set_up = expect(await client.sign_in(username=NAME, password=PASSWORD), MfaSetupChallenge)
+    sent = len(fake.requests)
+    fake.fail_next(operation, response=response)
+    associate = operation == "AssociateSoftwareToken"
+    with pytest.raises(InvalidResponseError):
+        await (set_up.associate_software_token() if associate else set_up.verify_software_token("123456"))
+    assert len(fake.requests) == sent + 1
