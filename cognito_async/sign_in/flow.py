@@ -346,18 +346,20 @@ def next_step(flow: Flow, response: AuthResponse) -> Step:
 
 def _read_step(flow: Flow, response: AuthResponse) -> Step | None:
     """Return the challenge of a response; None if it is malformed: the wire layer does not check scalars."""
-    name, session = response.challenge_name, response.session
+    name = response.challenge_name
+    session: Any = response.session
     given: Mapping[str, Any] = response.challenge_parameters or {}
     parameters = {key: value for key, value in given.items() if value is not None}
     available = tuple(response.available_challenges or ())
-    if not all(isinstance(text, str) for text in (name, session or "", *parameters.values(), *available)):
+    texts = (name, *parameters.values(), *available)
+    if not isinstance(session, str | None) or not all(isinstance(text, str) for text in texts):
         return None
     # Aliases are valid in the first request only: answers and their secret hashes use the service's name.
     user_id = parameters.get("USER_ID_FOR_SRP")
     username = user_id or (None if flow.has_user_id else parameters.get("USERNAME")) or flow.username
     has_user_id = flow.has_user_id or bool(user_id)
     flow = evolve(flow, username=username, has_user_id=has_user_id, challenges=flow.challenges + 1)
-    return Step(flow, name or "", parameters=parameters, available=available, session=session)
+    return Step(flow, name or "", parameters=parameters, available=available, session=session or None)
 
 
 async def _initiate(flow: Flow, how: Start, exchange: Exchange | None) -> AuthResponse:

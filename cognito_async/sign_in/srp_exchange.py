@@ -62,6 +62,7 @@ async def run(steps: Steps[ResultT], *, starts_exchange: bool = False) -> Result
                     raise
                 await asyncio.sleep(0)
     finally:
+        steps.close()  # after a cancellation, its frame would keep the private values
         turns.users -= 1
         if not turns.users:
             del _TURNS[loop]

@@ -158,6 +158,7 @@ async def test_malformed_parameters_are_an_invalid_response(
         {"Session": SESSION},
         {"ChallengeName": ["SMS_MFA"]},
         {"ChallengeName": "SMS_MFA", "Session": 5},
+        {"ChallengeName": "SMS_MFA", "Session": []},
         {"ChallengeName": "SELECT_CHALLENGE", "AvailableChallenges": [1]},
         {"AuthenticationResult": {}},
         {"AuthenticationResult": {"AccessToken": "a", "ExpiresIn": -1}},

@@ -1,7 +1,8 @@
 """Tracebacks with local variables contain no password, code, session, token or private value of a sign-in."""
 
+import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from itertools import count
 from traceback import walk_tb
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from cognito_async import CognitoClient, CognitoError, Credentials, TransportError
 from cognito_async.operations import UserContextDataType
 from cognito_async.protocol import srp
-from cognito_async.sign_in import Device
+from cognito_async.sign_in import Device, srp_exchange
 from cognito_async.sign_in.challenges import result_of
 from cognito_async.sign_in.flow import Flow, Step
 from tests.support.canaries import CANARY, canary, leaking_frames
@@ -215,3 +216,18 @@ async def test_interrupted_computation_shows_no_private_values(failing: int, mon
     frames = [frame.f_code for frame, _ in walk_tb(caught.value.__traceback__)]
     assert srp.__file__ not in {code.co_filename for code in frames}
     assert leaking_frames(caught.value) == []
+
+
+async def test_cancelled_computation_keeps_no_private_values() -> None:
+    """The frame of ``run`` refers to the computation."""
+
+    def computation() -> Generator[None, None, None]:
+        yield
+
+    steps = computation()
+    task = asyncio.create_task(srp_exchange.run(steps))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert steps.gi_frame is None
