@@ -65,21 +65,23 @@ class Tokens(Record):
         # The wire layer does not check scalars.
         names = ("access_token", "id_token", "refresh_token", "token_type")
         are_texts = all(isinstance(getattr(result, name), str | None) for name in names)
-        device: Any = result.new_device_metadata
-        device_key: object = device.device_key if device else None
-        if not result.access_token or not are_texts or not isinstance(device_key, str | None):
+        if not result.access_token or not are_texts:
             raise InvalidResponseError("the response has no valid tokens")
         if (result.token_type or "Bearer").lower() != "bearer":
             raise InvalidResponseError("the tokens of the response are not bearer tokens")
         if not _is_lifetime(lifetime):
             raise InvalidResponseError("the lifetime of the tokens in the response is invalid")
+        # A malformed device must not lose the sign-in.
+        device_key: Any = result.new_device_metadata and result.new_device_metadata.device_key
+        if not isinstance(device_key, str) or not device_key:
+            device_key = previous.device_key if previous else None
         return cls(
             access_token=result.access_token,
             id_token=result.id_token,
             refresh_token=result.refresh_token or (previous.refresh_token if previous else None),
             expires_at=arrived + timedelta(seconds=lifetime),
             lifetime=float(lifetime),
-            device_key=device_key or (previous.device_key if previous else None),
+            device_key=device_key,
         )
 
     def to_dict(self) -> dict[str, str | float | None]:

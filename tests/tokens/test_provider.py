@@ -401,7 +401,6 @@ async def test_retry_after_of_the_service_prolongs_the_backoff(client: CognitoCl
         respond(200, b'{"AuthenticationResult": {"AccessToken": "a", "ExpiresIn": -1}}'),
         respond(200, b'{"AuthenticationResult": {"AccessToken": "a", "ExpiresIn": true}}'),
         respond(200, b'{"AuthenticationResult": {"AccessToken": "a", "ExpiresIn": 60, "TokenType": "mac"}}'),
-        respond(200, b'{"AuthenticationResult": {"AccessToken": "a", "NewDeviceMetadata": {"DeviceKey": 1}}}'),
         TransportError("cannot resolve the host", sent=False),
         LOST,
         hang(),
