@@ -69,8 +69,8 @@ async def test_invalid_argument_of_sign_in_is_refused(method: str, change: dict[
 async def test_srp_needs_the_id_of_a_pool_in_the_region(pool_id: str | None, *, verify: bool) -> None:
     """The name of the pool is part of the proof."""
     async with scripted_session(ScriptedTransport()) as session:
-        client = session.client("app", user_pool_id=pool_id)
-        with pytest.raises(ParameterValidationError) as caught:
+        with pytest.raises(ParameterValidationError) as caught:  # noqa: PT012 - misspelled IDs are refused first
+            client = session.client("app", user_pool_id=pool_id)
             await (client.verify_password if verify else client.sign_in)(username="ada", password=CANARY)
     refused(caught.value, "user_pool_id")
 
