@@ -18,8 +18,11 @@ from cognito_async.protocol.shapes import JsonValue
 from cognito_async.protocol.validation import guarded, validate
 
 if TYPE_CHECKING:
+    from cognito_async.location import Location
+    from cognito_async.operations import AnalyticsMetadataType, ContextDataType, UserContextDataType
     from cognito_async.protocol.idempotency import Idempotency
     from cognito_async.session import AsyncCognitoSession
+    from cognito_async.sign_in import Device, SignInResult
 
 
 class CognitoClient(OperationMethods):
@@ -128,6 +131,170 @@ class CognitoClient(OperationMethods):
         )
         return response or {}  # None if the operation is known to return nothing
 
+    async def sign_in(
+        self,
+        *,
+        username: str,
+        password: str | None = None,
+        auth_flow: str = "USER_SRP_AUTH",
+        preferred_challenge: str | None = None,
+        device: "Device | None" = None,
+        remember_device: bool = False,
+        session: str | None = None,
+        client_metadata: Mapping[str, str] | None = None,
+        user_context_data: "UserContextDataType | None" = None,
+        analytics_metadata: "AnalyticsMetadataType | None" = None,
+    ) -> "SignInResult":
+        """Start to sign a user in. Challenges that need no user, such as SRP, are answered.
+
+        https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-authentication-flow-methods.html
+
+        Args:
+            username: The username or an alias (1 to 128 characters).
+            password: The password (1 to 256 characters); None for a sign-in without one.
+            auth_flow: ``"USER_SRP_AUTH"`` proves the password without sending it; the client needs a user pool ID.
+                ``"USER_PASSWORD_AUTH"`` sends it. ``"USER_AUTH"`` lets the user choose a factor. ``"CUSTOM_AUTH"``
+                runs the Lambda triggers; with a password, after SRP.
+            preferred_challenge: The first factor of ``USER_AUTH``, e.g. ``"EMAIL_OTP"``. None for ``"PASSWORD_SRP"``
+                with a password, and for a SelectChallenge without one.
+            device: The remembered device of an earlier sign-in, which replaces MFA. None if there is none.
+            remember_device: Whether to remember a new device, see ``SignedIn.device``.
+            session: The session of ConfirmSignUp, to sign in with ``USER_AUTH`` without another factor. None for none.
+            client_metadata: Passed to the Lambda triggers with each request. None for none.
+            user_context_data: The user's context for threat protection. None for none.
+            analytics_metadata: The Amazon Pinpoint endpoint. None for none.
+
+        Returns:
+            SignedIn, or the first challenge for the user, see ``cognito_async.sign_in``.
+
+        Raises:
+            ParameterValidationError: An argument is invalid; nothing was sent.
+            NotAuthorizedException: The username or the password is wrong, or the user is disabled.
+            PasswordResetRequiredException: The user must reset the password.
+            UserNotConfirmedException: The user must confirm the sign-up.
+            AmbiguousOutcomeError: The outcome is unknown; start a new sign-in.
+            CognitoError: Any other failure, see ``cognito_async.errors``.
+        """
+        from cognito_async.sign_in.challenges import result_of  # noqa: PLC0415 - keeps the import of the client fast
+        from cognito_async.sign_in.flow import Flow, Start, start  # noqa: PLC0415
+
+        context = {
+            "client_metadata": client_metadata,
+            "user_context_data": user_context_data,
+            "analytics_metadata": analytics_metadata,
+        }
+        flow = Flow(client=self, username=username, device=device, remember_device=remember_device, context=context)
+        how = Start(auth_flow=auth_flow, password=password, preferred_challenge=preferred_challenge, session=session)
+        del username, password, session, client_metadata, user_context_data, context
+        return result_of(await start(flow, how))
+
+    async def admin_sign_in(
+        self,
+        *,
+        username: str,
+        password: str | None = None,
+        auth_flow: str = "ADMIN_USER_PASSWORD_AUTH",
+        preferred_challenge: str | None = None,
+        device: "Device | None" = None,
+        remember_device: bool = False,
+        session: str | None = None,
+        client_metadata: Mapping[str, str] | None = None,
+        context_data: "ContextDataType | None" = None,
+        analytics_metadata: "AnalyticsMetadataType | None" = None,
+    ) -> "SignInResult":
+        """Start to sign a user in with the Admin operations, which need AWS credentials; see ``sign_in``.
+
+        Args:
+            username: The username or an alias (1 to 128 characters).
+            password: The password (1 to 256 characters); None for a sign-in without one.
+            auth_flow: ``"ADMIN_USER_PASSWORD_AUTH"`` sends the password; ``"USER_SRP_AUTH"``, ``"USER_AUTH"`` and
+                ``"CUSTOM_AUTH"`` as for ``sign_in``.
+            preferred_challenge: The first factor of ``USER_AUTH``. None as for ``sign_in``.
+            device: The remembered device of an earlier sign-in. None if there is none.
+            remember_device: Whether to remember a new device.
+            session: The session of ConfirmSignUp. None for none.
+            client_metadata: Passed to the Lambda triggers with each request. None for none.
+            context_data: The user's context for threat protection. None for none.
+            analytics_metadata: The Amazon Pinpoint endpoint. None for none.
+
+        Returns:
+            SignedIn, or the first challenge for the user.
+
+        Raises:
+            CognitoError: See ``sign_in``.
+        """
+        from cognito_async.sign_in.challenges import result_of  # noqa: PLC0415
+        from cognito_async.sign_in.flow import Flow, Start, start  # noqa: PLC0415
+
+        context = {
+            "client_metadata": client_metadata,
+            "context_data": context_data,
+            "analytics_metadata": analytics_metadata,
+        }
+        flow = Flow(
+            client=self,
+            admin=True,
+            username=username,
+            device=device,
+            remember_device=remember_device,
+            context=context,
+        )
+        how = Start(auth_flow=auth_flow, password=password, preferred_challenge=preferred_challenge, session=session)
+        del username, password, session, client_metadata, context_data, context
+        return result_of(await start(flow, how))
+
+    def resume_sign_in(
+        self,
+        state: str,
+        *,
+        device: "Device | None" = None,
+        user_context_data: "UserContextDataType | ContextDataType | None" = None,
+    ) -> "SignInResult":
+        """Return the challenge of a state, to answer it in another request or process.
+
+        Args:
+            state: The result of the challenge's ``state()``.
+            device: The remembered device that was passed to the sign-in. None if there was none.
+            user_context_data: The user's context in this request, for threat protection; a ContextDataType after
+                ``admin_sign_in``. None for none.
+
+        Returns:
+            The challenge.
+
+        Raises:
+            ParameterValidationError: The state is unreadable, or belongs to another app client.
+        """
+        from cognito_async.sign_in.challenges import resumed  # noqa: PLC0415
+
+        step = resumed(self, state, device, user_context_data)
+        del state
+        if step is None:
+            raise ParameterValidationError("state", "is unreadable; start a new sign-in")
+        return step
+
+    async def verify_password(self, *, username: str, password: str) -> bool:
+        """Return whether a password is the user's, without keeping the sign-in that this needs.
+
+        It counts as a sign-in attempt, and the service may send an MFA code. Tokens that it returns are revoked. After
+        an AmbiguousOutcomeError of a password change, it shows whether the change was applied.
+
+        Args:
+            username: The username or an alias.
+            password: The password, which SRP proves without sending it.
+
+        Returns:
+            True if the service accepts the password; False for "Incorrect username or password.".
+
+        Raises:
+            ParameterValidationError: An argument is invalid; nothing was sent.
+            CognitoError: Any other failure, such as too many attempts or a disabled user.
+        """
+        from cognito_async.sign_in.flow import Flow, Start, verify_password  # noqa: PLC0415
+
+        flow, how = Flow(client=self, username=username), Start(auth_flow="USER_SRP_AUTH", password=password)
+        del username, password
+        return await verify_password(flow, how)
+
     def _call(self, request: Request[ResponseT], options: CallOptions | None = None) -> Coroutine[Any, Any, ResponseT]:
         if self._bound.client_secret is not None:
             request = self._fill(request)
@@ -149,6 +316,11 @@ def send_with(
     """Send a request with internal options, see ``CallOptions``."""
     options = evolve(client._options, before=before, idempotency=idempotency)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
     return client._call(client._fill(request), options)  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
+
+
+def location_of(client: CognitoClient) -> "Location":
+    """Return where a client's requests go; internal."""
+    return client.session._location  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
 
 
 def _is_operation_name(value: object) -> bool:

@@ -7,6 +7,8 @@ The tree::
      ├─ SessionClosedError            (also RuntimeError) the session is closed
      ├─ CredentialsError              no usable AWS credentials for an operation that needs them
      ├─ PaginationError               the service returned a page token twice
+     ├─ SignInExpiredError            start a new sign-in
+     ├─ ChallengeAlreadyAnsweredError (also RuntimeError) the challenge was answered before; nothing was sent
      ├─ SignedOutError                there are no usable tokens; sign in
      ├─ TokenStoreError               a token store cannot be read, written or locked
      ├─ AmbiguousOutcomeError         may or may not have been applied; .how_to_verify
@@ -38,28 +40,29 @@ if TYPE_CHECKING:
 # fmt: off
 __all__ = [
     "AccessDeniedException", "AliasExistsException", "AmbiguousOutcomeError", "CachedCIMDURLDoesNotExistException",
-    "CodeDeliveryFailureException", "CodeMismatchException", "CognitoError", "ConcurrentModificationException",
-    "ConnectError", "ConnectTimeoutError", "CredentialsError", "DeviceKeyExistsException", "DuplicateProviderException",
-    "EnableSoftwareTokenMFAException", "ExpiredCodeException", "Fault", "FeatureUnavailableInTierException",
-    "ForbiddenException", "GroupExistsException", "InternalErrorException", "InternalServerException",
-    "InvalidEmailRoleAccessPolicyException", "InvalidLambdaResponseException", "InvalidOAuthFlowException",
-    "InvalidParameterException", "InvalidPasswordException", "InvalidResponseError",
-    "InvalidSmsRoleAccessPolicyException", "InvalidSmsRoleTrustRelationshipException",
-    "InvalidUserPoolConfigurationException", "JwksUnavailableError", "LimitExceededException",
-    "MFAMethodNotFoundException", "ManagedLoginBrandingExistsException", "NotAuthorizedException",
-    "OperationNotEnabledException", "PaginationError", "ParameterValidationError",
+    "ChallengeAlreadyAnsweredError", "CodeDeliveryFailureException", "CodeMismatchException", "CognitoError",
+    "ConcurrentModificationException", "ConnectError", "ConnectTimeoutError", "CredentialsError",
+    "DeviceKeyExistsException", "DuplicateProviderException", "EnableSoftwareTokenMFAException", "ExpiredCodeException",
+    "Fault", "FeatureUnavailableInTierException", "ForbiddenException", "GroupExistsException",
+    "InternalErrorException", "InternalServerException", "InvalidEmailRoleAccessPolicyException",
+    "InvalidLambdaResponseException", "InvalidOAuthFlowException", "InvalidParameterException",
+    "InvalidPasswordException", "InvalidResponseError", "InvalidSmsRoleAccessPolicyException",
+    "InvalidSmsRoleTrustRelationshipException", "InvalidUserPoolConfigurationException", "JwksUnavailableError",
+    "LimitExceededException", "MFAMethodNotFoundException", "ManagedLoginBrandingExistsException",
+    "NotAuthorizedException", "OperationNotEnabledException", "PaginationError", "ParameterValidationError",
     "PasswordHistoryPolicyViolationException", "PasswordResetRequiredException", "PreconditionNotMetException",
     "RateLimitTimeoutError", "RefreshTokenReuseException", "RequestTimeoutError", "ResourceNotFoundException",
     "ScopeDoesNotExistException", "ServiceError", "ServiceQuotaExceededException", "SessionClosedError",
-    "SignedOutError", "SoftwareTokenMFANotFoundException", "TermsExistsException", "TierChangeNotAllowedException",
-    "TokenClientError", "TokenError", "TokenExpiredError", "TokenGroupError", "TokenIssuerError", "TokenMalformedError",
-    "TokenNotYetValidError", "TokenScopeError", "TokenSignatureError", "TokenStoreError", "TokenUnknownKeyError",
-    "TokenUseError", "TooManyFailedAttemptsException", "TooManyRequestsException", "TransportError",
-    "UnauthorizedException", "UnexpectedLambdaException", "UnsupportedIdentityProviderException",
-    "UnsupportedOperationException", "UnsupportedTokenTypeException", "UnsupportedUserStateException",
-    "UserImportInProgressException", "UserLambdaValidationException", "UserNotConfirmedException",
-    "UserNotFoundException", "UserPoolAddOnNotEnabledException", "UserPoolTaggingException", "UsernameExistsException",
-    "WebAuthnChallengeNotFoundException", "WebAuthnClientMismatchException", "WebAuthnConfigurationMissingException",
+    "SignInExpiredError", "SignedOutError", "SoftwareTokenMFANotFoundException", "TermsExistsException",
+    "TierChangeNotAllowedException", "TokenClientError", "TokenError", "TokenExpiredError", "TokenGroupError",
+    "TokenIssuerError", "TokenMalformedError", "TokenNotYetValidError", "TokenScopeError", "TokenSignatureError",
+    "TokenStoreError", "TokenUnknownKeyError", "TokenUseError", "TooManyFailedAttemptsException",
+    "TooManyRequestsException", "TransportError", "UnauthorizedException", "UnexpectedLambdaException",
+    "UnsupportedIdentityProviderException", "UnsupportedOperationException", "UnsupportedTokenTypeException",
+    "UnsupportedUserStateException", "UserImportInProgressException", "UserLambdaValidationException",
+    "UserNotConfirmedException", "UserNotFoundException", "UserPoolAddOnNotEnabledException",
+    "UserPoolTaggingException", "UsernameExistsException", "WebAuthnChallengeNotFoundException",
+    "WebAuthnClientMismatchException", "WebAuthnConfigurationMissingException",
     "WebAuthnCredentialNotSupportedException", "WebAuthnNotEnabledException", "WebAuthnOriginNotAllowedException",
     "WebAuthnRelyingPartyMismatchException",
 ]

@@ -6,9 +6,10 @@ from typing import Any, ClassVar
 
 # fmt: off
 __all__ = [
-    "AmbiguousOutcomeError", "CognitoError", "ConnectError", "ConnectTimeoutError", "CredentialsError", "Fault",
-    "InvalidResponseError", "PaginationError", "ParameterValidationError", "RateLimitTimeoutError",
-    "RequestTimeoutError", "ServiceError", "SessionClosedError", "SignedOutError", "TokenStoreError", "TransportError",
+    "AmbiguousOutcomeError", "ChallengeAlreadyAnsweredError", "CognitoError", "ConnectError", "ConnectTimeoutError",
+    "CredentialsError", "Fault", "InvalidResponseError", "PaginationError", "ParameterValidationError",
+    "RateLimitTimeoutError", "RequestTimeoutError", "ServiceError", "SessionClosedError", "SignInExpiredError",
+    "SignedOutError", "TokenStoreError", "TransportError",
 ]
 # fmt: on
 
@@ -157,6 +158,17 @@ class TokenStoreError(CognitoError):
 
 class InvalidResponseError(CognitoError):
     """The response cannot be read: a proxy's HTML page, truncated JSON, a body over the size limit."""
+
+
+class SignInExpiredError(CognitoError):
+    """The session of a sign-in has expired or was used; start a new sign-in.
+
+    ``code``, ``status`` and ``request_id`` are those of the service's error, which is the cause.
+    """
+
+
+class ChallengeAlreadyAnsweredError(CognitoError, RuntimeError):
+    """The challenge was answered before, or another answer is in progress; nothing was sent."""
 
 
 class TransportError(CognitoError):

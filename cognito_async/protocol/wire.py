@@ -81,6 +81,20 @@ class HttpResponse:
     complete: bool = field(default=True, kw_only=True)  # False if the connection was lost in the middle of the body
 
 
+def to_json(value: object) -> str | None:
+    """Return a value as compact JSON; None if it is not JSON."""
+    try:
+        return json.dumps(value, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        return None
+
+
+def from_json(text: str) -> Any:
+    """Return the value of a JSON text; None if it is not JSON."""
+    value = _parsed(text.encode(errors="surrogatepass"))
+    return None if value is _NOT_JSON else value
+
+
 def headers_for(operation: Operation, user_agent: str, invocation_id: str) -> dict[str, str]:
     """Return the headers that all attempts of a call have in common."""
     return {

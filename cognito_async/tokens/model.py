@@ -61,12 +61,14 @@ class Tokens(Record):
         Raises:
             InvalidResponseError: The response has no access token, or its type or lifetime is invalid.
         """
-        lifetime = SHORTEST_LIFETIME if result.expires_in is None else result.expires_in
-        if not result.access_token:
-            raise InvalidResponseError("the response has no access token")
+        lifetime: Any = SHORTEST_LIFETIME if result.expires_in is None else result.expires_in
+        # The wire layer does not check scalars.
+        texts = ("access_token", "id_token", "refresh_token", "token_type")
+        if not result.access_token or not all(isinstance(getattr(result, name), str | None) for name in texts):
+            raise InvalidResponseError("the response has no valid access token")
         if (result.token_type or "Bearer").lower() != "bearer":
             raise InvalidResponseError("the tokens of the response are not bearer tokens")
-        if not 0 < lifetime <= _LONGEST_LIFETIME:
+        if not isinstance(lifetime, int | float) or not 0 < lifetime <= _LONGEST_LIFETIME:
             raise InvalidResponseError("the lifetime of the tokens in the response is invalid")
         device = result.new_device_metadata
         return cls(

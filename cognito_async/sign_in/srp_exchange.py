@@ -1,0 +1,56 @@
+"""One SRP exchange: what the client keeps from sending its public number until its proof."""
+
+import asyncio
+from secrets import token_bytes
+
+from attrs import field, frozen
+
+from cognito_async.client import CognitoClient, location_of
+from cognito_async.errors import ParameterValidationError
+from cognito_async.protocol.endpoints import region_of_pool
+from cognito_async.protocol.shapes import Record
+from cognito_async.protocol.srp import Ephemeral, ResultT, Steps, ephemeral, pool_name
+from cognito_async.sign_in.user_input import Secret
+
+
+@frozen(kw_only=True, eq=False, repr=False, getstate_setstate=False)
+class Exchange(Record):
+    """The secrets of one exchange, whose proof answers ``challenge``. ``group`` is as for ``protocol.srp.prove``."""
+
+    challenge: str
+    group: str
+    password: str = field(metadata={"secret": True})
+    ephemeral: Ephemeral = field(metadata={"secret": True})
+
+
+async def run(steps: Steps[ResultT]) -> ResultT:
+    """Run a computation, and let the event loop serve other tasks between its slices."""
+    while True:
+        try:
+            next(steps)
+        except StopIteration as done:
+            result: ResultT = done.value
+            return result
+        await asyncio.sleep(0)
+
+
+async def start_exchange(challenge: str, group: str, password: Secret[str]) -> Exchange:
+    """Draw the key pair of a new exchange, see ``Exchange``."""
+    keys = await run(ephemeral(token_bytes))
+    return Exchange(challenge=challenge, group=group, password=password.value, ephemeral=keys)
+
+
+def pool_group(client: CognitoClient) -> str:
+    """Return the SRP name of the client's user pool.
+
+    Raises:
+        ParameterValidationError: The client is bound to no user pool, or to one of another region than the session.
+    """
+    user_pool_id = client.bound.user_pool_id
+    if user_pool_id is None:
+        raise ParameterValidationError("user_pool_id", "is required for SRP: pass it to session.client(...)")
+    name = pool_name(user_pool_id)
+    region = location_of(client).given_region
+    if region is not None and region_of_pool(user_pool_id) != region:
+        raise ParameterValidationError("user_pool_id", f"must be in the session's region, {region}")
+    return name
