@@ -8,75 +8,26 @@ import asyncio
 import inspect
 import json
 import logging
-import os
-import runpy
 import signal
 import sys
-from asyncio.subprocess import PIPE
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from unittest import TestCase
 
 import pytest
-from attrs import frozen
 
 from cognito_async import AsyncCognitoSession, CognitoError, RetryDetails, RetryKind, RetryPolicy
 from cognito_async.testing import LocalPool
+from tests.docs import quickstart_blocks, sign_in_blocks
+from tests.docs.reader import ADA, NEW, OLD, TIMEOUT, Check, Reader
 from tests.support.docs import PAGES, Block, blocks, python_blocks
-from tests.support.processes import ROOT, running
+from tests.support.processes import running
 from tests.support.scripted_server import Connection, ScriptedServer, answer, cut
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and process groups are POSIX")
 
-ADA, OLD, NEW = "ada@example.com", "An old passw0rd!", "A new passw0rd!"
-TIMEOUT = 60.0
 FASTAPI = {"COGNITO_CLIENT_ID": "abc", "COGNITO_STAFF_CLIENT_ID": "xyz", "AWS_REGION": "eu-west-1"}
-
-
-@frozen
-class Reader:
-    """Somebody with a user pool and an empty folder, in which a block is saved and run."""
-
-    pool: LocalPool
-    folder: Path
-
-    def save(self, block: Block) -> Path:
-        """Save a block with the IDs of the pool."""
-        path = self.folder / (block.file_name or f"block_{block.line}.py")
-        text = block.text.replace("3n4b5urk1ft4fl3mg5e62d9ado", self.pool.client_id)
-        path.write_text(text.replace("eu-west-1_AbC123", self.pool.user_pool_id))
-        return path
-
-    def names(self, block: Block) -> dict[str, Any]:
-        """Return what a block defines."""
-        return runpy.run_path(str(self.save(block)), run_name=self.save(block).stem)
-
-    @asynccontextmanager
-    async def started(self, *arguments: str) -> Any:
-        """Start Python in the folder with the settings of the pool."""
-        aws = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true"}
-        environment = {**os.environ, **aws, "AWS_ENDPOINT_URL": self.pool.endpoint_url, "PYTHONPATH": str(ROOT)}
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, *arguments), cwd=self.folder, env=environment, stdout=PIPE, stderr=PIPE
-        )
-        try:
-            yield process
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.communicate()
-
-    async def run(self, *arguments: str) -> str:
-        """Run Python in the folder and return the output; it must succeed."""
-        async with asyncio.timeout(TIMEOUT), self.started(*arguments) as process:
-            output, errors = await process.communicate()
-        assert (process.returncode, errors.decode()) == (0, ""), output.decode()
-        return str(output.decode())
-
-
-Check = Callable[[Block, Reader], Awaitable[None]]
 
 
 @pytest.fixture(scope="module")
@@ -237,18 +188,28 @@ async def is_available(block: Block, reader: Reader) -> None:
 
 EXAMPLES: Mapping[str, Sequence[Check]] = {
     "CHANGELOG.md": [],
+    "CODE_OF_CONDUCT.md": [],
     "CONTRIBUTING.md": [],
     "README.md": [sends_a_code, signs_in, explains_a_reset, resets_all_users, is_an_application],
+    "SECURITY.md": [],
     "docs/benchmarks.md": [],
     "docs/bulk.md": [resets_all_users, writes_reports],
     "docs/client.md": [is_available, is_a_test],
     "docs/command-line.md": [],
     "docs/configuration.md": [in_a_repl] * len(python_blocks("docs/configuration.md")),
     "docs/fastapi.md": [*[is_an_application] * 3, is_a_test, *[is_an_application] * 3],
+    "docs/index.md": [
+        quickstart_blocks.runs_without_aws,
+        quickstart_blocks.signs_in_at_the_terminal,
+        quickstart_blocks.verifies_tokens,
+        quickstart_blocks.refreshes_tokens,
+        explains_a_reset,
+    ],
     "docs/operations.md": [in_a_repl] * len(python_blocks("docs/operations.md")),
     "docs/retries.md": [logs_faults, counts_events],
     "docs/run-book.md": [serves_a_pool],
     "docs/ambiguous-outcomes.md": [verifies_a_reset],
+    "docs/sign-in.md": sign_in_blocks.CHECKS,
     "examples/fastapi_app/README.md": [],
 }
 CASES = [
