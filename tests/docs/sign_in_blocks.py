@@ -8,7 +8,6 @@ import pytest
 from cognito_async import NotAuthorizedException
 from cognito_async.operations import AttributeType
 from cognito_async.sign_in import (
-    CustomChallenge,
     EmailOtpChallenge,
     MfaSetupChallenge,
     NewPasswordRequiredChallenge,
@@ -146,7 +145,7 @@ async def answers_questions(block: Block, reader: Reader) -> None:
     sign_in = reader.names(block)["sign_in_with_question"]
     async with fake_pool() as (fake, client):
         fake.create_user("ada")
-        fake.custom_challenges = [({"question": "6 × 7?"}, "42"), ({"question": "Colour?"}, "blue")]
+        fake.custom_challenges = [({"question": "6 * 7?"}, "42"), ({"question": "Colour?"}, "blue")]
         with typed("41", "42", "blue"):
             assert isinstance(await sign_in(client, "ada"), SignedIn)
         assert fake.requests[-1].payload["ClientMetadata"] == {"source": "app"}
