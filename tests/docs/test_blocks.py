@@ -19,10 +19,10 @@ import pytest
 
 from cognito_async import AsyncCognitoSession, CognitoError, RetryDetails, RetryKind, RetryPolicy
 from cognito_async.testing import LocalPool
-from tests.docs import quickstart_blocks, sign_in_blocks
+from tests.docs import quickstart_blocks, sign_in_blocks, testing_blocks
 from tests.docs.reader import ADA, NEW, OLD, TIMEOUT, Check, Reader
 from tests.support.docs import PAGES, Block, blocks, python_blocks
-from tests.support.processes import running
+from tests.support.processes import ROOT, running
 from tests.support.scripted_server import Connection, ScriptedServer, answer, cut
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and process groups are POSIX")
@@ -186,6 +186,11 @@ async def is_available(block: Block, reader: Reader) -> None:
         assert await reader.names(block)["is_available"](session.client(user_pool_id=reader.pool.user_pool_id))
 
 
+async def is_tested_elsewhere(block: Block, reader: Reader) -> None:
+    """A file of examples/frameworks, which tests/examples/test_frameworks.py runs."""
+    assert block.text in [path.read_text() for path in (ROOT / "examples" / "frameworks").glob("*.py")]
+
+
 EXAMPLES: Mapping[str, Sequence[Check]] = {
     "CHANGELOG.md": [],
     "CODE_OF_CONDUCT.md": [],
@@ -194,7 +199,7 @@ EXAMPLES: Mapping[str, Sequence[Check]] = {
     "SECURITY.md": [],
     "docs/benchmarks.md": [],
     "docs/bulk.md": [resets_all_users, writes_reports],
-    "docs/client.md": [is_available, is_a_test],
+    "docs/client.md": [is_available],
     "docs/command-line.md": [],
     "docs/configuration.md": [in_a_repl] * len(python_blocks("docs/configuration.md")),
     "docs/fastapi.md": [*[is_an_application] * 3, is_a_test, *[is_an_application] * 3],
@@ -206,10 +211,12 @@ EXAMPLES: Mapping[str, Sequence[Check]] = {
         explains_a_reset,
     ],
     "docs/operations.md": [in_a_repl] * len(python_blocks("docs/operations.md")),
+    "docs/other-frameworks.md": [is_tested_elsewhere] * 5,
     "docs/retries.md": [logs_faults, counts_events],
     "docs/run-book.md": [serves_a_pool],
     "docs/ambiguous-outcomes.md": [verifies_a_reset],
     "docs/sign-in.md": sign_in_blocks.CHECKS,
+    "docs/testing.md": testing_blocks.CHECKS,
     "examples/fastapi_app/README.md": [],
 }
 CASES = [

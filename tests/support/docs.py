@@ -37,6 +37,8 @@ def blocks(page: str) -> Iterator[Block]:
     text = (ROOT / page).read_text()
     for found in re.finditer(r"(?m)^```(\w*)\n((?s:.*?))^```$|^((?:(?: {4}.*)?\n)+)", text):
         content = found[2] or re.sub(r"(?m)^ {4}", "", found[3] or "")
+        if included := re.fullmatch(r'--8<-- "(.+)"\n', content):
+            content = (ROOT / included[1]).read_text()
         if content.strip():
             yield Block(page, text[: found.start()].count("\n") + 1, found[1] or "", content)
 
