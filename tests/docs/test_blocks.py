@@ -19,7 +19,7 @@ import pytest
 
 from cognito_async import AsyncCognitoSession, CognitoError, RetryDetails, RetryKind, RetryPolicy
 from cognito_async.testing import LocalPool
-from tests.docs import quickstart_blocks, sign_in_blocks, testing_blocks
+from tests.docs import migrating_blocks, quickstart_blocks, sign_in_blocks, testing_blocks
 from tests.docs.reader import ADA, NEW, OLD, TIMEOUT, Check, Reader
 from tests.support.docs import PAGES, Block, blocks, python_blocks
 from tests.support.processes import ROOT, running
@@ -210,6 +210,7 @@ EXAMPLES: Mapping[str, Sequence[Check]] = {
         quickstart_blocks.refreshes_tokens,
         explains_a_reset,
     ],
+    "docs/migrating.md": migrating_blocks.CHECKS,
     "docs/operations.md": [in_a_repl] * len(python_blocks("docs/operations.md")),
     "docs/other-frameworks.md": [is_tested_elsewhere] * 5,
     "docs/retries.md": [logs_faults, counts_events],
