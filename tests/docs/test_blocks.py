@@ -180,6 +180,17 @@ async def counts_events(block: Block, reader: Reader) -> None:
     await names["session"].close()
 
 
+async def reads_many_users(block: Block, reader: Reader) -> None:
+    """A function that returns the status, or the code of the error, for each user."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in reader.pool.environment().items():
+            patch.setenv(name, value)
+        found = await reader.names(block)["statuses"]([ADA, *(f"unknown-{number}" for number in range(200))])
+    assert found.pop(ADA) == "CONFIRMED"
+    assert set(found.values()) == {"UserNotFoundException"}
+    assert len(found) == 200
+
+
 async def is_available(block: Block, reader: Reader) -> None:
     """A function that requests the user pool."""
     async with reader.pool.session() as session:
@@ -213,7 +224,10 @@ EXAMPLES: Mapping[str, Sequence[Check]] = {
     "docs/migrating.md": migrating_blocks.CHECKS,
     "docs/operations.md": [in_a_repl] * len(python_blocks("docs/operations.md")),
     "docs/other-frameworks.md": [is_tested_elsewhere] * 5,
-    "docs/retries.md": [logs_faults, counts_events],
+    "docs/changelog.md": [],
+    "docs/design.md": [],
+    "docs/troubleshooting.md": [],
+    "docs/retries.md": [logs_faults, reads_many_users, counts_events],
     "docs/run-book.md": [serves_a_pool],
     "docs/ambiguous-outcomes.md": [verifies_a_reset],
     "docs/sign-in.md": sign_in_blocks.CHECKS,
