@@ -2,11 +2,11 @@
 
 result = await client.sign_in(username="ada@example.com", password=password)
 while not isinstance(result, SignedIn):
-match result:
-case SoftwareTokenMfaChallenge():
-result = await result.respond(input("Code from your authenticator app: "))
-case _:
-raise SystemExit(f"unsupported challenge: {result.name}")
+    match result:
+        case SoftwareTokenMfaChallenge():
+            result = await result.respond(input("Code from your authenticator app: "))
+        case _:
+            raise SystemExit(f"unsupported challenge: {result.name}")
 """
 
 from cognito_async.sign_in.challenges import (
