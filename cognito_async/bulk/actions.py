@@ -62,6 +62,11 @@ class Action:
         """Whether every run has to read the source, because the journal does not hold all columns."""
         return bool(self.secrets)
 
+    @property
+    def sets_permanent_password(self) -> bool:
+        """Whether a sign-in with the password of a row shows whether the action was applied."""
+        return (self.generates or PASSWORD in self.secrets) and self.constants.get("permanent", True)
+
     def complete(self, values: Mapping[str, str]) -> Values:
         """Return the values of a row, with a new generated password if the action generates them."""
         return Values({**values, PASSWORD: generate_password()} if self.generates else values)

@@ -94,9 +94,15 @@ class Job:
         self._runner: Runner | None = None
         if policy is not None and not isinstance(policy, BulkPolicy):
             raise ParameterValidationError("policy", "must be a BulkPolicy")
-        needed = "user_pool_id" if chosen.user_pool else "client_id"
-        if getattr(client.bound, needed) is None:
-            raise ParameterValidationError(needed, f"must be bound to the client for the action {chosen.name!r}")
+        needed, purpose = ["user_pool_id" if chosen.user_pool else "client_id"], f"the action {chosen.name!r}"
+        if self._context.policy.resolve_unknown:
+            if not chosen.sets_permanent_password:
+                rule = f"must be False for the action {chosen.label!r}, which sets no permanent password"
+                raise ParameterValidationError("resolve_unknown", rule)
+            needed, purpose = ["client_id", "user_pool_id"], "resolve_unknown"
+        for name in needed:
+            if getattr(client.bound, name) is None:
+                raise ParameterValidationError(name, f"must be bound to the client for {purpose}")
         if chosen.generates and passwords is None:
             raise ParameterValidationError("passwords", "is required: the file for the generated passwords")
         input_path = self._context.source.path if isinstance(self._context.source, FileSource) else None

@@ -33,6 +33,10 @@ class BulkPolicy:
     longest_pause: float = field(default=7200.0, validator=number(0))
     """How long a run waits for deferred rows, in seconds; if they are due later, the run ends and reports when to
     resume."""
+    resolve_unknown: bool = False
+    """Whether rows with an unknown outcome are settled with ``client.verify_password``: done if the password is the
+    user's, else refused. For ``confirm`` and permanent ``set-password``, with a client that is bound to an app client
+    and the user pool. Each verification counts as a sign-in attempt, and may send an MFA message."""
     backoff: RetryPolicy = field(factory=lambda: RetryPolicy(transient_base=0.2))
     """The backoff between the attempts of a row; its ``max_attempts`` is ignored."""
 

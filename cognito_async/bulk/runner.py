@@ -8,14 +8,15 @@ from typing import Final, TypeAlias
 
 from attrs import evolve, frozen
 
+from cognito_async.bulk.actions import PASSWORD
 from cognito_async.bulk.concurrency import ConcurrencyLimiter, StopSignal
-from cognito_async.bulk.decisions import ActionOnError, Decision, decide, next_email_day
+from cognito_async.bulk.decisions import ActionOnError, Decision, decide, encodable, next_email_day
 from cognito_async.bulk.errors import JournalError
 from cognito_async.bulk.journal_writer import JournalWriter
 from cognito_async.bulk.planner import Planner
 from cognito_async.bulk.policy import JobContext
 from cognito_async.bulk.progress import Progress, StopReason, Summary, Tally
-from cognito_async.bulk.rows import FINAL_STATES, Outcome, State, Values, count_kinds
+from cognito_async.bulk.rows import FINAL_STATES, USERNAME, Outcome, State, Values, count_kinds
 from cognito_async.client import send_with
 from cognito_async.errors import CognitoError, SessionClosedError
 from cognito_async.operations.facts import IDEMPOTENCY
@@ -273,15 +274,15 @@ class RowSender:
             complete = self._context.action.complete(values)
             decision = await self._attempt(complete, before, ambiguous=ambiguous)
             if decision is None:
-                self.trouble = None
-                passwords = complete if self._context.action.generates else None
-                return SendResult(outcome=evolve(clean, state=State.DONE, attempts=attempts), passwords=passwords)
+                return self._done(evolve(clean, attempts=attempts), complete)
             ambiguous = ambiguous or decision.action in {ActionOnError.REPEAT, ActionOnError.UNKNOWN}
             outcome = evolve(clean, attempts=attempts, code=decision.code, reason=decision.reason, ambiguous=ambiguous)
             repeats += decision.action is ActionOnError.REPEAT
             repeat = decision.action is ActionOnError.REPEAT and repeats <= self._policy.settle_attempts
             if decision.action is not ActionOnError.WAIT and not repeat:
-                return SendResult(outcome=self._settle(outcome, decision.action), action=decision.action)
+                result = SendResult(outcome=self._settle(outcome, decision.action), action=decision.action)
+                unresolved = self._policy.resolve_unknown and result.outcome.state is State.UNKNOWN
+                return await self._resolve(result, complete) if unresolved else result
             self.trouble = decision.reason
             random = self._context.random()
             delay = self._policy.backoff.delay(decision.backoff, attempts, random, decision.retry_after)
@@ -300,6 +301,25 @@ class RowSender:
                 self._stop.fail(error)
             return decide(error, self._idempotency, ambiguous=ambiguous)
         return None
+
+    async def _resolve(self, result: SendResult, values: Values) -> SendResult:
+        """Settle an unknown row by verifying its password; the row stays unknown if that fails."""
+        outcome = result.outcome
+        try:
+            accepted = await self._context.client.verify_password(username=values[USERNAME], password=values[PASSWORD])
+        except CognitoError as error:
+            reason = f"{outcome.reason} (not resolved: {encodable(error.message)})"
+            return evolve(result, outcome=evolve(outcome, reason=reason))
+        if accepted:
+            return self._done(evolve(outcome, code=None, reason=None, ambiguous=False), values)
+        if self._context.action.generates:  # an earlier attempt may have set another generated password
+            return result
+        return SendResult(outcome=evolve(outcome, state=State.REFUSED, ambiguous=False), action=ActionOnError.REFUSE)
+
+    def _done(self, outcome: Outcome, values: Values) -> SendResult:
+        self.trouble = None
+        passwords = values if self._context.action.generates else None
+        return SendResult(outcome=evolve(outcome, state=State.DONE), passwords=passwords)
 
     def _settle(self, outcome: Outcome, action: ActionOnError) -> Outcome:
         now = self._context.wall_clock()

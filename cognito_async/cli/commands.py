@@ -88,6 +88,11 @@ USERNAME: Final = option("--username", "NAME", "Username, or an alias of the use
 JSON: Final = flag("--json", "Print the result as a JSON object, for programs")
 USER_POOL: Final = option("--user-pool-id", "ID", "User pool ID (default: COGNITO_USER_POOL_ID)")
 APP_CLIENT: Final = option("--client-id", "ID", "App client ID (default: COGNITO_CLIENT_ID)")
+TARGET_AS_BEFORE: Final = section(
+    "Target",
+    option("--user-pool-id", "ID", "User pool ID (default: as before)"),
+    option("--client-id", "ID", "App client ID (default: as before)"),
+)
 SECRET_FILE: Final = option(
     "--client-secret-file", "FILE", "Private file with the app client's secret (default: COGNITO_CLIENT_SECRET)", FILE
 )
@@ -111,11 +116,17 @@ INPUT_OR_POOL: Final = (
     *section("Users of the pool", flag("--pool", "Select users from the pool, not from INPUT; requires --journal")),
     *FILTERS,
 )
+RESOLVE: Final = flag(
+    "--resolve",
+    "Settle rows with an unknown outcome by a sign-in attempt, which may send an MFA message; requires --client-id and"
+    " --user-pool-id",
+)
 PASSWORDS: Final = section(
     "Passwords",
     flag("--temporary", "Users must change the password at the next sign-in"),
     flag("--generate", "Generate a password for each user; INPUT then needs only the column username"),
     option("--passwords-file", "FILE", "Private CSV file for the generated passwords", FILE),
+    RESOLVE,
 )
 JOB: Final = section(
     "Job",
@@ -254,7 +265,9 @@ def _action(name: str, summary: str, columns: str, target: str, *params: click.P
 BULK: Final = group(
     "bulk",
     "Run bulk jobs over many users",
-    _action("confirm", "Set new passwords with codes", "username, confirmation_code and password", _CLIENT, INPUT),
+    _action(
+        "confirm", "Set new passwords with codes", "username, confirmation_code and password", _CLIENT, INPUT, RESOLVE
+    ),
     _action("forgot", "Send users a code to reset their password", "username", _CLIENT, *INPUT_OR_POOL),
     _action("reset", "Invalidate passwords and send users a code", "username", _POOL, *INPUT_OR_POOL),
     _action("set-password", "Set passwords", "username and password", _POOL, *INPUT_OR_POOL, *PASSWORDS),
@@ -269,7 +282,8 @@ BULK: Final = group(
             "Retry refused or unknown rows, or both (refused,unknown); users of unknown rows may get a second message",
             STATES,
         ),
-        *(SECRET_FILE, ASK_SECRET, *LOCATION, *limits(*["as before"] * 3), *RUN_OUTPUT),
+        RESOLVE,
+        *(*TARGET_AS_BEFORE, SECRET_FILE, ASK_SECRET, *LOCATION, *limits(*["as before"] * 3), *RUN_OUTPUT),
         more="The journal holds all settings except secrets; options take precedence. An endpoint that is not AWS's own"
         " must be given again with --endpoint-url.",
         examples=f"{PROGRAM} bulk resume users.csv.journal\n{PROGRAM} bulk resume users.csv.journal --again refused",

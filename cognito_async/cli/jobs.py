@@ -47,7 +47,12 @@ def resume(options: Options) -> Exit:
 
 def _client_secret(settings: JobSettings, options: Options) -> SecretValue | None:
     """Read the app client's secret; prompt for it if the job had one when it was started."""
-    if settings.bulk_action().user_pool:
+    if settings.resolve:
+        if not settings.bulk_action().sets_permanent_password:
+            raise CommandError("--resolve requires the action confirm, or set-password without --temporary")
+        if not (settings.target.client_id and settings.target.user_pool_id):
+            raise CommandError("--resolve requires --client-id and --user-pool-id")
+    elif settings.bulk_action().user_pool:
         return None
     settings.target.require_app_client()
     file = options.client_secret_file or settings.secret_file
@@ -88,7 +93,9 @@ async def _run(
             action,
             settings.source(client, journaled=journaled),
             journal=journal or os.devnull,
-            policy=BulkPolicy(max_errors=settings.max_errors, longest_pause=settings.wait),
+            policy=BulkPolicy(
+                max_errors=settings.max_errors, longest_pause=settings.wait, resolve_unknown=settings.resolve
+            ),
             strict=settings.strict,
             case_sensitive=settings.case_sensitive,
             passwords=settings.passwords,

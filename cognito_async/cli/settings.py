@@ -55,6 +55,7 @@ class Options(SimpleNamespace):
     temporary: bool = False
     generate: bool = False
     passwords_file: str | None = None
+    resolve: bool = False
     rate: float | None = None
     max_errors: int | None = None
     wait: float | None = None
@@ -155,6 +156,7 @@ class JobSettings:
     wait: float = BulkPolicy().longest_pause
     strict: bool = False
     case_sensitive: bool = False
+    resolve: bool = False
     has_secret: bool = False  # whether the app client has one, which resuming then needs again
     secret_file: str | None = None  # None if it comes from the environment or a prompt
 
@@ -209,10 +211,12 @@ class JobSettings:
         return {FACT: json.dumps(asdict(self))}
 
     def with_options(self, options: Options) -> "JobSettings":
-        region, endpoint_url = options.region or self.target.region, options.endpoint_url or self.target.endpoint_url
+        names = ("region", "endpoint_url", "user_pool_id", "client_id")
+        given = {name: value for name in names if (value := getattr(options, name))}
         return evolve(
             self,
-            target=evolve(self.target, region=region, endpoint_url=endpoint_url),
+            target=evolve(self.target, **given),
+            resolve=self.resolve or options.resolve,
             rate=options.rate or self.rate,
             max_errors=self.max_errors if options.max_errors is None else options.max_errors or None,
             wait=self.wait if options.wait is None else options.wait,

@@ -1,12 +1,14 @@
 """Sign-in: the results of ``client.sign_in``, and remembered devices.
 
-result = await client.sign_in(username="ada@example.com", password=password)
-while not isinstance(result, SignedIn):
-    match result:
-        case SoftwareTokenMfaChallenge():
-            result = await result.respond(input("Code from your authenticator app: "))
-        case _:
-            raise SystemExit(f"unsupported challenge: {result.name}")
+    result = await client.sign_in(username="ada@example.com", password=password)
+    while not isinstance(result, SignedIn):
+        match result:
+            case SoftwareTokenMfaChallenge():
+                result = await result.respond(input("Code from your authenticator app: "))
+            case _:
+                raise SystemExit(f"unsupported challenge: {result.name}")
+
+Signing in needs no extra; the extra ``srp`` makes it faster.
 """
 
 from cognito_async.sign_in.challenges import (

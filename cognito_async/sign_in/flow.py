@@ -69,9 +69,7 @@ ANSWER: Final = Idempotency(
 
 _WRONG_PASSWORD: Final = re.compile(r"\s*incorrect username or password\W*", re.IGNORECASE)
 _EXPIRED: Final = re.compile(r"\s*(?:invalid session|session (?:is |has )?expired)\b", re.IGNORECASE)
-_NOT_ENABLED: Final = re.compile(
-    r"flow (?:is )?not enabled|not enabled for this client|auth method not supported", re.IGNORECASE
-)
+_NOT_ENABLED: Final = re.compile(r"not enabled for this client|auth method not supported", re.IGNORECASE)
 
 AuthResponse: TypeAlias = (
     ops.InitiateAuthResponse

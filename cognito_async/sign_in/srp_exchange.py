@@ -23,15 +23,39 @@ class Exchange(Record):
     ephemeral: Ephemeral = field(metadata={"secret": True})
 
 
+class _Turns:
+    """Lets the computations of one event loop run one after the other."""
+
+    def __init__(self) -> None:
+        self.lock = asyncio.Lock()
+        self.users = 0
+
+
+_TURNS: dict[asyncio.AbstractEventLoop, _Turns] = {}
+
+
 async def run(steps: Steps[ResultT]) -> ResultT:
-    """Run a computation, and let the event loop serve other tasks between its slices."""
-    while True:
-        try:
-            next(steps)
-        except StopIteration as done:
-            result: ResultT = done.value
-            return result
-        await asyncio.sleep(0)
+    """Run a computation, and let the event loop serve other tasks between its slices.
+
+    One computation runs at a time: if each of many sign-ins ran a slice in each turn of the event loop, other tasks
+    would wait for all of them.
+    """
+    loop = asyncio.get_running_loop()
+    turns = _TURNS.setdefault(loop, _Turns())
+    turns.users += 1
+    try:
+        async with turns.lock:
+            while True:
+                try:
+                    next(steps)
+                except StopIteration as done:
+                    result: ResultT = done.value
+                    return result
+                await asyncio.sleep(0)
+    finally:
+        turns.users -= 1
+        if not turns.users:
+            del _TURNS[loop]
 
 
 async def start_exchange(challenge: str, group: str, password: Secret[str]) -> Exchange:

@@ -40,7 +40,7 @@ FAILURES: dict[str, Callable[[], Any]] = {
     "failed": lambda: refuse("InternalErrorException", status=500),
     "no JSON": lambda: respond(200, CANARY.encode()),
     "no tokens": lambda: body(AuthenticationResult={"RefreshToken": canary(), "ExpiresIn": 5}),
-    "no such flow": lambda: refuse("InvalidParameterException", "flow not enabled for this client"),
+    "no such flow": lambda: refuse("InvalidParameterException", "USER_SRP_AUTH flow not enabled for this client"),
     "broken challenge": lambda: challenge_with("WEB_AUTHN", CREDENTIAL_REQUEST_OPTIONS=f"[{CANARY}"),
     "broken parameters": lambda: challenge_with("CUSTOM_CHALLENGE", USERNAME=["x", CANARY]),  # type: ignore[arg-type]
     "broken proof": lambda: body(**{**VERIFIER, "ChallengeParameters": {**SRP, "SRP_B": "0"}}),
