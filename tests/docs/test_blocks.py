@@ -124,14 +124,6 @@ async def is_an_application(block: Block, reader: Reader) -> None:
         assert app.openapi()["openapi"]
 
 
-async def signs_in(block: Block, reader: Reader) -> None:
-    """A function that returns the access token."""
-    async with reader.pool.session() as session:
-        await reader.pool.create_user("grace@example.com", OLD)
-        client = session.client(reader.pool.client_id)
-        assert await reader.names(block)["sign_in"](client, "grace@example.com", OLD)
-
-
 async def explains_a_reset(block: Block, reader: Reader) -> None:
     """A function that returns a message for each outcome."""
     reset_password = reader.names(block)["reset_password"]
@@ -210,7 +202,12 @@ EXAMPLES: Mapping[str, Sequence[Check]] = {
     "CHANGELOG.md": [],
     "CODE_OF_CONDUCT.md": [],
     "CONTRIBUTING.md": [],
-    "README.md": [sends_a_code, signs_in, explains_a_reset, resets_all_users, is_an_application],
+    "README.md": [
+        quickstart_blocks.signs_in_at_the_terminal,
+        quickstart_blocks.verifies_tokens,
+        explains_a_reset,
+        is_an_application,
+    ],
     "SECURITY.md": [],
     "docs/benchmarks.md": [],
     "docs/bulk.md": [resets_all_users, writes_reports],
