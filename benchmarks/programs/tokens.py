@@ -1,4 +1,7 @@
-"""Verify tokens: `tokens verify BLOCKS NAME…`, `tokens refuse`, `tokens flood SECONDS`; prints numbers as JSON."""
+"""Verify tokens: `tokens verify BLOCKS NAME…`, `tokens refuse`, `tokens protect BLOCKS`, `tokens flood SECONDS`.
+
+Prints numbers as JSON.
+"""
 # ruff: noqa: PLC0415 - only the selected libraries have to be installed
 
 import asyncio
@@ -20,6 +23,7 @@ from benchmarks.contenders import CLIENT, OURS, POOL
 PYJWT, JOSERFC, FASTAPI_COGNITO = "PyJWT", "joserfc", "fastapi-cognito"
 ISSUER = f"https://cognito-idp.eu-west-1.amazonaws.com/{POOL}"
 VERIFICATIONS_IN_BLOCK = 500
+REQUESTS_IN_BLOCK = 500
 UNKNOWN_KEYS_PER_SECOND = 10_000
 BATCHES_PER_SECOND = 100
 RULES: Any = {"user_pool_id": POOL, "token_use": "access", "client_ids": {CLIENT}}
@@ -268,6 +272,51 @@ async def flood(seconds: float) -> dict[str, float]:
         }
 
 
+async def protect(blocks: int) -> list[list[float]]:
+    """Request a bare route and one with CurrentUser in turns, without a server; return CPU seconds per request."""
+    from fastapi import FastAPI
+
+    from cognito_async.fastapi import Cognito, CognitoSettings, CurrentUser
+    from cognito_async.tokens import TokenVerifier
+
+    issuer = Issuer()
+    verifier = TokenVerifier.offline(**RULES, jwks=issuer.jwks)
+    cognito = Cognito(settings=CognitoSettings(client_id=CLIENT, user_pool_id=POOL), verifier=verifier)
+    app = FastAPI(lifespan=cognito.lifespan)
+
+    @app.get("/bare")
+    async def bare() -> str:
+        return "ada"
+
+    @app.get("/protected")
+    async def protected(user: CurrentUser) -> str | None:
+        return user.username
+
+    statuses: set[int] = set()
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Any) -> None:
+        statuses.add(message.get("status", 200))
+
+    headers = [(b"host", b"site.example"), (b"authorization", f"Bearer {issuer.token()}".encode())]
+    scope = {"type": "http", "http_version": "1.1", "method": "GET", "scheme": "http", "query_string": b""}
+
+    async def timed(path: str) -> float:
+        began = time.thread_time()
+        for _ in range(REQUESTS_IN_BLOCK):
+            request = {"path": path, "raw_path": path.encode(), "headers": headers, "state": dict(state)}
+            await app({**scope, **request}, receive, send)
+        return (time.thread_time() - began) / REQUESTS_IN_BLOCK
+
+    async with cognito.lifespan(app) as state:
+        results = [[await timed("/bare"), await timed("/protected")] for _ in range(blocks + 1)]
+    if statuses != {200}:
+        raise RuntimeError(f"unexpected status codes {statuses}")
+    return results[1:]  # the first block warms up
+
+
 async def _timed(verifier: Any, token: str) -> float:
     """Return the CPU time of a verification: other programs must not count."""
     began = time.thread_time()
@@ -291,5 +340,7 @@ if __name__ == "__main__":
         print(json.dumps(asyncio.run(verify(int(arguments[0]), arguments[1:]))))
     elif mode == "refuse":
         print(json.dumps(refuse()))
+    elif mode == "protect":
+        print(json.dumps(asyncio.run(protect(int(arguments[0])))))
     else:
         print(json.dumps(asyncio.run(flood(float(arguments[0])))))

@@ -1,4 +1,4 @@
-"""FastAPI integration: lifespan, dependencies, problem details (RFC 9457) and password reset routes.
+"""FastAPI integration: lifespan, dependencies, protected routes, problem details (RFC 9457) and password reset routes.
 
     cognito = Cognito()
     app = FastAPI(lifespan=cognito.lifespan)
@@ -18,6 +18,15 @@ except ImportError as error:
         name=error.name,
     ) from error
 
+from cognito_async.fastapi.authentication import (
+    CurrentUser,
+    OptionalUser,
+    TokenAuth,
+    current_user,
+    optional_user,
+    require_groups,
+    require_scopes,
+)
 from cognito_async.fastapi.dependencies import (
     ClientIpDep,
     ClientMetadataDep,
@@ -40,6 +49,7 @@ from cognito_async.fastapi.errors import (
     BodyTooLargeError,
     CrossOriginError,
     MalformedBodyError,
+    NotAuthenticatedError,
     PasswordNotAcceptedError,
     PoolNotOpenError,
     RateLimitedError,
@@ -71,10 +81,13 @@ __all__ = [
     "CognitoSettings",
     "CognitoSettingsDep",
     "CrossOriginError",
+    "CurrentUser",
     "Dependencies",
     "FormUserContextDep",
     "MalformedBodyError",
     "MemoryRateLimit",
+    "NotAuthenticatedError",
+    "OptionalUser",
     "PasswordNotAcceptedError",
     "PasswordPolicy",
     "PasswordRule",
@@ -90,21 +103,26 @@ __all__ = [
     "ResetRequests",
     "ResetRequestsDep",
     "SettingsError",
+    "TokenAuth",
     "UnsupportedBodyError",
     "UserContextDep",
     "WeakPasswordError",
     "check_username_limit",
     "client_metadata",
     "combine_lifespans",
+    "current_user",
     "install_problems",
     "log_problem",
     "minimum_duration",
+    "optional_user",
     "password_reset_router",
     "problem_of",
     "problem_response",
     "problem_responses",
     "problem_route",
     "rate_limit",
+    "require_groups",
+    "require_scopes",
     "same_origin",
     "session_of",
 ]

@@ -4,20 +4,29 @@ import re
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import cache
-from typing import Annotated, Any, Final, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, TypeVar
 
-from attrs import frozen
 from fastapi import Depends, Form
 from starlette.requests import HTTPConnection
 
 from cognito_async.client import CognitoClient
-from cognito_async.fastapi.errors import PoolNotOpenError, SettingsError
+from cognito_async.errors import ParameterValidationError
+from cognito_async.fastapi.authentication import TokenAuth
+from cognito_async.fastapi.errors import SettingsError
+from cognito_async.fastapi.open_pool import OpenPool, find_pool, state_key
 from cognito_async.fastapi.rate_limits import RateLimit, check_client_limit
 from cognito_async.fastapi.request_origin import SAFE_METHODS, Address, client_ip
 from cognito_async.fastapi.reset_queue import ResetLimits, ResetQueue, ResetRequests
-from cognito_async.fastapi.settings import DEFAULT_POOL, CognitoSettings, SettingsSource, read_settings
+from cognito_async.fastapi.settings import DEFAULT_POOL, CognitoSettings, SettingsSource, env_prefix, read_settings
 from cognito_async.operations import UserContextDataType
 from cognito_async.session import AsyncCognitoSession
+
+if TYPE_CHECKING:
+    from cognito_async.tokens import AccessToken, TokenVerifier
+
+    VerifierSource: TypeAlias = (
+        TokenVerifier[AccessToken] | Callable[[CognitoSettings, AsyncCognitoSession], TokenVerifier[AccessToken]]
+    )
 
 Value = TypeVar("Value")
 Dependency: TypeAlias = Callable[..., Coroutine[Any, Any, Value]]
@@ -29,37 +38,12 @@ _MAX_LANGUAGE_HEADER: Final = 1000
 _LANGUAGE = re.compile(r"([A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,3})\s*(?:;\s*q\s*=\s*(0(?:\.\d{0,3})?|1(?:\.0{0,3})?))?")
 
 
-@frozen(kw_only=True, repr=False, eq=False)
-class OpenPool:
-    settings: CognitoSettings
-    session: AsyncCognitoSession
-    client: CognitoClient
-    background_client: CognitoClient
-    reset_queue: ResetQueue
-
-
-def find_pool(state: Mapping[str, Any], name: str) -> OpenPool:
-    """Return a user pool from the lifespan state; raise PoolNotOpenError if no lifespan has opened it."""
-    pool = state.get(_state_key(name))
-    if isinstance(pool, OpenPool):
-        return pool
-    cognito = "Cognito()" if name == DEFAULT_POOL else f"Cognito({name!r})"
-    raise PoolNotOpenError(
-        f"Cognito pool {name!r} is not open: pass lifespan={cognito}.lifespan to the outermost FastAPI(...), or "
-        "combine_lifespans(...) for several lifespans. In tests use `with TestClient(app) as client`: without `with`, "
-        "and with httpx.ASGITransport, no lifespan runs."
-    )
-
-
-def _state_key(pool: str) -> str:
-    return f"cognito_async.{pool}"
-
-
 class Dependencies:
     """The dependencies of one user pool. A pool name always has the same objects, so overrides work.
 
     ``user_context`` is ``user_context_data`` with the client IP; ``form_user_context`` adds the form field
-    ``encoded_data``. Both are None if nothing is known, and so is ``client_ip``.
+    ``encoded_data``. Both are None if nothing is known, and so is ``client_ip``. ``current_user`` is the verified
+    access token; ``optional_user`` is None for requests without one.
     """
 
     def __init__(self, pool: str) -> None:
@@ -104,6 +88,8 @@ class Dependencies:
         self.client_ip: Dependency[Address | None] = address
         self.user_context: Dependency[UserContextDataType | None] = user_context
         self.form_user_context: Dependency[UserContextDataType | None] = form_user_context
+        self.current_user: TokenAuth = TokenAuth(pool)
+        self.optional_user: TokenAuth = TokenAuth(pool, optional=True)
 
 
 dependencies_of = cache(Dependencies)
@@ -168,6 +154,7 @@ class Cognito:
         *,
         session: Callable[[CognitoSettings], AsyncCognitoSession] = session_of,
         reset_limits: ResetLimits | None = None,
+        verifier: "VerifierSource | None" = None,
     ) -> None:
         """Configure a user pool.
 
@@ -177,12 +164,16 @@ class Cognito:
                 the environment: ``COGNITO_…`` for the default pool, ``COGNITO_STAFF_…`` for the pool ``"staff"``.
             session: Creates the session from the settings; pass a function to set other options, such as quotas.
             reset_limits: The limits of background requests; None for the defaults of ResetLimits.
+            verifier: Verifies access tokens for ``CurrentUser``: a verifier, which stays open, or a function that
+                creates one from the settings and the session at startup. None to accept the tokens of the user pool
+                that were issued to the app client.
         """
         self.name: str = name
         self.dependencies: Dependencies = dependencies_of(name)
         self._settings = settings
         self._session = session
         self._reset_limits = reset_limits or ResetLimits()
+        self._verifier = verifier
 
     @asynccontextmanager
     async def lifespan(self, app: object) -> AsyncGenerator[dict[str, Any]]:
@@ -196,7 +187,7 @@ class Cognito:
         """
         del app
         settings, limits = read_settings(self.name, self._settings), self._reset_limits
-        async with self._session(settings) as session, ResetQueue(limits) as queue:
+        async with self._session(settings) as session, AsyncExitStack() as stack, ResetQueue(limits) as queue:
             client = session.client(
                 settings.client_id,
                 # Not a local variable, which error reporters collect.
@@ -209,8 +200,39 @@ class Cognito:
                 client=client,
                 background_client=client.with_options(timeouts=limits.timeouts, retry=limits.retry),
                 reset_queue=queue,
+                verifier=self._open_verifier(settings, session, stack),
             )
-            yield {_state_key(self.name): pool}
+            yield {state_key(self.name): pool}
+
+    def _open_verifier(
+        self, settings: CognitoSettings, session: AsyncCognitoSession, stack: AsyncExitStack
+    ) -> "TokenVerifier[AccessToken] | ParameterValidationError":
+        """Return the verifier, or the error for routes that need one."""
+        if self._verifier is not None and not callable(self._verifier):
+            return self._verifier
+        create = self._verifier or self._create_verifier
+        verifier = create(settings, session)
+        if not isinstance(verifier, ParameterValidationError):
+            stack.push_async_callback(verifier.close)
+        return verifier
+
+    def _create_verifier(
+        self, settings: CognitoSettings, session: AsyncCognitoSession
+    ) -> "TokenVerifier[AccessToken] | ParameterValidationError":
+        from cognito_async.tokens import TokenVerifier  # noqa: PLC0415 - imports cryptography
+
+        if settings.user_pool_id is None:
+            rule = f"is required to verify tokens; set {env_prefix(self.name)}USER_POOL_ID"
+            return ParameterValidationError("user_pool_id", rule)
+        try:
+            return TokenVerifier(
+                user_pool_id=settings.user_pool_id,
+                token_use="access",  # noqa: S106 - not a password
+                client_ids={settings.client_id},
+                session=session,
+            )
+        except ParameterValidationError as error:  # an ID that only an emulator accepts
+            return error.with_traceback(None)
 
     def client_of(self, state: Mapping[str, Any]) -> CognitoClient:
         """Return the client from the state yielded by ``lifespan``, for a lifespan of your own that wraps it.

@@ -60,7 +60,11 @@ class PasswordNotAcceptedError(RequestRejectedError):
 
 
 class CrossOriginError(RequestRejectedError):
-    """The form was submitted from a page of another origin."""
+    """The form was submitted, or the cookie sent, from a page of another origin."""
+
+
+class NotAuthenticatedError(RequestRejectedError):
+    """The request has no access token."""
 
 
 class RateLimitedError(RequestRejectedError):

@@ -128,7 +128,7 @@ _TRIGGERS = ("UnexpectedLambdaException", "InvalidLambdaResponseException", "Use
 _OUTAGES = (
     *("TransportError", "ConnectError", "ConnectTimeoutError", "InvalidResponseError", "InternalErrorException"),
     *("InternalServerException", "InternalFailure", "CodeDeliveryFailureException", "ServiceUnavailable"),
-    "ServiceUnavailableException",
+    *("ServiceUnavailableException", "JwksUnavailableError"),
 )
 _INVALID = ("InvalidParameterException",)
 _AMBIGUOUS = ("AmbiguousOutcomeError",)
@@ -159,6 +159,12 @@ PROBLEMS: Problems = {
         ("InvalidPasswordException", "PasswordHistoryPolicyViolationException", "WeakPasswordError"), _WEAK_PASSWORD
     ),
     **dict.fromkeys(("LimitExceededException", "TooManyFailedAttemptsException"), _ATTEMPTS),
+    "NotAuthenticatedError": _problem("not-authenticated", 401, "Not signed in", "Sign in and send the access token."),
+    "TokenError": _problem("invalid-token", 401, "Access token not accepted", "Refresh the token or sign in again."),
+    **dict.fromkeys(
+        ("TokenScopeError", "TokenGroupError"),
+        _problem("insufficient-scope", 403, "Permission denied", "The access token lacks a scope or group."),
+    ),
     "RateLimitedError": _RATE_LIMITED,
     **dict.fromkeys((*sorted(THROTTLING_CODES), "RateLimitTimeoutError", "ResetQueueFullError"), _BUSY),
     "AmbiguousOutcomeError": _UNKNOWN,

@@ -17,8 +17,9 @@ from starlette.types import ExceptionHandler
 from starlette.websockets import WebSocketState
 
 from cognito_async import errors as core_errors
-from cognito_async.errors import CognitoError, ServiceError
+from cognito_async.errors import CognitoError, ServiceError, TokenError
 from cognito_async.fastapi import errors
+from cognito_async.fastapi.authentication import bearer_challenge
 from cognito_async.fastapi.errors import BadInputError
 from cognito_async.fastapi.problems import MISCONFIGURED, PROBLEMS, Problem, Problems, log_problem, problem_of
 
@@ -67,8 +68,9 @@ def problem_response(error: CognitoError, problems: Problems = PROBLEMS) -> Resp
     retry_after = problem.retry_after_of(error)
     if retry_after is not None:
         headers["Retry-After"] = str(retry_after)
-    if problem.status == status.HTTP_401_UNAUTHORIZED:  # requires a scheme
-        headers["WWW-Authenticate"] = "Bearer"
+    refused = isinstance(error, TokenError) and problem.status == status.HTTP_403_FORBIDDEN
+    if refused or problem.status == status.HTTP_401_UNAUTHORIZED:  # requires a scheme
+        headers["WWW-Authenticate"] = bearer_challenge(error)
     if problem.status == status.HTTP_408_REQUEST_TIMEOUT:
         headers["Connection"] = "close"  # the rest of the body must not arrive later
     return JSONResponse(problem.document(error), problem.status, headers, media_type=PROBLEM_JSON)

@@ -34,7 +34,7 @@ class CognitoSettings(BaseSettings):
     """The AWS region; None for the region of ``user_pool_id``, ``AWS_REGION`` or ``AWS_DEFAULT_REGION``."""
 
     user_pool_id: str | None = Field(default=None, min_length=1, max_length=55)
-    """The user pool ID, required for operations that need AWS credentials."""
+    """The user pool ID, required to verify tokens and for operations that need AWS credentials."""
 
     endpoint_url: str | None = None
     """The URL of an emulator or private endpoint; None for the endpoint of the region."""

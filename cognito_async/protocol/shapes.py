@@ -184,6 +184,35 @@ class Structure(Record):
         """The received members that this version does not know, by AWS name; not in comparisons and reprs."""
         return cast("Mapping[str, Any]", getattr(self, "_extra", _NO_EXTRA))
 
+    def to_dict(self, *, snake_case: bool = False, secrets: bool = False) -> dict[str, Any]:
+        """Return the members that are set as a dict that can be serialized to JSON.
+
+        Times are ISO 8601 texts, bytes are base64. The dict contains personal data, such as usernames and attribute
+        values, but no credentials: no tokens, sessions, codes, client secrets and challenge parameters, and no members
+        that this version does not know. Routes of FastAPI that return a response serialize it in this way, too.
+
+        Args:
+            snake_case: Whether to use the names of Python (``user_status``) instead of those of AWS (``UserStatus``).
+            secrets: Whether to include credentials and, by their AWS names, the members of ``extra``.
+
+        Returns:
+            A new dict.
+        """
+        from cognito_async.protocol.json_values import to_dict  # noqa: PLC0415 - it imports this module
+
+        return to_dict(self, snake_case=snake_case, secrets=secrets)
+
+    def __iter__(self) -> Iterator[tuple[str, Any]]:
+        """Yield the items of ``to_dict()``: routes of FastAPI without a response model call ``dict``."""
+        return iter(self.to_dict().items())
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: Any) -> Any:
+        """Return the schema that pydantic uses for response models."""
+        from cognito_async.protocol.json_values import pydantic_schema  # noqa: PLC0415 - it imports this module
+
+        return pydantic_schema(cls, handler.generate_schema)
+
     def __copy__(self) -> Self:
         """Copy shallowly; attrs' generic copy takes 1.5 times as long."""
         return self.with_members({})

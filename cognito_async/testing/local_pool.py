@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from ssl import SSLContext
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Literal, Self, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypedDict, TypeVar, Unpack, overload
 
 from cognito_async.call import Timeouts
 from cognito_async.client import CognitoClient
@@ -19,10 +19,11 @@ from cognito_async.testing.environment import LocalPoolError
 from cognito_async.testing.mailbox import Message, read_mail
 from cognito_async.transport import Connector, PoolLimits, Transport
 
-if TYPE_CHECKING:  # imported on first use, as in the session
+if TYPE_CHECKING:  # imported on first use, as in the session and the verifier
     from cognito_async.protocol.events import Event
     from cognito_async.quotas import Quotas
     from cognito_async.rate_limiter import RateLimiter
+    from cognito_async.tokens import AccessToken, IdToken, TokenVerifier
 
 Value = TypeVar("Value")
 
@@ -33,6 +34,8 @@ _AUTH_FLOWS: Final = (
     "ALLOW_USER_PASSWORD_AUTH", "ALLOW_ADMIN_USER_PASSWORD_AUTH", "ALLOW_USER_SRP_AUTH", "ALLOW_REFRESH_TOKEN_AUTH",
 )  # fmt: skip
 _POLL: Final = 0.02  # seconds between two reads of the mailbox
+_JWKS_TIMEOUT: Final = 10.0  # seconds
+_MAX_JWKS: Final = 64 * 1024  # bytes
 
 
 class SessionOptions(TypedDict, total=False):
@@ -95,6 +98,7 @@ class LocalPool:
         self._emulator = Emulator(command=command, startup_timeout=startup_timeout)
         self._user_pool_id: str | None = None
         self._app_client: tuple[str, str | None] | None = None
+        self._jwks: bytes | None = None
 
     def __repr__(self) -> str:
         return f"LocalPool(region={self._region!r}, user_pool_id={self._user_pool_id!r})"
@@ -110,6 +114,8 @@ class LocalPool:
         try:
             async with self.session() as session:
                 self._user_pool_id = await _create_user_pool(session.client())
+                url = f"{self.endpoint_url}/{self._user_pool_id}/.well-known/jwks.json"
+                self._jwks = (await session.get(url, timeout=_JWKS_TIMEOUT, max_bytes=_MAX_JWKS)).body
             self._app_client = await self.create_client(secret=self._wants_secret)
             for email, password in self._users.items():
                 await self.create_user(email, password)
@@ -121,7 +127,7 @@ class LocalPool:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self._user_pool_id = self._app_client = None
+        self._user_pool_id = self._app_client = self._jwks = None
         await self._emulator.__aexit__(kind, error, traceback)
 
     @property
@@ -158,6 +164,31 @@ class LocalPool:
         options.setdefault("credentials", _ADMINISTRATOR)
         options.setdefault("proxy", False)  # the emulator is on this machine
         return AsyncCognitoSession(self._region, endpoint_url=self.endpoint_url, **options)
+
+    @overload
+    def verifier(self, token_use: Literal["access"] = "access") -> "TokenVerifier[AccessToken]": ...
+    @overload
+    def verifier(self, token_use: Literal["id"]) -> "TokenVerifier[IdToken]": ...
+    def verifier(self, token_use: Literal["access", "id"] = "access") -> "TokenVerifier[Any]":
+        """Create a verifier for the tokens of the pool's first app client. It uses no network.
+
+        Args:
+            token_use: ``"access"`` or ``"id"``.
+
+        Returns:
+            The verifier.
+
+        Raises:
+            ImportError: The package cryptography is not installed.
+        """
+        from cognito_async.tokens import TokenVerifier  # noqa: PLC0415 - needs the extra `tokens`
+
+        return TokenVerifier.offline(
+            token_use=token_use,
+            user_pool_id=self.user_pool_id,
+            client_ids={self.client_id},
+            jwks=_running(self._jwks),
+        )
 
     def environment(self) -> dict[str, str]:
         """Return the environment variables for an application under test, such as ``COGNITO_USER_POOL_ID``.

@@ -11,16 +11,22 @@ import logging
 import signal
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest import TestCase
 
 import pytest
+from attrs import evolve
 
-from cognito_async import AsyncCognitoSession, CognitoError, RetryDetails, RetryKind, RetryPolicy
-from cognito_async.testing import FakeCognito, LocalPool
+from cognito_async import AsyncCognitoSession, CognitoError, RetryDetails, RetryKind, RetryPolicy, TokenError
+from cognito_async.fastapi import current_user
+from cognito_async.testing import FakeCognito, LocalPool, TokenIssuer
+from cognito_async.tokens import AccessToken, TokenProvider, Tokens, TokenVerifier
 from tests.docs import migrating_blocks, quickstart_blocks, sign_in_blocks, testing_blocks
 from tests.docs.reader import ADA, NEW, OLD, TIMEOUT, Check, Reader
+from tests.support.asgi import asgi_client
 from tests.support.docs import PAGES, Block, blocks, python_blocks
 from tests.support.processes import ROOT, running
 from tests.support.scripted_server import Connection, ScriptedServer, answer, cut
@@ -110,11 +116,18 @@ BODIES: Mapping[str, Any] = {
 }
 
 
-async def is_a_test(block: Block, reader: Reader) -> None:
-    """A file for pytest; the page's first block is beside it."""
-    reader.save(python_blocks(block.page)[0])
-    options = ("-o", "asyncio_default_fixture_loop_scope=function")  # pytest-asyncio warns without it
-    assert "1 passed" in await reader.run("-m", "pytest", "-q", *options, str(reader.save(block)))
+def is_a_test_of(number: int, *, passed: int = 1) -> Check:
+    """A file for pytest; a block of the page is beside it."""
+
+    async def run(block: Block, reader: Reader) -> None:
+        reader.save(python_blocks(block.page)[number])
+        options = ("-o", "asyncio_default_fixture_loop_scope=function")  # pytest-asyncio warns without it
+        assert f"{passed} passed" in await reader.run("-m", "pytest", "-q", *options, str(reader.save(block)))
+
+    return run
+
+
+is_a_test = is_a_test_of(0)
 
 
 async def is_an_application(block: Block, reader: Reader) -> None:
@@ -122,6 +135,136 @@ async def is_an_application(block: Block, reader: Reader) -> None:
     app = reader.names(block)["app"]
     async with app.router.lifespan_context(app):
         assert app.openapi()["openapi"]
+
+
+async def protects_routes(block: Block, reader: Reader) -> None:
+    """An application whose routes need the tokens of the pool, or other ones."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in reader.pool.environment().items():
+            patch.setenv(name, value)
+        headers = {"Authorization": f"Bearer {await access_token(reader)}"}
+        async with asgi_client(reader.names(block)["app"]) as http:
+            assert (await http.get("/me")).status_code == 401
+            assert (await http.get("/")).json() == "Hello!"
+            assert (await http.get("/me", headers=headers)).json()["username"]
+            assert (await http.get("/orders", headers=headers)).status_code == 403
+            assert (await http.delete("/orders/1", headers=headers)).status_code == 403
+
+
+async def returns_responses(block: Block, reader: Reader) -> None:
+    """An application whose routes return users."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in reader.pool.environment().items():
+            patch.setenv(name, value)
+        app = reader.names(block)["app"]
+        issuer = TokenIssuer(user_pool_id=reader.pool.user_pool_id, client_id=reader.pool.client_id)
+        admin = issuer.verifier().verify_cached(issuer.access_token(groups=["admins"]))
+
+        async def signed_in() -> AccessToken:
+            return admin
+
+        app.dependency_overrides[current_user] = signed_in
+        async with asgi_client(app) as http:
+            listed = (await http.get("/users")).json()["Users"]
+            found = [(await http.get(f"/users/{user['Username']}")).json()["user_attributes"] for user in listed]
+            assert any({"name": "email", "value": ADA} in attributes for attributes in found)
+            assert "ListUsersResponse" in app.openapi()["components"]["schemas"]
+
+
+async def restore_password(reader: Reader) -> None:
+    """Set the first password again, after blocks that changed it."""
+    async with reader.pool.session() as session:
+        client = session.client(user_pool_id=reader.pool.user_pool_id)
+        await client.admin_set_user_password(username=ADA, password=OLD, permanent=True)
+
+
+async def access_token(reader: Reader) -> str:
+    """Sign in."""
+    await restore_password(reader)
+    async with reader.pool.session() as session:
+        response = await session.client(reader.pool.client_id).initiate_auth(
+            auth_flow="USER_PASSWORD_AUTH", auth_parameters={"USERNAME": ADA, "PASSWORD": OLD}
+        )
+    assert response.authentication_result is not None
+    return response.authentication_result.access_token or ""
+
+
+async def verifies_a_token(block: Block, reader: Reader) -> None:
+    """Functions that create a verifier, and return the username of a token."""
+    names = reader.names(block)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("AWS_ENDPOINT_URL", reader.pool.endpoint_url)
+        async with names["create_verifier"]() as verifier:
+            assert await names["username_of"](verifier, await access_token(reader))
+
+
+async def requires_claims(block: Block, reader: Reader) -> None:
+    """A verifier with all rules, and a check that refuses tokens."""
+    names = reader.names(block)
+    issuer = TokenIssuer(user_pool_id="eu-west-1_AbC123", client_id="abc")
+    for tenant, raised in (("acme", nullcontext()), ("other", pytest.raises(TokenError))):
+        with raised:
+            names["check_tenant"](await issuer.verifier().verify(issuer.access_token(tenant=tenant)))
+    await names["verifier"].close()
+
+
+async def is_a_verifier(block: Block, reader: Reader) -> None:
+    """A verifier with options."""
+    await reader.names(block)["verifier"].close()
+
+
+async def returns_a_status(block: Block, reader: Reader) -> None:
+    """A function that returns the HTTP status for a token."""
+    status_of = reader.names(block)["status_of"]
+    issuer = TokenIssuer(user_pool_id="eu-west-1_AbC123", client_id="abc")
+    rules: Any = {"user_pool_id": "eu-west-1_AbC123", "token_use": "access", "client_ids": {"abc"}}
+    staff = TokenVerifier.offline(**rules, jwks=issuer.jwks, required_groups=["staff"])
+    assert await status_of(staff, issuer.access_token(groups=["staff"])) == 200
+    assert await status_of(staff, issuer.access_token()) == 403
+    assert await status_of(staff, issuer.access_token(expires_in=-1)) == 401
+    async with (
+        AsyncCognitoSession(endpoint_url="http://127.0.0.1:9") as session,
+        TokenVerifier(**rules, session=session) as verifier,
+    ):
+        assert await status_of(verifier, issuer.access_token()) == 503
+
+
+async def verifies_offline(block: Block, reader: Reader) -> None:
+    """A function that creates a verifier from keys."""
+    create_verifier = reader.names(block)["create_verifier"]
+    issuer = TokenIssuer(user_pool_id=reader.pool.user_pool_id, client_id=reader.pool.client_id)
+    assert (await create_verifier(json.dumps(issuer.jwks)).verify(issuer.access_token())).username == "ada"
+    with pytest.raises(SystemExit):
+        create_verifier("{}")
+
+
+async def keeps_tokens(block: Block, reader: Reader) -> None:
+    """A program that signs in when it is run first, and uses its file when it is run again."""
+    await restore_password(reader)
+    path = str(reader.save(block))
+    first = await reader.run("-W", "error", path)
+    stored = (reader.folder / "tokens.json").read_text()
+    assert await reader.run("-W", "error", path) == first == "calling the API with 1 header\n"
+    assert (reader.folder / "tokens.json").read_text() == stored
+
+
+async def is_a_store(block: Block, reader: Reader) -> None:
+    """A store that keeps the tokens of a provider, and refuses to replace other tokens than the expected ones."""
+    store = reader.names(block)["SqliteTokenStore"](reader.folder / "tokens.db")
+    tokens = Tokens(access_token="a", refresh_token="r", expires_at=datetime.now(UTC) + timedelta(hours=1))
+    other = evolve(tokens, access_token="b")
+    assert await store.load("ada") is None
+    assert not await store.replace("ada", other, tokens)
+    async with (
+        AsyncCognitoSession("eu-west-1") as session,
+        TokenProvider(session.client("abc"), tokens=tokens, store=store, key="ada") as provider,
+    ):
+        assert await provider.access_token() == "a"
+    assert await store.load("ada") == tokens
+    assert not await store.replace("ada", None, other)
+    assert await store.replace("ada", tokens, other)
+    await store.remove("ada")
+    assert await store.load("ada") is None
 
 
 async def explains_a_reset(block: Block, reader: Reader) -> None:
@@ -214,7 +357,15 @@ EXAMPLES: Mapping[str, Sequence[Check]] = {
     "docs/client.md": [is_available],
     "docs/command-line.md": [],
     "docs/configuration.md": [in_a_repl] * len(python_blocks("docs/configuration.md")),
-    "docs/fastapi.md": [*[is_an_application] * 3, is_a_test, *[is_an_application] * 3],
+    "docs/fastapi.md": [
+        *[is_an_application] * 3,
+        is_a_test,
+        protects_routes,
+        is_an_application,
+        is_a_test_of(4, passed=2),
+        returns_responses,
+        *[is_an_application] * 3,
+    ],
     "docs/index.md": [
         quickstart_blocks.runs_without_aws,
         quickstart_blocks.signs_in_at_the_terminal,
@@ -233,6 +384,16 @@ EXAMPLES: Mapping[str, Sequence[Check]] = {
     "docs/ambiguous-outcomes.md": [verifies_a_reset],
     "docs/sign-in.md": sign_in_blocks.CHECKS,
     "docs/testing.md": testing_blocks.CHECKS,
+    "docs/tokens.md": [
+        verifies_a_token,
+        requires_claims,
+        returns_a_status,
+        verifies_offline,
+        *[is_a_verifier] * 2,
+        keeps_tokens,
+        is_a_store,
+        is_a_test,
+    ],
     "examples/fastapi_app/README.md": [],
 }
 CASES = [
