@@ -1,13 +1,15 @@
-"""FastAPI integration: lifespan, dependencies, protected routes, problem details (RFC 9457) and password reset routes.
+"""FastAPI integration: lifespan, dependencies, protected routes, problem details, sign-in and password reset routes.
 
     cognito = Cognito()
     app = FastAPI(lifespan=cognito.lifespan)
+    app.include_router(sign_in_router())
     app.include_router(password_reset_router())
 
 Settings are read from the environment, see ``CognitoSettings``. This package requires the extra ``fastapi``.
 """
 
 try:
+    import cryptography as _cryptography  # noqa: F401  # pyright: ignore[reportUnusedImport]
     import fastapi as _fastapi  # noqa: F401  # pyright: ignore[reportUnusedImport]
     import pydantic_settings as _pydantic_settings  # noqa: F401  # pyright: ignore[reportUnusedImport]
     import python_multipart as _python_multipart  # noqa: F401  # pyright: ignore[reportUnusedImport]
@@ -56,17 +58,20 @@ from cognito_async.fastapi.errors import (
     RequestRejectedError,
     ResetQueueFullError,
     SettingsError,
+    SignInStateError,
     UnsupportedBodyError,
     WeakPasswordError,
 )
 from cognito_async.fastapi.password_policy import PasswordPolicy, PasswordRule
-from cognito_async.fastapi.password_reset import ResetConfirmation, minimum_duration, password_reset_router
+from cognito_async.fastapi.password_reset import ResetConfirmation, password_reset_router
 from cognito_async.fastapi.problems import PROBLEMS, Problem, Problems, log_problem, problem_of
 from cognito_async.fastapi.rate_limits import MemoryRateLimit, RateLimit, check_username_limit
 from cognito_async.fastapi.request_origin import same_origin
 from cognito_async.fastapi.reset_queue import ResetLimits, ResetRequests
 from cognito_async.fastapi.responses import install_problems, problem_response, problem_responses, problem_route
 from cognito_async.fastapi.settings import CognitoSettings
+from cognito_async.fastapi.sign_in import SignInOptions, sign_in_router
+from cognito_async.fastapi.timing import minimum_duration
 
 __all__ = [
     "PROBLEMS",
@@ -103,6 +108,8 @@ __all__ = [
     "ResetRequests",
     "ResetRequestsDep",
     "SettingsError",
+    "SignInOptions",
+    "SignInStateError",
     "TokenAuth",
     "UnsupportedBodyError",
     "UserContextDep",
@@ -125,6 +132,7 @@ __all__ = [
     "require_scopes",
     "same_origin",
     "session_of",
+    "sign_in_router",
 ]
 
 # Tracebacks and documentation name the package that exports a class, not the module that defines it.

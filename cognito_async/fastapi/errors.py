@@ -67,6 +67,10 @@ class NotAuthenticatedError(RequestRejectedError):
     """The request has no access token."""
 
 
+class SignInStateError(RequestRejectedError):
+    """The state of a sign-in or the refresh token is missing, invalid or expired; the user must sign in."""
+
+
 class RateLimitedError(RequestRejectedError):
     """Too many requests from one client IP or network, or for one username."""
 

@@ -2,26 +2,19 @@
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Collection, Mapping
 from functools import partial
-from io import BytesIO
-from typing import Annotated, Any, Final, TypeVar
-from urllib.parse import parse_qsl
+from typing import Annotated, Final
 
 from attrs import field, frozen
 from fastapi import APIRouter, Depends, Request, Response
-from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError
-from starlette.exceptions import HTTPException
-from starlette.formparsers import MultiPartException
-from starlette.requests import ClientDisconnect
+from pydantic import BaseModel, Field, SecretStr
 
 from cognito_async.client import CognitoClient
-from cognito_async.deadline import Deadline, SharedTimer
+from cognito_async.deadline import SharedTimer
 from cognito_async.errors import CognitoError, InvalidPasswordException, PasswordHistoryPolicyViolationException
 from cognito_async.fastapi import errors
-from cognito_async.fastapi.dependencies import MAX_ENCODED_DATA, client_metadata, dependencies_of, with_encoded_data
+from cognito_async.fastapi.dependencies import client_metadata, dependencies_of, with_encoded_data
 from cognito_async.fastapi.password_policy import PasswordPolicy
 from cognito_async.fastapi.problems import PROBLEMS, Problems
 from cognito_async.fastapi.rate_limits import (
@@ -31,28 +24,20 @@ from cognito_async.fastapi.rate_limits import (
     check_username_limit,
     client_ip_of,
 )
-from cognito_async.fastapi.request_origin import JSON, Address, check_origin, media_type
+from cognito_async.fastapi.request_body import TEXT, VISIBLE, Body, Stripped, UserBody, body_schema, read_body
+from cognito_async.fastapi.request_origin import JSON, Address, check_origin
 from cognito_async.fastapi.reset_queue import ResetRequests
-from cognito_async.fastapi.responses import problem_responses, problem_route
+from cognito_async.fastapi.responses import BODY_PROBLEMS, NO_STORE, problem_responses, problem_route
 from cognito_async.fastapi.settings import DEFAULT_POOL
+from cognito_async.fastapi.timing import minimum_duration
 from cognito_async.operations import UserContextDataType
 from cognito_async.protocol.settings import number
 
-URLENCODED: Final = "application/x-www-form-urlencoded"
-FORMS: Final = frozenset({URLENCODED, "multipart/form-data"})
-MAX_BODY_BYTES: Final = 32 * 1024
-BODY_TIMEOUT: Final = 10.0
-MAX_FORM_FIELDS: Final = 20
 SIGN_OUT_TIMEOUT: Final = 10.0
-NO_STORE: Final = {"Cache-Control": "no-store"}
 
 _LOG = logging.getLogger("cognito_async.fastapi")
-_PROBLEMS: Final = (
-    *("MalformedBodyError", "UnsupportedBodyError", "BodyTooLargeError", "BodyTimeoutError", "BadInputError"),
-    *("CrossOriginError", "RateLimitedError"),
-)
 _RESET_PROBLEMS: Final = (
-    *(*_PROBLEMS, "WeakPasswordError", "CodeMismatchException", "TooManyFailedAttemptsException"),
+    *(*BODY_PROBLEMS, "WeakPasswordError", "CodeMismatchException", "TooManyFailedAttemptsException"),
     *("TooManyRequestsException", "ConnectError", "RequestTimeoutError"),
     *("ConfirmForgotPassword:AmbiguousOutcomeError", "CognitoError"),
 )
@@ -146,20 +131,6 @@ class ResetConfirmation:
         return await _sign_out(client, username) if self.sign_out_elsewhere else None
 
 
-@asynccontextmanager
-async def minimum_duration(seconds: float) -> AsyncGenerator[None]:
-    """Extend the block to a minimum duration in seconds, also if it raises an error."""
-    clock = asyncio.get_running_loop().time
-    end = clock() + seconds
-    try:
-        yield
-    except Exception:
-        await asyncio.sleep(end - clock())
-        raise
-    if end > clock():  # otherwise sleep yields to the event loop
-        await asyncio.sleep(end - clock())
-
-
 async def _sign_out(client: CognitoClient, username: str) -> bool:
     """End all sessions of a user; log failures, which must not hide that the password was changed."""
     try:
@@ -172,34 +143,18 @@ async def _sign_out(client: CognitoClient, username: str) -> bool:
     return True
 
 
-# U+FFFD stands for bytes that are not valid in the encoding of a form.
-_VISIBLE = "^[^\\p{Cc}\\p{Cf}\\p{Co}\\p{Z}\ufffd]*$"
-_TEXT = "^[^\\p{Cc}\ufffd]*$"
-_Stripped = Annotated[str, StringConstraints(strip_whitespace=True)]
-
-
-class ForgotPasswordBody(BaseModel):
+class ForgotPasswordBody(UserBody):
     """A request to send a password reset code."""
-
-    model_config = ConfigDict(hide_input_in_errors=True)
-
-    username: _Stripped = Field(
-        description="The username, e-mail address or phone number.", min_length=1, max_length=128, pattern=_VISIBLE
-    )
-    encoded_data: str | None = Field(
-        None, description="Device data from AWS's threat protection script.", max_length=MAX_ENCODED_DATA,
-        pattern=_TEXT, repr=False,
-    )  # fmt: skip
 
 
 class ResetPasswordBody(ForgotPasswordBody):
     """A new password with the code that was sent."""
 
-    code: _Stripped = Field(
-        description="The code that was sent.", min_length=1, max_length=2048, pattern=_VISIBLE, repr=False
+    code: Stripped = Field(
+        description="The code that was sent.", min_length=1, max_length=2048, pattern=VISIBLE, repr=False
     )
     password: str = Field(
-        description="The new password.", min_length=1, max_length=256, pattern=_TEXT, repr=False,
+        description="The new password.", min_length=1, max_length=256, pattern=TEXT, repr=False,
         json_schema_extra={"format": "password"},
     )  # fmt: skip
 
@@ -217,79 +172,6 @@ class PasswordChanged(BaseModel):
     signed_out_elsewhere: bool | None = Field(
         default=None, description="Whether all other sessions were ended; null if this is not configured."
     )
-
-
-Body = TypeVar("Body", bound=BaseModel)
-
-
-async def read_body(request: Request, model: type[Body], timer: SharedTimer | None = None) -> Body:
-    """Parse a body, JSON or form, as a model; the errors contain no values."""
-    kind = media_type(request.headers)
-    if (kind != JSON and kind not in FORMS) or request.headers.get("content-encoding", "identity") != "identity":
-        raise errors.UnsupportedBodyError("the body is neither JSON nor a form")
-    body = await _parse_body(request, kind, await _read_bytes(request, timer), model)
-    if isinstance(body, Exception):
-        raise body
-    return body
-
-
-async def _read_bytes(request: Request, timer: SharedTimer | None) -> bytes:
-    body = BytesIO()  # its repr does not show the content to error reporters
-    error: errors.RequestRejectedError | None = None
-    size = 0
-    try:
-        size = int(request.headers.get("content-length", "0"))
-        if size <= MAX_BODY_BYTES:
-            with Deadline(BODY_TIMEOUT, timer):
-                async for chunk in request.stream():
-                    body.write(chunk)
-                    del chunk
-                    if body.tell() > MAX_BODY_BYTES:
-                        break
-    except ClientDisconnect:
-        error = errors.MalformedBodyError("the client disconnected before the end of the body")
-    except TimeoutError:
-        error = errors.BodyTimeoutError("the body did not arrive in time")
-    except ValueError:
-        error = errors.MalformedBodyError("Content-Length is not a number")
-    if max(size, body.tell()) > MAX_BODY_BYTES:
-        error = errors.BodyTooLargeError("the body exceeds the limit")
-    if error is not None:
-        raise error
-    return body.getvalue()
-
-
-async def _parse_body(request: Request, kind: str, body: bytes, model: type[Body]) -> Body | Exception:
-    """Return the model or the error, which must not be raised from a frame that has the body."""
-    try:
-        if kind == JSON:
-            return model.model_validate_json(body)
-        fields = await _parse_form(request, kind, body)
-        if len(fields) > len(dict(fields)):
-            return errors.MalformedBodyError("the form repeats a field")
-        return model.model_validate(dict(fields))
-    except ValidationError as error:
-        items = error.errors(include_url=False, include_input=False)
-    except (HTTPException, MultiPartException, ValueError, LookupError):
-        return errors.MalformedBodyError("the body is not a form without files or has too many fields")
-    if not items[0]["loc"]:
-        return errors.MalformedBodyError("the body is not a JSON object")
-    return RequestValidationError([{**item, "loc": ("body", *item["loc"])} for item in items])
-
-
-async def _parse_form(request: Request, kind: str, body: bytes) -> Sequence[tuple[str, Any]]:
-    if kind == URLENCODED:  # Starlette takes several times as long
-        return parse_qsl(body.decode(errors="replace"), keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS)
-
-    async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return (await Request(request.scope, receive).form(max_files=0, max_fields=MAX_FORM_FIELDS)).multi_items()
-
-
-def _request_body(model: type[BaseModel]) -> dict[str, Any]:
-    content = {kind: {"schema": model.model_json_schema()} for kind in (JSON, *sorted(FORMS))}
-    return {"requestBody": {"required": True, "content": content}}
 
 
 def password_reset_router(
@@ -329,8 +211,8 @@ def password_reset_router(
         "/forgot-password",
         status_code=202,
         response_model=ResetRequested,
-        responses=problem_responses(*_PROBLEMS, "ResetQueueFullError", problems=problems),
-        openapi_extra=_request_body(ForgotPasswordBody),
+        responses=problem_responses(*BODY_PROBLEMS, "ResetQueueFullError", problems=problems),
+        openapi_extra=body_schema(ForgotPasswordBody),
     )
     async def forgot_password(
         request: Request,
@@ -353,7 +235,7 @@ def password_reset_router(
         "/reset-password",
         response_model=PasswordChanged,
         responses=problem_responses(*_RESET_PROBLEMS, problems=problems),
-        openapi_extra=_request_body(ResetPasswordBody),
+        openapi_extra=body_schema(ResetPasswordBody),
     )
     async def reset_password(
         request: Request,

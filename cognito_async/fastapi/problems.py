@@ -19,7 +19,7 @@ _LOG = getLogger("cognito_async.fastapi")
 _POINTER_STEP = re.compile(r"""\[(['"])(.*?)\1\]|\[(\d+)\]|\.(\w+)""")
 _RECIPIENT = re.compile(r"[^\s:]+@\S+|\+\d{6,}")
 _CONFIGURATION_PARAMETERS: Final = frozenset(
-    {"client_id", "client_secret", "user_pool_id", "region", "endpoint_url", "secret_hash"}
+    {"client_id", "client_secret", "user_pool_id", "region", "endpoint_url", "secret_hash", "state_keys"}
 )
 
 
@@ -90,11 +90,12 @@ def _problem(kind: str, status: int, title: str, detail: str | None = None, **op
 _NOT_ACCEPTED = "The code is wrong or expired, or the password is not acceptable. Check both or request a new code."
 _CREDENTIALS = "The username or password is wrong, or the session has expired."
 _TOO_WEAK = "Choose a longer password with letters, digits and symbols that you have not used before."
-_MEDIA_TYPES = "Send application/json, application/x-www-form-urlencoded or multipart/form-data without compression."
+_MEDIA_TYPES = "Send application/json, or a form where the route accepts forms, without compression."
 _BODY = "The body does not match its content type, repeats a field or is incomplete."
 
 WRONG_CODE = _problem("wrong-code", 400, "Code not accepted", _NOT_ACCEPTED)
 _WRONG_SIGN_UP_CODE = evolve(WRONG_CODE, detail="The code is wrong or expired. Check it or request a new one.")
+_WRONG_SIGN_IN_CODE = evolve(WRONG_CODE, detail="The code is wrong or expired. Check it or sign in again.")
 _SIGN_IN_REFUSED = _problem("sign-in-refused", 401, "Sign-in failed", _CREDENTIALS)
 _WEAK_PASSWORD = _problem("weak-password", 422, "Password not accepted", _TOO_WEAK)
 _ATTEMPTS = _problem("too-many-attempts", 429, "Too many attempts", "Wait before you try again.", retry_after=900)
@@ -117,8 +118,9 @@ MISCONFIGURED = _problem("misconfigured", 500, "Server configuration error", log
 
 _SIGN_IN = (
     *("InitiateAuth", "AdminInitiateAuth", "RespondToAuthChallenge", "AdminRespondToAuthChallenge", "GetUser"),
-    "GetTokensFromRefreshToken",
+    *("GetTokensFromRefreshToken", "AssociateSoftwareToken", "VerifySoftwareToken"),
 )
+_ANSWERS = ("RespondToAuthChallenge", "AdminRespondToAuthChallenge", "VerifySoftwareToken")
 _USER_STATES = (
     *("UserNotFoundException", "NotAuthorizedException", "UserNotConfirmedException", "PasswordResetRequiredException"),
     "UnsupportedUserStateException",
@@ -147,6 +149,15 @@ PROBLEMS: Problems = {
     **dict.fromkeys(("PasswordNotAcceptedError", *_WRONG_CODES), WRONG_CODE),
     **_for_operations(["ConfirmSignUp"], _WRONG_CODES, _WRONG_SIGN_UP_CODE),
     **_for_operations(_SIGN_IN, _USER_STATES, _SIGN_IN_REFUSED),
+    **dict.fromkeys(("SignInExpiredError", "SignedOutError", "SignInStateError"), _SIGN_IN_REFUSED),
+    **_for_operations(
+        ["GetTokensFromRefreshToken"], ["RefreshTokenReuseException", "TokenRevokedException"], _SIGN_IN_REFUSED
+    ),
+    **_for_operations(
+        _ANSWERS,
+        ["CodeMismatchException", "ExpiredCodeException", "EnableSoftwareTokenMFAException"],
+        _WRONG_SIGN_IN_CODE,
+    ),
     # Only user input causes these. Some reveal that a user exists ("already confirmed", "no verified address").
     **_for_operations(
         ["ConfirmForgotPassword", "ForgotPassword", "ResendConfirmationCode"],
@@ -154,7 +165,8 @@ PROBLEMS: Problems = {
         evolve(WRONG_CODE, log_level=WARNING),
     ),
     **_for_operations(["ConfirmSignUp"], _INVALID, evolve(_WRONG_SIGN_UP_CODE, log_level=WARNING)),
-    **_for_operations(["SignUp"], _INVALID, evolve(_REFUSED, log_level=WARNING)),
+    **_for_operations(["SignUp", *_ANSWERS], _INVALID, evolve(_REFUSED, log_level=WARNING)),
+    **_for_operations(["InitiateAuth", "AdminInitiateAuth"], _INVALID, evolve(_SIGN_IN_REFUSED, log_level=WARNING)),
     **dict.fromkeys(
         ("InvalidPasswordException", "PasswordHistoryPolicyViolationException", "WeakPasswordError"), _WEAK_PASSWORD
     ),
@@ -182,7 +194,7 @@ PROBLEMS: Problems = {
     "BodyTooLargeError": _problem("body-too-large", 413, "Request body too large"),
     "BodyTimeoutError": _problem("body-timeout", 408, "Request body timeout", "Try again."),
     "CrossOriginError": _problem(
-        "cross-origin", 403, "Cross-origin request refused", "Submit the form from a page of this site."
+        "cross-origin", 403, "Cross-origin request refused", "Send the request from a page of this site."
     ),
     **dict.fromkeys(_REFUSALS, _REFUSED),
     "CognitoError": MISCONFIGURED,  # all other errors: credentials, missing pools, unknown error codes

@@ -24,6 +24,13 @@ from cognito_async.fastapi.errors import BadInputError
 from cognito_async.fastapi.problems import MISCONFIGURED, PROBLEMS, Problem, Problems, log_problem, problem_of
 
 PROBLEM_JSON: Final = "application/problem+json"
+NO_STORE: Final = {"Cache-Control": "no-store"}
+
+BODY_PROBLEMS: Final = (
+    *("MalformedBodyError", "UnsupportedBodyError", "BodyTooLargeError", "BodyTimeoutError", "BadInputError"),
+    *("CrossOriginError", "RateLimitedError"),
+)
+"""The problems of every route of a router that reads a body."""
 
 _FIELD_NAME = re.compile(r"[A-Za-z_][\w-]{0,63}", re.ASCII)
 _LOCATION_DEPTH = 2  # "body" and the field; deeper keys may have been submitted
@@ -64,7 +71,7 @@ def problem_response(error: CognitoError, problems: Problems = PROBLEMS) -> Resp
     """Log an error and return its response, with the media type ``application/problem+json``."""
     log_problem(error, problems)
     problem = problem_of(error, problems)
-    headers = {"Cache-Control": "no-store"}
+    headers = dict(NO_STORE)
     retry_after = problem.retry_after_of(error)
     if retry_after is not None:
         headers["Retry-After"] = str(retry_after)

@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from cognito_async.fastapi.errors import SettingsError
+from cognito_async.fastapi.sealed_state import key_of
 from cognito_async.location import VARIABLES
 
 Network: TypeAlias = IPv4Network | IPv6Network
@@ -42,10 +43,23 @@ class CognitoSettings(BaseSettings):
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
     """The networks whose ``X-Forwarded-For`` is trusted; comma-separated in the environment."""
 
-    @field_validator("trusted_proxies", mode="before")
+    state_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
+    """The keys that seal the challenges of ``sign_in_router``: 32 bytes in base64; comma-separated in the environment.
+
+    The first one seals, all of them open. None are needed if there is a client secret.
+    """
+
+    @field_validator("trusted_proxies", "state_keys", mode="before")
     @classmethod
     def _split(cls, value: object) -> object:
         return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
+
+    @field_validator("state_keys")
+    @classmethod
+    def _check_keys(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
+        if not all(key_of(key) for key in value):
+            raise ValueError("each key must be 32 random bytes in base64, as `openssl rand -base64 32` prints them")
+        return value
 
     @model_validator(mode="after")
     def _check_region(self) -> Self:

@@ -56,7 +56,7 @@ _CLOCK_TOLERANCE = 1.0
 
 # A lost response may have carried a rotated refresh token. Until the grace period of the rotation ends, the service
 # accepts the previous one again.
-_REPEATED_REFRESH = Idempotency(
+REPEATED_REFRESH = Idempotency(
     "one_time",
     how_to_verify="Try again: the refresh token is still valid, unless it was rotated without a retry grace period.",
     max_repeats=2,
@@ -280,7 +280,7 @@ class TokenProvider:
             raise SignedOutError("the tokens have expired and there is no refresh token; sign in again")
         request = GetTokensFromRefreshTokenRequest(refresh_token=tokens.refresh_token, device_key=tokens.device_key)
         try:
-            response = await send_with(self._client, request, idempotency=_REPEATED_REFRESH)
+            response = await send_with(self._client, request, idempotency=REPEATED_REFRESH)
         except ServiceError as error:
             if not _is_dead(error):
                 raise

@@ -151,6 +151,29 @@ async def protects_routes(block: Block, reader: Reader) -> None:
             assert (await http.delete("/orders/1", headers=headers)).status_code == 403
 
 
+async def signs_users_in(block: Block, reader: Reader) -> None:
+    """An application whose users sign in at a fake user pool, with tokens in the body or in cookies."""
+    async with FakeCognito() as fake:
+        app_client = fake.create_app_client(client_secret="secret-of-the-app-client")
+        fake.create_user("ada", password=OLD, email=ADA)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("COGNITO_ENDPOINT_URL", fake.endpoint_url)
+            patch.setenv("COGNITO_USER_POOL_ID", fake.user_pool_id)
+            patch.setenv("COGNITO_CLIENT_ID", app_client.client_id)
+            patch.setenv("COGNITO_CLIENT_SECRET", app_client.client_secret or "")
+            async with asgi_client(reader.names(block)["app"]) as http:
+                http.base_url = "https://site.example"  # browsers send the cookies over HTTPS only
+                assert (await http.get("/me")).status_code == 401
+                content = (await http.post("/account/sign-in", json={"username": ADA, "password": OLD})).json()
+                if "access_token" in content:
+                    http.headers["Authorization"] = f"Bearer {content['access_token']}"
+                held = {name: content[name] for name in ("refresh_token",) if name in content}
+                assert (await http.get("/me")).json() == {"username": "ada"}
+                assert (await http.post("/account/refresh", json=held)).json()["state"] == "signed_in"
+                assert (await http.post("/account/sign-out", json=held)).json()["revoked"]
+                assert (await http.post("/account/refresh", json=held)).status_code == 401
+
+
 async def returns_responses(block: Block, reader: Reader) -> None:
     """An application whose routes return users."""
     with pytest.MonkeyPatch.context() as patch:
@@ -365,6 +388,8 @@ EXAMPLES: Mapping[str, Sequence[Check]] = {
         is_a_test_of(4, passed=2),
         returns_responses,
         *[is_an_application] * 3,
+        signs_users_in,
+        signs_users_in,
     ],
     "docs/index.md": [
         quickstart_blocks.runs_without_aws,

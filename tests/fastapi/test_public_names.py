@@ -46,7 +46,7 @@ def test_public_name_has_a_docstring(name: str) -> None:
         assert inspect.getdoc(value)
 
 
-@pytest.mark.parametrize("module", ["fastapi", "pydantic_settings", "python_multipart"])
+@pytest.mark.parametrize("module", ["cryptography", "fastapi", "pydantic_settings", "python_multipart"])
 async def test_import_without_the_extra_names_the_extra(module: str) -> None:
     """The message does not suggest a package from an index."""
     code = f"import sys; sys.modules[{module!r}] = None; import cognito_async.fastapi"

@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from starlette.requests import Request
 
 from cognito_async.fastapi import BodyTooLargeError, MalformedBodyError, RequestRejectedError, UnsupportedBodyError
-from cognito_async.fastapi.password_reset import MAX_BODY_BYTES, ResetPasswordBody, read_body
+from cognito_async.fastapi.password_reset import ResetPasswordBody
+from cognito_async.fastapi.request_body import MAX_BODY_BYTES, read_body
 from cognito_async.fastapi.request_origin import JSON
 
 URLENCODED, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"

@@ -1,0 +1,394 @@
+"""Sign-in routes: a JSON API over the sign-in of a user pool, with tokens in the body or in cookies."""
+
+import logging
+import re
+import time
+from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from typing import Annotated, Any, Final, Literal
+
+from attrs import evolve, field, frozen
+from fastapi import APIRouter, Depends, Request, Response
+from pydantic import BaseModel, ValidationError
+
+from cognito_async.client import CognitoClient, send_with
+from cognito_async.deadline import SharedTimer
+from cognito_async.errors import CognitoError, InvalidResponseError, ParameterValidationError
+from cognito_async.fastapi import errors
+from cognito_async.fastapi.dependencies import client_metadata, dependencies_of, with_encoded_data
+from cognito_async.fastapi.problems import PROBLEMS, Problems, log_problem
+from cognito_async.fastapi.rate_limits import MemoryRateLimit, RateLimit, check_client_limit, check_username_limit
+from cognito_async.fastapi.request_body import Body, body_schema, read_body
+from cognito_async.fastapi.request_origin import JSON, Address, is_same_origin
+from cognito_async.fastapi.responses import BODY_PROBLEMS, NO_STORE, problem_responses, problem_route
+from cognito_async.fastapi.sealed_state import Seal, derived_key, key_of
+from cognito_async.fastapi.settings import DEFAULT_POOL, CognitoSettings, env_prefix
+from cognito_async.fastapi.sign_in_models import (
+    ChallengeBody,
+    ChallengeResponse,
+    RefreshBody,
+    SelectAnswer,
+    SignedInResponse,
+    SignedOutResponse,
+    SignInBody,
+    SignInResponse,
+    challenge_details,
+    signed_in_response,
+)
+from cognito_async.fastapi.timing import minimum_duration
+from cognito_async.operations import GetTokensFromRefreshTokenRequest, UserContextDataType
+from cognito_async.protocol.settings import number
+from cognito_async.sign_in import Challenge, SelectChallenge, SignedIn, SignInResult, SoftwareTokenSecret, Tokens
+from cognito_async.sign_in.challenges import resumed
+from cognito_async.sign_in.flow import FLOWS
+from cognito_async.tokens.provider import REPEATED_REFRESH
+
+MAX_COOKIE_BYTES: Final = 4096
+"""Browsers ignore larger cookies."""
+
+_LOG = logging.getLogger("cognito_async.fastapi")
+_OUTAGES: Final = ("TooManyRequestsException", "ConnectError", "RequestTimeoutError", "CognitoError")
+_START_PROBLEMS: Final = (
+    *(*BODY_PROBLEMS, *_OUTAGES, "InitiateAuth:NotAuthorizedException", "InitiateAuth:AmbiguousOutcomeError"),
+    "TooManyFailedAttemptsException",
+)
+_ANSWER_PROBLEMS: Final = (
+    *(*_START_PROBLEMS, "RespondToAuthChallenge:CodeMismatchException"),
+    *("RespondToAuthChallenge:InvalidParameterException", "InvalidPasswordException"),
+)
+_REFRESH_PROBLEMS: Final = (
+    *(*BODY_PROBLEMS, *_OUTAGES, "GetTokensFromRefreshToken:NotAuthorizedException"),
+    "GetTokensFromRefreshToken:AmbiguousOutcomeError",
+)
+
+
+def _one_of(*choices: str) -> Callable[[Any, Any, object], None]:
+    def check(_: object, attribute: Any, value: object) -> None:  # noqa: ANN401 - an attrs Attribute
+        if value not in choices:
+            raise ParameterValidationError(attribute.name, f"must be one of {', '.join(choices)}")
+
+    return check
+
+
+@frozen(kw_only=True, eq=False)
+class SignInOptions:
+    """How users sign in.
+
+    Create one instance per application: it counts the attempts.
+    """
+
+    auth_flow: Literal["USER_SRP_AUTH", "USER_PASSWORD_AUTH", "USER_AUTH", "CUSTOM_AUTH"] = field(
+        default="USER_SRP_AUTH", validator=_one_of(*FLOWS)
+    )
+    """The authentication flow, see ``CognitoClient.sign_in``. Requests cannot choose another one."""
+
+    tokens: Literal["body", "cookies"] = field(default="body", validator=_one_of("body", "cookies"))
+    """Where the tokens are: in the body of responses and requests, or in cookies that scripts cannot read.
+
+    The cookies of the default pool are ``__Host-access_token`` and ``__Host-refresh_token``.
+    """
+
+    client_limit: RateLimit = field(factory=partial(MemoryRateLimit, 10, 900.0, network_hits={56: 20, 48: 30}))
+    """Limits the sign-ins per username and client, and separately the answers to challenges.
+
+    Default: in 15 minutes 10 per IPv4 address or IPv6 /64 network, 20 per /56 and 30 per /48 network.
+    """
+
+    username_limit: RateLimit = field(factory=partial(MemoryRateLimit, 100, 900.0))
+    """The same from all clients. Default: 100 in 15 minutes.
+
+    A lower limit makes it easier to lock a user out, a higher one to guess a password or code from many clients.
+    """
+
+    message_limit: RateLimit = field(factory=partial(MemoryRateLimit, 10, 3600.0))
+    """Limits the starts without a password, and the choices of a first factor, per username: they can send a message.
+
+    Default: 10 per hour.
+    """
+
+    refresh_limit: RateLimit = field(factory=partial(MemoryRateLimit, 60, 60.0))
+    """Limits the refreshes and sign-outs per client. Default: 60 per minute."""
+
+    minimum_duration: float = field(default=0.5, validator=number(0))
+    """The minimum time of a sign-in and of an answer, in seconds, so that times reveal less about the user."""
+
+    challenge_lifetime: float = field(default=180.0, validator=number(0, above=True))
+    """How long a challenge can be answered, in seconds; the authentication session validity of the app client."""
+
+    refresh_cookie_lifetime: float = field(default=30 * 86400.0, validator=number(0, above=True))
+    """How long browsers keep the refresh token, in seconds; the refresh token validity of the app client."""
+
+    totp_issuer: str | None = None
+    """The name of the application in authenticator apps; None for the title of the FastAPI application."""
+
+    async def check_attempt(
+        self, username: str, client_ip: Address | None, prefix: str = "", *, can_send_message: bool
+    ) -> None:
+        """Count an attempt; raise RateLimitedError if there are too many."""
+        # First by client, so that rejected attempts of one client do not count for all.
+        await check_username_limit(self.client_limit, prefix + username, client_ip)
+        await check_username_limit(self.username_limit, prefix + username)
+        if can_send_message:
+            await check_username_limit(self.message_limit, username)
+
+
+@frozen
+class TokenCookies:
+    """The cookies of a pool. ``__Host-`` binds them to this host and to HTTPS, so that no other site can set them."""
+
+    access: str
+    refresh: str
+    refresh_lifetime: float
+
+    @classmethod
+    def of(cls, pool: str, options: SignInOptions) -> "TokenCookies | None":
+        """Return the cookies of a pool; None for tokens in the body."""
+        if options.tokens != "cookies":
+            return None
+        prefix = "__Host-" if pool == DEFAULT_POOL else f"__Host-{re.sub(r'[^A-Za-z0-9]', '_', pool)}_"
+        return cls(f"{prefix}access_token", f"{prefix}refresh_token", options.refresh_cookie_lifetime)
+
+    def read(self, request: Request) -> RefreshBody:
+        """Return the refresh token of a request, without one if the cookie is missing or invalid."""
+        token, _, device_key = request.cookies.get(self.refresh, "").partition("~")
+        try:
+            return RefreshBody(refresh_token=token, device_key=device_key or None)
+        except ValidationError:
+            return RefreshBody(refresh_token=None, device_key=None)
+
+    def write(self, response: Response, tokens: Tokens | None) -> None:
+        """Set the cookies, or delete them for None. A token that is missing must not leave that of another user."""
+        refresh = "~".join(filter(None, (tokens.refresh_token, tokens.device_key))) if tokens else ""
+        has_refresh = tokens is not None and tokens.refresh_token is not None
+        _set_cookie(response, self.access, tokens.access_token if tokens else "", tokens.lifetime if tokens else 0)
+        # Only the routes of this router need the refresh token, and none of them is opened by a link.
+        _set_cookie(response, self.refresh, refresh if has_refresh else "", self.refresh_lifetime, "strict")
+
+
+def _set_cookie(
+    response: Response, name: str, value: str, seconds: float, same_site: Literal["lax", "strict"] = "lax"
+) -> None:
+    if len(name) + len(value) > MAX_COOKIE_BYTES:
+        _LOG.error("the cookie %s exceeds %d bytes: browsers ignore it", name, MAX_COOKIE_BYTES)
+    response.set_cookie(
+        name, value, max_age=int(seconds) if value else 0, path="/", secure=True, httponly=True, samesite=same_site
+    )
+
+
+@frozen(kw_only=True)
+class _Call:
+    """What a route knows about its request."""
+
+    client: CognitoClient
+    settings: CognitoSettings
+    client_ip: Address | None
+    context: UserContextDataType | None
+    metadata: Mapping[str, str] | None
+
+
+@frozen(kw_only=True, eq=False)
+class _SignIn:
+    """The parts that the routes of a router share."""
+
+    pool: str
+    options: SignInOptions
+    allowed_origins: Collection[str]
+    cookies: TokenCookies | None
+    timer: SharedTimer = field(factory=SharedTimer)
+
+    async def accept(self, request: Request, client_ip: Address | None, model: type[Body], limit: RateLimit) -> Body:
+        # A sign-in by another site (login CSRF) would store its user's data under a foreign account. JSON is checked,
+        # too: a lenient CORS policy of the application must not allow it.
+        if not is_same_origin(request.headers, self.allowed_origins):
+            raise errors.CrossOriginError("the request was sent by a page of another origin")
+        await check_client_limit(limit, client_ip)
+        return await read_body(request, model, self.timer, (JSON,))
+
+    def seal(self, call: _Call) -> Seal:
+        """Return the seal for the challenges of an app client."""
+        settings = call.settings
+        keys = tuple(key for text in settings.state_keys if (key := key_of(text)))
+        if not keys and settings.client_secret is not None:
+            keys = (derived_key(settings.client_secret.get_secret_value()),)
+        if not keys:
+            rule = f"is required for an app client without a secret; set {env_prefix(self.pool)}STATE_KEYS"
+            raise ParameterValidationError("state_keys", rule)
+        return Seal(keys, f"sign-in {call.client.bound.client_id}".encode(), time.time)
+
+    def respond(
+        self, request: Request, seal: Seal, account: str, result: SignInResult, new: SoftwareTokenSecret | None = None
+    ) -> Response:
+        """Return the next challenge, with the secret of a new authenticator app if there is one, or the tokens."""
+        if isinstance(result, SignedIn):
+            return self.signed_in(result.tokens, result.username)
+        issuer = self.options.totp_issuer or request.app.title
+        details = challenge_details(
+            result, new.secret if new else None, new.uri(issuer=issuer, account=account) if new else None
+        )
+        sealed = seal.seal(f"{account}\n{result.state()}", self.options.challenge_lifetime)
+        return _json(ChallengeResponse(challenge=details, sealed=sealed))
+
+    def signed_in(self, tokens: Tokens, username: str | None = None) -> Response:
+        response = _json(signed_in_response(tokens, username, in_body=self.cookies is None))
+        if self.cookies is not None:
+            self.cookies.write(response, tokens)
+        return response
+
+    def signed_out(self, revoked: bool | None) -> Response:  # noqa: FBT001 - the member of the response
+        response = _json(SignedOutResponse(revoked=revoked))
+        if self.cookies is not None:
+            self.cookies.write(response, None)
+        return response
+
+    async def refresh_token(self, request: Request, call: _Call) -> RefreshBody:
+        """Return the refresh token of the body or the cookie, whichever the options name."""
+        body = await self.accept(request, call.client_ip, RefreshBody, self.options.refresh_limit)
+        return body if self.cookies is None else self.cookies.read(request)
+
+
+def sign_in_router(
+    pool: str = DEFAULT_POOL,
+    *,
+    options: SignInOptions | None = None,
+    problems: Problems = PROBLEMS,
+    address_limit: RateLimit | None = None,
+    allowed_origins: Collection[str] = (),
+) -> APIRouter:
+    """Return a router with the routes ``/sign-in``, ``/sign-in/challenge``, ``/refresh`` and ``/sign-out`` for JSON.
+
+    It needs ``COGNITO_STATE_KEYS`` if the app client has no secret, see ``CognitoSettings.state_keys``, and
+    ``COGNITO_USER_POOL_ID`` for SRP.
+
+    Args:
+        pool: The name of the pool in this application.
+        options: How users sign in; None for the defaults of SignInOptions.
+        problems: The table of problems.
+        address_limit: Limits the sign-ins and answers per client IP; None for 20 per minute and IPv4 address or IPv6
+            /64 network, 80 per /56 and 300 per /48 network.
+        allowed_origins: Other origins whose pages may call the routes, such as ``"https://www.example.com"``.
+
+    Returns:
+        The router. It handles its own errors and needs the lifespan of the pool.
+    """
+    options = SignInOptions() if options is None else options
+    limit = MemoryRateLimit(20, 60.0) if address_limit is None else address_limit  # an empty limit is falsy
+    parts = _SignIn(pool=pool, options=options, allowed_origins=allowed_origins, cookies=TokenCookies.of(pool, options))
+    router = APIRouter(route_class=problem_route(problems), tags=["sign-in"])
+    dependencies = dependencies_of(pool)
+
+    async def call(
+        client: Annotated[CognitoClient, Depends(dependencies.client)],
+        settings: Annotated[CognitoSettings, Depends(dependencies.settings)],
+        client_ip: Annotated[Address | None, Depends(dependencies.client_ip)],
+        context: Annotated[UserContextDataType | None, Depends(dependencies.user_context)],
+        metadata: Annotated[Mapping[str, str], Depends(client_metadata)],
+    ) -> _Call:
+        return _Call(client=client, settings=settings, client_ip=client_ip, context=context, metadata=metadata or None)
+
+    @router.post(
+        "/sign-in",
+        response_model=SignInResponse,
+        responses=problem_responses(*_START_PROBLEMS, problems=problems),
+        openapi_extra=body_schema(SignInBody, (JSON,)),
+    )
+    async def sign_in(request: Request, call: Annotated[_Call, Depends(call)]) -> Response:
+        """Start a sign-in. The response to a wrong password does not depend on whether the user exists."""
+        body = await parts.accept(request, call.client_ip, SignInBody, limit)
+        seal = parts.seal(call)
+        await options.check_attempt(body.username, call.client_ip, can_send_message=body.password is None)
+        async with minimum_duration(options.minimum_duration):
+            result = await call.client.sign_in(
+                username=body.username,
+                password=body.password,
+                auth_flow=options.auth_flow,
+                preferred_challenge=body.preferred_challenge,
+                client_metadata=call.metadata,
+                user_context_data=with_encoded_data(call.context, body.encoded_data),
+            )
+        return parts.respond(request, seal, body.username, result)
+
+    @router.post(
+        "/sign-in/challenge",
+        response_model=SignInResponse,
+        responses=problem_responses(*_ANSWER_PROBLEMS, problems=problems),
+        openapi_extra=body_schema(ChallengeBody, (JSON,)),
+    )
+    async def answer_challenge(request: Request, call: Annotated[_Call, Depends(call)]) -> Response:
+        """Answer a challenge. After status 400 or 422 it can be answered again, after 401 start a new sign-in."""
+        body = await parts.accept(request, call.client_ip, ChallengeBody, limit)
+        seal = parts.seal(call)
+        account, challenge = _resume(seal, body, call)
+        if not isinstance(challenge, Challenge):
+            raise errors.SignInStateError("the state of the sign-in is invalid or has expired")
+        chooses = isinstance(challenge, SelectChallenge) and isinstance(body.answer, SelectAnswer)
+        await options.check_attempt(challenge.username, call.client_ip, "challenge ", can_send_message=chooses)
+        async with minimum_duration(options.minimum_duration):
+            result = await body.answer.send(challenge)
+        if isinstance(result, SoftwareTokenSecret):  # the challenge is open, with a new session
+            return parts.respond(request, seal, account, challenge, result)
+        return parts.respond(request, seal, account, result)
+
+    @router.post(
+        "/refresh",
+        response_model=SignedInResponse,
+        responses=problem_responses(*_REFRESH_PROBLEMS, problems=problems),
+        openapi_extra=body_schema(RefreshBody, (JSON,)),
+    )
+    async def refresh(request: Request, call: Annotated[_Call, Depends(call)]) -> Response:
+        """Return new tokens for the refresh token."""
+        held = await parts.refresh_token(request, call)
+        if held.refresh_token is None:
+            raise errors.SignInStateError("there is no refresh token")
+        return parts.signed_in(await _refresh(call, held))
+
+    @router.post(
+        "/sign-out",
+        response_model=SignedOutResponse,
+        responses=problem_responses(*BODY_PROBLEMS, problems=problems),
+        openapi_extra=body_schema(RefreshBody, (JSON,)),
+    )
+    async def sign_out(request: Request, call: Annotated[_Call, Depends(call)]) -> Response:
+        """Revoke the refresh token and delete the cookies, if there are any."""
+        held = await parts.refresh_token(request, call)
+        return parts.signed_out(await _revoke(call.client, held, problems))
+
+    return router
+
+
+def _json(content: BaseModel) -> Response:
+    return Response(content.model_dump_json(by_alias=True, exclude_none=True), 200, NO_STORE, JSON)
+
+
+def _resume(seal: Seal, body: ChallengeBody, call: _Call) -> tuple[str, SignInResult | None]:
+    """Return the name with which the user signed in and the challenge. Does not raise: its frame holds the state."""
+    account, _, state = (seal.open(body.sealed) or "").partition("\n")
+    return account, resumed(call.client, state, None, with_encoded_data(call.context, body.encoded_data))
+
+
+async def _refresh(call: _Call, held: RefreshBody) -> Tokens:
+    request = GetTokensFromRefreshTokenRequest(
+        refresh_token=held.refresh_token or "", device_key=held.device_key, client_metadata=call.metadata
+    )
+    response = await send_with(call.client, request, idempotency=REPEATED_REFRESH)
+    if response.authentication_result is None:
+        raise InvalidResponseError("the response has no tokens", operation="GetTokensFromRefreshToken")
+    tokens = Tokens.from_result(response.authentication_result, datetime.now(UTC))
+    # Without rotation, the response has no refresh token.
+    return evolve(
+        tokens,
+        refresh_token=tokens.refresh_token or held.refresh_token,
+        device_key=tokens.device_key or held.device_key,
+    )
+
+
+async def _revoke(client: CognitoClient, held: RefreshBody, problems: Problems) -> bool | None:
+    """Return whether the refresh token was revoked; None if there is none. A failure must not keep users signed in."""
+    if held.refresh_token is None:
+        return None
+    try:
+        await client.revoke_token(token=held.refresh_token)
+    except CognitoError as error:
+        log_problem(error, problems)
+        return False
+    return True
