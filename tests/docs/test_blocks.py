@@ -372,7 +372,7 @@ EXAMPLES: Mapping[str, Sequence[Check]] = {
         quickstart_blocks.signs_in_at_the_terminal,
         quickstart_blocks.verifies_tokens,
         explains_a_reset,
-        is_an_application,
+        signs_users_in,
     ],
     "SECURITY.md": [],
     "docs/benchmarks.md": [],
