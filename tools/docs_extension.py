@@ -3,10 +3,10 @@
 import griffe
 
 
-class HideMembers(griffe.Extension):  # type: ignore[misc]  # griffe is installed for the documentation only
-    """Shows the members of requests and responses as annotations, without the call that declares them."""
+class HideValues(griffe.Extension):  # type: ignore[misc]  # griffe is installed for the documentation only
+    """Hides values that readers do not need: the calls that declare members of requests, and tables."""
 
     def on_attribute_instance(self, *, attr: griffe.Attribute, **_: object) -> None:
-        """Remove the value of a member."""
-        if str(attr.value).startswith("member("):
+        """Remove the value of a member or a table."""
+        if str(attr.value).startswith(("member(", "{")):
             attr.value = None
