@@ -21,7 +21,7 @@ from cognito_async.errors import (
     SessionClosedError,
     TransportError,
 )
-from cognito_async.protocol.operation import Request, ResponseT
+from cognito_async.protocol.operation import Request, ResponseT, keep_metadata
 from cognito_async.protocol.retry import RetryKind, RetryPolicy, RetryQuota, classify
 from cognito_async.protocol.settings import number
 from cognito_async.protocol.shapes import Record
@@ -33,6 +33,7 @@ from cognito_async.protocol.wire import (
     encode,
     headers_for,
     needs_no_body,
+    request_id_of,
 )
 from cognito_async.version import __version__
 
@@ -116,8 +117,10 @@ class Call(Generic[ResponseT]):
         self._limiter = context.rate_limiter.limiter(request.OPERATION)
         self._body = encode(request)
         self._headers = headers_for(request.OPERATION, USER_AGENT, f"{context.id_prefix}{next(context.counter):012x}")
-        self._loop = asyncio.get_running_loop()
+        self._loop = running_loop()
         self._attempts = 0
+        self._status: int | None = None  # of the last response
+        self._request_id: str | None = None
         self._tokens = 0
         self._limit_exceeded = 0
         self._history: list[CognitoError] = []
@@ -137,18 +140,29 @@ class Call(Generic[ResponseT]):
                 except CognitoError as error:
                     delay = self._after_failure(error)
                     if delay is None:  # a delete that an earlier attempt had already applied
+                        self._log("succeeded")
                         return None  # type: ignore[return-value]  # deletes have no response
                 else:
                     self._context.retry_quota.give_back(self._tokens or 1)
                     counts["succeeded"] += 1
+                    self._log("succeeded")
                     return response
                 await asyncio.sleep(delay)
         except asyncio.CancelledError:
             self._return_tokens()
+            self._log("cancelled")
             raise
-        except BaseException:
+        except BaseException as error:
             counts["failed"] += 1
+            self._log(getattr(error, "code", None) or type(error).__name__)
             raise
+
+    def _log(self, outcome: str) -> None:
+        """Log the end of the call."""
+        if _LOG.isEnabledFor(logging.DEBUG):
+            duration = self._loop.time() - self._started
+            text = "%s: %s, HTTP status %s, attempts %d, duration %.3f s, request ID %s"
+            _LOG.debug(text, self._operation.name, outcome, self._status, self._attempts, duration, self._request_id)
 
     async def _attempt(self) -> ResponseT:
         """Send the request once, within the rate limit and the time that is left."""
@@ -192,8 +206,17 @@ class Call(Generic[ResponseT]):
             if not needs_no_body(operation, getattr(interrupted, "status", None)):
                 within = "" if limit is None else f" within {limit:.3g} s"
                 raise RequestTimeoutError(f"no response{within}", sent=sent) from None
+            self._status, self._request_id = getattr(interrupted, "status", None), None
             return None  # type: ignore[return-value]  # the response has no members
         self._limiter.record_success()
+        self._status, self._request_id = http_response.status, request_id_of(http_response)
+        facts: dict[str, object] = {
+            "request_id": self._request_id,
+            "status": self._status,
+            "attempts": self._attempts,
+            "duration": self._loop.time() - self._started,
+        }
+        keep_metadata(response, facts)
         return response
 
     async def _wait_for_admission(self, *, rate_limited: bool) -> None:
@@ -226,6 +249,7 @@ class Call(Generic[ResponseT]):
         from cognito_async.protocol.idempotency import NextStep, idempotency_by_name, is_ambiguous, next_step  # noqa: PLC0415
 
         error.operation, error.attempts = self._operation.name, self._attempts
+        self._status, self._request_id = error.status, error.request_id
         self._history.append(error)
         if self._corrects_clock(error):
             return 0.0
@@ -329,6 +353,18 @@ class Call(Generic[ResponseT]):
         _LOG.log(level, text, details.operation, *values, extra={"cognito_event": details})
         if self._context.on_event is not None:
             self._context.on_event(details)
+
+
+def running_loop() -> asyncio.AbstractEventLoop:
+    """Return asyncio's event loop; raise RuntimeError under another event loop, such as trio's."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        pass
+    raise RuntimeError(
+        "cognito_async requires asyncio, and no asyncio event loop is running; nothing was sent. Under trio, run the "
+        "calls in a thread with asyncio.run(), or use anyio.run(main, backend='asyncio')."
+    )
 
 
 def _decode_large(response: HttpResponse, request: Request[ResponseT], sent: HttpRequest) -> ResponseT:

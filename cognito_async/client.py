@@ -40,7 +40,8 @@ class CognitoClient(OperationMethods):
         self._options = options
 
     def __repr__(self) -> str:
-        return f"CognitoClient({self._bound!r})"
+        bound = self._bound
+        return f"CognitoClient({bound!r}, {self._session.describe(bound.user_pool_id)})"
 
     @property
     def session(self) -> "AsyncCognitoSession":
@@ -185,7 +186,7 @@ class CognitoClient(OperationMethods):
         }
         flow = Flow(client=self, username=username, device=device, remember_device=remember_device, context=context)
         how = Start(auth_flow=auth_flow, password=password, preferred_challenge=preferred_challenge, session=session)
-        del username, password, session, client_metadata, user_context_data, context
+        del username, password, device, session, client_metadata, user_context_data, context
         return result_of(await start(flow, how))
 
     async def admin_sign_in(
@@ -240,7 +241,7 @@ class CognitoClient(OperationMethods):
             context=context,
         )
         how = Start(auth_flow=auth_flow, password=password, preferred_challenge=preferred_challenge, session=session)
-        del username, password, session, client_metadata, context_data, context
+        del username, password, device, session, client_metadata, context_data, context
         return result_of(await start(flow, how))
 
     def resume_sign_in(
@@ -262,12 +263,15 @@ class CognitoClient(OperationMethods):
             The challenge.
 
         Raises:
-            ParameterValidationError: The state is unreadable, or belongs to another app client.
+            ParameterValidationError: The state is unreadable or of another app client, or the device is invalid.
         """
         from cognito_async.sign_in.challenges import resumed  # noqa: PLC0415
+        from cognito_async.sign_in.flow import device_rule  # noqa: PLC0415
+        from cognito_async.sign_in.user_input import Secret, check  # noqa: PLC0415
 
-        step = resumed(self, state, device, user_context_data)
-        del state
+        step, given = resumed(self, state, device, user_context_data), Secret(device)
+        del state, device
+        check("device", given, device_rule)
         if step is None:
             raise ParameterValidationError("state", "is unreadable; start a new sign-in")
         return step

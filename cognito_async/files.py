@@ -211,8 +211,8 @@ def replace_file(path: Path) -> Generator[IO[str]]:
     folder, prefix = path.absolute().parent, f".{path.name}."
     temporary = tempfile.NamedTemporaryFile("w", dir=folder, prefix=prefix, delete=False, newline="", encoding="utf-8")  # noqa: SIM115 - renamed below
     try:
-        with temporary as file:
-            yield file
+        with temporary:
+            yield temporary.file  # the wrapper's frames would show the text in tracebacks with locals
         Path(temporary.name).replace(path)
     except BaseException:
         Path(temporary.name).unlink(missing_ok=True)

@@ -1,6 +1,7 @@
 """Where requests go: region and endpoint from arguments, the environment and a profile of the AWS config file."""
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, cast
@@ -8,8 +9,16 @@ from typing import Any, cast
 from attrs import field, frozen
 
 from cognito_async.errors import ParameterValidationError
-from cognito_async.protocol.endpoints import check_endpoint_url, check_region, service_url
+from cognito_async.protocol.endpoints import (
+    check_aws_region,
+    check_endpoint_url,
+    check_pool_id,
+    check_region,
+    service_url,
+)
 from cognito_async.protocol.shapes import Record
+
+_LOG = logging.getLogger("cognito_async")
 
 VARIABLES = {
     "region": ("AWS_REGION", "AWS_DEFAULT_REGION"),
@@ -55,7 +64,10 @@ class Location:
         self._environment = _environment_settings()
         self._selects_profile = _profile_name() is not None or bool(os.environ.get(FILE_VARIABLE))
         self._profile_was_read = False
+        self._pool_warned = False
         self._configure(self._environment)
+        if self.given_region is not None and self._endpoint_url is None and not self._selects_profile:
+            check_aws_region(self.given_region)
 
     def region(self, pool_region: str | None) -> str | None:
         """Return the region of a call, given that of the user pool ID, if known."""
@@ -64,6 +76,25 @@ class Location:
         if known is not None or configured is None:
             return known
         return _checked(configured, check_region)
+
+    def check_pool(self, user_pool_id: str) -> None:
+        """Check a user pool ID, unless a configured endpoint decides where requests go, such as to an emulator."""
+        if self._endpoint_url is not None or self._selects_profile:
+            return
+        region = check_pool_id(user_pool_id)
+        if region is not None and self.given_region not in {None, region} and not self._pool_warned:
+            self._pool_warned = True  # once: the replicas of a user pool have the same ID in other regions
+            text = "the session is for %s, a user pool is in %s; omit the region unless the pool has a replica"
+            _LOG.warning(text, self.given_region, region)
+
+    def known(self, pool_region: str | None) -> tuple[str | None, str | None]:
+        """Return region and URL as far as they are known and valid, for reprs."""
+        region = None
+        try:
+            region = self.region(pool_region)
+            return region, self.url(region)
+        except ParameterValidationError:  # not yet known, or of an invalid form
+            return region, None
 
     @property
     def endpoint_url(self) -> str | None:
@@ -80,7 +111,7 @@ class Location:
                 rule += f"; profile {name!r} has no region, or cannot be read without the extra: "
                 rule += "pip install '.[aws]' in a checkout of cognito_async"
             raise ParameterValidationError("region", rule)
-        return service_url(region, **self._variant)
+        return service_url(check_aws_region(region), **self._variant)
 
     def needs_profile(self, region: str | None) -> bool:
         """Return whether to call ``read_profile`` before the first call to a region."""
@@ -90,8 +121,14 @@ class Location:
 
     async def read_profile(self) -> None:
         """Read the profile in a thread, for the settings that arguments and environment leave open."""
+        self._use_profile(await asyncio.to_thread(_read_profile))
+
+    def read_profile_blocking(self) -> None:
+        """Read the profile, for programs and settings outside of an event loop."""
+        self._use_profile(_read_profile())
+
+    def _use_profile(self, found: dict[str, str]) -> None:
         name = _profile_name() or "default"
-        found = await asyncio.to_thread(_read_profile)
         profile = {setting: Setting(value, f"{setting} of profile {name!r}") for setting, value in found.items()}
         self._configure({**profile, **self._environment})
         self._profile_was_read = True

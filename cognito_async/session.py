@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 # The classes of the most common operations, created here and not while the event loop runs.
 import cognito_async.operations.account_recovery  # noqa: F401  # pyright: ignore[reportUnusedImport]
-from cognito_async.call import USER_AGENT, Call, CallContext, CallOptions, Timeouts
+from cognito_async.call import USER_AGENT, Call, CallContext, CallOptions, Timeouts, running_loop
 from cognito_async.client import CognitoClient
 from cognito_async.deadline import Deadline, SharedTimer
 from cognito_async.errors import ParameterValidationError, RequestTimeoutError, SessionClosedError, TransportError
@@ -42,6 +42,7 @@ class AsyncCognitoSession:
     """
 
     __module__ = "cognito_async"
+    _closed = False
 
     def __init__(
         self,
@@ -125,7 +126,15 @@ class AsyncCognitoSession:
             timer=self._timer,
         )
         self._contexts: dict[str | None, CallContext] = {}
-        self._closed = False
+
+    def __repr__(self) -> str:
+        return f"AsyncCognitoSession({self.describe(None)})"
+
+    def describe(self, user_pool_id: str | None) -> str:
+        """Return region, endpoint and state for reprs; internal."""
+        location: Location | None = getattr(self, "_location", None)  # missing if the constructor raised
+        region, url = (None, None) if location is None else location.known(region_of_pool(user_pool_id))
+        return f"region={region!r}, endpoint_url={url!r}, {'closed' if self._closed else 'open'}"
 
     def client(
         self,
@@ -154,9 +163,12 @@ class AsyncCognitoSession:
         bound = Bound(client_id=client_id, client_secret=client_secret, user_pool_id=user_pool_id)
         del client_id, client_secret, user_pool_id  # tracebacks with locals show the masked values instead
         bound.check()
+        if bound.user_pool_id is not None:
+            self._location.check_pool(bound.user_pool_id)
         return CognitoClient(self, bound, CallOptions(timeouts, retry))
 
     async def __aenter__(self) -> Self:
+        running_loop()
         self._check_open()
         return self
 
@@ -202,13 +214,17 @@ class AsyncCognitoSession:
         """Validate a request and return the coroutine that sends it; internal, see ``CognitoClient``."""
         self._check_open()
         location = self._location
-        region = location.given_region
+        region, pool = location.given_region, None
         if region is None:
-            region = region_of_pool(getattr(request, "user_pool_id", None) or user_pool_id)
+            pool = getattr(request, "user_pool_id", None) or user_pool_id
+            region = region_of_pool(pool)
         context = self._contexts.get(region)
         if context is None:
+            if pool is not None and region is not None:
+                location.check_pool(pool)
             signing_region = location.region(region)
             if location.needs_profile(signing_region):
+                running_loop()
                 return self._read_profile_and_send(request, options, user_pool_id)
             context = self._new_context(url=f"{location.url(signing_region)}/", region=signing_region)
             self._contexts[region] = context
@@ -228,6 +244,7 @@ class AsyncCognitoSession:
             SessionClosedError: The session is closed.
         """
         self._check_open()
+        running_loop()
         headers = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": USER_AGENT}
         request = HttpRequest(url, headers, Body(), timeout, method="GET", max_response_bytes=max_bytes)
         try:

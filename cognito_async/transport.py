@@ -365,6 +365,7 @@ class AiohttpTransport:
             cookie_jar=_NoCookies(),
             auto_decompress=False,
         )
+        self._http._retry_connection = False  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]  # repeats GET requests
         return self._http
 
     async def _find_route(self, url: str) -> _Route:

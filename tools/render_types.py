@@ -104,7 +104,7 @@ def _family(service: Service, homes: dict[str, str], family: str, doc: str) -> s
     body = [_structure(service.nested[name], "Structure") for name in names if homes[name] == family]
     for operation in operations:
         if operation.response is not None:
-            body.append(_structure(operation.response, "Structure"))
+            body.append(_structure(operation.response, "Response"))
         response = operation.response.name if operation.response else "None"
         body.append(_structure(operation.request, f"Request[{response}]", _operation(operation)))
     empty = "".join(_empty(operation.empty_response) for operation in operations if operation.empty_response)
@@ -167,7 +167,7 @@ def _known(name: str, known: tuple[str, ...]) -> str:
 
 def _empty(name: str) -> str:
     """Render a response without members, which no call returns, on one line."""
-    return f'class {name}(Structure): """Has no members; the call returns None."""\n'
+    return f'class {name}(Response): """Has no members; the call returns None."""\n'
 
 
 def _facts(service: Service) -> str:

@@ -98,7 +98,9 @@ SECRET_FILE: Final = option(
 )
 ASK_SECRET: Final = flag("--ask-client-secret", "Prompt for the app client's secret without showing it")
 LOCATION: Final = (
-    option("--region", "REGION", "AWS region (default: that of the user pool ID, AWS_REGION, AWS_DEFAULT_REGION)"),
+    option(
+        "--region", "REGION", "AWS region (default: COGNITO_REGION, the user pool ID's, AWS_REGION, the AWS profile's)"
+    ),
     option("--endpoint-url", "URL", "Endpoint, for emulators and private endpoints (default: AWS_ENDPOINT_URL)"),
 )
 TARGET: Final = section("Target", USER_POOL, APP_CLIENT, SECRET_FILE, ASK_SECRET, *LOCATION)

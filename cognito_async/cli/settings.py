@@ -79,17 +79,17 @@ class Target:
     @classmethod
     def of(cls, options: Options) -> "Target":
         pool = options.user_pool_id or os.environ.get("COGNITO_USER_POOL_ID") or None
-        region = (
-            options.region
-            or region_of_pool(pool)
-            or os.environ.get("AWS_REGION")
-            or os.environ.get("AWS_DEFAULT_REGION")
-        )
+        known = options.region or os.environ.get("COGNITO_REGION") or region_of_pool(pool)
+        endpoint_url = options.endpoint_url or os.environ.get("COGNITO_ENDPOINT_URL") or None
+        location = Location(None, endpoint_url, use_fips=None, use_dualstack=None)
+        if location.needs_profile(location.region(known)):
+            location.read_profile_blocking()
+        region = location.region(known)
         if not region:
-            raise CommandError("no region: pass --region or set AWS_REGION")
+            raise CommandError("no region: pass --region or set COGNITO_REGION or AWS_REGION")
         return cls(
             region=region,
-            endpoint_url=options.endpoint_url or Location(None, None, use_fips=None, use_dualstack=None).endpoint_url,
+            endpoint_url=location.endpoint_url,
             user_pool_id=pool,
             client_id=options.client_id or os.environ.get("COGNITO_CLIENT_ID") or None,
         )

@@ -1,6 +1,6 @@
 """The hand-written error classes; ``modelled`` holds the generated ones that the service model declares."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import Enum
 from typing import Any, ClassVar
 
@@ -117,12 +117,17 @@ class ParameterValidationError(CognitoError, ValueError):
     Attributes:
         parameter: The path of the parameter, e.g. ``"user_attributes[3].name"``.
         rule: The violated rule, e.g. ``"must have at least 6 characters"``. It never contains the value.
+        errors: All invalid parameters of a request, as pairs of parameter and rule. ``parameter`` and ``rule`` are the
+            first pair.
     """
 
-    def __init__(self, parameter: str, rule: str, *, operation: str | None = None) -> None:
+    def __init__(
+        self, parameter: str, rule: str, *, operation: str | None = None, others: Iterable[tuple[str, str]] = ()
+    ) -> None:
         super().__init__(f"{parameter} {rule}", operation=operation)
         self.parameter: str = parameter
         self.rule: str = rule
+        self.errors: tuple[tuple[str, str], ...] = ((parameter, rule), *others)
 
 
 class SessionClosedError(CognitoError, RuntimeError):

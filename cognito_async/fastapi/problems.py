@@ -74,13 +74,18 @@ The names are, the most specific first: ``"AmbiguousOutcomeError"``, the validat
 
 
 def _field_errors(error: CognitoError) -> list[dict[str, str]]:
-    fields: Mapping[str, Any] = {}
+    faults: list[tuple[str, str]] = []
     if isinstance(error, RequestRejectedError):
-        fields = error.field_errors
-    elif isinstance(error, ParameterValidationError) and error.parameter not in _CONFIGURATION_PARAMETERS:
-        parameter = error.parameter.replace("~", "~0").replace("/", "~1")  # auth_parameters['PASSWORD']
-        fields = {_POINTER_STEP.sub(lambda step: f"/{step[2] or step[3] or step[4] or ''}", parameter): (error.rule,)}
-    return [{"pointer": f"#/{name}", "detail": rule} for name, rules in fields.items() for rule in rules]
+        faults = [(name, rule) for name, rules in error.field_errors.items() for rule in rules]
+    elif isinstance(error, ParameterValidationError):
+        faults = [(_pointer(name), rule) for name, rule in error.errors if name not in _CONFIGURATION_PARAMETERS]
+    return [{"pointer": f"#/{name}", "detail": rule} for name, rule in faults]
+
+
+def _pointer(parameter: str) -> str:
+    """Return the JSON pointer of a parameter, such as ``auth_parameters['PASSWORD']``."""
+    escaped = parameter.replace("~", "~0").replace("/", "~1")
+    return _POINTER_STEP.sub(lambda step: f"/{step[2] or step[3] or step[4] or ''}", escaped)
 
 
 def _problem(kind: str, status: int, title: str, detail: str | None = None, **options: Any) -> Problem:  # noqa: ANN401

@@ -11,6 +11,7 @@ from fastapi.exception_handlers import http_exception_handler
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import HTTPConnection
 from starlette.types import ExceptionHandler
@@ -98,12 +99,14 @@ def _bad_input(error: RequestValidationError) -> BadInputError:
     return BadInputError("validation failed", field_errors={name: tuple(found) for name, found in rules.items()})
 
 
-def install_problems(app: FastAPI, problems: Problems = PROBLEMS) -> None:
+def install_problems(app: Starlette, problems: Problems = PROBLEMS) -> None:
     """Handle every CognitoError, RequestValidationError and HTTPException of an application with problem details.
 
     FastAPI's own response to a RequestValidationError repeats the submitted values, including passwords. An
     HTTPException keeps its status, headers and ``detail``; if ``detail`` is not a string, FastAPI's own response is
     sent. An existing handler for HTTPException is kept. A mounted application needs its own call.
+
+    Applications of Starlette without FastAPI are handled, too; they have no RequestValidationError and no OpenAPI.
 
     The OpenAPI document describes the response to validation errors; for other errors see ``problem_responses``.
     """
@@ -115,12 +118,13 @@ def install_problems(app: FastAPI, problems: Problems = PROBLEMS) -> None:
         await _close_websocket(connection, response)
         return None
 
-    generate = app.openapi
+    if isinstance(app, FastAPI):
+        generate = app.openapi
 
-    def openapi() -> dict[str, Any]:
-        return _document_validation_errors(generate(), problems)
+        def openapi() -> dict[str, Any]:
+            return _document_validation_errors(generate(), problems)
 
-    app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
+        app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
     app.add_exception_handler(CognitoError, cast("ExceptionHandler", handle))
     app.add_exception_handler(RequestValidationError, cast("ExceptionHandler", handle))
     if app.exception_handlers.get(HTTPException, http_exception_handler) is http_exception_handler:

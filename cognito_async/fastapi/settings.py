@@ -1,6 +1,5 @@
 """Settings of a user pool, read from the environment."""
 
-import os
 from collections.abc import Callable
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network
@@ -11,7 +10,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from cognito_async.fastapi.errors import SettingsError
 from cognito_async.fastapi.sealed_state import key_of
-from cognito_async.location import VARIABLES
+from cognito_async.location import Location
 
 Network: TypeAlias = IPv4Network | IPv6Network
 Settings = TypeVar("Settings", bound="CognitoSettings")
@@ -32,13 +31,13 @@ class CognitoSettings(BaseSettings):
     """The app client secret; None if the app client has none."""
 
     region: str | None = None
-    """The AWS region; None for the region of ``user_pool_id``, ``AWS_REGION`` or ``AWS_DEFAULT_REGION``."""
+    """The AWS region; None for that of ``user_pool_id``, of the environment or of the AWS profile, as for sessions."""
 
     user_pool_id: str | None = Field(default=None, min_length=1, max_length=55)
     """The user pool ID, required to verify tokens and for operations that need AWS credentials."""
 
     endpoint_url: str | None = None
-    """The URL of an emulator or private endpoint; None for the endpoint of the region."""
+    """The URL of an emulator or private endpoint; None for that of the environment, the AWS profile or the region."""
 
     trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
     """The networks whose ``X-Forwarded-For`` is trusted; comma-separated in the environment."""
@@ -63,9 +62,12 @@ class CognitoSettings(BaseSettings):
 
     @model_validator(mode="after")
     def _check_region(self) -> Self:
-        located = self.region or self.endpoint_url or "_" in (self.user_pool_id or "")
-        if not located and not any(map(os.environ.get, VARIABLES["region"] + VARIABLES["endpoint_url"])):
-            raise ValueError("no region: set region, user_pool_id or AWS_REGION")
+        if not (self.region or self.endpoint_url or "_" in (self.user_pool_id or "")):
+            location = Location(None, None, use_fips=None, use_dualstack=None)
+            if location.needs_profile(location.region(None)):
+                location.read_profile_blocking()  # at startup
+            if location.region(None) is None and location.endpoint_url is None:
+                raise ValueError("no region: set region, user_pool_id or AWS_REGION")
         return self
 
     @classmethod

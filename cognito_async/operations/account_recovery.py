@@ -5,12 +5,12 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from cognito_async.operations.context import AnalyticsMetadataType, CodeDeliveryDetailsType, UserContextDataType
-from cognito_async.protocol.operation import Operation, Request
-from cognito_async.protocol.shapes import MapOf, Struct, Structure, Text, member, structure
+from cognito_async.protocol.operation import Operation, Request, Response
+from cognito_async.protocol.shapes import MapOf, Struct, Text, member, structure
 
 
 @structure
-class ForgotPasswordResponse(Structure):
+class ForgotPasswordResponse(Response):
     """The response of ForgotPassword."""
     code_delivery_details: CodeDeliveryDetailsType | None = member(
         "CodeDeliveryDetails", Struct(CodeDeliveryDetailsType), default=None,
@@ -61,4 +61,4 @@ class ConfirmForgotPasswordRequest(Request[None]):
     )
 
 
-class ConfirmForgotPasswordResponse(Structure): """Has no members; the call returns None."""
+class ConfirmForgotPasswordResponse(Response): """Has no members; the call returns None."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import ClassVar, Literal, TypeAlias
 
 from cognito_async.operations.users import OAuthFlowType
-from cognito_async.protocol.operation import Operation, Request
+from cognito_async.protocol.operation import Operation, Request, Response
 from cognito_async.protocol.shapes import (
     Boolean, Integer, ListOf, Struct, Structure, Text, Timestamp, member, structure,
 )
@@ -148,7 +148,7 @@ class ClientMetadataURLType(Structure):
 
 
 @structure
-class CreateUserPoolClientResponse(Structure):
+class CreateUserPoolClientResponse(Response):
     """The response of CreateUserPoolClient."""
     user_pool_client: UserPoolClientType | None = member("UserPoolClient", Struct(UserPoolClientType), default=None)
 
@@ -210,7 +210,7 @@ class CreateUserPoolClientRequest(Request[CreateUserPoolClientResponse]):
 
 
 @structure
-class DescribeUserPoolClientResponse(Structure):
+class DescribeUserPoolClientResponse(Response):
     """The response of DescribeUserPoolClient."""
     user_pool_client: UserPoolClientType | None = member("UserPoolClient", Struct(UserPoolClientType), default=None)
 
@@ -227,7 +227,7 @@ class DescribeUserPoolClientRequest(Request[DescribeUserPoolClientResponse]):
 
 
 @structure
-class ListUserPoolClientsResponse(Structure):
+class ListUserPoolClientsResponse(Response):
     """The response of ListUserPoolClients."""
     user_pool_clients: list[UserPoolClientDescription] | None = member(
         "UserPoolClients", ListOf(Struct(UserPoolClientDescription)), default=None,
@@ -249,7 +249,7 @@ class ListUserPoolClientsRequest(Request[ListUserPoolClientsResponse]):
 
 
 @structure
-class UpdateUserPoolClientResponse(Structure):
+class UpdateUserPoolClientResponse(Response):
     """The response of UpdateUserPoolClient."""
     user_pool_client: UserPoolClientType | None = member("UserPoolClient", Struct(UserPoolClientType), default=None)
 
@@ -321,7 +321,7 @@ class DeleteUserPoolClientRequest(Request[None]):
 
 
 @structure
-class AddUserPoolClientSecretResponse(Structure):
+class AddUserPoolClientSecretResponse(Response):
     """The response of AddUserPoolClientSecret."""
     client_secret_descriptor: ClientSecretDescriptorType | None = member(
         "ClientSecretDescriptor", Struct(ClientSecretDescriptorType), default=None,
@@ -341,7 +341,7 @@ class AddUserPoolClientSecretRequest(Request[AddUserPoolClientSecretResponse]):
 
 
 @structure
-class ListUserPoolClientSecretsResponse(Structure):
+class ListUserPoolClientSecretsResponse(Response):
     """The response of ListUserPoolClientSecrets."""
     client_secrets: list[ClientSecretDescriptorType] | None = member(
         "ClientSecrets", ListOf(Struct(ClientSecretDescriptorType)), default=None,
@@ -373,7 +373,7 @@ class DeleteUserPoolClientSecretRequest(Request[None]):
 
 
 @structure
-class CreateCIMDPolicyResponse(Structure):
+class CreateCIMDPolicyResponse(Response):
     """The response of CreateCIMDPolicy."""
     cimd_policy: CIMDPolicyType | None = member("CIMDPolicy", Struct(CIMDPolicyType), default=None, required=True)
 
@@ -393,7 +393,7 @@ class CreateCIMDPolicyRequest(Request[CreateCIMDPolicyResponse]):
 
 
 @structure
-class DescribeCIMDPolicyResponse(Structure):
+class DescribeCIMDPolicyResponse(Response):
     """The response of DescribeCIMDPolicy."""
     cimd_policy: CIMDPolicyType | None = member("CIMDPolicy", Struct(CIMDPolicyType), default=None, required=True)
 
@@ -409,7 +409,7 @@ class DescribeCIMDPolicyRequest(Request[DescribeCIMDPolicyResponse]):
 
 
 @structure
-class ListCIMDPoliciesResponse(Structure):
+class ListCIMDPoliciesResponse(Response):
     """The response of ListCIMDPolicies."""
     next_token: str | None = member("NextToken", Text(1, None), default=None)
     cimd_policies: list[CIMDPolicySummaryType] | None = member(
@@ -429,7 +429,7 @@ class ListCIMDPoliciesRequest(Request[ListCIMDPoliciesResponse]):
 
 
 @structure
-class UpdateCIMDPolicyResponse(Structure):
+class UpdateCIMDPolicyResponse(Response):
     """The response of UpdateCIMDPolicy."""
     cimd_policy: CIMDPolicyType | None = member("CIMDPolicy", Struct(CIMDPolicyType), default=None, required=True)
 
@@ -458,7 +458,7 @@ class DeleteCIMDPolicyRequest(Request[None]):
 
 
 @structure
-class ListClientMetadataURLsResponse(Structure):
+class ListClientMetadataURLsResponse(Response):
     """The response of ListClientMetadataURLs."""
     next_token: str | None = member("NextToken", Text(1, None), default=None)
     client_metadata_urls: list[ClientMetadataURLType] | None = member(
@@ -490,6 +490,6 @@ class UpdateClientMetadataURLStateRequest(Request[None]):
     action: CIMDCacheActionType | str = member("Action", Text())
 
 
-class DeleteUserPoolClientSecretResponse(Structure): """Has no members; the call returns None."""
-class DeleteCIMDPolicyResponse(Structure): """Has no members; the call returns None."""
-class UpdateClientMetadataURLStateResponse(Structure): """Has no members; the call returns None."""
+class DeleteUserPoolClientSecretResponse(Response): """Has no members; the call returns None."""
+class DeleteCIMDPolicyResponse(Response): """Has no members; the call returns None."""
+class UpdateClientMetadataURLStateResponse(Response): """Has no members; the call returns None."""

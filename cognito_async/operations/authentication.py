@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal, TypeAlias
 
 from cognito_async.operations.context import AnalyticsMetadataType, UserContextDataType
-from cognito_async.protocol.operation import Operation, Request
+from cognito_async.protocol.operation import Operation, Request, Response
 from cognito_async.protocol.shapes import Integer, ListOf, MapOf, Struct, Structure, Text, member, structure
 
 AuthFlowType: TypeAlias = Literal[
@@ -68,7 +68,7 @@ class ClientAuthenticationResultType(Structure):
 
 
 @structure
-class InitiateAuthResponse(Structure):
+class InitiateAuthResponse(Response):
     """The response of InitiateAuth."""
     challenge_name: ChallengeNameType | str | None = member("ChallengeName", Text(), default=None)
     session: str | None = member("Session", Text(20, 4096), default=None, secret=True)
@@ -108,7 +108,7 @@ class InitiateAuthRequest(Request[InitiateAuthResponse]):
 
 
 @structure
-class RespondToAuthChallengeResponse(Structure):
+class RespondToAuthChallengeResponse(Response):
     """The response of RespondToAuthChallenge."""
     challenge_name: ChallengeNameType | str | None = member("ChallengeName", Text(), default=None)
     session: str | None = member("Session", Text(20, 4096), default=None, secret=True)
@@ -148,7 +148,7 @@ class RespondToAuthChallengeRequest(Request[RespondToAuthChallengeResponse]):
 
 
 @structure
-class AdminInitiateAuthResponse(Structure):
+class AdminInitiateAuthResponse(Response):
     """The response of AdminInitiateAuth."""
     challenge_name: ChallengeNameType | str | None = member("ChallengeName", Text(), default=None)
     session: str | None = member("Session", Text(20, 4096), default=None, secret=True)
@@ -187,7 +187,7 @@ class AdminInitiateAuthRequest(Request[AdminInitiateAuthResponse]):
 
 
 @structure
-class AdminRespondToAuthChallengeResponse(Structure):
+class AdminRespondToAuthChallengeResponse(Response):
     """The response of AdminRespondToAuthChallenge."""
     challenge_name: ChallengeNameType | str | None = member("ChallengeName", Text(), default=None)
     session: str | None = member("Session", Text(20, 4096), default=None, secret=True)
@@ -226,7 +226,7 @@ class AdminRespondToAuthChallengeRequest(Request[AdminRespondToAuthChallengeResp
 
 
 @structure
-class GetTokensFromRefreshTokenResponse(Structure):
+class GetTokensFromRefreshTokenResponse(Response):
     """The response of GetTokensFromRefreshToken."""
     authentication_result: AuthenticationResultType | None = member(
         "AuthenticationResult", Struct(AuthenticationResultType), default=None,
@@ -251,7 +251,7 @@ class GetTokensFromRefreshTokenRequest(Request[GetTokensFromRefreshTokenResponse
 
 
 @structure
-class GetClientTokenResponse(Structure):
+class GetClientTokenResponse(Response):
     """The response of GetClientToken."""
     client_authentication_result: ClientAuthenticationResultType | None = member(
         "ClientAuthenticationResult", Struct(ClientAuthenticationResultType), default=None,
@@ -274,7 +274,7 @@ class GetClientTokenRequest(Request[GetClientTokenResponse]):
 
 
 @structure
-class GetDerivedTokenResponse(Structure):
+class GetDerivedTokenResponse(Response):
     """The response of GetDerivedToken."""
     issued_token: str | None = member("IssuedToken", Text(), default=None, required=True, secret=True)
     issued_token_type: IssuedTokenTypeIdentifierType | str | None = member(

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar, Literal, TypeAlias
 
-from cognito_async.protocol.operation import Operation, Request
+from cognito_async.protocol.operation import Operation, Request, Response
 from cognito_async.protocol.shapes import (
     Blob, Boolean, Document, Integer, JsonValue, ListOf, MapOf, Struct, Structure, Text, Timestamp, member, structure,
 )
@@ -119,7 +119,7 @@ class TermsDescriptionType(Structure):
 
 
 @structure
-class CreateManagedLoginBrandingResponse(Structure):
+class CreateManagedLoginBrandingResponse(Response):
     """The response of CreateManagedLoginBranding."""
     managed_login_branding: ManagedLoginBrandingType | None = member(
         "ManagedLoginBranding", Struct(ManagedLoginBrandingType), default=None,
@@ -141,7 +141,7 @@ class CreateManagedLoginBrandingRequest(Request[CreateManagedLoginBrandingRespon
 
 
 @structure
-class DescribeManagedLoginBrandingResponse(Structure):
+class DescribeManagedLoginBrandingResponse(Response):
     """The response of DescribeManagedLoginBranding."""
     managed_login_branding: ManagedLoginBrandingType | None = member(
         "ManagedLoginBranding", Struct(ManagedLoginBrandingType), default=None,
@@ -161,7 +161,7 @@ class DescribeManagedLoginBrandingRequest(Request[DescribeManagedLoginBrandingRe
 
 
 @structure
-class DescribeManagedLoginBrandingByClientResponse(Structure):
+class DescribeManagedLoginBrandingByClientResponse(Response):
     """The response of DescribeManagedLoginBrandingByClient."""
     managed_login_branding: ManagedLoginBrandingType | None = member(
         "ManagedLoginBranding", Struct(ManagedLoginBrandingType), default=None,
@@ -182,7 +182,7 @@ class DescribeManagedLoginBrandingByClientRequest(Request[DescribeManagedLoginBr
 
 
 @structure
-class UpdateManagedLoginBrandingResponse(Structure):
+class UpdateManagedLoginBrandingResponse(Response):
     """The response of UpdateManagedLoginBranding."""
     managed_login_branding: ManagedLoginBrandingType | None = member(
         "ManagedLoginBranding", Struct(ManagedLoginBrandingType), default=None,
@@ -214,7 +214,7 @@ class DeleteManagedLoginBrandingRequest(Request[None]):
 
 
 @structure
-class GetUICustomizationResponse(Structure):
+class GetUICustomizationResponse(Response):
     """The response of GetUICustomization."""
     ui_customization: UICustomizationType | None = member(
         "UICustomization", Struct(UICustomizationType), default=None, required=True,
@@ -233,7 +233,7 @@ class GetUICustomizationRequest(Request[GetUICustomizationResponse]):
 
 
 @structure
-class SetUICustomizationResponse(Structure):
+class SetUICustomizationResponse(Response):
     """The response of SetUICustomization."""
     ui_customization: UICustomizationType | None = member(
         "UICustomization", Struct(UICustomizationType), default=None, required=True,
@@ -254,7 +254,7 @@ class SetUICustomizationRequest(Request[SetUICustomizationResponse]):
 
 
 @structure
-class CreateUserPoolDomainResponse(Structure):
+class CreateUserPoolDomainResponse(Response):
     """The response of CreateUserPoolDomain."""
     managed_login_version: int | None = member("ManagedLoginVersion", Integer(), default=None)
     cloud_front_domain: str | None = member("CloudFrontDomain", Text(1, 63), default=None)
@@ -278,7 +278,7 @@ class CreateUserPoolDomainRequest(Request[CreateUserPoolDomainResponse]):
 
 
 @structure
-class DescribeUserPoolDomainResponse(Structure):
+class DescribeUserPoolDomainResponse(Response):
     """The response of DescribeUserPoolDomain."""
     domain_description: DomainDescriptionType | None = member(
         "DomainDescription", Struct(DomainDescriptionType), default=None,
@@ -295,7 +295,7 @@ class DescribeUserPoolDomainRequest(Request[DescribeUserPoolDomainResponse]):
 
 
 @structure
-class UpdateUserPoolDomainResponse(Structure):
+class UpdateUserPoolDomainResponse(Response):
     """The response of UpdateUserPoolDomain."""
     managed_login_version: int | None = member("ManagedLoginVersion", Integer(), default=None)
     cloud_front_domain: str | None = member("CloudFrontDomain", Text(1, 63), default=None)
@@ -329,7 +329,7 @@ class DeleteUserPoolDomainRequest(Request[None]):
 
 
 @structure
-class CreateTermsResponse(Structure):
+class CreateTermsResponse(Response):
     """The response of CreateTerms."""
     terms: TermsType | None = member("Terms", Struct(TermsType), default=None)
 
@@ -350,7 +350,7 @@ class CreateTermsRequest(Request[CreateTermsResponse]):
 
 
 @structure
-class DescribeTermsResponse(Structure):
+class DescribeTermsResponse(Response):
     """The response of DescribeTerms."""
     terms: TermsType | None = member("Terms", Struct(TermsType), default=None)
 
@@ -366,7 +366,7 @@ class DescribeTermsRequest(Request[DescribeTermsResponse]):
 
 
 @structure
-class DescribeTermsByClientResponse(Structure):
+class DescribeTermsByClientResponse(Response):
     """The response of DescribeTermsByClient."""
     terms: TermsType | None = member("Terms", Struct(TermsType), default=None)
 
@@ -384,7 +384,7 @@ class DescribeTermsByClientRequest(Request[DescribeTermsByClientResponse]):
 
 
 @structure
-class ListTermsResponse(Structure):
+class ListTermsResponse(Response):
     """The response of ListTerms."""
     terms: list[TermsDescriptionType] | None = member(
         "Terms", ListOf(Struct(TermsDescriptionType)), default=None, required=True,
@@ -404,7 +404,7 @@ class ListTermsRequest(Request[ListTermsResponse]):
 
 
 @structure
-class UpdateTermsResponse(Structure):
+class UpdateTermsResponse(Response):
     """The response of UpdateTerms."""
     terms: TermsType | None = member("Terms", Struct(TermsType), default=None)
 
@@ -431,4 +431,4 @@ class DeleteTermsRequest(Request[None]):
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
 
 
-class DeleteUserPoolDomainResponse(Structure): """Has no members; the call returns None."""
+class DeleteUserPoolDomainResponse(Response): """Has no members; the call returns None."""

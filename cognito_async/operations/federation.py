@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import ClassVar, Literal, TypeAlias
 
-from cognito_async.protocol.operation import Operation, Request
+from cognito_async.protocol.operation import Operation, Request, Response
 from cognito_async.protocol.shapes import (
     Integer, ListOf, MapOf, Struct, Structure, Text, Timestamp, member, structure,
 )
@@ -63,7 +63,7 @@ class ResourceServerType(Structure):
 
 
 @structure
-class CreateIdentityProviderResponse(Structure):
+class CreateIdentityProviderResponse(Response):
     """The response of CreateIdentityProvider."""
     identity_provider: IdentityProviderType | None = member(
         "IdentityProvider", Struct(IdentityProviderType), default=None, required=True,
@@ -91,7 +91,7 @@ class CreateIdentityProviderRequest(Request[CreateIdentityProviderResponse]):
 
 
 @structure
-class DescribeIdentityProviderResponse(Structure):
+class DescribeIdentityProviderResponse(Response):
     """The response of DescribeIdentityProvider."""
     identity_provider: IdentityProviderType | None = member(
         "IdentityProvider", Struct(IdentityProviderType), default=None, required=True,
@@ -110,7 +110,7 @@ class DescribeIdentityProviderRequest(Request[DescribeIdentityProviderResponse])
 
 
 @structure
-class GetIdentityProviderByIdentifierResponse(Structure):
+class GetIdentityProviderByIdentifierResponse(Response):
     """The response of GetIdentityProviderByIdentifier."""
     identity_provider: IdentityProviderType | None = member(
         "IdentityProvider", Struct(IdentityProviderType), default=None, required=True,
@@ -129,7 +129,7 @@ class GetIdentityProviderByIdentifierRequest(Request[GetIdentityProviderByIdenti
 
 
 @structure
-class ListIdentityProvidersResponse(Structure):
+class ListIdentityProvidersResponse(Response):
     """The response of ListIdentityProviders."""
     providers: list[ProviderDescription] | None = member(
         "Providers", ListOf(Struct(ProviderDescription), 0, 50), default=None, required=True,
@@ -150,7 +150,7 @@ class ListIdentityProvidersRequest(Request[ListIdentityProvidersResponse]):
 
 
 @structure
-class UpdateIdentityProviderResponse(Structure):
+class UpdateIdentityProviderResponse(Response):
     """The response of UpdateIdentityProvider."""
     identity_provider: IdentityProviderType | None = member(
         "IdentityProvider", Struct(IdentityProviderType), default=None, required=True,
@@ -187,7 +187,7 @@ class DeleteIdentityProviderRequest(Request[None]):
 
 
 @structure
-class CreateResourceServerResponse(Structure):
+class CreateResourceServerResponse(Response):
     """The response of CreateResourceServer."""
     resource_server: ResourceServerType | None = member(
         "ResourceServer", Struct(ResourceServerType), default=None, required=True,
@@ -210,7 +210,7 @@ class CreateResourceServerRequest(Request[CreateResourceServerResponse]):
 
 
 @structure
-class DescribeResourceServerResponse(Structure):
+class DescribeResourceServerResponse(Response):
     """The response of DescribeResourceServer."""
     resource_server: ResourceServerType | None = member(
         "ResourceServer", Struct(ResourceServerType), default=None, required=True,
@@ -229,7 +229,7 @@ class DescribeResourceServerRequest(Request[DescribeResourceServerResponse]):
 
 
 @structure
-class ListResourceServersResponse(Structure):
+class ListResourceServersResponse(Response):
     """The response of ListResourceServers."""
     resource_servers: list[ResourceServerType] | None = member(
         "ResourceServers", ListOf(Struct(ResourceServerType)), default=None, required=True,
@@ -250,7 +250,7 @@ class ListResourceServersRequest(Request[ListResourceServersResponse]):
 
 
 @structure
-class UpdateResourceServerResponse(Structure):
+class UpdateResourceServerResponse(Response):
     """The response of UpdateResourceServer."""
     resource_server: ResourceServerType | None = member(
         "ResourceServer", Struct(ResourceServerType), default=None, required=True,

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from cognito_async.operations.users import UserType
-from cognito_async.protocol.operation import Operation, Request
+from cognito_async.protocol.operation import Operation, Request, Response
 from cognito_async.protocol.shapes import Integer, ListOf, Struct, Structure, Text, Timestamp, member, structure
 
 
@@ -22,7 +22,7 @@ class GroupType(Structure):
 
 
 @structure
-class CreateGroupResponse(Structure):
+class CreateGroupResponse(Response):
     """The response of CreateGroup."""
     group: GroupType | None = member("Group", Struct(GroupType), default=None)
 
@@ -42,7 +42,7 @@ class CreateGroupRequest(Request[CreateGroupResponse]):
 
 
 @structure
-class GetGroupResponse(Structure):
+class GetGroupResponse(Response):
     """The response of GetGroup."""
     group: GroupType | None = member("Group", Struct(GroupType), default=None)
 
@@ -59,7 +59,7 @@ class GetGroupRequest(Request[GetGroupResponse]):
 
 
 @structure
-class ListGroupsResponse(Structure):
+class ListGroupsResponse(Response):
     """The response of ListGroups."""
     groups: list[GroupType] | None = member("Groups", ListOf(Struct(GroupType)), default=None)
     next_token: str | None = member("NextToken", Text(1, 131072), default=None)
@@ -78,7 +78,7 @@ class ListGroupsRequest(Request[ListGroupsResponse]):
 
 
 @structure
-class UpdateGroupResponse(Structure):
+class UpdateGroupResponse(Response):
     """The response of UpdateGroup."""
     group: GroupType | None = member("Group", Struct(GroupType), default=None)
 
@@ -109,7 +109,7 @@ class AdminAddUserToGroupRequest(Request[None]):
 
 
 @structure
-class AdminListGroupsForUserResponse(Structure):
+class AdminListGroupsForUserResponse(Response):
     """The response of AdminListGroupsForUser."""
     groups: list[GroupType] | None = member("Groups", ListOf(Struct(GroupType)), default=None)
     next_token: str | None = member("NextToken", Text(1, 131072), default=None)
@@ -129,7 +129,7 @@ class AdminListGroupsForUserRequest(Request[AdminListGroupsForUserResponse]):
 
 
 @structure
-class ListUsersInGroupResponse(Structure):
+class ListUsersInGroupResponse(Response):
     """The response of ListUsersInGroup."""
     users: list[UserType] | None = member("Users", ListOf(Struct(UserType)), default=None)
     next_token: str | None = member("NextToken", Text(1, 131072), default=None)

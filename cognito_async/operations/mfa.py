@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import ClassVar, Literal, TypeAlias
 
 from cognito_async.operations.users import AttributeType, AuthFactorType, MFAOptionType
-from cognito_async.protocol.operation import Operation, Request
+from cognito_async.protocol.operation import Operation, Request, Response
 from cognito_async.protocol.shapes import (
     Boolean, Document, Integer, JsonValue, ListOf, Struct, Structure, Text, Timestamp, member, structure,
 )
@@ -77,7 +77,7 @@ class DeviceType(Structure):
 
 
 @structure
-class AssociateSoftwareTokenResponse(Structure):
+class AssociateSoftwareTokenResponse(Response):
     """The response of AssociateSoftwareToken."""
     secret_code: str | None = member("SecretCode", Text(16, None), default=None, secret=True)
     session: str | None = member("Session", Text(20, 4096), default=None, secret=True)
@@ -94,7 +94,7 @@ class AssociateSoftwareTokenRequest(Request[AssociateSoftwareTokenResponse]):
 
 
 @structure
-class VerifySoftwareTokenResponse(Structure):
+class VerifySoftwareTokenResponse(Response):
     """The response of VerifySoftwareToken."""
     status: VerifySoftwareTokenResponseType | str | None = member("Status", Text(), default=None)
     session: str | None = member("Session", Text(20, 4096), default=None, secret=True)
@@ -130,7 +130,7 @@ class SetUserMFAPreferenceRequest(Request[None]):
 
 
 @structure
-class GetUserAuthFactorsResponse(Structure):
+class GetUserAuthFactorsResponse(Response):
     """The response of GetUserAuthFactors."""
     username: str | None = member("Username", Text(1, 128), default=None, required=True, secret=True)
     preferred_mfa_setting: str | None = member("PreferredMfaSetting", Text(0, 131072), default=None)
@@ -148,7 +148,7 @@ class GetUserAuthFactorsRequest(Request[GetUserAuthFactorsResponse]):
 
 
 @structure
-class StartWebAuthnRegistrationResponse(Structure):
+class StartWebAuthnRegistrationResponse(Response):
     """The response of StartWebAuthnRegistration."""
     credential_creation_options: JsonValue = member(
         "CredentialCreationOptions", Document(), default=None, required=True, secret=True,
@@ -173,7 +173,7 @@ class CompleteWebAuthnRegistrationRequest(Request[None]):
 
 
 @structure
-class ListWebAuthnCredentialsResponse(Structure):
+class ListWebAuthnCredentialsResponse(Response):
     """The response of ListWebAuthnCredentials."""
     credentials: list[WebAuthnCredentialDescription] | None = member(
         "Credentials", ListOf(Struct(WebAuthnCredentialDescription)), default=None, required=True,
@@ -221,7 +221,7 @@ class AdminSetUserMFAPreferenceRequest(Request[None]):
 
 
 @structure
-class AdminGetUserAuthFactorsResponse(Structure):
+class AdminGetUserAuthFactorsResponse(Response):
     """The response of AdminGetUserAuthFactors."""
     username: str | None = member("Username", Text(1, 128), default=None, required=True, secret=True)
     preferred_mfa_setting: str | None = member("PreferredMfaSetting", Text(0, 131072), default=None)
@@ -272,7 +272,7 @@ class AdminSetUserSettingsRequest(Request[None]):
 
 
 @structure
-class ConfirmDeviceResponse(Structure):
+class ConfirmDeviceResponse(Response):
     """The response of ConfirmDevice."""
     user_confirmation_necessary: bool | None = member("UserConfirmationNecessary", Boolean(), default=None)
 
@@ -300,7 +300,7 @@ class ForgetDeviceRequest(Request[None]):
 
 
 @structure
-class GetDeviceResponse(Structure):
+class GetDeviceResponse(Response):
     """The response of GetDevice."""
     device: DeviceType | None = member("Device", Struct(DeviceType), default=None, required=True)
 
@@ -316,7 +316,7 @@ class GetDeviceRequest(Request[GetDeviceResponse]):
 
 
 @structure
-class ListDevicesResponse(Structure):
+class ListDevicesResponse(Response):
     """The response of ListDevices."""
     devices: list[DeviceType] | None = member("Devices", ListOf(Struct(DeviceType)), default=None)
     pagination_token: str | None = member("PaginationToken", Text(1, None), default=None)
@@ -356,7 +356,7 @@ class AdminForgetDeviceRequest(Request[None]):
 
 
 @structure
-class AdminGetDeviceResponse(Structure):
+class AdminGetDeviceResponse(Response):
     """The response of AdminGetDevice."""
     device: DeviceType | None = member("Device", Struct(DeviceType), default=None, required=True)
 
@@ -374,7 +374,7 @@ class AdminGetDeviceRequest(Request[AdminGetDeviceResponse]):
 
 
 @structure
-class AdminListDevicesResponse(Structure):
+class AdminListDevicesResponse(Response):
     """The response of AdminListDevices."""
     devices: list[DeviceType] | None = member("Devices", ListOf(Struct(DeviceType)), default=None)
     pagination_token: str | None = member("PaginationToken", Text(1, None), default=None)
@@ -407,12 +407,12 @@ class AdminUpdateDeviceStatusRequest(Request[None]):
     )
 
 
-class SetUserMFAPreferenceResponse(Structure): """Has no members; the call returns None."""
-class CompleteWebAuthnRegistrationResponse(Structure): """Has no members; the call returns None."""
-class DeleteWebAuthnCredentialResponse(Structure): """Has no members; the call returns None."""
-class AdminSetUserMFAPreferenceResponse(Structure): """Has no members; the call returns None."""
-class AdminDeleteSoftwareTokenResponse(Structure): """Has no members; the call returns None."""
-class SetUserSettingsResponse(Structure): """Has no members; the call returns None."""
-class AdminSetUserSettingsResponse(Structure): """Has no members; the call returns None."""
-class UpdateDeviceStatusResponse(Structure): """Has no members; the call returns None."""
-class AdminUpdateDeviceStatusResponse(Structure): """Has no members; the call returns None."""
+class SetUserMFAPreferenceResponse(Response): """Has no members; the call returns None."""
+class CompleteWebAuthnRegistrationResponse(Response): """Has no members; the call returns None."""
+class DeleteWebAuthnCredentialResponse(Response): """Has no members; the call returns None."""
+class AdminSetUserMFAPreferenceResponse(Response): """Has no members; the call returns None."""
+class AdminDeleteSoftwareTokenResponse(Response): """Has no members; the call returns None."""
+class SetUserSettingsResponse(Response): """Has no members; the call returns None."""
+class AdminSetUserSettingsResponse(Response): """Has no members; the call returns None."""
+class UpdateDeviceStatusResponse(Response): """Has no members; the call returns None."""
+class AdminUpdateDeviceStatusResponse(Response): """Has no members; the call returns None."""

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal, TypeAlias
 
 from cognito_async.operations.users import SmsConfigurationType, UserPoolMfaType
-from cognito_async.protocol.operation import Operation, Request
+from cognito_async.protocol.operation import Operation, Request, Response
 from cognito_async.protocol.shapes import Boolean, Integer, ListOf, MapOf, Struct, Structure, Text, member, structure
 
 EventSourceName: TypeAlias = Literal["userNotification", "userAuthEvents"]
@@ -118,7 +118,7 @@ class LimitType(Structure):
 
 
 @structure
-class GetUserPoolMfaConfigResponse(Structure):
+class GetUserPoolMfaConfigResponse(Response):
     """The response of GetUserPoolMfaConfig."""
     sms_mfa_configuration: SmsMfaConfigType | None = member(
         "SmsMfaConfiguration", Struct(SmsMfaConfigType), default=None,
@@ -146,7 +146,7 @@ class GetUserPoolMfaConfigRequest(Request[GetUserPoolMfaConfigResponse]):
 
 
 @structure
-class SetUserPoolMfaConfigResponse(Structure):
+class SetUserPoolMfaConfigResponse(Response):
     """The response of SetUserPoolMfaConfig."""
     sms_mfa_configuration: SmsMfaConfigType | None = member(
         "SmsMfaConfiguration", Struct(SmsMfaConfigType), default=None,
@@ -187,7 +187,7 @@ class SetUserPoolMfaConfigRequest(Request[SetUserPoolMfaConfigResponse]):
 
 
 @structure
-class GetLogDeliveryConfigurationResponse(Structure):
+class GetLogDeliveryConfigurationResponse(Response):
     """The response of GetLogDeliveryConfiguration."""
     log_delivery_configuration: LogDeliveryConfigurationType | None = member(
         "LogDeliveryConfiguration", Struct(LogDeliveryConfigurationType), default=None,
@@ -205,7 +205,7 @@ class GetLogDeliveryConfigurationRequest(Request[GetLogDeliveryConfigurationResp
 
 
 @structure
-class SetLogDeliveryConfigurationResponse(Structure):
+class SetLogDeliveryConfigurationResponse(Response):
     """The response of SetLogDeliveryConfiguration."""
     log_delivery_configuration: LogDeliveryConfigurationType | None = member(
         "LogDeliveryConfiguration", Struct(LogDeliveryConfigurationType), default=None,
@@ -226,7 +226,7 @@ class SetLogDeliveryConfigurationRequest(Request[SetLogDeliveryConfigurationResp
 
 
 @structure
-class GetSigningCertificateResponse(Structure):
+class GetSigningCertificateResponse(Response):
     """The response of GetSigningCertificate."""
     certificate: str | None = member("Certificate", Text(0, 131072), default=None)
 
@@ -242,7 +242,7 @@ class GetSigningCertificateRequest(Request[GetSigningCertificateResponse]):
 
 
 @structure
-class CreateUserPoolReplicaResponse(Structure):
+class CreateUserPoolReplicaResponse(Response):
     """The response of CreateUserPoolReplica."""
     user_pool_replica: UserPoolReplicaType | None = member("UserPoolReplica", Struct(UserPoolReplicaType), default=None)
 
@@ -259,7 +259,7 @@ class CreateUserPoolReplicaRequest(Request[CreateUserPoolReplicaResponse]):
 
 
 @structure
-class UpdateUserPoolReplicaResponse(Structure):
+class UpdateUserPoolReplicaResponse(Response):
     """The response of UpdateUserPoolReplica."""
     user_pool_replica: UserPoolReplicaType | None = member("UserPoolReplica", Struct(UserPoolReplicaType), default=None)
 
@@ -276,7 +276,7 @@ class UpdateUserPoolReplicaRequest(Request[UpdateUserPoolReplicaResponse]):
 
 
 @structure
-class DeleteUserPoolReplicaResponse(Structure):
+class DeleteUserPoolReplicaResponse(Response):
     """The response of DeleteUserPoolReplica."""
     user_pool_replica: UserPoolReplicaType | None = member("UserPoolReplica", Struct(UserPoolReplicaType), default=None)
 
@@ -292,7 +292,7 @@ class DeleteUserPoolReplicaRequest(Request[DeleteUserPoolReplicaResponse]):
 
 
 @structure
-class ListUserPoolReplicasResponse(Structure):
+class ListUserPoolReplicasResponse(Response):
     """The response of ListUserPoolReplicas."""
     user_pool_replicas: list[UserPoolReplicaType] | None = member(
         "UserPoolReplicas", ListOf(Struct(UserPoolReplicaType)), default=None,
@@ -327,7 +327,7 @@ class UntagResourceRequest(Request[None]):
 
 
 @structure
-class ListTagsForResourceResponse(Structure):
+class ListTagsForResourceResponse(Response):
     """The response of ListTagsForResource."""
     tags: dict[str, str] | None = member("Tags", MapOf(Text(1, 128), Text(0, 256)), default=None)
 
@@ -342,7 +342,7 @@ class ListTagsForResourceRequest(Request[ListTagsForResourceResponse]):
 
 
 @structure
-class GetProvisionedLimitResponse(Structure):
+class GetProvisionedLimitResponse(Response):
     """The response of GetProvisionedLimit."""
     limit: LimitType | None = member("Limit", Struct(LimitType), default=None, required=True)
 
@@ -357,7 +357,7 @@ class GetProvisionedLimitRequest(Request[GetProvisionedLimitResponse]):
 
 
 @structure
-class UpdateProvisionedLimitResponse(Structure):
+class UpdateProvisionedLimitResponse(Response):
     """The response of UpdateProvisionedLimit."""
     limit: LimitType | None = member("Limit", Struct(LimitType), default=None, required=True)
 
@@ -372,5 +372,5 @@ class UpdateProvisionedLimitRequest(Request[UpdateProvisionedLimitResponse]):
     requested_limit_value: int = member("RequestedLimitValue", Integer())
 
 
-class TagResourceResponse(Structure): """Has no members; the call returns None."""
-class UntagResourceResponse(Structure): """Has no members; the call returns None."""
+class TagResourceResponse(Response): """Has no members; the call returns None."""
+class UntagResourceResponse(Response): """Has no members; the call returns None."""

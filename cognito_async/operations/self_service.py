@@ -6,12 +6,12 @@ from typing import ClassVar
 
 from cognito_async.operations.context import AnalyticsMetadataType, CodeDeliveryDetailsType, UserContextDataType
 from cognito_async.operations.users import AttributeType, MFAOptionType
-from cognito_async.protocol.operation import Operation, Request
-from cognito_async.protocol.shapes import Boolean, ListOf, MapOf, Struct, Structure, Text, member, structure
+from cognito_async.protocol.operation import Operation, Request, Response
+from cognito_async.protocol.shapes import Boolean, ListOf, MapOf, Struct, Text, member, structure
 
 
 @structure
-class SignUpResponse(Structure):
+class SignUpResponse(Response):
     """The response of SignUp."""
     user_confirmed: bool | None = member("UserConfirmed", Boolean(), default=None, required=True)
     code_delivery_details: CodeDeliveryDetailsType | None = member(
@@ -50,7 +50,7 @@ class SignUpRequest(Request[SignUpResponse]):
 
 
 @structure
-class ConfirmSignUpResponse(Structure):
+class ConfirmSignUpResponse(Response):
     """The response of ConfirmSignUp."""
     session: str | None = member("Session", Text(20, 4096), default=None, secret=True)
 
@@ -80,7 +80,7 @@ class ConfirmSignUpRequest(Request[ConfirmSignUpResponse]):
 
 
 @structure
-class ResendConfirmationCodeResponse(Structure):
+class ResendConfirmationCodeResponse(Response):
     """The response of ResendConfirmationCode."""
     code_delivery_details: CodeDeliveryDetailsType | None = member(
         "CodeDeliveryDetails", Struct(CodeDeliveryDetailsType), default=None,
@@ -109,7 +109,7 @@ class ResendConfirmationCodeRequest(Request[ResendConfirmationCodeResponse]):
 
 
 @structure
-class GetUserResponse(Structure):
+class GetUserResponse(Response):
     """The response of GetUser."""
     username: str | None = member("Username", Text(1, 128), default=None, required=True, secret=True)
     user_attributes: list[AttributeType] | None = member(
@@ -128,7 +128,7 @@ class GetUserRequest(Request[GetUserResponse]):
 
 
 @structure
-class UpdateUserAttributesResponse(Structure):
+class UpdateUserAttributesResponse(Response):
     """The response of UpdateUserAttributes."""
     code_delivery_details_list: list[CodeDeliveryDetailsType] | None = member(
         "CodeDeliveryDetailsList", ListOf(Struct(CodeDeliveryDetailsType)), default=None,
@@ -149,7 +149,7 @@ class UpdateUserAttributesRequest(Request[UpdateUserAttributesResponse]):
 
 
 @structure
-class GetUserAttributeVerificationCodeResponse(Structure):
+class GetUserAttributeVerificationCodeResponse(Response):
     """The response of GetUserAttributeVerificationCode."""
     code_delivery_details: CodeDeliveryDetailsType | None = member(
         "CodeDeliveryDetails", Struct(CodeDeliveryDetailsType), default=None,
@@ -203,6 +203,6 @@ class ChangePasswordRequest(Request[None]):
     access_token: str = member("AccessToken", Text(), secret=True)
 
 
-class VerifyUserAttributeResponse(Structure): """Has no members; the call returns None."""
-class DeleteUserAttributesResponse(Structure): """Has no members; the call returns None."""
-class ChangePasswordResponse(Structure): """Has no members; the call returns None."""
+class VerifyUserAttributeResponse(Response): """Has no members; the call returns None."""
+class DeleteUserAttributesResponse(Response): """Has no members; the call returns None."""
+class ChangePasswordResponse(Response): """Has no members; the call returns None."""

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import ClassVar, Literal, TypeAlias
 
-from cognito_async.protocol.operation import Operation, Request
+from cognito_async.protocol.operation import Operation, Request, Response
 from cognito_async.protocol.shapes import (
     Boolean, Integer, ListOf, Struct, Structure, Text, Timestamp, member, structure,
 )
@@ -230,7 +230,7 @@ class RevokeTokenRequest(Request[None]):
 
 
 @structure
-class ListUserSessionsResponse(Structure):
+class ListUserSessionsResponse(Response):
     """The response of ListUserSessions."""
     sessions: list[SessionDescriptionType] | None = member(
         "Sessions", ListOf(Struct(SessionDescriptionType), 0, 125), default=None,
@@ -258,7 +258,7 @@ class RevokeUserSessionRequest(Request[None]):
 
 
 @structure
-class AdminListUserSessionsResponse(Structure):
+class AdminListUserSessionsResponse(Response):
     """The response of AdminListUserSessions."""
     sessions: list[SessionDescriptionType] | None = member(
         "Sessions", ListOf(Struct(SessionDescriptionType), 0, 125), default=None,
@@ -290,7 +290,7 @@ class AdminRevokeUserSessionRequest(Request[None]):
 
 
 @structure
-class GetUserPoolSessionConfigurationResponse(Structure):
+class GetUserPoolSessionConfigurationResponse(Response):
     """The response of GetUserPoolSessionConfiguration."""
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None)
     user_session_tracking: UserSessionTrackingType | str | None = member("UserSessionTracking", Text(), default=None)
@@ -310,7 +310,7 @@ class GetUserPoolSessionConfigurationRequest(Request[GetUserPoolSessionConfigura
 
 
 @structure
-class SetUserPoolSessionConfigurationResponse(Structure):
+class SetUserPoolSessionConfigurationResponse(Response):
     """The response of SetUserPoolSessionConfiguration."""
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None)
     user_session_tracking: UserSessionTrackingType | str | None = member("UserSessionTracking", Text(), default=None)
@@ -332,7 +332,7 @@ class SetUserPoolSessionConfigurationRequest(Request[SetUserPoolSessionConfigura
 
 
 @structure
-class GetUserPoolClientSessionConfigurationResponse(Structure):
+class GetUserPoolClientSessionConfigurationResponse(Response):
     """The response of GetUserPoolClientSessionConfiguration."""
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None)
     client_id: str | None = member("ClientId", Text(1, 128), default=None, secret=True)
@@ -353,7 +353,7 @@ class GetUserPoolClientSessionConfigurationRequest(Request[GetUserPoolClientSess
 
 
 @structure
-class SetUserPoolClientSessionConfigurationResponse(Structure):
+class SetUserPoolClientSessionConfigurationResponse(Response):
     """The response of SetUserPoolClientSessionConfiguration."""
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None)
     client_id: str | None = member("ClientId", Text(1, 128), default=None, secret=True)
@@ -375,7 +375,7 @@ class SetUserPoolClientSessionConfigurationRequest(Request[SetUserPoolClientSess
 
 
 @structure
-class DescribeRiskConfigurationResponse(Structure):
+class DescribeRiskConfigurationResponse(Response):
     """The response of DescribeRiskConfiguration."""
     risk_configuration: RiskConfigurationType | None = member(
         "RiskConfiguration", Struct(RiskConfigurationType), default=None, required=True,
@@ -394,7 +394,7 @@ class DescribeRiskConfigurationRequest(Request[DescribeRiskConfigurationResponse
 
 
 @structure
-class SetRiskConfigurationResponse(Structure):
+class SetRiskConfigurationResponse(Response):
     """The response of SetRiskConfiguration."""
     risk_configuration: RiskConfigurationType | None = member(
         "RiskConfiguration", Struct(RiskConfigurationType), default=None, required=True,
@@ -422,7 +422,7 @@ class SetRiskConfigurationRequest(Request[SetRiskConfigurationResponse]):
 
 
 @structure
-class AdminListUserAuthEventsResponse(Structure):
+class AdminListUserAuthEventsResponse(Response):
     """The response of AdminListUserAuthEvents."""
     auth_events: list[AuthEventType] | None = member("AuthEvents", ListOf(Struct(AuthEventType)), default=None)
     next_token: str | None = member("NextToken", Text(1, 131072), default=None)
@@ -467,10 +467,10 @@ class UpdateAuthEventFeedbackRequest(Request[None]):
     feedback_value: FeedbackValueType | str = member("FeedbackValue", Text())
 
 
-class GlobalSignOutResponse(Structure): """Has no members; the call returns None."""
-class AdminUserGlobalSignOutResponse(Structure): """Has no members; the call returns None."""
-class RevokeTokenResponse(Structure): """Has no members; the call returns None."""
-class RevokeUserSessionResponse(Structure): """Has no members; the call returns None."""
-class AdminRevokeUserSessionResponse(Structure): """Has no members; the call returns None."""
-class AdminUpdateAuthEventFeedbackResponse(Structure): """Has no members; the call returns None."""
-class UpdateAuthEventFeedbackResponse(Structure): """Has no members; the call returns None."""
+class GlobalSignOutResponse(Response): """Has no members; the call returns None."""
+class AdminUserGlobalSignOutResponse(Response): """Has no members; the call returns None."""
+class RevokeTokenResponse(Response): """Has no members; the call returns None."""
+class RevokeUserSessionResponse(Response): """Has no members; the call returns None."""
+class AdminRevokeUserSessionResponse(Response): """Has no members; the call returns None."""
+class AdminUpdateAuthEventFeedbackResponse(Response): """Has no members; the call returns None."""
+class UpdateAuthEventFeedbackResponse(Response): """Has no members; the call returns None."""

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal, TypeAlias
 
 from cognito_async.operations.context import DeliveryMediumType
 from cognito_async.operations.users import AttributeType, MFAOptionType, UserStatusType, UserType
-from cognito_async.protocol.operation import Operation, Request
+from cognito_async.protocol.operation import Operation, Request, Response
 from cognito_async.protocol.shapes import (
     Boolean, Integer, ListOf, MapOf, Struct, Structure, Text, Timestamp, member, structure,
 )
@@ -49,7 +49,7 @@ class UserImportJobType(Structure):
 
 
 @structure
-class AdminCreateUserResponse(Structure):
+class AdminCreateUserResponse(Response):
     """The response of AdminCreateUser."""
     user: UserType | None = member("User", Struct(UserType), default=None)
 
@@ -94,7 +94,7 @@ class AdminConfirmSignUpRequest(Request[None]):
 
 
 @structure
-class AdminGetUserResponse(Structure):
+class AdminGetUserResponse(Response):
     """The response of AdminGetUser."""
     username: str | None = member("Username", Text(1, 128), default=None, required=True, secret=True)
     user_attributes: list[AttributeType] | None = member("UserAttributes", ListOf(Struct(AttributeType)), default=None)
@@ -118,7 +118,7 @@ class AdminGetUserRequest(Request[AdminGetUserResponse]):
 
 
 @structure
-class ListUsersResponse(Structure):
+class ListUsersResponse(Response):
     """The response of ListUsers."""
     users: list[UserType] | None = member("Users", ListOf(Struct(UserType)), default=None)
     pagination_token: str | None = member("PaginationToken", Text(1, None), default=None)
@@ -214,7 +214,7 @@ class AdminDeleteUserRequest(Request[None]):
 
 
 @structure
-class GetCSVHeaderResponse(Structure):
+class GetCSVHeaderResponse(Response):
     """The response of GetCSVHeader."""
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None)
     csv_header: list[str] | None = member("CSVHeader", ListOf(Text(0, 131072)), default=None)
@@ -231,7 +231,7 @@ class GetCSVHeaderRequest(Request[GetCSVHeaderResponse]):
 
 
 @structure
-class CreateUserImportJobResponse(Structure):
+class CreateUserImportJobResponse(Response):
     """The response of CreateUserImportJob."""
     user_import_job: UserImportJobType | None = member("UserImportJob", Struct(UserImportJobType), default=None)
 
@@ -252,7 +252,7 @@ class CreateUserImportJobRequest(Request[CreateUserImportJobResponse]):
 
 
 @structure
-class StartUserImportJobResponse(Structure):
+class StartUserImportJobResponse(Response):
     """The response of StartUserImportJob."""
     user_import_job: UserImportJobType | None = member("UserImportJob", Struct(UserImportJobType), default=None)
 
@@ -269,7 +269,7 @@ class StartUserImportJobRequest(Request[StartUserImportJobResponse]):
 
 
 @structure
-class DescribeUserImportJobResponse(Structure):
+class DescribeUserImportJobResponse(Response):
     """The response of DescribeUserImportJob."""
     user_import_job: UserImportJobType | None = member("UserImportJob", Struct(UserImportJobType), default=None)
 
@@ -286,7 +286,7 @@ class DescribeUserImportJobRequest(Request[DescribeUserImportJobResponse]):
 
 
 @structure
-class ListUserImportJobsResponse(Structure):
+class ListUserImportJobsResponse(Response):
     """The response of ListUserImportJobs."""
     user_import_jobs: list[UserImportJobType] | None = member(
         "UserImportJobs", ListOf(Struct(UserImportJobType), 1, 50), default=None,
@@ -307,7 +307,7 @@ class ListUserImportJobsRequest(Request[ListUserImportJobsResponse]):
 
 
 @structure
-class StopUserImportJobResponse(Structure):
+class StopUserImportJobResponse(Response):
     """The response of StopUserImportJob."""
     user_import_job: UserImportJobType | None = member("UserImportJob", Struct(UserImportJobType), default=None)
 
@@ -348,12 +348,12 @@ class AdminSetUserPasswordRequest(Request[None]):
     permanent: bool | None = member("Permanent", Boolean(), default=None)
 
 
-class AdminConfirmSignUpResponse(Structure): """Has no members; the call returns None."""
-class AdminUpdateUserAttributesResponse(Structure): """Has no members; the call returns None."""
-class AdminDeleteUserAttributesResponse(Structure): """Has no members; the call returns None."""
-class AdminDisableUserResponse(Structure): """Has no members; the call returns None."""
-class AdminEnableUserResponse(Structure): """Has no members; the call returns None."""
-class AdminLinkProviderForUserResponse(Structure): """Has no members; the call returns None."""
-class AdminDisableProviderForUserResponse(Structure): """Has no members; the call returns None."""
-class AdminResetUserPasswordResponse(Structure): """Has no members; the call returns None."""
-class AdminSetUserPasswordResponse(Structure): """Has no members; the call returns None."""
+class AdminConfirmSignUpResponse(Response): """Has no members; the call returns None."""
+class AdminUpdateUserAttributesResponse(Response): """Has no members; the call returns None."""
+class AdminDeleteUserAttributesResponse(Response): """Has no members; the call returns None."""
+class AdminDisableUserResponse(Response): """Has no members; the call returns None."""
+class AdminEnableUserResponse(Response): """Has no members; the call returns None."""
+class AdminLinkProviderForUserResponse(Response): """Has no members; the call returns None."""
+class AdminDisableProviderForUserResponse(Response): """Has no members; the call returns None."""
+class AdminResetUserPasswordResponse(Response): """Has no members; the call returns None."""
+class AdminSetUserPasswordResponse(Response): """Has no members; the call returns None."""

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import ClassVar, Literal, TypeAlias
 
 from cognito_async.operations.users import AuthFactorType, OAuthFlowType, SmsConfigurationType, UserPoolMfaType
-from cognito_async.protocol.operation import Operation, Request
+from cognito_async.protocol.operation import Operation, Request, Response
 from cognito_async.protocol.shapes import (
     Boolean, Integer, ListOf, MapOf, Struct, Structure, Text, Timestamp, member, structure,
 )
@@ -390,7 +390,7 @@ class RestorationType(Structure):
 
 
 @structure
-class CreateUserPoolResponse(Structure):
+class CreateUserPoolResponse(Response):
     """The response of CreateUserPool."""
     user_pool: UserPoolType | None = member("UserPool", Struct(UserPoolType), default=None)
 
@@ -464,7 +464,7 @@ class CreateUserPoolRequest(Request[CreateUserPoolResponse]):
 
 
 @structure
-class DescribeUserPoolResponse(Structure):
+class DescribeUserPoolResponse(Response):
     """The response of DescribeUserPool."""
     user_pool: UserPoolType | None = member("UserPool", Struct(UserPoolType), default=None)
 
@@ -480,7 +480,7 @@ class DescribeUserPoolRequest(Request[DescribeUserPoolResponse]):
 
 
 @structure
-class ListUserPoolsResponse(Structure):
+class ListUserPoolsResponse(Response):
     """The response of ListUserPools."""
     user_pools: list[UserPoolDescriptionType] | None = member(
         "UserPools", ListOf(Struct(UserPoolDescriptionType)), default=None,
@@ -575,7 +575,7 @@ class AddCustomAttributesRequest(Request[None]):
 
 
 @structure
-class ListPointInTimeRecoveriesResponse(Structure):
+class ListPointInTimeRecoveriesResponse(Response):
     """The response of ListPointInTimeRecoveries."""
     restorations: list[RestorationDescriptionType] | None = member(
         "Restorations", ListOf(Struct(RestorationDescriptionType)), default=None,
@@ -596,7 +596,7 @@ class ListPointInTimeRecoveriesRequest(Request[ListPointInTimeRecoveriesResponse
 
 
 @structure
-class DescribePointInTimeRecoveryResponse(Structure):
+class DescribePointInTimeRecoveryResponse(Response):
     """The response of DescribePointInTimeRecovery."""
     restoration: RestorationType | None = member("Restoration", Struct(RestorationType), default=None)
 
@@ -613,7 +613,7 @@ class DescribePointInTimeRecoveryRequest(Request[DescribePointInTimeRecoveryResp
 
 
 @structure
-class InitiatePointInTimeRecoveryResponse(Structure):
+class InitiatePointInTimeRecoveryResponse(Response):
     """The response of InitiatePointInTimeRecovery."""
     restoration: RestorationType | None = member("Restoration", Struct(RestorationType), default=None)
 
@@ -630,7 +630,7 @@ class InitiatePointInTimeRecoveryRequest(Request[InitiatePointInTimeRecoveryResp
 
 
 @structure
-class StartPointInTimeRecoveryResponse(Structure):
+class StartPointInTimeRecoveryResponse(Response):
     """The response of StartPointInTimeRecovery."""
     restoration: RestorationType | None = member("Restoration", Struct(RestorationType), default=None)
 
@@ -647,7 +647,7 @@ class StartPointInTimeRecoveryRequest(Request[StartPointInTimeRecoveryResponse])
 
 
 @structure
-class CancelPointInTimeRecoveryResponse(Structure):
+class CancelPointInTimeRecoveryResponse(Response):
     """The response of CancelPointInTimeRecovery."""
     restoration: RestorationType | None = member("Restoration", Struct(RestorationType), default=None)
 
@@ -663,5 +663,5 @@ class CancelPointInTimeRecoveryRequest(Request[CancelPointInTimeRecoveryResponse
     restore_id: str = member("RestoreId", Text(36, 36))
 
 
-class UpdateUserPoolResponse(Structure): """Has no members; the call returns None."""
-class AddCustomAttributesResponse(Structure): """Has no members; the call returns None."""
+class UpdateUserPoolResponse(Response): """Has no members; the call returns None."""
+class AddCustomAttributesResponse(Response): """Has no members; the call returns None."""

@@ -26,13 +26,32 @@ COMMERCIAL = ("", "amazonaws.com", "api.aws")
 FIPS_DUAL_STACK_REGIONS = frozenset({"us-east-1", "us-east-2", "us-west-1", "us-west-2"})
 
 _REGION = r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
+_AWS_REGION = r"[a-z]{2,5}(?:-[a-z0-9]+)+-\d+|aws-(?:[a-z]+-)*global"
+_LIKE_REGION = r"[a-z]{2,4}[-_]?(?:[a-z]+[-_])?(?:north|south|east|west|central)"  # the start of a misspelled one, too
 
 
-def check_region(region: object) -> str:
+def check_region(region: object, name: str = "region") -> str:
     """Return the region if it can be part of a host name; raise ParameterValidationError otherwise."""
     if not isinstance(region, str) or not re.fullmatch(_REGION, region, re.ASCII):
-        raise ParameterValidationError("region", "must be the name of an AWS region, such as 'eu-west-1'")
+        raise ParameterValidationError(name, "must be the name of an AWS region, such as 'eu-west-1'")
     return region
+
+
+def check_aws_region(region: object) -> str:
+    """Return the region if it has the form of AWS's names; raise ParameterValidationError otherwise."""
+    if not re.fullmatch(_AWS_REGION, check_region(region), re.ASCII):
+        rule = "must be the name of an AWS region, such as 'eu-west-1'; other names require an endpoint_url"
+        raise ParameterValidationError("region", rule)
+    return check_region(region)
+
+
+def check_pool_id(user_pool_id: str) -> str | None:
+    """Return the region of a user pool ID of AWS, None for the ID of an emulator; raise for a misspelled one."""
+    if re.fullmatch(rf"(?:{_AWS_REGION})_[0-9A-Za-z]+", user_pool_id, re.ASCII):
+        return user_pool_id.partition("_")[0]
+    if re.match(_LIKE_REGION, user_pool_id, re.ASCII | re.IGNORECASE):
+        raise ParameterValidationError("user_pool_id", "must be a user pool ID such as 'eu-west-1_AbC123'")
+    return None
 
 
 def region_of_pool(user_pool_id: str | None) -> str | None:
@@ -63,7 +82,8 @@ def issuers(user_pool_id: str, replica_regions: Iterable[str] = ()) -> frozenset
     region = region_of_pool(user_pool_id)
     if region is None or not re.fullmatch(r"[A-Za-z0-9]+", user_pool_id.partition("_")[2], re.ASCII):
         raise ParameterValidationError("user_pool_id", "must be the ID of a user pool, such as 'eu-west-1_AbCdEfGhI'")
-    hosts = [service_url(each).removeprefix("https://") for each in (region, *replica_regions)]
+    regions = (region, *(check_region(replica, "replica_regions") for replica in replica_regions))
+    hosts = [service_url(each).removeprefix("https://") for each in regions]
     return frozenset(f"https://{prefix}{host}/{user_pool_id}" for host in hosts for prefix in ("", "issuer-"))
 
 

@@ -49,6 +49,18 @@ Event: TypeAlias = RetryDetails | RateLimitDetails | AmbiguousDetails
 
 
 @frozen(kw_only=True)
+class ResponseMetadata:
+    """Facts about the call of a response, see ``response.metadata``."""
+
+    __module__ = "cognito_async"
+
+    request_id: str | None  # the service's request ID, for AWS support; None if the response has none
+    status: int  # the HTTP status
+    attempts: int  # the number of attempts
+    duration: float  # of the call in seconds, with all attempts, backoff and waits for the rate limit
+
+
+@frozen(kw_only=True)
 class Stats:
     """Statistics of a session."""
 

@@ -8,7 +8,7 @@ The functions return errors instead of raising them, because their frames hold t
 import json
 from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
-from math import isfinite
+from math import inf, isfinite
 from typing import Any
 
 from cognito_async.errors import TokenMalformedError
@@ -19,6 +19,7 @@ MAX_HEADER = 2048
 MAX_KEY_ID = 256
 MAX_DEPTH = 32
 MAX_INTEGER_DIGITS = 20
+MAX_FLOAT_DIGITS = 32
 MAX_TIME = 253_402_300_799
 """The last second of the year 9999: later times are not representable as a datetime."""
 
@@ -65,10 +66,9 @@ def parse_token(token: object) -> Jwt | TokenMalformedError:
     parsed = parse_signed(token)
     if isinstance(parsed, TokenMalformedError):
         return parsed
-    payload = parsed.payload
-    if payload.count(b",") + payload.count(b"{") + payload.count(b"[") > CHEAP_ELEMENTS:
+    if not _is_cheap(parsed.payload):
         return parsed
-    claims = parse_claims(payload)
+    claims = parse_claims(parsed.payload)
     if isinstance(claims, TokenMalformedError):
         return claims
     parsed.claims = claims
@@ -86,7 +86,7 @@ def parse_signed(token: object) -> Jwt | TokenMalformedError:  # noqa: PLR0911 -
     header, payload, signature = decoded
     if header is None or payload is None or signature is None:
         return TokenMalformedError("a part of the token is not canonical base64url without padding")
-    names = parse_object(header) if len(header) <= MAX_HEADER else None
+    names = parse_object(header) if len(header) <= MAX_HEADER and _is_cheap(header) else None
     if names is None:
         return TokenMalformedError("the header of the token is not a JSON object with unique names")
     key_id, kind = names.get("kid"), names.get("typ", "JWT")
@@ -115,6 +115,10 @@ def parse_claims(payload: bytes) -> dict[str, Any] | TokenMalformedError:
     return claims
 
 
+def _is_cheap(encoded: bytes) -> bool:
+    return encoded.count(b",") + encoded.count(b"{") + encoded.count(b"[") <= CHEAP_ELEMENTS
+
+
 def is_time(value: object) -> bool:
     """Return whether a claim is a time in whole seconds since 1970, until the year 9999."""
     return type(value) is int and 0 <= value <= MAX_TIME
@@ -135,8 +139,8 @@ def parse_object(encoded: bytes) -> dict[str, Any] | None:
     """Parse a JSON object.
 
     Returns:
-        The object. None for other values, duplicate names, NaN and infinity, integers over 20 digits, more than 32
-        levels, other encodings than UTF-8, and escapes that stand for half a character.
+        The object. None for other values, duplicate names, NaN and infinity, integers over 20 digits, floats over 32
+        characters, more than 32 levels, other encodings than UTF-8, and escapes that stand for half a character.
     """
     try:
         text = encoded.decode("utf-8")
@@ -177,7 +181,7 @@ def _integer(digits: str) -> int:
 
 
 def _finite(digits: str) -> float:
-    number = float(digits)
+    number = float(digits) if len(digits) <= MAX_FLOAT_DIGITS else inf
     if not isfinite(number):
         raise ValueError("number too large")
     return number

@@ -9,6 +9,7 @@ from cognito_async.protocol.shapes import JsonValue, Structure, structure
 
 if TYPE_CHECKING:
     from cognito_async.protocol.binding import Bound
+    from cognito_async.protocol.events import ResponseMetadata
 
 ResponseT = TypeVar("ResponseT", covariant=True)  # noqa: PLC0105 - ResponseT_co would be harder to read
 
@@ -30,6 +31,29 @@ class Operation:
 
     def __repr__(self) -> str:
         return f"Operation({self.name!r})"
+
+
+class Response(Structure):
+    """Base of the generated response classes."""
+
+    __slots__ = ("_metadata",)
+
+    @property
+    def metadata(self) -> "ResponseMetadata | None":
+        """Request ID, HTTP status, attempts and duration; None for a response that was not received by a call.
+
+        It is not part of comparisons and reprs. Copies and pickles do not keep it.
+        """
+        from cognito_async.protocol.events import ResponseMetadata  # noqa: PLC0415 - rarely needed
+
+        facts: dict[str, Any] | None = getattr(self, "_metadata", None)
+        return None if facts is None else ResponseMetadata(**facts)
+
+
+def keep_metadata(response: object, facts: dict[str, Any]) -> None:
+    """Keep the fields of ResponseMetadata with a response, which may also be None or a dict."""
+    if isinstance(response, Response):
+        object.__setattr__(response, "_metadata", facts)
 
 
 @structure

@@ -2,7 +2,20 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeAlias, TypeVar, cast, dataclass_transform
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    ClassVar,
+    Literal,
+    NamedTuple,
+    Self,
+    TypeAlias,
+    TypeVar,
+    cast,
+    dataclass_transform,
+    get_args,
+    get_origin,
+)
 
 from attrs import NOTHING, Attribute, field, frozen
 
@@ -97,6 +110,19 @@ def members(kind: "type[Structure]") -> tuple[tuple[str, Member], ...]:
         described = ((attribute.name, attribute.metadata.get("member")) for attribute in kind.__attrs_attrs__)
         _MEMBERS[kind] = tuple((name, about) for name, about in described if about is not None)
     return _MEMBERS[kind]
+
+
+def known_values(kind: "type[Structure]") -> dict[str, frozenset[str]]:
+    """Return the known values of each member of a class that is an enumeration or a list of such values."""
+    found = {attribute.name: _literals(attribute.type) for attribute in kind.__attrs_attrs__}
+    return {name: values for name, values in found.items() if values}
+
+
+def _literals(annotation: Any) -> frozenset[str]:
+    arguments = get_args(annotation)
+    if get_origin(annotation) is Literal:
+        return frozenset(arguments)
+    return frozenset(value for argument in arguments for value in _literals(argument))
 
 
 _MEMBERS: "dict[type[Structure], tuple[tuple[str, Member], ...]]" = {}

@@ -1,14 +1,16 @@
-"""Validation before anything is sent; patterns and enumerations, unreliable in the model, are left to the service.
+"""Validation before anything is sent; patterns and unknown enumeration values are left to the service.
 
-Errors name the rule and never the value. Checks return faults, to be raised from frames that do not hold the value.
+The service model is unreliable there; only misspellings of known values are refused. Errors name the rule and never the
+value. Checks return faults, to be raised from frames that do not hold the value.
 """
 
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
 # (values of any type are what this file works on)
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from math import isfinite
 from typing import Any, TypeVar
 
@@ -28,11 +30,13 @@ from cognito_async.protocol.shapes import (
     Structure,
     Text,
     Timestamp,
+    known_values,
     members,
 )
 
 Fault = tuple[str, str]  # the path below the checked value, and the broken rule
-Check = Callable[[Any, Any], Fault | None]
+Faults = Sequence[Fault]
+Check = Callable[[Any, Any], Faults]
 ResultT = TypeVar("ResultT")
 
 FILTER = ("ListUsersRequest", "filter")  # the member whose syntax the service model describes in prose only
@@ -41,17 +45,21 @@ PRINTABLE_MEMBERS = frozenset({"AccessToken", "ClientId", "RefreshToken", "Secre
 MAX_INTEGER = 2**63
 MAX_DOCUMENT_DEPTH = 100
 MAX_DOCUMENT_BITS = 10_000  # well below the number of digits that Python refuses to print
+MAX_FAULTS = 100
+MAX_EXAMPLE = 4  # members in the example of a class
+MAX_ENUM_LENGTH = 100
+MIN_MISSPELLED = 5  # letters; shorter values, such as "ON", differ in one letter by intention
 _PRINTABLE_KEY = r"[A-Za-z][\w:.-]{0,63}"
 
 
 def validate(request: Request[Any]) -> None:
-    """Raise ParameterValidationError for the first member that breaks one of the service's published constraints."""
-    fault = guarded(_structure, request)
-    if fault is None and request.extra is not None:
-        fault = guarded(_extra, request)
-    if fault is not None:
-        path, rule = fault
-        raise ParameterValidationError(path.removeprefix("."), rule, operation=request.OPERATION.name)
+    """Raise ParameterValidationError for the members that break the service's published constraints."""
+    faults = guarded(_structure, request)
+    if request.extra is not None:
+        faults = [*faults, *guarded(_extra, request)]
+    if faults:
+        (path, rule), *others = ((path.removeprefix("."), rule) for path, rule in faults)
+        raise ParameterValidationError(path, rule, operation=request.OPERATION.name, others=others)
 
 
 def guarded(step: Callable[[Request[Any]], ResultT], request: Request[Any]) -> ResultT:
@@ -69,7 +77,7 @@ def guarded(step: Callable[[Request[Any]], ResultT], request: Request[Any]) -> R
 def broken_form(value: object, longest: int | None = None, *, spaces: bool = False) -> str | None:
     """Return the rule that an ID, key or secret breaks, if any; ``spaces`` are valid inside, not at start or end."""
     if not isinstance(value, str):
-        return _wrong_type(value, "a str")[1]
+        return _rule_of_type(value, "a str")
     plain = "".join((value, ""))  # noqa: FLY002 - a plain str, even of a subclass whose methods do something else
     if not plain:
         return "must not be empty"
@@ -82,165 +90,242 @@ def broken_form(value: object, longest: int | None = None, *, spaces: bool = Fal
     return "must not contain spaces" if " " in plain else None
 
 
-def _structure(value: Structure) -> Fault | None:
+def _structure(value: Structure) -> Faults:
+    faults: Faults = _NONE
     for name, required, check, shape in _PLANS.get(type(value)) or _plan(type(value)):
         given = getattr(value, name)
         if given is None:
             if required:
-                return f".{name}", "is required"
+                faults = [*faults, (f".{name}", "is required")]
             continue
-        fault = check(given, shape)
-        if fault is not None:
-            return f".{name}{fault[0]}", fault[1]
-    return None
+        found = check(given, shape)
+        if found:
+            faults = _joined(faults, f".{name}", found)
+    return faults
 
 
-def _extra(request: Request[Any]) -> Fault | None:
+def _joined(faults: Faults, path: str, found: Faults) -> Faults:
+    """Add the faults of a member or element."""
+    return [*faults, *((f"{path}{below}", rule) for below, rule in found)][:MAX_FAULTS]
+
+
+def _extra(request: Request[Any]) -> Faults:
     extra, argument = request.extra, "payload" if isinstance(request, RawRequest) else "extra"
     if not isinstance(extra, Mapping):
-        return f".{argument}", _wrong_type(extra, "a mapping")[1]
-    fault = _document(extra, None)
-    if fault is not None:
-        return f".{argument}{fault[0]}", fault[1]
-    for name, about in members(type(request)):
-        if about.wire_name in extra and getattr(request, name) is not None:
-            return f".{argument}[{about.wire_name!r}]", f"must not be passed together with {name}"
-    return None
+        return [(f".{argument}", _rule_of_type(extra, "a mapping"))]
+    return [
+        *((f".{argument}{path}", rule) for path, rule in _document(extra, None)),
+        *(
+            (f".{argument}[{about.wire_name!r}]", f"must not be passed together with {name}")
+            for name, about in members(type(request))
+            if about.wire_name in extra and getattr(request, name) is not None
+        ),
+    ]
 
 
 def _plan(kind: type[Structure]) -> "list[tuple[str, bool, Check, Shape]]":
     """Make and keep the list of checks of a class."""
+    values = known_values(kind)
     _PLANS[kind] = [
-        (name, about.required, _filter if (kind.__name__, name) == FILTER else _check_of(about), about.shape)
+        (
+            name,
+            about.required,
+            _filter if (kind.__name__, name) == FILTER else _check_of(about, values.get(name)),
+            about.shape,
+        )
         for name, about in members(kind)
     ]
     return _PLANS[kind]
 
 
-def _check_of(about: Member) -> Check:
+def _check_of(about: Member, known: frozenset[str] | None) -> Check:
+    check = _CHECKS[type(about.shape)]
+    if known is not None:
+        return partial(_spelled, check, known)
     is_printable = about.wire_name in PRINTABLE_MEMBERS and type(about.shape) is Text
-    return _printable_text if is_printable else _CHECKS[type(about.shape)]
+    return _printable_text if is_printable else check
 
 
-def _printable_text(value: Any, shape: Shape) -> Fault | None:
-    fault = _text(value, shape)
-    if fault is None and not value.isprintable():
-        return "", "must contain printable characters only, without line breaks"
-    return fault
+def _spelled(check: Check, known: frozenset[str], value: Any, shape: Shape) -> Faults:
+    """Check a value of an enumeration, or a list of such values."""
+    faults = check(value, shape)
+    if faults:
+        return faults
+    if isinstance(value, str):
+        intended = None if value in known else misspelled(value, known)
+        return _NONE if intended is None else [("", f"must be spelled {intended!r}; client.call sends any value")]
+    return [
+        (f"[{index}]{path}", rule)
+        for index, element in enumerate(value)
+        for path, rule in _spelled(_text, known, element, _ANY_TEXT)
+    ][:MAX_FAULTS]
 
 
-def _struct(value: Any, shape: Any) -> Fault | None:
-    if not isinstance(value, shape.type):
-        return _wrong_type(value, f"a {shape.type.__name__}")
-    return _structure(value)
+def misspelled(value: str, known: Iterable[str]) -> str | None:
+    """Return the known value that differs from a value in case, separators or one letter only; None if none does."""
+    if len(value) > MAX_ENUM_LENGTH:
+        return None
+    plain = _plain(value)
+    return next((each for each in sorted(known) if _is_slip(plain, _plain(each))), None)
 
 
-def _text(value: Any, shape: Shape) -> Fault | None:
+def _plain(value: str) -> str:
+    return "".join(filter(str.isalnum, value.casefold()))
+
+
+def _is_slip(given: str, meant: str) -> bool:
+    """Return whether two texts are equal except for one letter, or two that are swapped; digits are versions."""
+    if given == meant:
+        return True
+    start = next((at for at, (one, other) in enumerate(zip(given, meant, strict=False)) if one != other), None)
+    start = min(len(given), len(meant)) if start is None else start
+    given, meant = given[start:], meant[start:]
+    if given[:1].isdigit() or meant[:1].isdigit() or start + len(meant) < MIN_MISSPELLED:
+        return False
+    if given[:2] == meant[1::-1] and given[2:] == meant[2:]:
+        return True
+    return start > 0 and (given[1:] in {meant, meant[1:]} or given == meant[1:])
+
+
+def _printable_text(value: Any, shape: Shape) -> Faults:
+    faults = _text(value, shape)
+    if not faults and not value.isprintable():
+        return [("", "must contain printable characters only, without line breaks")]
+    return faults
+
+
+def _struct(value: Any, shape: Any) -> Faults:
+    if isinstance(value, shape.type):
+        return _structure(value)
+    return _wrong_type(value, _described(shape.type, value))
+
+
+def _described(kind: type[Structure], value: object) -> str:
+    """Name a class; for a dict, such as boto3's, with the members that the dict holds."""
+    article = "an" if kind.__name__[0] in "AEIOU" else "a"
+    if not isinstance(value, Mapping):
+        return f"{article} {kind.__name__}"
+    given = [name for name, about in members(kind) if name in value or about.wire_name in value]
+    shown = given or [name for name, about in members(kind) if about.required] or [members(kind)[0][0]]
+    example = ", ".join(f"{name}=..." for name in shown[:MAX_EXAMPLE])
+    return f"{article} {kind.__name__}, such as cognito_async.{kind.__name__}({example})"
+
+
+def _text(value: Any, shape: Shape) -> Faults:
     if not isinstance(value, str):
         return _wrong_type(value, "a str")
     if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
-        return "", "must be valid Unicode text (it holds half of a surrogate pair)"
+        return [("", "must be valid Unicode text (it holds half of a surrogate pair)")]
     return _bounds(len(value), shape, "have", "characters")
 
 
-def _filter(value: Any, shape: Shape) -> Fault | None:
-    fault = _text(value, shape)
-    if fault is not None:
-        return fault
+def _filter(value: Any, shape: Shape) -> Faults:
+    faults = _text(value, shape)
+    if faults:
+        return faults
     rule = broken_filter(value)
-    return None if rule is None else ("", rule)
+    return _NONE if rule is None else [("", rule)]
 
 
-def _integer(value: Any, shape: Shape) -> Fault | None:
+def _integer(value: Any, shape: Shape) -> Faults:
     if not isinstance(value, int) or isinstance(value, bool):
         return _wrong_type(value, "an int")
     if not -MAX_INTEGER <= value < MAX_INTEGER:
-        return "", "must fit into 64 bits"
+        return [("", "must fit into 64 bits")]
     return _bounds(value, shape, "be", "")
 
 
-def _boolean(value: Any, _: Shape) -> Fault | None:
-    return None if isinstance(value, bool) else _wrong_type(value, "a bool")
+def _boolean(value: Any, _: Shape) -> Faults:
+    return _NONE if isinstance(value, bool) else _wrong_type(value, "a bool")
 
 
-def _blob(value: Any, shape: Shape) -> Fault | None:
+def _blob(value: Any, shape: Shape) -> Faults:
     if not isinstance(value, bytes | bytearray | memoryview):
         return _wrong_type(value, "bytes")
     return _bounds(memoryview(value).nbytes, shape, "have", "bytes")
 
 
-def _timestamp(value: Any, _: Shape) -> Fault | None:
+def _timestamp(value: Any, _: Shape) -> Faults:
     if not isinstance(value, datetime):
         return _wrong_type(value, "a datetime")
-    return ("", "must have a time zone, such as datetime.now(UTC)") if value.utcoffset() is None else None
+    return [("", "must have a time zone, such as datetime.now(UTC)")] if value.utcoffset() is None else _NONE
 
 
-def _list(value: Any, shape: Any) -> Fault | None:
+def _list(value: Any, shape: Any) -> Faults:
     if not isinstance(value, Sequence) or isinstance(value, str | bytes | bytearray | memoryview):
         return _wrong_type(value, "a list or tuple")
     check = _CHECKS[type(shape.element)]
+    faults: Faults = _NONE
     for index, element in enumerate(value):
-        fault = check(element, shape.element)
-        if fault is not None:
-            return f"[{index}]{fault[0]}", fault[1]
-    return _bounds(len(value), shape, "have", "elements")
+        found = check(element, shape.element)
+        if found:
+            faults = _joined(faults, f"[{index}]", found)
+            if len(faults) == MAX_FAULTS:
+                break
+    return faults or _bounds(len(value), shape, "have", "elements")
 
 
-def _map(value: Any, shape: Any) -> Fault | None:
+def _map(value: Any, shape: Any) -> Faults:
     if not isinstance(value, Mapping):
         return _wrong_type(value, "a mapping")
     check = _CHECKS[type(shape.value)]
+    faults: Faults = _NONE
     for index, (key, element) in enumerate(value.items()):
-        fault = _text(key, shape.key)
-        if fault is not None:
-            return f"[key {index}]{fault[0]}", fault[1]
-        fault = check(element, shape.value)
-        if fault is not None:
-            return f"[{_shown(key, index)}]{fault[0]}", fault[1]
-    return _bounds(len(value), shape, "have", "entries")
+        found = _text(key, shape.key)
+        if found:
+            faults = _joined(faults, f"[key {index}]", found)
+        elif found := check(element, shape.value):
+            faults = _joined(faults, f"[{_shown(key, index)}]", found)
+        if len(faults) == MAX_FAULTS:
+            break
+    return faults or _bounds(len(value), shape, "have", "entries")
 
 
-def _document(value: Any, _: Any, depth: int = 0) -> Fault | None:
+def _document(value: Any, _: Any, depth: int = 0) -> Faults:
+    """Return the first fault of a JSON value."""
     if depth > MAX_DOCUMENT_DEPTH:
-        return "", f"must be JSON of at most {MAX_DOCUMENT_DEPTH} levels"
+        return [("", f"must be JSON of at most {MAX_DOCUMENT_DEPTH} levels")]
     if isinstance(value, Mapping):
         for index, (key, element) in enumerate(value.items()):
-            fault = _text(key, _ANY_TEXT) or _document(element, None, depth + 1)
-            if fault is not None:
-                return f"[{_shown(key, index)}]{fault[0]}", fault[1]
-        return None
+            found = _text(key, _ANY_TEXT) or _document(element, None, depth + 1)
+            if found:
+                return _joined(_NONE, f"[{_shown(key, index)}]", found)
+        return _NONE
     if isinstance(value, list | tuple):
         for index, element in enumerate(value):
-            fault = _document(element, None, depth + 1)
-            if fault is not None:
-                return f"[{index}]{fault[0]}", fault[1]
-        return None
+            found = _document(element, None, depth + 1)
+            if found:
+                return _joined(_NONE, f"[{index}]", found)
+        return _NONE
     return _document_scalar(value)
 
 
-def _document_scalar(value: object) -> Fault | None:
+def _document_scalar(value: object) -> Faults:
     if isinstance(value, str):
         return _text(value, _ANY_TEXT)
     if isinstance(value, int) and value.bit_length() > MAX_DOCUMENT_BITS:
-        return "", f"must not contain integers of more than {MAX_DOCUMENT_BITS:,} bits"
+        return [("", f"must not contain integers of more than {MAX_DOCUMENT_BITS:,} bits")]
     if isinstance(value, float) and not isfinite(value):
-        return "", "must be JSON, which has no NaN and no infinity"
+        return [("", "must be JSON, which has no NaN and no infinity")]
     if value is None or isinstance(value, bool | int | float):
-        return None
+        return _NONE
     return _wrong_type(value, "JSON (dict, list, str, int, float, bool or None)")
 
 
-def _bounds(size: int, shape: Shape, verb: str, unit: str) -> Fault | None:
+def _bounds(size: int, shape: Shape, verb: str, unit: str) -> Faults:
     if shape.low is not None and size < shape.low:
-        return "", f"must {verb} at least {shape.low} {unit}".rstrip()
+        return [("", f"must {verb} at least {shape.low} {unit}".rstrip())]
     if shape.high is not None and size > shape.high:
-        return "", f"must {verb} at most {shape.high} {unit}".rstrip()
-    return None
+        return [("", f"must {verb} at most {shape.high} {unit}".rstrip())]
+    return _NONE
 
 
-def _wrong_type(value: object, wanted: str) -> Fault:
-    given = "None" if value is None else type(value).__name__
-    return "", f"must be {wanted}, not {given}"
+def _wrong_type(value: object, wanted: str) -> Faults:
+    return [("", _rule_of_type(value, wanted))]
+
+
+def _rule_of_type(value: object, wanted: str) -> str:
+    return f"must be {wanted}, not {'None' if value is None else type(value).__name__}"
 
 
 def _shown(key: object, index: int) -> str:
@@ -249,6 +334,7 @@ def _shown(key: object, index: int) -> str:
 
 
 _ANY_TEXT = Text()
+_NONE: Faults = ()
 _PLANS: "dict[type[Structure], list[tuple[str, bool, Check, Shape]]]" = {}
 _CHECKS: dict[type[Shape], Check] = {
     Text: _text,

@@ -17,7 +17,7 @@ from attrs import define, field
 
 from cognito_async.errors import CognitoError, InvalidResponseError, ServiceError, TransportError
 from cognito_async.protocol.operation import Operation, Request, ResponseT
-from cognito_async.protocol.shapes import Boolean, Integer, Shape, Text, members
+from cognito_async.protocol.shapes import Boolean, Integer, Shape, Text, known_values, members
 from cognito_async.protocol.validation import FILTER, MAX_INTEGER, PRINTABLE_MEMBERS, guarded, validate
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
@@ -152,6 +152,7 @@ def _compile_encoder(kind: type[Request[Any]]) -> Encoder:
 
     It handles the common case, valid members of ASCII text, numbers and booleans, and returns None for other requests.
     """
+    known = known_values(kind)
     lines = ["def encode_simple(request):", "    if request.extra is not None: return None", "    parts = []"]
     for name, about in members(kind):
         low = -MAX_INTEGER if about.shape.low is None else about.shape.low
@@ -159,6 +160,8 @@ def _compile_encoder(kind: type[Request[Any]]) -> Encoder:
         valid, encoded = _NEVER if (kind.__name__, name) == FILTER else _SIMPLE.get(type(about.shape), _NEVER)
         if about.wire_name in PRINTABLE_MEMBERS and type(about.shape) is Text:
             valid += " and value.isprintable()"
+        if name in known:
+            valid += f" and value in {sorted(known[name])}"  # other values may be misspelled
         lines += [
             f"    value = request.{name}",
             f"    if value is not None{' or True' if about.required else ''}:",
@@ -295,10 +298,15 @@ def _response_facts(response: HttpResponse) -> dict[str, Any]:
     headers = response.headers
     return {
         "status": response.status,
-        "request_id": headers.get("x-amzn-RequestId") or headers.get("x-amz-request-id") or None,
+        "request_id": request_id_of(response),
         "retry_after": _milliseconds(headers.get("x-amz-retry-after")),
         "server_date": headers.get("Date"),
     }
+
+
+def request_id_of(response: HttpResponse) -> str | None:
+    """Return the service's request ID."""
+    return response.headers.get("x-amzn-RequestId") or response.headers.get("x-amz-request-id") or None
 
 
 def _milliseconds(text: str | None) -> float | None:

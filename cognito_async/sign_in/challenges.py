@@ -70,7 +70,7 @@ class Challenge(Record):
         """Return the challenge as text, for ``client.resume_sign_in`` in a later request or another process.
 
         It holds the session of the sign-in, but no password. Keep it on the server, or encrypt it if it goes to a
-        browser. The device and the user's context are not part of it.
+        browser. The device, the user's context and the analytics metadata are not part of it.
         """
         return dump(self._step)
 
@@ -260,8 +260,8 @@ class MfaSetupChallenge(Challenge):
         step = self._step
         with step.exclusive():
             response = await send(step.flow, AssociateSoftwareTokenRequest(session=step.session), ANSWER)
-            step.session = response.session or step.session
-        if not response.secret_code:
+            step.renew(response.session)
+        if not response.secret_code or not isinstance(response.secret_code, str):  # pyright: ignore[reportUnnecessaryIsInstance]
             raise InvalidResponseError("the response has no secret", operation="AssociateSoftwareToken")
         return SoftwareTokenSecret(response.secret_code)
 
@@ -284,8 +284,10 @@ class MfaSetupChallenge(Challenge):
         )
         with step.exclusive():
             response = await send(step.flow, request, ANSWER)
-            step.session = response.session or step.session
-        if response.status != "SUCCESS":
+            step.renew(response.session)
+        if response.status not in ("SUCCESS", "ERROR"):
+            raise InvalidResponseError("the response has no valid status", operation="VerifySoftwareToken")
+        if response.status == "ERROR":
             raise CodeMismatchException(
                 "the code is wrong", code="CodeMismatchException", operation="VerifySoftwareToken"
             )

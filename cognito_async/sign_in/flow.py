@@ -55,6 +55,8 @@ START_SRP: Final = Idempotency("idempotent", max_repeats=2)
 """InitiateAuth of USER_SRP_AUTH only returns a challenge."""
 
 _LOST_PROOF: Final = "Start a new sign-in; the lost one may have signed the user in, or sent a code."
+START_DEVICE: Final = Idempotency("sends_message", how_to_verify=_LOST_PROOF)
+"""DEVICE_SRP_AUTH uses up its session, and its challenge is not the user's to answer."""
 PROOF: Final = Idempotency("one_time", how_to_verify=_LOST_PROOF, max_repeats=2)
 """A challenge without a session accepts the same proof any number of times until it expires."""
 
@@ -69,7 +71,7 @@ ANSWER: Final = Idempotency(
 
 _WRONG_PASSWORD: Final = re.compile(r"\s*incorrect username or password\W*", re.IGNORECASE)
 _EXPIRED: Final = re.compile(r"\s*(?:invalid session|session (?:is |has )?expired)\b", re.IGNORECASE)
-_NOT_ENABLED: Final = re.compile(r"not enabled for this client|auth method not supported", re.IGNORECASE)
+_NOT_ENABLED: Final = re.compile(r"not enabled for (?:this|the) client|auth method not supported", re.IGNORECASE)
 
 AuthResponse: TypeAlias = (
     ops.InitiateAuthResponse
@@ -109,15 +111,17 @@ class SignedIn(Record):
 class Flow(Record):
     """A sign-in, apart from its current challenge.
 
-    ``username`` is the name for answers: the service's, else the user's. ``device_key`` is kept if the sign-in is
-    resumed without the device. ``challenges`` counts those so far. ``context`` has the members that each request
-    repeats, such as ``client_metadata``.
+    ``username`` is the name for answers: the service's, else the user's. ``has_user_id`` is whether it is
+    USER_ID_FOR_SRP, which a later USERNAME does not replace. ``device_key`` is kept if the sign-in is resumed without
+    the device. ``challenges`` counts those so far. ``context`` has the members that each request repeats, such as
+    ``client_metadata``.
     """
 
     client: CognitoClient
     admin: bool = False
     username: str = field(metadata={"secret": True})
-    device: Device | None = None
+    has_user_id: bool = False
+    device: Device | None = field(default=None, metadata={"secret": True})  # not checked yet: it may be a dict
     device_key: str | None = None
     remember_device: bool = False
     challenges: int = 0
@@ -174,12 +178,20 @@ class Step(Record):
         )
         return request
 
+    def renew(self, session: object) -> None:
+        """Keep the newer session of a response, if it has one."""
+        if not isinstance(session, str | None):
+            raise InvalidResponseError("the session of the response is malformed")
+        self.session = session or self.session
+
     @contextmanager
     def exclusive(self) -> Generator[None, None, None]:
         """Refuse other answers within the block, and after an answer that was accepted."""
         if self._busy or self._answered:
             state = "was answered" if self._answered else "is being answered by another task"
-            raise ChallengeAlreadyAnsweredError(f"the {self.name} challenge {state}; use the result of that answer")
+            raise ChallengeAlreadyAnsweredError(
+                f"the {self.name} challenge {state}; use the result of that answer, or start a new sign-in"
+            )
         self._busy = True
         try:
             yield
@@ -188,10 +200,16 @@ class Step(Record):
 
     async def respond(self, request: AuthRequest, exchange: Exchange | None = None) -> "SignedIn | Step":
         """Send an answer once, and return the next challenge or the end."""
-        with self.exclusive():
-            response = await send(self.flow, request, ANSWER)
-            self._answered = True
-        return await advance(self.flow, response, exchange)
+        try:
+            with self.exclusive():
+                response = await send(self.flow, request, ANSWER)
+                self._answered = True
+            return await advance(self.flow, response, exchange)
+        except ResourceNotFoundException as error:
+            if _has_forgotten_device(self.flow, error):  # there is no password to start over with
+                self.flow = evolve(self.flow, device=None, device_key=None)
+                error.add_note("The user pool has forgotten the device: start a new sign-in without it.")
+            raise
 
 
 def check_start(flow: Flow, how: Start) -> None:
@@ -203,8 +221,12 @@ def check_start(flow: Flow, how: Start) -> None:
     for name in ("preferred_challenge", "session"):
         if getattr(how, name) is not None and how.auth_flow != "USER_AUTH":
             raise ParameterValidationError(name, "must not be passed without auth_flow='USER_AUTH'")
-    if not isinstance(flow.device, Device | None):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise ParameterValidationError("device", "must be a Device of an earlier sign-in, or None")
+    check("device", Secret(flow.device), device_rule)
+
+
+def device_rule(value: object) -> str | None:
+    """Check a remembered device."""
+    return None if isinstance(value, Device | None) else "must be a Device of an earlier sign-in, or None"
 
 
 async def start(flow: Flow, how: Start) -> SignedIn | Step:
@@ -225,7 +247,7 @@ async def _with_second_try(flow: Flow, how: Start, run_flow: Callable[[Flow, Sta
     try:
         return await run_flow(flow, how)
     except ResourceNotFoundException as error:
-        if flow.device is None or "device" not in error.message.lower():
+        if not _has_forgotten_device(flow, error):
             raise
         flow = evolve(flow, device=None, device_key=None)
     except SignInExpiredError as error:
@@ -233,6 +255,10 @@ async def _with_second_try(flow: Flow, how: Start, run_flow: Callable[[Flow, Sta
         if was_sent or how.auth_flow != "USER_SRP_AUTH":  # the start of another flow may send a message
             raise
     return await run_flow(flow, how)
+
+
+def _has_forgotten_device(flow: Flow, error: ResourceNotFoundException) -> bool:
+    return flow.device_key is not None and "device" in error.message.lower()
 
 
 async def _start(flow: Flow, how: Start) -> SignedIn | Step:
@@ -254,6 +280,10 @@ async def _verify_password(flow: Flow, how: Start) -> bool:
             return False
         raise
     result = response.authentication_result
+    if not response.challenge_name:
+        await _signed_in(flow, response)
+    elif next_step(step.flow, response).name == USER_PROOF:
+        raise InvalidResponseError("the service neither accepted nor rejected the proof")
     if result is not None and result.refresh_token is not None:
         with suppress(CognitoError):  # the password was accepted; the tokens expire unused
             await send_with(flow.client, ops.RevokeTokenRequest(token=result.refresh_token))
@@ -270,7 +300,7 @@ async def advance(flow: Flow, response: AuthResponse, exchange: Exchange | None 
         flow, device = step.flow, step.flow.device
         if step.name == "DEVICE_SRP_AUTH" and device is not None:
             exchange = await start_exchange(DEVICE_PROOF, device.group_key, Secret(device.password))
-            response = await send(flow, step.request({"SRP_A": exchange.ephemeral.public_hex}), ANSWER)
+            response = await send(flow, step.request({"SRP_A": exchange.ephemeral.public_hex}), START_DEVICE)
         elif exchange is not None and step.name == exchange.challenge:
             response = await _prove(step, exchange)
             exchange = None  # each further proof would let a fake service test another guess of the password
@@ -316,16 +346,20 @@ def next_step(flow: Flow, response: AuthResponse) -> Step:
 
 def _read_step(flow: Flow, response: AuthResponse) -> Step | None:
     """Return the challenge of a response; None if it is malformed: the wire layer does not check scalars."""
-    name, session = response.challenge_name, response.session
+    name = response.challenge_name
+    session: Any = response.session
     given: Mapping[str, Any] = response.challenge_parameters or {}
     parameters = {key: value for key, value in given.items() if value is not None}
     available = tuple(response.available_challenges or ())
-    if not all(isinstance(text, str) for text in (name, session or "", *parameters.values(), *available)):
+    texts = (name, *parameters.values(), *available)
+    if not isinstance(session, str | None) or not all(isinstance(text, str) for text in texts):
         return None
     # Aliases are valid in the first request only: answers and their secret hashes use the service's name.
-    username = parameters.get("USER_ID_FOR_SRP") or parameters.get("USERNAME") or flow.username
-    flow = evolve(flow, username=username, challenges=flow.challenges + 1)
-    return Step(flow, name or "", parameters=parameters, available=available, session=session)
+    user_id = parameters.get("USER_ID_FOR_SRP")
+    username = user_id or (None if flow.has_user_id else parameters.get("USERNAME")) or flow.username
+    has_user_id = flow.has_user_id or bool(user_id)
+    flow = evolve(flow, username=username, has_user_id=has_user_id, challenges=flow.challenges + 1)
+    return Step(flow, name or "", parameters=parameters, available=available, session=session or None)
 
 
 async def _initiate(flow: Flow, how: Start, exchange: Exchange | None) -> AuthResponse:

@@ -1,6 +1,7 @@
 """One SRP exchange: what the client keeps from sending its public number until its proof."""
 
 import asyncio
+from contextlib import nullcontext
 from secrets import token_bytes
 
 from attrs import field, frozen
@@ -24,9 +25,14 @@ class Exchange(Record):
 
 
 class _Turns:
-    """Lets the computations of one event loop run one after the other."""
+    """Lets the computations of one event loop run one after the other.
+
+    Of those that start an exchange, only one at a time competes with the proofs, which the service expects within
+    seconds: else many sign-ins would all start, and all proofs would be late.
+    """
 
     def __init__(self) -> None:
+        self.starts = asyncio.Lock()
         self.lock = asyncio.Lock()
         self.users = 0
 
@@ -34,7 +40,7 @@ class _Turns:
 _TURNS: dict[asyncio.AbstractEventLoop, _Turns] = {}
 
 
-async def run(steps: Steps[ResultT]) -> ResultT:
+async def run(steps: Steps[ResultT], *, starts_exchange: bool = False) -> ResultT:
     """Run a computation, and let the event loop serve other tasks between its slices.
 
     One computation runs at a time: if each of many sign-ins ran a slice in each turn of the event loop, other tasks
@@ -44,15 +50,19 @@ async def run(steps: Steps[ResultT]) -> ResultT:
     turns = _TURNS.setdefault(loop, _Turns())
     turns.users += 1
     try:
-        async with turns.lock:
+        async with turns.starts if starts_exchange else nullcontext(), turns.lock:
             while True:
                 try:
                     next(steps)
                 except StopIteration as done:
                     result: ResultT = done.value
                     return result
+                except BaseException as error:
+                    error.__traceback__ = None  # the frames of the computation hold private values
+                    raise
                 await asyncio.sleep(0)
     finally:
+        steps.close()  # after a cancellation, its frame would keep the private values
         turns.users -= 1
         if not turns.users:
             del _TURNS[loop]
@@ -60,7 +70,7 @@ async def run(steps: Steps[ResultT]) -> ResultT:
 
 async def start_exchange(challenge: str, group: str, password: Secret[str]) -> Exchange:
     """Draw the key pair of a new exchange, see ``Exchange``."""
-    keys = await run(ephemeral(token_bytes))
+    keys = await run(ephemeral(token_bytes), starts_exchange=True)
     return Exchange(challenge=challenge, group=group, password=password.value, ephemeral=keys)
 
 

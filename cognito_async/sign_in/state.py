@@ -6,11 +6,11 @@ from typing import Any, Final, cast
 from cognito_async.client import CognitoClient
 from cognito_async.protocol.wire import from_json, to_json
 from cognito_async.sign_in.devices import Device
-from cognito_async.sign_in.flow import MAX_CHALLENGES, Flow, Step
+from cognito_async.sign_in.flow import MAX_CHALLENGES, Flow, Step, device_rule
 
 VERSION: Final = "1"
 MAX_LENGTH: Final = 256 * 1024
-KEPT: Final = ("admin", "username", "device_key", "remember_device", "challenges")
+KEPT: Final = ("admin", "username", "has_user_id", "device_key", "remember_device", "challenges")
 """The attributes of the flow that a state holds."""
 
 
@@ -30,9 +30,9 @@ def dump(step: Step) -> str:
 
 
 def load(client: CognitoClient, state: object, device: Device | None, user_context: object) -> Step | None:
-    """Return the challenge of a state; None if it is unreadable or of another app client."""
+    """Return the challenge of a state; None if it is unreadable, of another app client, or the device is invalid."""
     content = _parsed(state)
-    if content is None or content["client_id"] != client.bound.client_id:
+    if content is None or content["client_id"] != client.bound.client_id or device_rule(device) is not None:
         return None
     kept = {name: content[name] for name in KEPT}
     if device is not None:
@@ -73,6 +73,7 @@ _NONE: Final = type(None)
 _TYPES: Final = {
     "admin": (bool,),
     "username": (str,),
+    "has_user_id": (bool,),
     "device_key": (str, _NONE),
     "remember_device": (bool,),
     "challenges": (int,),

@@ -95,10 +95,12 @@ class TokenIssuer:
             The token.
 
         Raises:
+            ParameterValidationError: ``groups`` or ``scopes`` is a single text.
             ImportError: The package cryptography is not installed.
         """
         defaults = self._claims("access", sub or _sub(username), groups, expires_in)
-        defaults |= {"client_id": self.client_id, "scope": " ".join(scopes), "username": username, "version": 2}
+        scope = " ".join(_listed("scopes", scopes))
+        defaults |= {"client_id": self.client_id, "scope": scope, "username": username, "version": 2}
         return self.sign("access", defaults | claims)
 
     def id_token(
@@ -123,6 +125,7 @@ class TokenIssuer:
             The token.
 
         Raises:
+            ParameterValidationError: ``groups`` is a single text.
             ImportError: The package cryptography is not installed.
         """
         defaults = self._claims("id", sub or _sub(username), groups, expires_in)
@@ -211,7 +214,7 @@ class TokenIssuer:
         now = int(self._clock())
         return {
             "sub": sub,
-            "cognito:groups": list(groups) or None,
+            "cognito:groups": _listed("groups", groups) or None,
             "iss": self.issuer,
             "origin_jti": str(uuid.uuid4()),
             "event_id": str(uuid.uuid4()),
@@ -264,6 +267,12 @@ class _Key:
 
 def _encode(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _listed(parameter: str, names: Sequence[str]) -> list[str]:
+    if isinstance(names, str):  # a sequence of its letters
+        raise ParameterValidationError(parameter, "must be a list of texts, not a single text")
+    return list(names)
 
 
 def _sub(username: str) -> str:

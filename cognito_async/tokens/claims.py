@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from enum import Enum
-from inspect import iscoroutinefunction
+from inspect import isawaitable, iscoroutine, iscoroutinefunction
 from types import MappingProxyType
 from typing import Any, Final, Literal, TypeAlias, cast
 
@@ -139,8 +139,10 @@ class ClaimRules:
         if token_use == "id" and (audience is not None or required_scopes):  # noqa: S105 - not a password
             name = "required_scopes" if audience is None else "audience"
             raise ParameterValidationError(name, "applies to access tokens only; leave it out with token_use='id'")
+        if check is not None and not callable(cast("object", check)):
+            raise ParameterValidationError("check", "must be a function that takes the token")
         if iscoroutinefunction(check):
-            raise ParameterValidationError("check", "must be a function, not a coroutine function: it is not awaited")
+            raise _awaitable_check()
         of_pool = issuers_of_pool(user_pool_id, _names("replica_regions", replica_regions))
         self.issuers = of_pool if issuers is None else _names("issuers", issuers, low=1)
         self.is_access = token_use == "access"  # noqa: S105 - not a password
@@ -171,6 +173,14 @@ class ClaimRules:
             return self._read(claims, now)
         except TokenError as error:
             return error.with_traceback(None)
+
+    def run_check(self, token: AccessToken | IdToken) -> None:
+        """Call the user's check, which refuses the token by raising an error."""
+        result = None if self.check is None else self.check(token)
+        if isawaitable(result):
+            if iscoroutine(result):
+                result.close()
+            raise _awaitable_check()
 
     def _read(self, claims: dict[str, Any], now: float) -> AccessToken | IdToken:
         is_access = self.is_access
@@ -223,6 +233,10 @@ class ClaimRules:
         auth_time = _time(claims, "auth_time", None if self.max_auth_age is not None else 0)
         if self.max_auth_age is not None and now - auth_time > self.max_auth_age:
             raise TokenExpiredError(f"the user signed in more than {self.max_auth_age:g} s ago; sign in again")
+
+
+def _awaitable_check() -> ParameterValidationError:
+    return ParameterValidationError("check", "must be a function, not a coroutine function: it is not awaited")
 
 
 def _requiring(error: TokenScopeError | TokenGroupError, required: frozenset[str]) -> TokenError:

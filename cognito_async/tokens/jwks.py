@@ -20,6 +20,7 @@ except ImportError as missing:
 
 from cognito_async.errors import (
     JwksUnavailableError,
+    SessionClosedError,
     TokenMalformedError,
     TokenSignatureError,
     TokenUnknownKeyError,
@@ -247,8 +248,6 @@ class KeyCache:
         Raises:
             JwksUnavailableError: They could not be fetched; the last ones are kept.
         """
-        if self._fetch is None:
-            return
         if self._is_sent:  # the response may be older than the change that the caller knows of
             await self._wait()
         self._start()
@@ -257,20 +256,22 @@ class KeyCache:
             raise self._unavailable(_now())
 
     async def close(self) -> None:
-        """Cancel the fetch that is under way, if any."""
+        """Stop fetching: cancel the fetch that is under way, if any, and start no other."""
+        if self._fetch is not None:
+            self._fetch, self._failure = None, SessionClosedError("the verifier is closed; create a new TokenVerifier")
         if self._flight is not None:
             self._flight.cancel()
             await self._wait()
-            self._flight = None  # it may have been cancelled before it started
 
     async def _wait(self) -> None:
-        """Wait for the fetch that is under way, if any."""
-        if self._flight is not None:
+        """Wait for the fetch that is under way in this event loop, if any."""
+        if self._flight is not None and self._flight.get_loop() is asyncio.get_running_loop():
             await asyncio.wait([self._flight])  # neither raises its errors nor cancels it
 
     def _start(self) -> None:
         """Start a fetch, unless one is under way or there is no event loop."""
-        if self._flight is None and self._fetch is not None:
+        # A flight that was cancelled before it started is still there.
+        if (self._flight is None or self._flight.done()) and self._fetch is not None:
             try:
                 loop = asyncio.get_running_loop()
             except RuntimeError:

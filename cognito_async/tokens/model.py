@@ -63,21 +63,25 @@ class Tokens(Record):
         """
         lifetime: Any = SHORTEST_LIFETIME if result.expires_in is None else result.expires_in
         # The wire layer does not check scalars.
-        texts = ("access_token", "id_token", "refresh_token", "token_type")
-        if not result.access_token or not all(isinstance(getattr(result, name), str | None) for name in texts):
-            raise InvalidResponseError("the response has no valid access token")
+        names = ("access_token", "id_token", "refresh_token", "token_type")
+        are_texts = all(isinstance(getattr(result, name), str | None) for name in names)
+        if not result.access_token or not are_texts:
+            raise InvalidResponseError("the response has no valid tokens")
         if (result.token_type or "Bearer").lower() != "bearer":
             raise InvalidResponseError("the tokens of the response are not bearer tokens")
-        if not isinstance(lifetime, int | float) or not 0 < lifetime <= _LONGEST_LIFETIME:
+        if not _is_lifetime(lifetime):
             raise InvalidResponseError("the lifetime of the tokens in the response is invalid")
-        device = result.new_device_metadata
+        # A malformed device must not lose the sign-in.
+        device_key: Any = result.new_device_metadata and result.new_device_metadata.device_key
+        if not isinstance(device_key, str) or not device_key:
+            device_key = previous.device_key if previous else None
         return cls(
             access_token=result.access_token,
             id_token=result.id_token,
             refresh_token=result.refresh_token or (previous.refresh_token if previous else None),
             expires_at=arrived + timedelta(seconds=lifetime),
             lifetime=float(lifetime),
-            device_key=(device.device_key if device else None) or (previous.device_key if previous else None),
+            device_key=device_key,
         )
 
     def to_dict(self) -> dict[str, str | float | None]:
@@ -119,7 +123,10 @@ def _are_valid(values: Mapping[str, Any]) -> bool:
     return (
         all(text is None or isinstance(text, str) for text in texts)
         and bool(values["access_token"] and values["token_type"])
-        and isinstance(values["lifetime"], int | float)
-        and 0 < values["lifetime"] <= _LONGEST_LIFETIME
+        and _is_lifetime(values["lifetime"])
         and expires_at.tzinfo is not None
     )
+
+
+def _is_lifetime(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 < value <= _LONGEST_LIFETIME

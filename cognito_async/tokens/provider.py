@@ -157,14 +157,18 @@ class TokenProvider:
 
     async def tokens(self) -> Tokens:
         """Return tokens that have not expired. Raises like ``access_token``."""
-        now = asyncio.get_running_loop().time()
+        clock = asyncio.get_running_loop().time
         current = self._tokens
-        if current is not None and now < self._refresh_at and not self._closed:
+        if current is None:
+            current = await _landed(self._join(clock()))
+            if clock() >= self._refresh_at and not self._closed:
+                self._join(clock())
+            return current
+        now = clock()
+        if now < self._refresh_at and not self._closed:
             return current
         flight = self._join(now)
-        if current is not None and now < self._expires_at:
-            return current
-        return await _landed(flight)
+        return current if now < self._expires_at else await _landed(flight)
 
     async def refresh(self) -> Tokens:
         """Refresh the tokens although they have not expired, such as after an API has rejected the access token.
@@ -261,10 +265,10 @@ class TokenProvider:
         return await self._refresh(self._tokens)
 
     async def _use(self, tokens: Tokens, expires_at: float | None = None) -> Tokens:
-        """Use tokens of the store; refresh them if they are due."""
+        """Use tokens of the store; refresh them if they have expired."""
         now = asyncio.get_running_loop().time()
         self._adopt(tokens, now + _remaining(tokens) if expires_at is None else expires_at)
-        return tokens if now < self._refresh_at else await self._refresh(tokens)
+        return tokens if now < self._expires_at else await self._refresh(tokens)
 
     def _adopt(self, tokens: Tokens, expires_at: float) -> None:
         """Serve tokens from now on; ``expires_at`` is a time of the event loop."""

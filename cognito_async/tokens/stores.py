@@ -5,6 +5,7 @@ import json
 import os
 from collections.abc import AsyncGenerator, Generator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
+from glob import escape
 from hashlib import sha256
 from pathlib import Path
 from typing import Protocol, cast, runtime_checkable
@@ -117,12 +118,17 @@ class FileTokenStore:
                 with mode 0700. It can hold the tokens of several keys.
 
         Raises:
-            ParameterValidationError: The path starts with ``~`` but the home directory is unknown.
+            ParameterValidationError: The path is not that of a file, or starts with ``~`` but the home directory is
+                unknown.
         """
         try:
             self._path = Path(path).expanduser()
         except RuntimeError:
             raise ParameterValidationError("path", "must not start with ~: the home directory is unknown") from None
+        except TypeError:
+            raise ParameterValidationError("path", "must be text or a Path") from None
+        if not self._path.name or "\0" in str(self._path):
+            raise ParameterValidationError("path", "must be the path of a file")
 
     def __repr__(self) -> str:
         return f"FileTokenStore({str(self._path)!r})"
@@ -144,7 +150,7 @@ class FileTokenStore:
     @asynccontextmanager
     async def lock(self, key: str) -> AsyncGenerator[None]:
         """Hold the lock of a key, in this process and among the processes of this machine."""
-        lock = await self._acquire(self._beside(sha256(key.encode()).hexdigest()[:16]))
+        lock = await self._acquire(self._beside(sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:16]))
         try:
             yield
         finally:
@@ -205,6 +211,9 @@ class FileTokenStore:
         return entries
 
     def _write(self, entries: dict[str, Tokens]) -> None:
+        # Left behind by processes that were killed during this, as the lock of the file excludes others.
+        for temporary in self._path.parent.glob(f".{escape(self._path.name)}.????????"):
+            temporary.unlink(missing_ok=True)
         with replace_file(self._path) as file:
             # Not kept in a variable, and not json.dump: tracebacks with locals would show the tokens.
             file.write(json.dumps({"version": _VERSION, "tokens": {k: t.to_dict() for k, t in entries.items()}}))

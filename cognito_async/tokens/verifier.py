@@ -47,7 +47,8 @@ class TokenVerifier(Generic[TokenT]):
     """Verifies the access tokens, or the ID tokens, of a user pool; serves any number of tasks.
 
     Open it with ``async with``, or close it with ``await verifier.close()``. Creating one does no I/O: the keys are
-    fetched by the first ``verify``, and again in the background. Verifying with known keys does no I/O.
+    fetched by the first ``verify``, and again in the background, in the event loop of the session. Verifying with known
+    keys does no I/O, and works in all threads.
 
     See https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-tokens-verifying-a-jwt.html
     """
@@ -228,6 +229,5 @@ class TokenVerifier(Generic[TokenT]):
         token = self._rules.read(parsed, self._clock())
         if isinstance(token, TokenError):
             raise token
-        if self._rules.check is not None:
-            self._rules.check(token)
+        self._rules.run_check(token)
         return cast("TokenT", token)

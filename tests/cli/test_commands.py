@@ -12,7 +12,7 @@ import pytest
 
 from cognito_async.cli import main
 from cognito_async.cli.commands import CLI
-from cognito_async.cli.errors import MEANING, Exit
+from cognito_async.cli.errors import MEANING, CommandError, Exit
 from cognito_async.cli.settings import Options, Target
 from cognito_async.version import __version__
 from tests.support.terminal import environment, run_here
@@ -302,3 +302,28 @@ def test_endpoint_of_the_environment_can_be_ignored(monkeypatch: pytest.MonkeyPa
     assert Target.of(options).endpoint_url == "http://127.0.0.1:1"
     monkeypatch.setenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true")
     assert Target.of(options).endpoint_url is None
+
+
+def test_cognito_variables_take_precedence_over_those_of_aws(monkeypatch: pytest.MonkeyPatch) -> None:
+    variables = {"AWS_REGION": "us-west-2", "AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+    for name, value in {**variables, "COGNITO_USER_POOL_ID": "eu-west-1_AbC"}.items():
+        monkeypatch.setenv(name, value)
+    target = Target.of(Options())
+    assert (target.region, target.endpoint_url) == ("eu-west-1", "http://127.0.0.1:1")
+    monkeypatch.setenv("COGNITO_REGION", "us-east-1")
+    monkeypatch.setenv("COGNITO_ENDPOINT_URL", "http://127.0.0.1:2")
+    target = Target.of(Options())
+    assert (target.region, target.endpoint_url) == ("us-east-1", "http://127.0.0.1:2")
+    target = Target.of(Options(region="us-east-2", endpoint_url="http://127.0.0.1:3"))
+    assert (target.region, target.endpoint_url) == ("us-east-2", "http://127.0.0.1:3")
+
+
+def test_region_and_endpoint_may_come_from_the_aws_profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "config").write_text("[profile p]\nregion = eu-west-1\nendpoint_url = http://127.0.0.1:1\n")
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
+    monkeypatch.delenv("COGNITO_USER_POOL_ID", raising=False)
+    with pytest.raises(CommandError, match="no region"):
+        Target.of(Options())
+    monkeypatch.setenv("AWS_PROFILE", "p")
+    target = Target.of(Options())
+    assert (target.region, target.endpoint_url) == ("eu-west-1", "http://127.0.0.1:1")

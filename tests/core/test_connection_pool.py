@@ -108,6 +108,19 @@ async def test_thousand_calls_share_ten_connections() -> None:
         assert {request.json["Username"] for request in server.requests} == {f"user {n}" for n in range(1_000)}
 
 
+@pytest.mark.parametrize(("keepalive", "connections"), [(0, 3), (15.0, 1)])
+async def test_keepalive_of_zero_closes_each_connection(keepalive: float, connections: int) -> None:
+    """After its response."""
+    async with ScriptedServer() as server:
+        limits = PoolLimits(keepalive=keepalive)
+        async with AsyncCognitoSession("eu-west-1", endpoint_url=server.url, pool=limits) as session:
+            for _ in range(3):
+                await reset(session.client("abc"))
+            assert session.stats.attempts == 3
+        assert server.connections == connections
+        assert [request.connection for request in server.requests] == ([1, 2, 3] if keepalive == 0 else [1, 1, 1])
+
+
 @pytest.mark.manual_clock
 async def test_calls_without_a_connection_time_out() -> None:
     """With ``sent`` False; afterwards the pool works."""

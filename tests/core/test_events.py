@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+from contextlib import suppress
 from random import Random
 from typing import Any
 
@@ -37,8 +38,13 @@ CANARY = "yranac"[::-1]  # not a literal, because tracebacks quote the lines of 
 
 
 def records(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
-    """Return our log records."""
-    return [record for record in caplog.records if record.name == "cognito_async"]
+    """Return our log records of events."""
+    return [record for record in caplog.records if record.name == "cognito_async" and hasattr(record, "cognito_event")]
+
+
+def call_records(caplog: pytest.LogCaptureFixture) -> list[str]:
+    """Return the messages of the log records of calls."""
+    return [record.getMessage() for record in caplog.records if not hasattr(record, "cognito_event")]
 
 
 def event_of(record: logging.LogRecord) -> Any:
@@ -56,7 +62,7 @@ def _all_levels(caplog: pytest.LogCaptureFixture) -> None:
 
 
 async def test_successful_call_is_not_an_event(caplog: pytest.LogCaptureFixture) -> None:
-    """Nothing is logged, and the hook is not called."""
+    """No event is logged, and the hook is not called."""
     events: list[Any] = []
     async with scripted_session(ScriptedTransport(respond()), on_event=events.append) as session:
         await reset(session.client("abc"))
@@ -84,6 +90,49 @@ async def test_each_event_is_logged_and_passed_to_the_hook(caplog: pytest.LogCap
     assert retry.error is LOST
     assert ambiguous.error is caught.value
     assert ambiguous.operation == "ConfirmForgotPassword"
+
+
+@pytest.mark.parametrize(
+    ("steps", "message"),
+    [
+        (
+            [TRANSIENT, respond(headers={"x-amzn-RequestId": "r-7"})],
+            "ConfirmForgotPassword: succeeded, HTTP status 200, attempts 2, duration 0.050 s, request ID r-7",
+        ),
+        (
+            [refuse("ExpiredCodeException", x_amzn_RequestId="r")],
+            "ConfirmForgotPassword: ExpiredCodeException, HTTP status 400, attempts 1, duration 0.000 s, request ID r",
+        ),
+        (
+            [ConnectError("refused", sent=False)] * 3,
+            "ConfirmForgotPassword: ConnectError, HTTP status None, attempts 3, duration 0.150 s, request ID None",
+        ),
+    ],
+)
+async def test_each_call_is_logged_once_at_debug(
+    steps: list[Step], message: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With its outcome, and without its secrets."""
+    async with scripted_session(ScriptedTransport(*steps)) as session:
+        with suppress(CognitoError):
+            await reset(session.client("abc"), username=CANARY, password=CANARY, confirmation_code=CANARY)
+    assert call_records(caplog) == [message]
+
+
+async def test_cancelled_call_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """As cancelled."""
+    async with scripted_session(ScriptedTransport(hang())) as session:
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(reset(session.client("abc")), 0.5)
+    assert [record.split(",")[0] for record in call_records(caplog)] == ["ConfirmForgotPassword: cancelled"]
+
+
+async def test_calls_are_not_logged_above_debug(caplog: pytest.LogCaptureFixture) -> None:
+    """The record is not even made."""
+    caplog.set_level(logging.INFO, "cognito_async")
+    async with scripted_session(ScriptedTransport(respond())) as session:
+        await reset(session.client("abc"))
+    assert not caplog.records
 
 
 async def test_rate_of_operation_without_category_is_listed_by_operation() -> None:

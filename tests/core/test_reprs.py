@@ -68,6 +68,37 @@ async def test_clients_sessions_and_credentials_are_masked(how: str) -> None:
     assert "eu-west-1_AbC" in PRINTERS[how](client)
 
 
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (("eu-west-1",), "region='eu-west-1', endpoint_url='https://cognito-idp.eu-west-1.amazonaws.com'"),
+        (("eu-west-1", "http://127.0.0.1:1"), "region='eu-west-1', endpoint_url='http://127.0.0.1:1'"),
+        ((), "region=None, endpoint_url=None"),
+    ],
+)
+async def test_repr_of_a_session_shows_region_endpoint_and_state(options: tuple[str, ...], expected: str) -> None:
+    """As far as they are known without reading a profile."""
+    session = AsyncCognitoSession(*options[:1], endpoint_url="".join(options[1:]) or None)
+    assert repr(session) == f"AsyncCognitoSession({expected}, open)"
+    await session.close()
+    assert repr(session) == f"AsyncCognitoSession({expected}, closed)"
+
+
+async def test_repr_of_a_client_shows_the_region_of_its_pool() -> None:
+    """And the bound values, masked."""
+    async with AsyncCognitoSession() as session:
+        url = "https://cognito-idp.eu-west-1.amazonaws.com"
+        bound = "Bound(client_id=***, client_secret=None, user_pool_id=eu-west-1_AbC)"
+        expected = f"CognitoClient({bound}, region='eu-west-1', endpoint_url='{url}', open)"
+        assert repr(session.client("abc", user_pool_id="eu-west-1_AbC")) == expected
+
+
+def test_repr_does_not_show_an_invalid_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may be a misplaced secret."""
+    monkeypatch.setenv("AWS_REGION", f"{CANARY} ")
+    assert repr(AsyncCognitoSession()) == "AsyncCognitoSession(region=None, endpoint_url=None, open)"
+
+
 def test_repr_shows_the_members_that_are_set() -> None:
     """Secrets are shown as three asterisks, members that are None not at all."""
     result = AuthenticationResultType(access_token="eyJ", expires_in=3600)

@@ -5,7 +5,7 @@
 import asyncio
 import gc
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -707,3 +707,56 @@ async def test_session_limiter_has_the_configured_rate() -> None:
         assert client.session is session
         assert (client.bound.client_id, client.bound.user_pool_id) == ("abc", "eu-west-1_AbC")
         assert session.limiter(ConfirmForgotPasswordRequest.OPERATION).rate == 12.0
+
+
+# --- misspelled regions and pools, and other event loops --------------------------------------------------------------
+
+
+@pytest.mark.parametrize("region", ["eu-west1", "euwest1", "eu-west-", "ireland", "eu-west-1a"])
+def test_misspelled_region_is_refused_when_the_session_is_created(region: str) -> None:
+    """With an endpoint of an emulator, any name is valid."""
+    with pytest.raises(ParameterValidationError) as caught:
+        AsyncCognitoSession(region)
+    assert caught.value.parameter == "region"
+    AsyncCognitoSession(region.strip("-"), endpoint_url="http://127.0.0.1:1")
+
+
+@pytest.mark.parametrize("pool", ["eu-west1_AbC", "eu-west-1-AbC", "EU-WEST-1_AbC", "us_east_1_AbC", "eu-west-1_"])
+async def test_misspelled_user_pool_id_is_refused_before_sending(pool: str) -> None:
+    """When the client is created, or when the ID names the region of a call."""
+    transport = ScriptedTransport()
+    async with scripted_session(transport, region=None, credentials=KEYS) as session:
+        with pytest.raises(ParameterValidationError) as caught:
+            session.client(user_pool_id=pool)
+        assert caught.value.parameter == "user_pool_id"
+    async with scripted_session(transport, region=None, credentials=KEYS) as session:
+        with pytest.raises(ParameterValidationError):
+            await session.client().admin_get_user(user_pool_id=pool, username="ada")
+    assert not transport.attempts
+
+
+async def test_pool_in_another_region_than_the_session_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    """Not refused: the replicas of a user pool have the same ID."""
+    async with scripted_session(ScriptedTransport(), region="us-east-1") as session:
+        session.client(user_pool_id="us-east-1_AbC")
+        assert not caplog.records
+        session.client(user_pool_id="eu-west-1_AbC")
+        session.client(user_pool_id="eu-west-1_AbC")
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+
+
+@pytest.mark.parametrize("use", ["open", "call", "get"])
+def test_session_outside_asyncio_names_the_fix(use: str) -> None:
+    """As under trio: no event loop of asyncio is running."""
+    transport = ScriptedTransport()
+    session = scripted_session(transport)
+    uses: dict[str, Coroutine[Any, Any, object]] = {
+        "open": session.__aenter__(),
+        "call": reset(session.client("abc")),
+        "get": session.get("https://keys.example", timeout=1, max_bytes=1),
+    }
+    with pytest.raises(RuntimeError, match=r"requires asyncio.*trio"):
+        uses[use].send(None)
+    for other in uses.values():
+        other.close()
+    assert not transport.attempts

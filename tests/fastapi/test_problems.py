@@ -223,3 +223,10 @@ def test_log_problem_writes_messages_of_operator_errors_only(caplog: pytest.LogC
     log_problem(RuntimeError("a bug"))
     assert "app client not found" in caplog.text
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO", "ERROR", "ERROR", "ERROR"]
+
+
+def test_all_invalid_parameters_are_in_the_document() -> None:
+    """Except for the configuration."""
+    others = [("password", "must have at least 6 characters"), ("client_id", "is required")]
+    document = MISCONFIGURED.document(ParameterValidationError("username", "is required", others=others))
+    assert [item["pointer"] for item in document["errors"]] == ["#/username", "#/password"]

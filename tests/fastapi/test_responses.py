@@ -8,7 +8,9 @@ import pytest
 from fastapi import APIRouter, Depends, FastAPI, Form, HTTPException, Request, Response, WebSocket
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, ConfigDict
+from starlette.applications import Starlette
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.routing import Route
 
 from cognito_async import CodeMismatchException, NotAuthorizedException, TooManyRequestsException
 from cognito_async.fastapi import (
@@ -324,3 +326,17 @@ def test_problem_responses_with_custom_table_describe_the_sent_problems() -> Non
     assert set(problem_responses("ConnectError", problems={"TransportError": busy, "CognitoError": wrong})) == {503}
     assert set(problem_responses("Fault.QUOTA", problems=PROBLEMS)) == {503}
     assert password_reset_router(problems=table).routes
+
+
+async def test_install_problems_handles_applications_of_starlette() -> None:
+    """CognitoError and HTTPException, without OpenAPI."""
+
+    async def wrong(_: Request) -> Response:
+        raise CodeMismatchException("a message of AWS")
+
+    app = Starlette(routes=[Route("/wrong", wrong)])
+    install_problems(app)
+    async with asgi_client(app) as http:
+        check(await http.get("/wrong"), 400, "wrong-code")
+        missing = await http.get("/missing")
+    assert (missing.status_code, missing.headers["content-type"]) == (404, "application/problem+json")

@@ -1,6 +1,7 @@
 """Settings from arguments and the environment."""
 
 from ipaddress import ip_network
+from pathlib import Path
 
 import pytest
 from pydantic_settings import SettingsConfigDict
@@ -100,9 +101,29 @@ def test_invalid_setting_is_named_without_its_value(
     assert caught.value.__suppress_context__
 
 
-@pytest.mark.parametrize("name", ["AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL"])
-def test_region_may_come_from_aws_variables(environment: pytest.MonkeyPatch, name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AWS_REGION", "eu-west-1"),
+        ("AWS_DEFAULT_REGION", "eu-west-1"),
+        ("AWS_ENDPOINT_URL", "http://127.0.0.1:1"),
+        ("AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER", "http://127.0.0.1:1"),
+    ],
+)
+def test_region_may_come_from_aws_variables(environment: pytest.MonkeyPatch, name: str, value: str) -> None:
     """The session reads these variables itself."""
     environment.delenv("COGNITO_REGION")
-    environment.setenv(name, "eu-west-1")
+    environment.setenv(name, value)
+    assert read_settings("default", None).region is None
+
+
+def test_region_may_come_from_the_aws_profile(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As for sessions."""
+    environment.delenv("COGNITO_REGION")
+    config = tmp_path / "config"
+    config.write_text("[profile staging]\nregion = eu-west-1\n")
+    environment.setenv("AWS_CONFIG_FILE", str(config))
+    with pytest.raises(SettingsError, match="no region"):
+        read_settings("default", None)
+    environment.setenv("AWS_PROFILE", "staging")
     assert read_settings("default", None).region is None

@@ -105,6 +105,19 @@ def test_large_malformed_token_is_refused_in_little_time(size: int) -> None:
         assert min(times) < 0.0005
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        token(payload=b'{"exp":1,"a":[' + b",".join([b"2.2250738585072011" + b"3" * 100 + b"e-308"] * 90) + b"]}"),
+        ".".join([encode(b'{"a":[' + b",".join([b"{}"] * 650) + b"]}"), BODY, "AA"]),
+    ],
+    ids=["long floats", "header with many elements"],
+)
+def test_numbers_and_headers_that_are_slow_to_parse_are_refused(text: str) -> None:
+    """They would take several times as long as all other checks."""
+    assert isinstance(parse_token(text), TokenMalformedError)
+
+
 def test_longest_token_is_parsed() -> None:
     """16 KiB exactly."""
     signature = "A" * (MAX_TOKEN - len(HEAD) - len(BODY) - 2)
@@ -222,6 +235,7 @@ PAYLOADS: dict[str, bytes] = {
     "Infinity": b'{"exp":1,"a":Infinity}',
     "-Infinity": b'{"exp":1,"a":-Infinity}',
     "1e999": b'{"exp":1,"a":1e999}',
+    "float of 33 characters": b'{"exp":1,"a":1.' + b"1" * 31 + b"}",
     "21 digits": b'{"exp":1,"a":' + b"1" * 21 + b"}",
     "5,000 digits": b'{"exp":1,"a":' + b"1" * 5000 + b"}",
     "33 levels of objects": nested(MAX_DEPTH + 1),

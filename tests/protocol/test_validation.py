@@ -1,13 +1,14 @@
 """Validation of every member of every request, against the bounds of botocore's model."""
 
 import json
+import re
 from collections import UserDict, UserList, deque
 from collections.abc import Callable, Iterator
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from attrs import frozen
@@ -15,7 +16,7 @@ from botocore import xform_name
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from cognito_async import AsyncCognitoSession, operations
+from cognito_async import AsyncCognitoSession, AttributeType, operations
 from cognito_async.errors import CognitoError, ParameterValidationError
 from cognito_async.protocol.operation import Request
 from cognito_async.protocol.shapes import (
@@ -32,7 +33,7 @@ from cognito_async.protocol.shapes import (
     Timestamp,
     members,
 )
-from cognito_async.protocol.validation import MAX_DOCUMENT_DEPTH, PRINTABLE_MEMBERS, broken_form, validate
+from cognito_async.protocol.validation import MAX_DOCUMENT_DEPTH, PRINTABLE_MEMBERS, broken_form, misspelled, validate
 from cognito_async.protocol.wire import encode
 from tests.support.strategies import (
     changed,
@@ -254,15 +255,23 @@ WANTED: dict[type[Shape], str] = {
 }
 
 
+def name_of(kind: type[Structure]) -> str:
+    """Return the name of a class with its article."""
+    return f"{'an' if kind.__name__[0] in 'AEIOU' else 'a'} {kind.__name__}"
+
+
 @pytest.mark.parametrize("name", NAMES)
 def test_value_of_wrong_type_names_both_types(name: str) -> None:
     """The rule names the expected and the given type, never the value."""
     for place in places(name):
-        wanted = f"a {place.shape.type.__name__}" if isinstance(place.shape, Struct) else WANTED[type(place.shape)]
+        wanted = name_of(place.shape.type) if isinstance(place.shape, Struct) else WANTED[type(place.shape)]
         for kind, value in WRONG[type(place.shape)]:
             if place.path.endswith("]") and "[key" in place.path and kind in {"list", "dict"}:
                 continue  # not hashable, so never a key of a dict
-            assert refused(place.build(value), place.path) == f"must be {wanted}, not {kind}"
+            rule = refused(place.build(value), place.path)
+            if isinstance(place.shape, Struct) and kind == "dict":
+                rule = re.sub(r", such as cognito_async\.\w+\([a-z0-9_=., ]+\)", "", rule)
+            assert rule == f"must be {wanted}, not {kind}"
 
 
 def test_time_without_time_zone_is_refused() -> None:
@@ -664,3 +673,84 @@ def test_blob_size_is_counted_in_bytes() -> None:
     """The size of a memoryview is its number of bytes, not of items."""
     view = memoryview(bytes(131_072 + 4)).cast("I")
     refused(operations.SetUICustomizationRequest(user_pool_id="eu-west-1_AbC", image_file=view), "image_file")  # type: ignore[arg-type]
+
+
+# --- all faults, dicts and misspellings -------------------------------------------------------------------------------
+
+
+def errors_of(request: Request[Any]) -> dict[str, str]:
+    """Return all faults of a request."""
+    with pytest.raises(ParameterValidationError) as caught:
+        encode(request)
+    error = caught.value
+    assert error.errors[0] == (error.parameter, error.rule)
+    assert error.message == f"{error.parameter} {error.rule}"
+    return dict(error.errors)
+
+
+def test_all_faults_of_a_request_are_reported() -> None:
+    """At any depth, with those of ``extra``, and the first in the message."""
+    wrong: Any = 5
+    attributes = [AttributeType(name="a"), AttributeType(name=wrong, value=wrong)]
+    request = operations.AdminCreateUserRequest(
+        username="", user_attributes=attributes, temporary_password=wrong, extra={"Username": "ada"}
+    )
+    assert errors_of(request) == {
+        "user_pool_id": "is required",
+        "username": "must have at least 1 characters",
+        "user_attributes[1].name": "must be a str, not int",
+        "user_attributes[1].value": "must be a str, not int",
+        "temporary_password": "must be a str, not int",
+        "extra['Username']": "must not be passed together with username",
+    }
+
+
+def test_number_of_reported_faults_is_limited() -> None:
+    """A long list may be wrong as a whole."""
+    wrong: Any = [5] * 10_000
+    request = operations.AdminUpdateUserAttributesRequest(user_pool_id="p", username="ada", user_attributes=wrong)
+    assert len(errors_of(request)) == 100
+
+
+@pytest.mark.parametrize(
+    ("given", "example"),
+    [
+        ({"Name": CANARY, "Value": CANARY}, "(name=..., value=...)"),
+        ({"name": CANARY}, "(name=...)"),
+        ({CANARY: CANARY}, "(name=...)"),
+    ],
+)
+def test_dict_in_place_of_a_structure_names_the_class(given: Any, example: str) -> None:
+    """With the members that the dict holds, and without their values."""
+    request = operations.AdminCreateUserRequest(user_pool_id="p", username="ada", user_attributes=[given])
+    rule = f"must be an AttributeType, such as cognito_async.AttributeType{example}, not dict"
+    assert errors_of(request) == {"user_attributes[0]": rule}
+
+
+@pytest.mark.parametrize(
+    "flow", ["USER_SRP_ATUH", "user_srp_auth", "USER-SRP-AUTH", "USER_SRP_AUT", "USER_SRP_AUTHH", "USER_SRB_AUTH"]
+)
+def test_misspelled_value_of_an_enumeration_is_refused(flow: str) -> None:
+    """With the intended value."""
+    request = operations.InitiateAuthRequest(client_id="abc", auth_flow=flow)
+    assert "'USER_SRP_AUTH'" in errors_of(request)["auth_flow"]
+    client = operations.CreateUserPoolClientRequest(
+        user_pool_id="p", client_name="c", explicit_auth_flows=["ALLOW_USER_AUTH", f"ALLOW_{flow}"]
+    )
+    assert "'ALLOW_USER_SRP_AUTH'" in errors_of(client)["explicit_auth_flows[1]"]
+
+
+@pytest.mark.parametrize("flow", ["USER_SRP_AUTH", "USER_SRP_AUTH2", "NEW_AUTH", "USER_AUTH_V2", "x"])
+def test_known_and_new_values_of_an_enumeration_are_sent(flow: str) -> None:
+    """The service may have values that this version does not know."""
+    request = operations.InitiateAuthRequest(client_id="abc", auth_flow=flow)
+    assert json.loads(encode(request))["AuthFlow"] == flow
+
+
+def test_no_value_of_the_model_is_taken_for_a_misspelling() -> None:
+    """If the service adds such values, older versions must send them."""
+    enumerations = [get_args(kind) for kind in (getattr(operations, name) for name in dir(operations))]
+    assert sum(map(bool, enumerations)) > 60
+    for values in enumerations:
+        for value in values:
+            assert misspelled(value, set(values) - {value}) is None

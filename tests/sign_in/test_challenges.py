@@ -12,6 +12,7 @@ from cognito_async import (
     CodeMismatchException,
     CognitoClient,
     EnableSoftwareTokenMFAException,
+    InvalidParameterException,
     InvalidPasswordException,
     NotAuthorizedException,
     PasswordResetRequiredException,
@@ -198,6 +199,18 @@ async def test_flow_that_is_not_enabled_names_the_setting(
     with pytest.raises(Exception, match="not enabled") as caught:
         await client.sign_in(username=NAME, password=PASSWORD, auth_flow=auth_flow)
     assert any(f"ALLOW_{auth_flow}" in note for note in caught.value.__notes__)
+
+
+async def test_flow_that_is_not_enabled_for_the_client_names_the_setting(
+    fake: FakeCognito, client: CognitoClient
+) -> None:
+    """The other wording of the service."""
+    fake.fail_next(
+        "InitiateAuth", code="InvalidParameterException", message="USER_SRP_AUTH is not enabled for the client."
+    )
+    with pytest.raises(InvalidParameterException) as caught:
+        await client.sign_in(username=NAME, password=PASSWORD)
+    assert "ALLOW_USER_SRP_AUTH" in caught.value.__notes__[0]
 
 
 # --- codes ------------------------------------------------------------------------------------------------------------

@@ -29,3 +29,18 @@ async def test_run_of_many_computations_runs_one_slice_in_each_turn_of_the_loop(
     assert slices.total() == 200
     assert max(slices.values()) <= 2  # the counter and the computation may run in either order within a turn
     assert not srp_exchange._TURNS
+
+
+async def test_run_prefers_proofs_to_the_start_of_more_exchanges() -> None:
+    """If all of many sign-ins started first, the service would reject the last proofs as late."""
+    finished: list[str] = []
+
+    def computation(name: str) -> Generator[None, None, None]:
+        yield
+        finished.append(name)
+
+    starts = [srp_exchange.run(computation("start"), starts_exchange=True) for _ in range(3)]
+    proofs = [srp_exchange.run(computation("proof")) for _ in range(3)]
+    await asyncio.gather(*starts, *proofs)
+    assert finished == ["start", *["proof"] * 3, *["start"] * 2]
+    assert not srp_exchange._TURNS

@@ -135,8 +135,9 @@ async def test_lost_start_of_the_device_exchange_is_ambiguous(remembering: FakeC
     sent = len(remembering.requests)
     remembering.fail_next("RespondToAuthChallenge", delay=0.001)
     remembering.fail_next("RespondToAuthChallenge", lose_response=True)
-    with pytest.raises(AmbiguousOutcomeError):
+    with pytest.raises(AmbiguousOutcomeError) as caught:
         await client.sign_in(username=NAME, password=PASSWORD, device=device)
+    assert "Start a new sign-in" in caught.value.how_to_verify
     assert len(remembering.requests) == sent + 3
 
 
@@ -166,3 +167,19 @@ async def test_device_of_a_resumed_sign_in(remembering: FakeCognito, client: Cog
     challenge = expect(await client.sign_in(username=NAME, password=PASSWORD, device=device), SmsMfaChallenge)
     resumed = expect(client.resume_sign_in(challenge.state(), device=device), SmsMfaChallenge)
     assert signed_in(await resumed.respond(codes(remembering)[-1])).device == device
+
+
+async def test_device_that_is_forgotten_before_the_answer_is_dropped(
+    remembering: FakeCognito, client: CognitoClient
+) -> None:
+    """The error names the way out; another answer is sent without the device."""
+    device = (await remember(remembering, client)).device
+    assert device is not None
+    remembering.users[NAME].devices[device.key].remembered = False
+    challenge = expect(await client.sign_in(username=NAME, password=PASSWORD, device=device), SmsMfaChallenge)
+    remembering.fail_next("RespondToAuthChallenge", code="ResourceNotFoundException", message="Device does not exist.")
+    with pytest.raises(ResourceNotFoundException) as caught:
+        await challenge.respond(codes(remembering)[-1])
+    assert "start a new sign-in" in caught.value.__notes__[0]
+    assert signed_in(await challenge.respond(codes(remembering)[-1])).device is None
+    assert "DEVICE_KEY" not in str(remembering.requests[-1].payload)

@@ -7,7 +7,14 @@ import pytest
 
 from cognito_async import CognitoClient, InvalidResponseError, NotAuthorizedException
 from cognito_async.protocol.srp import N
-from cognito_async.sign_in import CustomChallenge, PasswordChallenge, SelectChallenge, SignedIn
+from cognito_async.sign_in import (
+    CustomChallenge,
+    MfaSetupChallenge,
+    PasswordChallenge,
+    SelectChallenge,
+    SignedIn,
+    Tokens,
+)
 from cognito_async.testing import FakeCognito
 from tests.sign_in.support import NAME, PASSWORD, expect, operations, signed_in
 from tests.support.canaries import leaking_frames
@@ -151,6 +158,7 @@ async def test_malformed_parameters_are_an_invalid_response(
         {"Session": SESSION},
         {"ChallengeName": ["SMS_MFA"]},
         {"ChallengeName": "SMS_MFA", "Session": 5},
+        {"ChallengeName": "SMS_MFA", "Session": []},
         {"ChallengeName": "SELECT_CHALLENGE", "AvailableChallenges": [1]},
         {"AuthenticationResult": {}},
         {"AuthenticationResult": {"AccessToken": "a", "ExpiresIn": -1}},
@@ -185,3 +193,74 @@ async def test_tokens_of_a_password_sign_in_are_complete(fake: FakeCognito, clie
     fake.create_user(NAME, password=PASSWORD)
     fake.override_challenge({"SRP_B": None}, name="DEVICE_PASSWORD_VERIFIER")
     signed_in(await client.sign_in(username=NAME, password=PASSWORD))
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        {},
+        {"Session": SESSION},
+        {"AuthenticationResult": {}},
+        {"ChallengeName": 5},
+        challenge("PASSWORD_VERIFIER", SALT="1234", SRP_B="5678", SECRET_BLOCK="AAAA", USER_ID_FOR_SRP=NAME),
+    ],
+)
+async def test_response_without_an_outcome_verifies_no_password(
+    fake: FakeCognito, client: CognitoClient, response: dict[str, Any]
+) -> None:
+    """Only tokens or a further challenge show that the proof was accepted."""
+    fake.create_user(NAME, password=PASSWORD)
+    fake.fail_next("RespondToAuthChallenge", response=response)
+    with pytest.raises(InvalidResponseError):
+        await client.verify_password(username=NAME, password="not it")
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+async def test_later_name_does_not_replace_the_user_id(
+    fake: FakeCognito, client: CognitoClient, *, resumed: bool
+) -> None:
+    """USERNAME may be an alias; the answers and their secret hashes need USER_ID_FOR_SRP."""
+    fake.fail_next("InitiateAuth", response=challenge("CUSTOM_CHALLENGE", USERNAME="alias"))
+    fake.fail_next("RespondToAuthChallenge", response=challenge("CUSTOM_CHALLENGE", USER_ID_FOR_SRP=NAME))
+    fake.fail_next("RespondToAuthChallenge", response=challenge("CUSTOM_CHALLENGE", USERNAME="alias"), times=2)
+    result: Any = await client.sign_in(username="ada@example.com", auth_flow="CUSTOM_AUTH")
+    assert result.username == "alias"
+    for _ in range(2):
+        if resumed:
+            result = client.resume_sign_in(result.state())
+        result = expect(await result.respond("blue"), CustomChallenge)
+        assert result.username == NAME
+
+
+async def test_device_key_that_is_no_text_is_ignored(fake: FakeCognito, client: CognitoClient) -> None:
+    """Stored tokens could not be loaded again."""
+    new = {"AccessToken": "a", "ExpiresIn": 60, "RefreshToken": "r", "NewDeviceMetadata": {"DeviceKey": 5}}
+    fake.fail_next("InitiateAuth", response={"AuthenticationResult": new})
+    done = signed_in(await client.sign_in(username=NAME, password=PASSWORD))
+    assert Tokens.from_dict(done.tokens.to_dict()) == done.tokens
+
+
+@pytest.mark.parametrize(
+    ("operation", "response"),
+    [
+        ("AssociateSoftwareToken", {}),
+        ("AssociateSoftwareToken", {"SecretCode": 5}),
+        ("AssociateSoftwareToken", {"SecretCode": "ABC", "Session": 5}),
+        ("VerifySoftwareToken", {}),
+        ("VerifySoftwareToken", {"Status": ["SUCCESS"]}),
+        ("VerifySoftwareToken", {"Status": "SUCCESS", "Session": 5}),
+    ],
+)
+async def test_malformed_response_to_a_set_up_is_an_invalid_response(
+    fake: FakeCognito, client: CognitoClient, operation: str, response: dict[str, Any]
+) -> None:
+    """Neither a wrong code nor an invalid argument."""
+    fake.create_user(NAME, password=PASSWORD)
+    fake.mfa_setup = ("SOFTWARE_TOKEN_MFA",)
+    set_up = expect(await client.sign_in(username=NAME, password=PASSWORD), MfaSetupChallenge)
+    sent = len(fake.requests)
+    fake.fail_next(operation, response=response)
+    associate = operation == "AssociateSoftwareToken"
+    with pytest.raises(InvalidResponseError):
+        await (set_up.associate_software_token() if associate else set_up.verify_software_token("123456"))
+    assert len(fake.requests) == sent + 1

@@ -51,6 +51,7 @@ def changed(state: str, **changes: Any) -> str:
     [
         {"challenges": 0},
         {"challenges": 11},
+        {"has_user_id": 1},
         {"challenges": True},
         {"challenges": "1"},
         {"name": None},
@@ -108,3 +109,16 @@ async def test_state_is_versioned_text_for_urls(fake: FakeCognito, client: Cogni
     assert state.isascii()
     with pytest.raises(ParameterValidationError):
         client.resume_sign_in(f"2.{state.partition('.')[2]}")
+
+
+@pytest.mark.parametrize("device", ["device", {"key": "k", "password": CANARY}])
+async def test_resuming_with_an_invalid_device_is_refused(
+    fake: FakeCognito, client: CognitoClient, device: Any
+) -> None:
+    """As in sign_in; neither the session of the state nor the device's password stays in the frames."""
+    challenge = await sms_challenge(fake, client)
+    with pytest.raises(ParameterValidationError) as caught:
+        client.resume_sign_in(challenge.state(), device=device)
+    assert caught.value.parameter == "device"
+    assert leaking_frames(caught.value) == []
+    assert leaking_frames(caught.value, challenge.state()) == []

@@ -1,14 +1,19 @@
 """Tracebacks with local variables contain no password, code, session, token or private value of a sign-in."""
 
+import asyncio
+import inspect
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from itertools import count
+from traceback import walk_tb
 from typing import Any
 
 import pytest
 
 from cognito_async import CognitoClient, CognitoError, Credentials, TransportError
 from cognito_async.operations import UserContextDataType
-from cognito_async.sign_in import Device
+from cognito_async.protocol import srp
+from cognito_async.sign_in import Device, srp_exchange
 from cognito_async.sign_in.challenges import result_of
 from cognito_async.sign_in.flow import Flow, Step
 from tests.support.canaries import CANARY, canary, leaking_frames
@@ -186,3 +191,44 @@ async def test_frames_of_a_lost_connection_contain_no_secrets(options: dict[str,
         return await client.sign_in(username=canary(), **options)
 
     checked(await error_of([TransportError("lost", sent=True)] * 3, call))
+
+
+@pytest.mark.parametrize("admin", [False, True])
+async def test_frames_of_an_invalid_device_contain_no_secrets(*, admin: bool) -> None:
+    """A dict in place of the device cannot mask its password."""
+    given: dict[str, Any] = {"username": "ada", "password": canary(), "device": {"password": canary()}}
+    checked(await error_of([], lambda client: (client.admin_sign_in if admin else client.sign_in)(**given)))
+
+
+@pytest.mark.parametrize("failing", range(3))
+async def test_interrupted_computation_shows_no_private_values(failing: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An interrupt may hit any slice: the frames of the computation hold a, x and S."""
+    powers = count()
+
+    def interrupted(base: int, exponent: int, modulus: int) -> int:
+        if next(powers) == failing:
+            raise KeyboardInterrupt
+        return pow(base, exponent, modulus)
+
+    monkeypatch.setattr(srp, "_powmod", interrupted)
+    async with scripted_session(ScriptedTransport(body(**VERIFIER))) as session:
+        with pytest.raises(KeyboardInterrupt) as caught:
+            await session.client("app", canary(), POOL).sign_in(username="ada", password=canary())
+    frames = [frame.f_code for frame, _ in walk_tb(caught.value.__traceback__)]
+    assert srp.__file__ not in {code.co_filename for code in frames}
+    assert leaking_frames(caught.value) == []
+
+
+async def test_cancelled_computation_keeps_no_private_values() -> None:
+    """The frame of ``run`` refers to the computation."""
+
+    def computation() -> Generator[None, None, None]:
+        yield
+
+    steps = computation()
+    task = asyncio.create_task(srp_exchange.run(steps))
+    await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert inspect.getgeneratorstate(steps) == inspect.GEN_CLOSED

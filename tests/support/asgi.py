@@ -1,11 +1,11 @@
-"""Run a FastAPI application without a server."""
+"""Run a FastAPI or Starlette application without a server."""
 
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
-from fastapi import FastAPI
+from starlette.applications import Starlette
 
 from cognito_async.fastapi import CognitoSettings
 
@@ -14,7 +14,7 @@ SETTINGS = CognitoSettings(client_id="abc", region="eu-west-1", endpoint_url="ht
 
 @asynccontextmanager
 async def asgi_client(
-    app: FastAPI, *, client: tuple[str, int] = ("192.0.2.1", 4711)
+    app: Starlette, *, client: tuple[str, int] = ("192.0.2.1", 4711)
 ) -> AsyncGenerator[httpx.AsyncClient, None]:
     """Run the lifespan of an application and yield an HTTP client for it; requests have the lifespan state."""
     async with app.router.lifespan_context(app) as state:

@@ -58,6 +58,15 @@ def test_claims_replace_defaults_and_none_removes_them() -> None:
     assert decode(issuer, issuer.sign("access", {"a": 1, "b": None})) == {"a": 1}
 
 
+@pytest.mark.parametrize("name", ["groups", "scopes"])
+def test_single_text_in_place_of_a_list_is_refused(name: str) -> None:
+    """Its letters would become groups or scopes."""
+    options: Any = {name: "staff"}
+    with pytest.raises(ParameterValidationError) as raised:
+        TokenIssuer().access_token(**options)
+    assert raised.value.parameter == name
+
+
 def test_expired_token_is_refused() -> None:
     """A negative lifetime lies in the past of the issuer's clock."""
     issuer = TokenIssuer()

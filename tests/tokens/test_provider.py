@@ -314,6 +314,28 @@ async def test_current_tokens_are_returned_until_they_expire_while_refreshes_fai
     assert await provider.access_token() != first
 
 
+@pytest.mark.parametrize("stored", [True, False])
+async def test_first_call_returns_due_tokens_although_the_refresh_fails(
+    client: CognitoClient, service: RefreshService, *, stored: bool
+) -> None:
+    """As all other calls: it does not wait for the refresh, which it starts."""
+    tokens, store = service.sign_in(NOW), MemoryTokenStore()
+    if stored:
+        await store.replace("default", None, tokens)
+    await asyncio.sleep(DUE)
+    service.script = [hang()] * 3
+    started = asyncio.get_running_loop().time()
+    provider = TokenProvider(client, tokens=None if stored else tokens, store=store)
+    assert await provider.tokens() == tokens
+    assert asyncio.get_running_loop().time() == started
+    await settle()
+    assert len(service.requests) == 1
+    await asyncio.sleep(2 * MAX_BACKOFF)
+    assert await provider.tokens() == tokens
+    await settle()
+    assert await provider.tokens() != tokens
+
+
 async def test_backoff_grows_with_jitter_and_callers_share_the_error(
     client: CognitoClient, service: RefreshService
 ) -> None:
@@ -377,6 +399,7 @@ async def test_retry_after_of_the_service_prolongs_the_backoff(client: CognitoCl
         respond(200, b"{}"),
         respond(200, b'{"AuthenticationResult": {}}'),
         respond(200, b'{"AuthenticationResult": {"AccessToken": "a", "ExpiresIn": -1}}'),
+        respond(200, b'{"AuthenticationResult": {"AccessToken": "a", "ExpiresIn": true}}'),
         respond(200, b'{"AuthenticationResult": {"AccessToken": "a", "ExpiresIn": 60, "TokenType": "mac"}}'),
         TransportError("cannot resolve the host", sent=False),
         LOST,

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import resource
 import stat
 import sys
 import threading
@@ -136,6 +137,40 @@ async def test_failed_write_leaves_the_previous_file(path: Path, monkeypatch: py
     assert [each.name for each in path.parent.iterdir()] == ["tokens.json"]
     assert await store.load("ada") == tokens(1)
     assert await store.replace("ada", tokens(1), tokens(2))
+
+
+async def test_write_to_a_full_disk_shows_no_token(path: Path) -> None:
+    """Not even the frames of the standard library."""
+    store = FileTokenStore(path)
+    await store.replace("ada", None, tokens(1))
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        with pytest.raises(TokenStoreError) as raised:
+            await store.replace("ada", tokens(1), evolve(tokens(2), access_token=CANARY * 10_000))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert leaking_frames(raised.value) == []
+    assert await store.load("ada") == tokens(1)
+
+
+async def test_temporary_file_of_a_killed_process_is_removed(path: Path) -> None:
+    """It contains tokens; files of other stores in the directory are kept."""
+    store = FileTokenStore(path)
+    await store.replace("ada", None, tokens())
+    kept = [path.with_name(name) for name in (".tokens.json.write.lock.bak", ".tokens.json.2.abcdefgh", "abcdefgh")]
+    for file in (path.with_name(".tokens.json.abcdefgh"), *kept):
+        file.write_text(CANARY)
+    await store.remove("ada")
+    assert set(path.parent.iterdir()) == {path, *kept}
+
+
+@pytest.mark.parametrize("invalid", ["", ".", "a\0b", b"tokens.json", None])
+def test_path_that_is_not_of_a_file_is_refused(invalid: Any) -> None:
+    """When the store is created."""
+    with pytest.raises(ParameterValidationError) as raised:
+        FileTokenStore(invalid)
+    assert raised.value.parameter == "path"
 
 
 @pytest.mark.parametrize(
@@ -277,7 +312,7 @@ def test_tokens_survive_a_dict_and_refuse_another() -> None:
     assert Tokens.from_dict({**data, "new": 1}) == tokens()
     invalid = {"access_token": "", "id_token": 1, "token_type": None, "lifetime": float("nan"), "expires_at": "soon"}
     assert Tokens.from_dict({**data, "id_token": None, "refresh_token": ""}).id_token is None
-    for name, value in invalid.items():
+    for name, value in [*invalid.items(), ("lifetime", True)]:
         with pytest.raises(ParameterValidationError) as raised:
             Tokens.from_dict({**data, name: value})
         assert raised.value.parameter == "data"

@@ -437,7 +437,8 @@ INVALID_VALUES: dict[str, tuple[Any, ...]] = {
     "leeway": (-1, 300.1, float("nan"), float("inf"), True, "1", None),
     "max_auth_age": (-1, float("nan"), True, "1"),
     "audience": ((), "", [1], 1),
-    "replica_regions": ("eu-west-1", None),
+    "replica_regions": ("eu-west-1", None, ["eu west 1"]),
+    "check": ("x",),
 }
 INVALID = [(name, value) for name, values in INVALID_VALUES.items() for value in values]
 
@@ -465,6 +466,17 @@ def test_check_must_not_be_a_coroutine_function() -> None:
 
     with pytest.raises(ParameterValidationError) as caught:
         verifier(check=check)
+    assert caught.value.parameter == "check"
+
+
+async def test_check_that_returns_an_awaitable_refuses_the_token() -> None:
+    """The constructor cannot recognize such a function."""
+
+    class Check:
+        async def __call__(self, _: AccessToken) -> None: ...
+
+    with pytest.raises(ParameterValidationError) as caught:
+        await verifier(check=Check()).verify(ISSUED.access_token())
     assert caught.value.parameter == "check"
 
 
