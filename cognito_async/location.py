@@ -109,7 +109,7 @@ class Location:
             rule = "is required: pass AsyncCognitoSession('eu-west-1'), bind a user_pool_id, or set AWS_REGION"
             if name := _profile_name():
                 rule += f"; profile {name!r} has no region, or cannot be read without the extra: "
-                rule += "pip install 'cognito_async[aws]'"
+                rule += "pip install '.[aws]' in a checkout of cognito_async"
             raise ParameterValidationError("region", rule)
         return service_url(check_aws_region(region), **self._variant)
 

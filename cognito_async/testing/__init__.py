@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from cognito_async.testing.mailbox import Message as Message
     from cognito_async.testing.token_issuer import TokenIssuer as TokenIssuer
 
+__all__ = ["Emulator", "FakeCognito", "LocalPool", "LocalPoolError", "Message", "TokenIssuer"]
+
 _HOME = {
     "Emulator": "emulator",
     "FakeCognito": "fake_cognito",
@@ -22,7 +24,7 @@ _HOME = {
 
 
 def __dir__() -> list[str]:
-    return sorted(_HOME)
+    return sorted(__all__)
 
 
 if not TYPE_CHECKING:  # type checkers use the imports above, so typos are errors

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import time
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from typing import Final
@@ -27,7 +28,9 @@ _MISLEADING: Final = frozenset(
      "__PYVENV_LAUNCHER__")
 )  # fmt: skip
 
-StepRunner = Callable[[Sequence[str], Mapping[str, str], int], Awaitable[tuple[int, str]]]
+_REPORTED: Final = 5  # packages for each line of progress
+
+StepRunner = Callable[[Sequence[str], Mapping[str, str], int, Callable[[str], None]], Awaitable[tuple[int, str]]]
 
 
 class LocalPoolError(RuntimeError):
@@ -47,8 +50,10 @@ def environment_folder() -> Path:
     return Path(cache).expanduser().absolute() / "cognito_async" / f"{version}-{digest}"
 
 
-async def run_step(command: Sequence[str], environment: Mapping[str, str], lock: int) -> tuple[int, str]:
-    """Run a step of the installation; return its exit code and output."""
+async def run_step(
+    command: Sequence[str], environment: Mapping[str, str], lock: int, on_line: Callable[[str], None]
+) -> tuple[int, str]:
+    """Run a step of the installation; return its exit code and output, each line of which is passed to ``on_line``."""
     # The step holds the lock, too: if this process is killed, pip may still be writing.
     process = await asyncio.create_subprocess_exec(
         *command,
@@ -58,20 +63,26 @@ async def run_step(command: Sequence[str], environment: Mapping[str, str], lock:
         stderr=subprocess.STDOUT,
         pass_fds=() if sys.platform == "win32" else (lock,),
     )
+    assert process.stdout is not None
+    lines: list[str] = []
     try:
-        output, _ = await process.communicate()
+        async for line in process.stdout:
+            lines.append(line.decode(errors="replace"))
+            on_line(lines[-1])
+        await process.wait()
     finally:
         if process.returncode is None:
             process.kill()
             await run_to_completion(process.communicate())
-    return process.returncode or 0, output.decode(errors="replace")
+    return process.returncode or 0, "".join(lines)
 
 
 async def prepare(*, run: StepRunner = run_step) -> Path:
     """Create the virtualenv unless it exists, and return the path of its interpreter.
 
     Args:
-        run: Runs a step, given its command, variables and the descriptor of the lock.
+        run: Runs a step, given its command, its variables, the descriptor of the lock, and a function that is called
+            with each line of output.
 
     Raises:
         LocalPoolError: It cannot be created, e.g. without a network. The message has the output of the step.
@@ -96,23 +107,46 @@ async def prepare(*, run: StepRunner = run_step) -> Path:
 
 
 async def _make(folder: Path, python: Path, run: StepRunner, lock: int) -> None:
-    print(f"cognito_async: installing the emulator into {folder} (done once)", file=sys.stderr, flush=True)
+    packages = len(re.findall(r"^[\w-]+==", REQUIREMENTS.read_text(), re.MULTILINE))
+    progress = _Progress(packages)
+    progress.show(f"installing the emulator into {folder}: {packages} pinned packages, about 100 MB; done once")
     with contextlib.suppress(FileNotFoundError):
         await asyncio.to_thread(shutil.rmtree, folder)
     variables = {k: v for k, v in os.environ.items() if not k.startswith("PYTHON") and k not in _MISLEADING}
     pip = [str(python), "-I", "-m", "pip", "install", "--disable-pip-version-check", "--no-input", "--progress-bar=off"]
-    for step in (
-        [sys.executable, "-I", "-m", "venv", str(folder)],
-        [*pip, "--require-hashes", "-r", str(REQUIREMENTS)],
+    for step, done in (
+        ([sys.executable, "-I", "-m", "venv", str(folder)], "the virtualenv was created"),
+        ([*pip, "--require-hashes", "-r", str(REQUIREMENTS)], "the packages were installed"),
     ):
-        code, output = await run(step, variables, lock)
+        code, output = await run(step, variables, lock, progress.count)
         if code:
             tail = "\n".join(output.rstrip().splitlines()[-OUTPUT_LINES:])
             raise LocalPoolError(
                 f"cannot create the emulator's virtualenv in {folder}; fix the cause below and run: {PREPARE_COMMAND}\n"
                 f"{shlex.join(step[:5])} …:\n{tail}"
             )
+        progress.show(done, timed=True)
     await asyncio.to_thread((folder / "complete").touch)
+
+
+class _Progress:
+    """Shows the progress of an installation on the standard error stream."""
+
+    def __init__(self, packages: int) -> None:
+        self._packages, self._collected = packages, 0
+        self._started = time.monotonic()
+
+    def show(self, text: str, *, timed: bool = False) -> None:
+        """Show a line, with the time since the start."""
+        elapsed = f" after {time.monotonic() - self._started:.0f} s" if timed else ""
+        print(f"cognito_async: {text}{elapsed}", file=sys.stderr, flush=True)
+
+    def count(self, line: str) -> None:
+        """Count the packages that pip collects."""
+        if line.startswith(("Collecting ", "Processing ")):  # from an index, or from a folder
+            self._collected += 1
+            if self._collected % _REPORTED == 0:
+                self.show(f"package {self._collected} of {self._packages}", timed=True)
 
 
 @contextlib.asynccontextmanager

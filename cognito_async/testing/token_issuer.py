@@ -241,7 +241,7 @@ def _private_key(number: int) -> "RSAPrivateKey":  # noqa: ARG001 - the number d
         from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key  # noqa: PLC0415 - an extra
     except ImportError as error:
         raise ImportError(
-            "signing tokens needs cryptography; install the extra: pip install 'cognito_async[tokens]'"
+            "signing tokens needs cryptography; in a checkout of cognito_async: pip install '.[tokens]'"
         ) from error
     return generate_private_key(public_exponent=65537, key_size=2048)
 

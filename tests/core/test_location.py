@@ -346,7 +346,7 @@ async def test_profile_is_not_read_without_the_extra(
         monkeypatch.setenv(name, value)
     with pytest.raises(ParameterValidationError, match="region") as caught:
         await url_of_call()
-    assert ("cognito_async[aws]" in str(caught.value)) == bool(variables)
+    assert ("'.[aws]'" in str(caught.value)) == bool(variables)
 
 
 @pytest.mark.virtual_clock

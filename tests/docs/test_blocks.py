@@ -8,25 +8,24 @@ import asyncio
 import inspect
 import json
 import logging
-import os
-import runpy
 import signal
 import sys
-from asyncio.subprocess import PIPE
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, nullcontext
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from unittest import TestCase
 
 import pytest
-from attrs import evolve, frozen
+from attrs import evolve
 
 from cognito_async import AsyncCognitoSession, CognitoError, RetryDetails, RetryKind, RetryPolicy, TokenError
 from cognito_async.fastapi import current_user
 from cognito_async.testing import FakeCognito, LocalPool, TokenIssuer
 from cognito_async.tokens import AccessToken, TokenProvider, Tokens, TokenVerifier
+from tests.docs import migrating_blocks, quickstart_blocks, sign_in_blocks, testing_blocks
+from tests.docs.reader import ADA, NEW, OLD, TIMEOUT, Check, Reader
 from tests.support.asgi import asgi_client
 from tests.support.docs import PAGES, Block, blocks, python_blocks
 from tests.support.processes import ROOT, running
@@ -34,53 +33,7 @@ from tests.support.scripted_server import Connection, ScriptedServer, answer, cu
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and process groups are POSIX")
 
-ADA, OLD, NEW = "ada@example.com", "An old passw0rd!", "A new passw0rd!"
-TIMEOUT = 60.0
 FASTAPI = {"COGNITO_CLIENT_ID": "abc", "COGNITO_STAFF_CLIENT_ID": "xyz", "AWS_REGION": "eu-west-1"}
-
-
-@frozen
-class Reader:
-    """Somebody with a user pool and an empty folder, in which a block is saved and run."""
-
-    pool: LocalPool
-    folder: Path
-
-    def save(self, block: Block) -> Path:
-        """Save a block with the IDs of the pool."""
-        path = self.folder / (block.file_name or f"block_{block.line}.py")
-        text = block.text.replace("3n4b5urk1ft4fl3mg5e62d9ado", self.pool.client_id)
-        path.write_text(text.replace("eu-west-1_AbC123", self.pool.user_pool_id))
-        return path
-
-    def names(self, block: Block) -> dict[str, Any]:
-        """Return what a block defines."""
-        return runpy.run_path(str(self.save(block)), run_name=self.save(block).stem)
-
-    @asynccontextmanager
-    async def started(self, *arguments: str) -> Any:
-        """Start Python in the folder with the settings of the pool."""
-        aws = {"AWS_ACCESS_KEY_ID": "test", "AWS_SECRET_ACCESS_KEY": "test", "AWS_EC2_METADATA_DISABLED": "true"}
-        environment = {**os.environ, **aws, "AWS_ENDPOINT_URL": self.pool.endpoint_url, "PYTHONPATH": str(ROOT)}
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, *arguments), cwd=self.folder, env=environment, stdout=PIPE, stderr=PIPE
-        )
-        try:
-            yield process
-        finally:
-            if process.returncode is None:
-                process.kill()
-                await process.communicate()
-
-    async def run(self, *arguments: str) -> str:
-        """Run Python in the folder and return the output; it must succeed."""
-        async with asyncio.timeout(TIMEOUT), self.started(*arguments) as process:
-            output, errors = await process.communicate()
-        assert (process.returncode, errors.decode()) == (0, ""), output.decode()
-        return str(output.decode())
-
-
-Check = Callable[[Block, Reader], Awaitable[None]]
 
 
 @pytest.fixture(scope="module")
@@ -337,14 +290,6 @@ async def is_a_store(block: Block, reader: Reader) -> None:
     assert await store.load("ada") is None
 
 
-async def signs_in(block: Block, reader: Reader) -> None:
-    """A function that returns the access token."""
-    async with reader.pool.session() as session:
-        await reader.pool.create_user("grace@example.com", OLD)
-        client = session.client(reader.pool.client_id)
-        assert await reader.names(block)["sign_in"](client, "grace@example.com", OLD)
-
-
 async def explains_a_reset(block: Block, reader: Reader) -> None:
     """A function that returns a message for each outcome."""
     reset_password = reader.names(block)["reset_password"]
@@ -397,24 +342,44 @@ async def counts_events(block: Block, reader: Reader) -> None:
     await names["session"].close()
 
 
+async def reads_many_users(block: Block, reader: Reader) -> None:
+    """A function that returns the status, or the code of the error, for each user."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in reader.pool.environment().items():
+            patch.setenv(name, value)
+        found = await reader.names(block)["statuses"]([ADA, *(f"unknown-{number}" for number in range(200))])
+    assert found.pop(ADA) == "CONFIRMED"
+    assert set(found.values()) == {"UserNotFoundException"}
+    assert len(found) == 200
+
+
 async def is_available(block: Block, reader: Reader) -> None:
     """A function that requests the user pool."""
     async with reader.pool.session() as session:
         assert await reader.names(block)["is_available"](session.client(user_pool_id=reader.pool.user_pool_id))
 
 
+async def is_tested_elsewhere(block: Block, reader: Reader) -> None:
+    """A file of examples/frameworks, which tests/examples/test_frameworks.py runs."""
+    assert block.text in [path.read_text() for path in (ROOT / "examples" / "frameworks").glob("*.py")]
+
+
 EXAMPLES: Mapping[str, Sequence[Check]] = {
     "CHANGELOG.md": [],
     "CODE_OF_CONDUCT.md": [],
     "CONTRIBUTING.md": [],
-    "README.md": [sends_a_code, signs_in, explains_a_reset, resets_all_users, is_an_application],
+    "README.md": [
+        quickstart_blocks.signs_in_at_the_terminal,
+        quickstart_blocks.verifies_tokens,
+        explains_a_reset,
+        signs_users_in,
+    ],
     "SECURITY.md": [],
     "docs/benchmarks.md": [],
     "docs/bulk.md": [resets_all_users, writes_reports],
-    "docs/client.md": [is_available, is_a_test],
+    "docs/client.md": [is_available],
     "docs/command-line.md": [],
     "docs/configuration.md": [in_a_repl] * len(python_blocks("docs/configuration.md")),
-    "docs/index.md": [],
     "docs/fastapi.md": [
         *[is_an_application] * 3,
         is_a_test,
@@ -426,10 +391,24 @@ EXAMPLES: Mapping[str, Sequence[Check]] = {
         signs_users_in,
         signs_users_in,
     ],
+    "docs/index.md": [
+        quickstart_blocks.runs_without_aws,
+        quickstart_blocks.signs_in_at_the_terminal,
+        quickstart_blocks.verifies_tokens,
+        quickstart_blocks.refreshes_tokens,
+        explains_a_reset,
+    ],
+    "docs/migrating.md": migrating_blocks.CHECKS,
     "docs/operations.md": [in_a_repl] * len(python_blocks("docs/operations.md")),
-    "docs/retries.md": [logs_faults, counts_events],
+    "docs/other-frameworks.md": [is_tested_elsewhere] * 5,
+    "docs/changelog.md": [],
+    "docs/design.md": [],
+    "docs/troubleshooting.md": [],
+    "docs/retries.md": [logs_faults, reads_many_users, counts_events],
     "docs/run-book.md": [serves_a_pool],
     "docs/ambiguous-outcomes.md": [verifies_a_reset],
+    "docs/sign-in.md": sign_in_blocks.CHECKS,
+    "docs/testing.md": testing_blocks.CHECKS,
     "docs/tokens.md": [
         verifies_a_token,
         requires_claims,

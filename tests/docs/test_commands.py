@@ -89,6 +89,16 @@ def test_links_lead_to_files_and_headings(page: str) -> None:
         assert not fragment or fragment in anchors(path), (path, fragment)
 
 
+def test_links_of_the_readme_are_absolute() -> None:
+    """The page is also shown by a package index; all its links are found."""
+    text = (ROOT / "README.md").read_text()
+    named = set(re.findall(r"(?m)^\[([^\]]+)\]: ", text))
+    used = set(re.findall(r"\]\[([^\]]+)\]|\[([^\]]+)\]\[\]", text))
+    assert {name.replace("\n", " ") for names in used for name in names if name} == named
+    assert len(list(links("README.md"))) == len(named) >= 20
+    assert "](" not in text
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_methods_of_the_client_exist(page: str) -> None:
     """Each ``client.…`` in the text is an attribute of the client."""

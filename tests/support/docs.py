@@ -15,6 +15,9 @@ PAGES = sorted(
 )
 """All tracked Markdown files."""
 
+HOSTED = "https://github.com/cognito-async/cognito-async/blob/main/"
+"""The address of the files of this project."""
+
 
 @frozen
 class Block:
@@ -37,6 +40,8 @@ def blocks(page: str) -> Iterator[Block]:
     text = (ROOT / page).read_text()
     for found in re.finditer(r"(?m)^```(\w*)\n((?s:.*?))^```$|^((?:(?: {4}.*)?\n)+)", text):
         content = found[2] or re.sub(r"(?m)^ {4}", "", found[3] or "")
+        if included := re.fullmatch(r'--8<-- "(.+)"\n', content):
+            content = (ROOT / included[1]).read_text()
         if content.strip():
             yield Block(page, text[: found.start()].count("\n") + 1, found[1] or "", content)
 
@@ -56,9 +61,11 @@ def commands(page: str, program: str) -> Iterator[str]:
 def links(page: str) -> Iterator[tuple[Path, str]]:
     """Yield the file and the fragment of each link to a file of the project."""
     text = re.sub(r"(?ms)^```.*?^```$", "", (ROOT / page).read_text())
-    for target in re.findall(r"\]\(([^)\s]+)\)", text):
-        if "://" not in target:
-            path, _, fragment = target.partition("#")
+    for target in re.findall(r"(?:\]\(|^\[[^\]]+\]: )([^)\s]+)", text, re.MULTILINE):
+        path, _, fragment = target.removeprefix(HOSTED).partition("#")
+        if target.startswith(HOSTED):  # absolute, so that the page renders on a package index
+            yield ROOT / path, fragment
+        elif "://" not in target:
             yield (ROOT / page).parent / path if path else ROOT / page, fragment
 
 

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -50,7 +50,9 @@ class Steps:
         self.commands: list[Sequence[str]] = []
         self.environment: Mapping[str, str] = {}
 
-    async def __call__(self, command: Sequence[str], environment: Mapping[str, str], lock: int) -> tuple[int, str]:
+    async def __call__(
+        self, command: Sequence[str], environment: Mapping[str, str], lock: int, on_line: Callable[[str], None]
+    ) -> tuple[int, str]:
         """Replace ``run_step``."""
         self.commands.append(command)
         self.environment = environment
@@ -59,6 +61,9 @@ class Steps:
         if "venv" in command:
             (Path(command[-1]) / "bin").mkdir(parents=True)
             (Path(command[-1]) / "bin" / "python").touch()
+        for number in range(20 if "pip" in command else 0):
+            on_line(f"Collecting package{number}==1.0\n")
+            on_line("  Using cached package.whl\n")
         return 0, ""
 
 
@@ -106,16 +111,20 @@ def test_default_cache_folder_of_each_platform(platform: str, expected: str, mon
 
 
 async def test_environment_is_created_once(cache: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    """With one line of output; the second call does nothing."""
+    """With progress; the second call does nothing."""
     steps = Steps()
     python = await prepare(run=steps)
     assert python == environment_folder() / "bin" / "python"
     assert [next(word for word in ("venv", "pip") if word in step) for step in steps.commands] == ["venv", "pip"]
     assert steps.commands[1][-3:] == ["--require-hashes", "-r", str(REQUIREMENTS)]
-    notice = capfd.readouterr().err
-    assert notice.count("\n") == 1
+    notice, created, *packages, installed = capfd.readouterr().err.splitlines()
     assert str(cache) in notice
-    assert "once" in notice
+    assert "20 pinned packages, about 100 MB; done once" in notice
+    assert "virtualenv" in created
+    assert [line.partition(" after")[0] for line in packages] == [
+        f"cognito_async: package {count} of 20" for count in (5, 10, 15, 20)
+    ]
+    assert re.search(r"installed after \d+ s$", installed)
     await prepare(run=steps)
     assert len(steps.commands) == 2
     assert capfd.readouterr().err == ""
@@ -171,10 +180,10 @@ import asyncio, sys
 sys.path.insert(0, {str(Path(__file__).parents[2])!r})
 from tests.testing.test_environment import Steps
 from cognito_async.testing.environment import prepare
-async def run(command, environment, lock):
+async def run(command, environment, lock, on_line):
     print("step", flush=True)
     await asyncio.sleep(0.1)
-    return await Steps()(command, environment, lock)
+    return await Steps()(command, environment, lock, on_line)
 print(asyncio.run(prepare(run=run)))
 """
     both = [
@@ -192,10 +201,10 @@ async def test_lock_is_held_by_a_running_step(cache: Path) -> None:
     program = """
 import asyncio, sys
 from cognito_async.testing import environment as home
-async def run(command, environment, lock):
+async def run(command, environment, lock, on_line):
     return await home.run_step(
         [sys.executable, "-c", "import os, signal; print(os.getpid(), file=open('pid', 'w')); signal.pause()"],
-        environment, lock)
+        environment, lock, on_line)
 asyncio.run(home.prepare(run=run))
 """
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -214,12 +223,14 @@ asyncio.run(home.prepare(run=run))
 
 
 async def test_step_returns_exit_code_and_output(tmp_path: Path) -> None:
-    """Both streams."""
+    """Both streams, and each line when it is printed."""
     program = "import sys; print('plain'); print('grave', file=sys.stderr); sys.exit(3)"
     with (tmp_path / "lock").open("w") as lock:
-        code, output = await run_step([sys.executable, "-c", program], {}, lock.fileno())
+        lines: list[str] = []
+        code, output = await run_step([sys.executable, "-c", program], {}, lock.fileno(), lines.append)
     assert code == 3
     assert sorted(output.split()) == ["grave", "plain"]
+    assert "".join(lines) == output
 
 
 async def test_cancelled_step_is_killed(tmp_path: Path) -> None:
@@ -227,7 +238,7 @@ async def test_cancelled_step_is_killed(tmp_path: Path) -> None:
     notes = tmp_path / "pid"
     program = f"import os, signal; print(os.getpid(), file=open({str(notes)!r}, 'w')); signal.pause()"
     with (tmp_path / "lock").open("w") as lock:
-        task = asyncio.create_task(run_step([sys.executable, "-c", program], {}, lock.fileno()))
+        task = asyncio.create_task(run_step([sys.executable, "-c", program], {}, lock.fileno(), print))
         await until(lambda: notes.exists() and notes.read_text().endswith("\n"))
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

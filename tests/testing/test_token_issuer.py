@@ -132,11 +132,11 @@ async def test_missing_cryptography_names_the_extra(monkeypatch: pytest.MonkeyPa
     token_issuer._private_key.cache_clear()
     for name in [name for name in sys.modules if name.startswith("cryptography")] or ["cryptography"]:
         monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(ImportError, match=re.escape("cognito_async[tokens]")):
+    with pytest.raises(ImportError, match=re.escape(".[tokens]")):
         TokenIssuer().access_token()
-    with pytest.raises(ImportError, match=re.escape("cognito_async[tokens]")):
+    with pytest.raises(ImportError, match=re.escape(".[tokens]")):
         _ = TokenIssuer().jwks
-    with pytest.raises(ImportError, match=re.escape("cognito_async[tokens]")):
+    with pytest.raises(ImportError, match=re.escape(".[tokens]")):
         await FakeCognito().__aenter__()
 
 

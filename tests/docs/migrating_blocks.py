@@ -1,0 +1,109 @@
+"""Checks for the blocks of docs/migrating.md: the old and the new code do the same, at the local pool."""
+
+import asyncio
+import inspect
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from cognito_async import CognitoClient
+from cognito_async.sign_in import SignedIn
+from tests.docs.reader import NEW, OLD, Check, Reader, typed
+from tests.support.docs import Block
+
+GRACE = "grace@example.com"
+
+
+async def result_of(function: Any, *arguments: Any) -> Any:
+    """Call a function in a thread, or await a coroutine function."""
+    if inspect.iscoroutinefunction(function):
+        return await function(*arguments)
+    return await asyncio.to_thread(function, *arguments)
+
+
+@asynccontextmanager
+async def with_user(reader: Reader) -> AsyncIterator[CognitoClient]:
+    """Create a user for this check; yield a client, with the variables of the pool set."""
+    async with reader.pool.session() as session:
+        client = session.client(reader.pool.client_id, user_pool_id=reader.pool.user_pool_id)
+        await reader.pool.create_user(GRACE, OLD)
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in reader.pool.environment().items():
+                patch.setenv(name, value)
+            yield client
+        await client.admin_delete_user(username=GRACE)
+
+
+async def resets(block: Block, reader: Reader) -> None:
+    """A function that resets a password."""
+    reset_password = reader.names(block)["reset_password"]
+    async with with_user(reader) as client:
+        await client.forgot_password(username=GRACE)
+        code = await reader.pool.code_for(GRACE)
+        assert await result_of(reset_password, GRACE, "000000", NEW) == "wrong code"
+        assert await result_of(reset_password, GRACE, code, NEW) == "changed"
+
+
+async def lists(block: Block, reader: Reader) -> None:
+    """A function that lists users."""
+    async with with_user(reader) as client:
+        user = await client.admin_get_user(username=GRACE)
+        assert user.username in await result_of(reader.names(block)["confirmed_users"])
+
+
+async def reads_a_status(block: Block, reader: Reader) -> None:
+    """A function that returns the status of a user; aiobotocore is not installed."""
+    if "aiobotocore" in block.text:
+        compile(block.text, block.page, "exec")
+        return
+    async with with_user(reader):
+        assert await reader.names(block)["user_status"](GRACE) == "CONFIRMED"
+
+
+async def signs_in(block: Block, reader: Reader) -> None:
+    """A function that returns an access token."""
+    async with with_user(reader) as client:
+        token = await result_of(reader.names(block)["sign_in"], GRACE, OLD)
+        assert (await client.get_user(access_token=token)).username
+
+
+async def signs_in_with_mfa(block: Block, reader: Reader) -> None:
+    """The same with pycognito, which fetches the keys from AWS."""
+    keys = {"keys": await public_keys(reader)}
+    with pytest.MonkeyPatch.context() as patch, typed():
+        patch.setattr("pycognito.Cognito.get_keys", lambda _: keys)
+        await signs_in(block, reader)
+
+
+async def refreshes(block: Block, reader: Reader) -> None:
+    """A function that returns a fresh access token."""
+    async with with_user(reader) as client:
+        done = await client.sign_in(username=GRACE, password=OLD)
+        assert isinstance(done, SignedIn)
+        function, tokens = reader.names(block)["access_token"], done.tokens
+        arguments = [tokens] if inspect.iscoroutinefunction(function) else [
+            GRACE, tokens.access_token, tokens.refresh_token,
+        ]  # fmt: skip
+        assert await result_of(function, *arguments) == tokens.access_token
+
+
+async def public_keys(reader: Reader) -> list[Any]:
+    """Return the keys of the pool."""
+    import aiohttp  # noqa: PLC0415
+
+    url = f"{reader.pool.endpoint_url}/{reader.pool.user_pool_id}/.well-known/jwks.json"
+    async with aiohttp.ClientSession() as session, session.get(url) as response:
+        found: dict[str, list[Any]] = await response.json()
+        return found["keys"]
+
+
+CHECKS: Sequence[Check] = [
+    *[resets] * 2,
+    *[lists] * 2,
+    *[signs_in] * 2,
+    *[reads_a_status] * 2,
+    *[signs_in_with_mfa] * 2,
+    *[refreshes] * 2,
+]
