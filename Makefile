@@ -46,7 +46,7 @@ $(DEMO)/.ready: pyproject.toml constraints.txt
 	$(call environment,$(DEMO),-c constraints.txt -e '.[cli]')
 
 $(DEMO_WEB)/.ready: pyproject.toml constraints.txt
-	$(call environment,$(DEMO_WEB),-c constraints.txt -e '.[fastapi]' itsdangerous jinja2 uvicorn)
+	$(call environment,$(DEMO_WEB),-c constraints.txt -e '.[fastapi]' itsdangerous jinja2 segno uvicorn)
 
 $(OLDEST)/.ready: pyproject.toml requirements-oldest.txt constraints.txt
 	$(call environment,$(OLDEST),-r requirements-oldest.txt -e .)

@@ -27,7 +27,7 @@ EXTRA = 0.1  # seconds that the service takes longer for a user who exists
 @pytest.fixture
 def _no_delays(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove the delays where only the content matters."""
-    monkeypatch.setattr(site_module("sign_up"), "MINIMUM_SECONDS", 0.0)
+    monkeypatch.setattr(site_module("pages"), "MINIMUM_SECONDS", 0.0)
     monkeypatch.setattr(site_module("sign_up"), "RETRY", RetryPolicy(max_attempts=1))
 
 
