@@ -17,7 +17,7 @@ PIP_FLAGS := --disable-pip-version-check --quiet
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo          reset a forgotten password against a local user pool"
+	@echo "make demo          reset a forgotten password and sign in, against a local user pool"
 	@echo "make demo-bulk     reset 300 passwords in a bulk job that is killed and resumed, with a report"
 	@echo "make demo-web      run a web site with sign-up, sign-in and password reset on a local user pool"
 	@echo "make test          run the tests"
@@ -43,7 +43,7 @@ $(DEV)/.ready: pyproject.toml requirements-dev.txt constraints.txt
 	$(call environment,$(DEV),-c constraints.txt -r requirements-dev.txt -e .)
 
 $(DEMO)/.ready: pyproject.toml constraints.txt
-	$(call environment,$(DEMO),-c constraints.txt -e '.[cli]')
+	$(call environment,$(DEMO),-c constraints.txt -e '.[cli,tokens]')
 
 $(DEMO_WEB)/.ready: pyproject.toml constraints.txt
 	$(call environment,$(DEMO_WEB),-c constraints.txt -e '.[fastapi]' itsdangerous jinja2 segno uvicorn)

@@ -126,12 +126,11 @@ def refuse(code: str, message: str = "canary about ada@example.com") -> Action:
     return answer({"__type": code, "message": message}, 400)
 
 
-def tokens_of(name: str, **claims: object) -> Action:
+def tokens_of(name: str, email: str | None = None) -> Action:
     """Respond with the tokens of a user."""
-    email = f"{name}@example.com"
     tokens = {
         "AccessToken": ISSUER.access_token(username=name),
-        "IdToken": ISSUER.id_token(username=name, **{"email": email, **claims}),
+        "IdToken": ISSUER.id_token(username=name, email=email or f"{name}@example.com"),
         "RefreshToken": "r" * 40,
         "ExpiresIn": 3600,
     }
@@ -210,6 +209,19 @@ def settings_for(pool: LocalPool) -> Mapping[str, str]:
         "COGNITO_CLIENT_ID": pool.client_id,
         "COGNITO_CLIENT_SECRET": pool.client_secret or "",
         "COGNITO_USER_POOL_ID": pool.user_pool_id,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }
+
+
+def settings_for_fake(fake: FakeCognito) -> dict[str, str]:
+    """Return the environment variables that point the site at a new app client of a fake pool."""
+    app_client = fake.create_app_client(client_secret="s3cr3t-of-the-app-client")
+    return {
+        "COGNITO_ENDPOINT_URL": fake.endpoint_url,
+        "COGNITO_CLIENT_ID": app_client.client_id,
+        "COGNITO_CLIENT_SECRET": app_client.client_secret or "",
+        "COGNITO_USER_POOL_ID": fake.user_pool_id,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
     }

@@ -5,7 +5,17 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.examples.site import ScriptedSite, form_of, in_process_site, post_form, refuse, scripted_site, tokens_of
+from cognito_async.testing import TokenIssuer
+from tests.examples.site import (
+    ISSUER,
+    ScriptedSite,
+    form_of,
+    in_process_site,
+    post_form,
+    refuse,
+    scripted_site,
+    tokens_of,
+)
 from tests.support.scripted_server import Action, Connection, answer, cut
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
@@ -172,3 +182,16 @@ async def test_site_starts_without_a_readable_password_policy(caplog: pytest.Log
     async with in_process_site() as site, site.client() as client:
         assert "at least 8 characters" in (await client.get("/sign-up")).text
     assert "password policy not readable" in caplog.text
+
+
+@pytest.mark.parametrize("issuer", [TokenIssuer(user_pool_id=ISSUER.user_pool_id, client_id=ISSUER.client_id), None])
+async def test_sign_in_with_forged_or_missing_id_token_starts_no_session(
+    scripted: ScriptedSite, issuer: TokenIssuer | None
+) -> None:
+    """Tokens are verified with the keys of the user pool."""
+    tokens = {"AccessToken": ISSUER.access_token(), **({} if issuer is None else {"IdToken": issuer.id_token()})}
+    async with scripted.client(answer({"AuthenticationResult": tokens})) as client:
+        path, text = await post_form(client, "/sign-in", form_of("forged"))
+        assert path == "/sign-in"
+        assert 'class="message error"' in text
+        assert (await client.get("/account")).status_code == 303

@@ -91,7 +91,9 @@ async def test_submission_survives_the_cancellation_of_one_click() -> None:
 
 def test_names_of_an_id_token() -> None:
     """Every name that a user can sign in with is returned, in lower case."""
-    text = ISSUER.id_token(username="ada", sub="1f-2E", email="Ada@Example.com", preferred_username="Lovelace", name="A")
+    text = ISSUER.id_token(
+        username="ada", sub="1f-2E", email="Ada@Example.com", preferred_username="Lovelace", name="A"
+    )
     token = ISSUER.verifier(token_use="id").verify_cached(text)
     assert site_module("app").names_of(token) == {"1f-2e", "ada", "ada@example.com", "lovelace"}
 
