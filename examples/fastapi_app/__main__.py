@@ -40,7 +40,7 @@ BANNER: Final = """
 
 
 async def serve(port: int) -> None:
-    """Serve the site until Ctrl-C, on the first free port from the given one."""
+    """Serve the site until Ctrl-C."""
     print(f"Starting {BRAND}. The first start downloads the AWS emulator.", flush=True)
     async with LocalPool(users=USERS) as pool:
         os.environ.update(dict.fromkeys(OTHER_SETTINGS, "") | pool.environment())
@@ -58,18 +58,17 @@ async def serve(port: int) -> None:
             await uvicorn.Server(config).serve(sockets=[listener])
 
 
-def listen(first_port: int) -> socket.socket:
-    """Listen on the first free port of a hundred."""
-    for port in range(first_port, first_port + 100):
-        with suppress(OSError):
-            return socket.create_server(("127.0.0.1", port))
-    raise OSError(f"ports {first_port} to {first_port + 99} are in use; choose another one with --port")
+def listen(port: int) -> socket.socket:
+    """Listen on the port, or on any free one if it is in use."""
+    with suppress(OSError):
+        return socket.create_server(("127.0.0.1", port))
+    return socket.create_server(("127.0.0.1", 0))
 
 
 def main() -> None:
     """Parse the command line and run the demo."""
     parser = argparse.ArgumentParser(prog="fastapi_app", description="The example site with a local user pool.")
-    parser.add_argument("--port", type=int, default=8000, help="first port to try; 0 for any (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8000, help="any free one if it is in use (default: %(default)s)")
     try:
         asyncio.run(serve(parser.parse_args().port))
     except KeyboardInterrupt:

@@ -1,11 +1,10 @@
 """The application: sign-in, the account page, and sign-out. Start it with `uvicorn fastapi_app.app:app`."""
 
-import logging
 import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from time import monotonic
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 import segno
 from fastapi import APIRouter, Depends, FastAPI, HTTPException, Response, status
@@ -16,19 +15,18 @@ from starlette.middleware.sessions import SessionMiddleware
 
 from cognito_async import CodeMismatchException, CognitoClient, CognitoError, SignInExpiredError
 from cognito_async import sign_in as challenges
-from cognito_async.fastapi import CognitoDep, MemoryRateLimit, rate_limit, same_origin
+from cognito_async.fastapi import CognitoDep, MemoryRateLimit, log_problem, rate_limit, same_origin
 from cognito_async.operations import SoftwareTokenMfaSettingsType
-from cognito_async.tokens import IdToken, TokenProvider
+from cognito_async.tokens import TokenProvider
 
-from . import messages, pages, password_reset, sign_up
+from . import messages, password_reset, sign_up
 from .forms import FormDep, SiteForm
-from .pages import BRAND, PAGE, CallerDep, PageContext, PageDep
-from .security import SecurityMiddleware
+from .pages import BRAND, ERROR_PAGES, PAGE, PageContext, PageDep
+from .security import CallerDep, SecurityMiddleware
 from .state import Mailbox, PendingSignIn, Site, UserSession, site_lifespan
 
 SignInResult: TypeAlias = challenges.SignInResult
 Answer: TypeAlias = Callable[[SiteForm], Awaitable[SignInResult]]
-_LOG = logging.getLogger("fastapi_app")
 
 router = APIRouter()
 
@@ -104,32 +102,32 @@ def form_of(challenge: SignInResult) -> tuple[Sequence[str], Answer | None]:
         case challenges.SelectMfaTypeChallenge():
             return ["option"], lambda form: challenge.select(form.option)
         case challenges.NewPasswordRequiredChallenge(required_attributes=names):
-            attributes = {*names}
-            return ["password", *names], lambda form: challenge.respond(
-                form.password, attributes=form.model_dump(include=attributes)
+            return [*names, "password"], lambda form: challenge.respond(
+                form.password, attributes=form.model_dump(include={*names})
             )
         case _:
             return [], None
 
 
-async def keep(
-    site: Site, client: CognitoClient, result: SignInResult, username: str, requested_at: float
-) -> dict[str, str]:
+async def keep(site: Site, client: CognitoClient, result: SignInResult, username: str, since: float) -> dict[str, str]:
     """Keep a new session, or a sign-in that waits for an answer, on the server; return its ID for the cookie."""
     if isinstance(result, challenges.SignedIn):
-        names = names_of(await site.id_tokens.verify(result.tokens.id_token or "")) | {username.casefold()}
-        session = UserSession(username, names, TokenProvider(client, tokens=result.tokens))
-        return {"session_id": site.sessions.start(session, requested_at=requested_at)}
+        user = await site.id_tokens.verify(result.tokens.id_token or "")
+        names = {
+            username,
+            user.sub,
+            user.username,
+            user.email,
+            user.phone_number,
+            user.claims.get("preferred_username"),
+        }
+        all_names = frozenset(name.casefold() for name in names if isinstance(name, str))
+        session = UserSession(username, all_names, TokenProvider(client, tokens=result.tokens))
+        return {"session_id": site.sessions.start(session, requested_at=since)}
     app_secret = None
     if isinstance(result, challenges.MfaSetupChallenge) and form_of(result)[1]:
         app_secret = await result.associate_software_token()
-    return {"sign_in_id": site.sign_ins.add(PendingSignIn(username, requested_at, result.state(), app_secret))}
-
-
-def names_of(token: IdToken) -> frozenset[str]:
-    """Return every name that the user can sign in with, in lower case."""
-    names = (token.sub, token.username, token.email, token.phone_number, token.claims.get("preferred_username"))
-    return frozenset(name.casefold() for name in names if isinstance(name, str))
+    return {"sign_in_id": site.sign_ins.add(PendingSignIn(username, since, result.state(), app_secret))}
 
 
 @router.post("/sign-out")
@@ -139,8 +137,7 @@ async def sign_out(page: PageDep) -> Response:
         try:
             await page.session.tokens.sign_out()
         except CognitoError as error:
-            # The site forgets the tokens anyway, and they expire.
-            _LOG.warning("tokens not revoked: %s", error.code or type(error).__name__)
+            log_problem(error)  # the site forgets the tokens anyway, and they expire
     return page.replace_session("/sign-in", messages.SIGNED_OUT)
 
 
@@ -217,25 +214,21 @@ async def inbox(page: PageDep) -> Response:
     return page.render("inbox", mails=list(reversed(await page.site.mailbox())))
 
 
-@router.api_route("/.well-known/change-password", methods=PAGE)
-async def change_password() -> Response:
-    """Redirect password managers, which look for the form at this address."""
-    return RedirectResponse("/forgot-password")
+# Password managers look for the form at this address.
+router.add_api_route("/.well-known/change-password", lambda: RedirectResponse("/forgot-password"), methods=PAGE)
 
 
 def create_app(mailbox: Mailbox | None = None) -> FastAPI:
     """Create the application, which reads its settings from the environment when it starts."""
-    lifespan = site_lifespan(mailbox)
     # Forms must come from this site, at most 60 per minute and client address.
     guards = [Depends(same_origin()), Depends(rate_limit(MemoryRateLimit(60, 60.0)))]
-    app = FastAPI(lifespan=lifespan, dependencies=guards, openapi_url=None, redirect_slashes=False)
-    # Several workers need a key that they share.
-    app.add_middleware(SessionMiddleware, secret_key=secrets.token_urlsafe(32), max_age=None)
+    options: Any = {"dependencies": guards, "exception_handlers": ERROR_PAGES, "openapi_url": None}
+    app = FastAPI(lifespan=site_lifespan(mailbox), redirect_slashes=False, **options)
+    app.add_middleware(SessionMiddleware, secret_key=secrets.token_urlsafe(32), max_age=None)  # workers must share it
     app.add_middleware(SecurityMiddleware)  # the last one added is the outermost
     for part in (router, sign_up.router, password_reset.router):
         app.include_router(part)
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"), "static")
-    pages.add_error_pages(app)
     return app
 
 

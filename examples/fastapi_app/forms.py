@@ -4,26 +4,21 @@ from collections.abc import Collection
 from typing import Annotated, Final
 
 from fastapi import Form
-from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
 from cognito_async.fastapi import PasswordPolicy
-
-
-def _remove_spaces(value: object) -> object:
-    return "".join(value.split()) if isinstance(value, str) else value
-
 
 # Missing fields are empty, so that the site's own texts are shown. Constrained strings must be valid Unicode; a form
 # with an unusual character set can contain lone surrogates.
 Text = Annotated[str, StringConstraints(strip_whitespace=True)]
-Code = Annotated[str, BeforeValidator(_remove_spaces), StringConstraints(strip_whitespace=True)]
+Code = Annotated[Text, AfterValidator(lambda code: "".join(code.split()))]
 Password = Annotated[str, StringConstraints(max_length=32 * 1024)]
 
 
 class SiteForm(BaseModel, extra="allow"):
     """The fields of all forms; each has some of them. Others are the attributes that a new user must set."""
 
-    __pydantic_extra__: dict[str, Text] = Field(init=False)
+    __pydantic_extra__: dict[str, Text] = Field(init=False)  # pyright: ignore[reportIncompatibleVariableOverride]
     username: Text = ""
     code: Code = ""
     password: Password = ""
@@ -33,24 +28,15 @@ class SiteForm(BaseModel, extra="allow"):
         return []  # nothing that a user types is in a repr
 
 
-def _is_username(value: str) -> bool:
-    return value.isprintable() and " " not in value
-
-
 FormDep = Annotated[SiteForm, Form()]
 
-# The longest value of a field, a check of it, and the texts shown if it is empty or invalid.
+# The longest value of a field, and the texts shown if it is empty or invalid.
 _RULES: Final = {
-    "username": (
-        128,
-        _is_username,
-        "Enter your e-mail address.",
-        "Enter an e-mail address, such as name@example.com.",
-    ),
-    "code": (2048, str.isprintable, "Enter the code.", "Enter a valid code."),
-    "password": (256, bool, "Enter a password.", "The password must have at most 256 characters."),
+    "username": (128, "Enter your e-mail address.", "Enter an e-mail address, such as name@example.com."),
+    "code": (2048, "Enter the code.", "Enter a valid code."),
+    "password": (256, "Enter a password.", "The password must have at most 256 characters."),
 }
-_OTHER_RULES: Final = (2048, str.isprintable, "Fill in this field.", "Enter a valid text.")
+_OTHER_RULES: Final = (2048, "Fill in this field.", "Enter a valid text.")
 
 
 def errors_in(form: SiteForm, fields: Collection[str], new_password_policy: PasswordPolicy | None) -> dict[str, str]:
@@ -58,11 +44,12 @@ def errors_in(form: SiteForm, fields: Collection[str], new_password_policy: Pass
     errors: dict[str, str] = {}
     values = form.model_dump()
     for name in fields:
-        longest, is_valid, missing, invalid = _RULES.get(name, _OTHER_RULES)
+        longest, missing, invalid = _RULES.get(name, _OTHER_RULES)
         value = values.get(name, "")
+        is_printable = name == "password" or value.isprintable()
         if not value:
             errors[name] = missing
-        elif len(value) > longest or not is_valid(value):
+        elif len(value) > longest or not is_printable or (name == "username" and " " in value):
             errors[name] = invalid
         elif name == "password" and new_password_policy and (broken := _broken_rules(value, new_password_policy)):
             errors[name] = broken

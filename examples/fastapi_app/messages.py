@@ -26,15 +26,10 @@ SIGNED_OUT: Final = Message("You are signed out", "See you soon.")
 SESSION_ENDED: Final = Message("Your session has ended", "Please sign in again.", "info")
 NOT_SUPPORTED: Final = Message("Your account needs another step", "This site does not support it.", "error")
 # The messages about codes are the same for every address, so that they do not show who has an account.
-SIGN_UP_CODE_SENT: Final = Message(
-    "Check your e-mail", "A code is on its way, unless you already have an account. Then sign in instead.", "info"
-)
-NEW_SIGN_UP_CODE_SENT: Final = Message(
-    "Check your e-mail", "If this address has to be confirmed, a new code is on its way.", "info"
-)
-RESET_CODE_SENT: Final = Message(
-    "Check your e-mail", "If there is an account with this address, a code is on its way.", "info"
-)
+_CHECK: Final = "Check your e-mail"
+SIGN_UP_CODE_SENT: Final = Message(_CHECK, "A code is on its way, unless you have an account. Then sign in.", "info")
+NEW_SIGN_UP_CODE_SENT: Final = Message(_CHECK, "If this address must be confirmed, a new code is on its way.", "info")
+RESET_CODE_SENT: Final = Message(_CHECK, "If there is an account with this address, a code is on its way.", "info")
 ADDRESS_CONFIRMED: Final = Message("Your address is confirmed", "You can sign in now.")
 APP_ADDED: Final = Message("Your authenticator app is set up", "You need its code the next time you sign in.")
 PASSWORD_CHANGED: Final = Message("Your password is changed", "Sign in with the new one.")
@@ -64,9 +59,7 @@ _REFUSED: Final = PROBLEMS["InitiateAuth:NotAuthorizedException"]
 _FAILED: Final = evolve(
     _REFUSED, detail="The e-mail address or the password is wrong, or the address is not confirmed yet."
 )
-_WRONG_CODE: Final = evolve(
-    PROBLEMS["CodeMismatchException"], detail="The code is wrong, expired or already used. Enter the newest one."
-)
+_WRONG_CODE: Final = evolve(PROBLEMS["CodeMismatchException"], detail="The code is wrong or expired. Check it.")
 _LOGGED_LIMIT: Final = evolve(PROBLEMS["LimitExceededException"], log_level=logging.WARNING)
 # The library's table of problems, with this site's texts.
 _PROBLEMS: Final[Mapping[str, Problem]] = {
@@ -100,9 +93,9 @@ def from_error(error: CognitoError) -> Message:
     detail = str(problem.document(error).get("detail", ""))
     if problem.type in _FIELDS:
         return Message("", tone="error", errors={_FIELDS[problem.type]: detail})
-    retry_after = problem.retry_after_of(error)
-    if retry_after is not None:
-        detail = f"{detail} Try again in {duration(retry_after)}.".strip()
+    if (retry_after := problem.retry_after_of(error)) is not None:
+        count, unit = (retry_after, "second") if retry_after <= 120 else (-(-retry_after // 60), "minute")  # noqa: PLR2004
+        detail = f"{detail} Try again in {count} {unit}{'' if count == 1 else 's'}.".strip()
     return Message(problem.title, detail, "warning" if problem.type == _UNKNOWN.type else "error")
 
 
@@ -125,9 +118,3 @@ def is_outcome_unknown(error: CognitoError) -> bool:
 def is_about_the_site(error: CognitoError) -> bool:
     """Return whether an error says nothing about the user: any other one would reveal who has an account."""
     return problem_of(error).status >= 500 and error.code not in CODE_SENDING_ERRORS  # noqa: PLR2004 - server errors
-
-
-def duration(seconds: int) -> str:
-    """Format a duration: seconds up to two minutes, then minutes, rounded up."""
-    count, unit = (seconds, "second") if seconds <= 120 else (-(-seconds // 60), "minute")  # noqa: PLR2004
-    return f"{count} {unit}{'' if count == 1 else 's'}"

@@ -1,8 +1,4 @@
-"""Rendering: the page of a request, the data kept for it in the session cookie, and the error pages.
-
-Each form is answered with a redirect to a page that can be reloaded. What that page shows is in the session cookie, so
-that no URL holds a user name, a code or a message.
-"""
+"""Rendering: the context of a request, with what the session cookie keeps for its page, and the error pages."""
 
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Mapping
@@ -10,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
 from attrs import asdict
-from fastapi import APIRouter, Depends, FastAPI, Request, Response, status
+from fastapi import APIRouter, Depends, Request, Response, status
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse
 from fastapi.templating import Jinja2Templates
@@ -18,16 +14,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 
 from cognito_async import CognitoError, SignedOutError
-from cognito_async.fastapi import (
-    BadInputError,
-    ClientIpDep,
-    ClientMetadataDep,
-    MalformedBodyError,
-    UserContextDep,
-    check_username_limit,
-    minimum_duration,
-    problem_of,
-)
+from cognito_async.fastapi import BadInputError, ClientIpDep, MalformedBodyError, check_username_limit, problem_of
 
 from . import messages
 from .forms import SiteForm, errors_in
@@ -42,27 +29,18 @@ MINIMUM_SECONDS: Final = 0.3  # of every response that depends on a user, so tha
 PAGE: Final = ["GET", "HEAD"]  # FastAPI does not add HEAD
 
 _MAX_KEPT: Final = {"username": 128, "code": 32}  # longer input is not kept for the next page: a cookie has 4 KB
-_MAX_KEPT_ATTRIBUTE: Final = 64
 
-
-# Loaded now, so that no request waits for the disk.
-_ENVIRONMENT: Final = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "templates"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-    auto_reload=False,
-    cache_size=-1,
-)
-_LOADED: Final = [_ENVIRONMENT.get_template(name) for name in _ENVIRONMENT.list_templates()]
-_TEMPLATES: Final = Jinja2Templates(env=_ENVIRONMENT)
+# All templates are loaded now, so that no request waits for the disk.
+_FILES: Final = FileSystemLoader(Path(__file__).parent / "templates")
+_JINJA: Final = Environment(loader=_FILES, autoescape=True, undefined=StrictUndefined, auto_reload=False, cache_size=-1)
+_LOADED: Final = [_JINJA.get_template(name) for name in _JINJA.list_templates()]
+_TEMPLATES: Final = Jinja2Templates(env=_JINJA)
 
 
 class PageContext:
     """The site, the form and the session cookie, as seen by one request."""
 
-    def __init__(self, request: Request, client_ip: Any = None) -> None:  # noqa: ANN401 - an address, or None
+    def __init__(self, request: Request, client_ip: ClientIpDep = None) -> None:
         self.site: Site = request.state.site
         self._request = request
         self._client_ip = client_ip
@@ -94,20 +72,21 @@ class PageContext:
         """Run the work of the form once for two clicks, and return its result after a minimum duration."""
         browser = self._cookie.get("browser") or secrets.token_urlsafe(16)
         sent = (browser, self._request.url.path, self.form.model_dump() if self.form else None)
-        async with minimum_duration(MINIMUM_SECONDS):
-            return await self.site.submissions.once(sent, work, seconds=seconds)
+        return await self.site.submissions.once(sent, work, seconds=seconds, least=MINIMUM_SECONDS)
 
     async def check_limits(self, username: str) -> None:
         """Count an attempt to guess a code; raise RateLimitedError if there are too many."""
         await check_username_limit(self.site.client_limit, username, self._client_ip)
         await check_username_limit(self.site.username_limit, username)
 
-    def render(
-        self, name: str, status_code: int = 200, *, message: Message | None = None, **values: object
-    ) -> Response:
+    def render(self, name: str, code: int = 200, *, message: Message | None = None, **values: object) -> Response:
         """Render a template, with the given message or the one in the session cookie."""
         self._cookie.setdefault("browser", secrets.token_urlsafe(16))  # recognizes a second click
-        flash = self._take_flash()
+        flash: dict[str, Any] = self._cookie.get("flash", {})
+        if flash.get("path") != self._request.url.path:
+            flash = {}
+        elif self._request.method == "GET":  # a response to HEAD is not shown
+            del self._cookie["flash"]
         context = {
             "brand": BRAND,
             "message": message or (Message(**flash["message"]) if flash.get("message") else None),
@@ -116,11 +95,11 @@ class PageContext:
             "rules": self.site.password_policy.rules,
             "has_inbox": self.site.mailbox is not None,
         }
-        return _TEMPLATES.TemplateResponse(self._request, f"{name}.html", {**context, **values}, status_code)
+        return _TEMPLATES.TemplateResponse(self._request, f"{name}.html", {**context, **values}, code)
 
     def redirect(self, path: str, message: Message | None = None, **values: str) -> Response:
         """Redirect to a page, which shows the message and fills its form with the values."""
-        kept = {name: text for name, text in values.items() if len(text) <= _MAX_KEPT.get(name, _MAX_KEPT_ATTRIBUTE)}
+        kept = {name: text for name, text in values.items() if len(text) <= _MAX_KEPT.get(name, 64)}
         if "username" in values:
             self._cookie["username"] = kept.pop("username", "")
         if message is not None:
@@ -133,42 +112,20 @@ class PageContext:
         values = self.form.model_dump(include=names) if self.form else {}
         return self.redirect(self._form_path, message, **values)
 
-    def replace_session(
-        self, path: str, message: Message | None = None, cookie: Mapping[str, str] | None = None
-    ) -> Response:
+    def replace_session(self, path: str, message: Message | None = None, **cookie: str) -> Response:
         """End the session and the sign-in of this browser, and redirect with a new cookie."""
         self.site.sessions.drop(self._session_id)
         self.site.sign_ins.drop(self._sign_in_id)
         self._cookie.clear()
-        self._cookie.update(cookie or {})
+        self._cookie.update(cookie)
         return self.redirect(path, message)
 
     def proceed(self, cookie: Mapping[str, str]) -> Response:
         """Redirect to the next step of a sign-in, with the ID of the session or of the sign-in in the cookie."""
-        return self.replace_session("/account" if "session_id" in cookie else "/sign-in/challenge", cookie=cookie)
-
-    def _take_flash(self) -> dict[str, Any]:
-        """Return what the last form left for this page, and remove it unless the page is not shown (HEAD)."""
-        flash: dict[str, Any] = self._cookie.get("flash", {})
-        if flash.get("path") != self._request.url.path:
-            return {}
-        if self._request.method == "GET":
-            del self._cookie["flash"]
-        return flash
+        return self.replace_session("/account" if "session_id" in cookie else "/sign-in/challenge", None, **cookie)
 
 
-async def page_context(request: Request, client_ip: ClientIpDep) -> PageContext:
-    """Return the page context of a request."""
-    return PageContext(request, client_ip)
-
-
-async def caller_of(context: UserContextDep, metadata: ClientMetadataDep) -> dict[str, Any]:
-    """Return the arguments of calls that describe the client: for threat protection, and for Lambda triggers."""
-    return {"user_context_data": context, "client_metadata": metadata or None}
-
-
-PageDep = Annotated[PageContext, Depends(page_context)]
-CallerDep = Annotated[dict[str, Any], Depends(caller_of)]
+PageDep = Annotated[PageContext, Depends()]
 
 
 def add_page(router: APIRouter, path: str, template: str) -> None:
@@ -179,39 +136,34 @@ def add_page(router: APIRouter, path: str, template: str) -> None:
         return page.render(template)
 
 
-def add_error_pages(app: FastAPI) -> None:
-    """Show pages for errors that no route handles."""
-    app.add_exception_handler(CognitoError, _cognito_error_page)
-    app.add_exception_handler(RequestValidationError, _cognito_error_page)
-    app.add_exception_handler(HTTPException, _other_error_page)
-    app.add_exception_handler(Exception, _other_error_page)
-
-
 async def _cognito_error_page(request: Request, error: Exception) -> Response:
     """Show an error on the page of the form that was checked, else on a page that has nothing but the error."""
     if not isinstance(error, CognitoError):
         error = MalformedBodyError("not a form of this site")  # the original error quotes the input
     page: PageContext = getattr(request.state, "page", None) or PageContext(request)
     if messages.is_session_ended(error):
-        had_session = "session_id" in request.session
-        message = messages.SESSION_ENDED if had_session else messages.SIGN_IN_REQUIRED
+        message = messages.SESSION_ENDED if "session_id" in request.session else messages.SIGN_IN_REQUIRED
         return page.replace_session("/sign-in", message)
     if page.form is not None:
         return page.show_again(messages.from_error(error))
     problem = problem_of(error)
     response = page.render("error", problem.status, message=messages.from_error(error))
-    retry_after = problem.retry_after_of(error)
-    if retry_after is not None:
+    if (retry_after := problem.retry_after_of(error)) is not None:
         response.headers["Retry-After"] = str(retry_after)
     return response
 
 
 async def _other_error_page(request: Request, error: Exception) -> Response:
     """Show an error that is not about Cognito."""
-    code: int = getattr(error, "status_code", status.HTTP_500_INTERNAL_SERVER_ERROR)
-    fallback = messages.NOT_POSSIBLE if isinstance(error, HTTPException) else messages.BUG
-    message = messages.NOT_FOUND if code == status.HTTP_404_NOT_FOUND else fallback
+    code: int = getattr(error, "status_code", 500)
+    message = {404: messages.NOT_FOUND, 500: messages.BUG}.get(code, messages.NOT_POSSIBLE)
     response = PageContext(request).render("error", code, message=message)
     # Starlette handles bugs outside of all middleware.
     response.headers.update({**security_headers(request.scope), **(getattr(error, "headers", None) or {})})
     return response
+
+
+ERROR_PAGES: Final[Mapping[Any, Any]] = {
+    **dict.fromkeys((CognitoError, RequestValidationError), _cognito_error_page),
+    **dict.fromkeys((HTTPException, Exception), _other_error_page),
+}

@@ -9,7 +9,8 @@ from cognito_async.fastapi import CognitoDep, ResetRequestsDep
 
 from . import messages
 from .forms import FormDep
-from .pages import CallerDep, PageDep, add_page
+from .pages import PageDep, add_page
+from .security import CallerDep
 
 router = APIRouter()
 add_page(router, "/forgot-password", "forgot_password")

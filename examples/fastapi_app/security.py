@@ -1,11 +1,14 @@
-"""Protection of all pages: response headers, body size, and the session cookie."""
+"""Protection of all pages: response headers, body size, the session cookie, and threat protection of Cognito."""
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Annotated, Any, Final
 
+from fastapi import Depends
 from fastapi.responses import PlainTextResponse
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from cognito_async.fastapi import ClientMetadataDep, UserContextDep
 
 MAX_BODY_BYTES: Final = 32 * 1024
 
@@ -19,6 +22,14 @@ _HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
 }
+
+
+async def caller_of(context: UserContextDep, metadata: ClientMetadataDep) -> dict[str, Any]:
+    """Return the arguments of calls that describe the client: for threat protection, and for Lambda triggers."""
+    return {"user_context_data": context, "client_metadata": metadata or None}
+
+
+CallerDep = Annotated[dict[str, Any], Depends(caller_of)]
 
 
 def security_headers(scope: Scope) -> Mapping[str, str]:

@@ -11,7 +11,8 @@ from cognito_async.operations import AttributeType
 
 from . import messages
 from .forms import FormDep
-from .pages import CallerDep, PageDep, add_page
+from .pages import PageDep, add_page
+from .security import CallerDep
 
 # Only users who are sent a code reach its limit: a retry would show by its time that there is such a user.
 RETRY: Final = RetryPolicy(limit_exceeded_retries=0)

@@ -20,7 +20,14 @@ from fastapi import FastAPI
 from starlette.types import Lifespan
 
 from cognito_async import AmbiguousOutcomeError, CognitoClient, CognitoError, SignInExpiredError, Timeouts
-from cognito_async.fastapi import Cognito, MemoryRateLimit, PasswordPolicy, RateLimit, ResetConfirmation
+from cognito_async.fastapi import (
+    Cognito,
+    MemoryRateLimit,
+    PasswordPolicy,
+    RateLimit,
+    ResetConfirmation,
+    minimum_duration,
+)
 from cognito_async.sign_in import SoftwareTokenSecret
 from cognito_async.testing import Message as Mail
 from cognito_async.tokens import TokenProvider, TokenVerifier
@@ -120,7 +127,7 @@ class Submissions:
         self._tasks: MemoryStore[asyncio.Future[Any]] = MemoryStore(seconds=60.0)
         self._digest_key = secrets.token_bytes(32)  # forms hold passwords, so only their digest is kept
 
-    async def once(self, form: object, work: Callable[[], Awaitable[Value]], *, seconds: float) -> Value:
+    async def once(self, form: object, work: Callable[[], Awaitable[Value]], seconds: float, least: float = 0) -> Value:
         """Run the work, unless the same form is running or has succeeded within the last seconds."""
         key = hmac.digest(self._digest_key, json.dumps(form).encode(), "sha256").hex()
         task = self._tasks.get(key)
@@ -128,7 +135,8 @@ class Submissions:
             task = asyncio.ensure_future(work())
             task.add_done_callback(partial(self._drop_failed, key))
             self._tasks.put(key, task, seconds=seconds)
-        return await asyncio.shield(task)  # a client that disconnects does not cancel it for the other click
+        async with minimum_duration(least):
+            return await asyncio.shield(task)  # a client that disconnects does not cancel it for the other click
 
     def _drop_failed(self, key: str, task: asyncio.Future[Any]) -> None:
         if task.cancelled() or not isinstance(task.exception(), AmbiguousOutcomeError | None):

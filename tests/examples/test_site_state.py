@@ -7,7 +7,7 @@ import pytest
 
 from cognito_async import AmbiguousOutcomeError, CodeMismatchException
 from cognito_async.fastapi import PasswordPolicy
-from tests.examples.site import ISSUER, site_module
+from tests.examples.site import site_module
 
 
 def test_memory_store_drops_the_oldest_and_the_expired() -> None:
@@ -87,15 +87,6 @@ async def test_submission_survives_the_cancellation_of_one_click() -> None:
     first.cancel()
     gate.set()
     assert await second is None
-
-
-def test_names_of_an_id_token() -> None:
-    """Every name that a user can sign in with is returned, in lower case."""
-    text = ISSUER.id_token(
-        username="ada", sub="1f-2E", email="Ada@Example.com", preferred_username="Lovelace", name="A"
-    )
-    token = ISSUER.verifier(token_use="id").verify_cached(text)
-    assert site_module("app").names_of(token) == {"1f-2e", "ada", "ada@example.com", "lovelace"}
 
 
 def test_forms_trim_their_fields_and_hide_them_from_reprs() -> None:
