@@ -6,6 +6,7 @@ PYTHON ?= $(shell for candidate in python3.13 python3.12 python3.11 python3.14 p
 
 DEV := .venv
 DEMO := .venv-demo
+DEMO_PACKAGE := .[cli,tokens]
 DEMO_WEB := .venv-demo-web
 BENCH := .venv-bench
 OLDEST := .venv-oldest
@@ -43,7 +44,7 @@ $(DEV)/.ready: pyproject.toml requirements-dev.txt constraints.txt
 	$(call environment,$(DEV),-c constraints.txt -r requirements-dev.txt -e .)
 
 $(DEMO)/.ready: pyproject.toml constraints.txt
-	$(call environment,$(DEMO),-c constraints.txt -e '.[cli,tokens]')
+	$(call environment,$(DEMO),-c constraints.txt -e '$(DEMO_PACKAGE)')
 
 $(DEMO_WEB)/.ready: pyproject.toml constraints.txt
 	$(call environment,$(DEMO_WEB),-c constraints.txt -e '.[fastapi]' itsdangerous jinja2 segno uvicorn)

@@ -113,14 +113,8 @@ async def keep(site: Site, client: CognitoClient, result: SignInResult, username
     """Keep a new session, or a sign-in that waits for an answer, on the server; return its ID for the cookie."""
     if isinstance(result, challenges.SignedIn):
         user = await site.id_tokens.verify(result.tokens.id_token or "")
-        names = {
-            username,
-            user.sub,
-            user.username,
-            user.email,
-            user.phone_number,
-            user.claims.get("preferred_username"),
-        }
+        alias = user.claims.get("preferred_username")
+        names = (username, user.sub, user.username, user.email, user.phone_number, alias)
         all_names = frozenset(name.casefold() for name in names if isinstance(name, str))
         session = UserSession(username, all_names, TokenProvider(client, tokens=result.tokens))
         return {"session_id": site.sessions.start(session, requested_at=since)}
@@ -214,8 +208,10 @@ async def inbox(page: PageDep) -> Response:
     return page.render("inbox", mails=list(reversed(await page.site.mailbox())))
 
 
-# Password managers look for the form at this address.
-router.add_api_route("/.well-known/change-password", lambda: RedirectResponse("/forgot-password"), methods=PAGE)
+@router.api_route("/.well-known/change-password", methods=PAGE)
+async def change_password() -> Response:
+    """Redirect password managers, which look for the form at this address."""
+    return RedirectResponse("/forgot-password")
 
 
 def create_app(mailbox: Mailbox | None = None) -> FastAPI:

@@ -2,6 +2,7 @@
 
 import secrets
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
 
@@ -40,7 +41,7 @@ _TEMPLATES: Final = Jinja2Templates(env=_JINJA)
 class PageContext:
     """The site, the form and the session cookie, as seen by one request."""
 
-    def __init__(self, request: Request, client_ip: ClientIpDep = None) -> None:
+    def __init__(self, request: Request, client_ip: IPv4Address | IPv6Address | None = None) -> None:
         self.site: Site = request.state.site
         self._request = request
         self._client_ip = client_ip
@@ -125,7 +126,12 @@ class PageContext:
         return self.replace_session("/account" if "session_id" in cookie else "/sign-in/challenge", None, **cookie)
 
 
-PageDep = Annotated[PageContext, Depends()]
+async def page_context(request: Request, client_ip: ClientIpDep) -> PageContext:
+    """Return the page context of a request."""
+    return PageContext(request, client_ip)
+
+
+PageDep = Annotated[PageContext, Depends(page_context)]
 
 
 def add_page(router: APIRouter, path: str, template: str) -> None:
