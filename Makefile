@@ -6,6 +6,7 @@ PYTHON ?= $(shell for candidate in python3.13 python3.12 python3.11 python3.14 p
 
 DEV := .venv
 DEMO := .venv-demo
+DEMO_PACKAGE := .[cli,tokens]
 DEMO_WEB := .venv-demo-web
 BENCH := .venv-bench
 OLDEST := .venv-oldest
@@ -17,7 +18,7 @@ PIP_FLAGS := --disable-pip-version-check --quiet
 .DELETE_ON_ERROR:
 
 help:
-	@echo "make demo          reset a forgotten password against a local user pool"
+	@echo "make demo          reset a forgotten password and sign in, against a local user pool"
 	@echo "make demo-bulk     reset 300 passwords in a bulk job that is killed and resumed, with a report"
 	@echo "make demo-web      run a web site with sign-up, sign-in and password reset on a local user pool"
 	@echo "make test          run the tests"
@@ -43,10 +44,10 @@ $(DEV)/.ready: pyproject.toml requirements-dev.txt constraints.txt
 	$(call environment,$(DEV),-c constraints.txt -r requirements-dev.txt -e .)
 
 $(DEMO)/.ready: pyproject.toml constraints.txt
-	$(call environment,$(DEMO),-c constraints.txt -e '.[cli]')
+	$(call environment,$(DEMO),-c constraints.txt -e '$(DEMO_PACKAGE)')
 
 $(DEMO_WEB)/.ready: pyproject.toml constraints.txt
-	$(call environment,$(DEMO_WEB),-c constraints.txt -e '.[fastapi]' itsdangerous jinja2 uvicorn)
+	$(call environment,$(DEMO_WEB),-c constraints.txt -e '.[fastapi]' itsdangerous jinja2 segno uvicorn)
 
 $(OLDEST)/.ready: pyproject.toml requirements-oldest.txt constraints.txt
 	$(call environment,$(OLDEST),-r requirements-oldest.txt -e .)

@@ -24,7 +24,9 @@ from cognito_async import (
     ParameterValidationError,
     PasswordHistoryPolicyViolationException,
 )
+from cognito_async.sign_in import SignedIn, Tokens
 from cognito_async.testing import LocalPool
+from cognito_async.tokens import TokenVerifier
 
 ADA = "ada@example.com"
 OLD_PASSWORD = "Analytical-1843"  # noqa: S105 - exists only in the local pool
@@ -41,25 +43,41 @@ async def demo() -> None:
             pool = await stack.enter_async_context(LocalPool(users={ADA: OLD_PASSWORD}))
             note(f"{pool.user_pool_id}: {ADA}")
         session = await stack.enter_async_context(AsyncCognitoSession(pool.region, endpoint_url=pool.endpoint_url))
-        client = session.client(client_id=pool.client_id)
+        client = session.client(client_id=pool.client_id, user_pool_id=pool.user_pool_id)
         await sign_in(client, "Sign in with the old password", OLD_PASSWORD)
         await request_code(client)
         await confirm_with_wrong_code(client)
         await confirm_with_right_code(client, pool)
-        await sign_in(client, "Sign in with the new password", NEW_PASSWORD)
+        tokens = await sign_in(client, "Sign in with the new password, which SRP does not send", NEW_PASSWORD)
+        await verify(client, tokens)
         await sign_in_with_old_password(client)
     print("All steps had the expected result.\n")
 
 
-async def sign_in(client: CognitoClient, title: str, password: str) -> None:
-    """Sign in and show how long the access token is valid."""
+async def sign_in(client: CognitoClient, title: str, password: str) -> Tokens:
+    """Sign in with SRP, and show how long the tokens are valid."""
     with act(title) as note:
-        response = await client.initiate_auth(
-            auth_flow="USER_PASSWORD_AUTH", auth_parameters={"USERNAME": ADA, "PASSWORD": password}
-        )
-        tokens = check(response.authentication_result, "the response has no tokens.")
-        check(tokens.access_token, "the response has no access token.")
-        note(f"Signed in: the access token is valid for {(tokens.expires_in or 0) // 60} minutes.")
+        result = await client.sign_in(username=ADA, password=password)
+        if not isinstance(result, SignedIn):
+            raise SystemExit(f"Failed: unexpected challenge {result.name}.")
+        check(result.tokens.refresh_token, "the response has no refresh token.")
+        note(f"Signed in: the tokens are valid until {result.tokens.expires_at:%H:%M} UTC.")
+        return result.tokens
+
+
+async def verify(client: CognitoClient, tokens: Tokens) -> None:
+    """Verify the ID token with the keys of the user pool, and show its claims."""
+    with act("Verify the ID token") as note:
+        async with TokenVerifier(
+            token_use="id",  # noqa: S106 - not a password
+            user_pool_id=client.bound.user_pool_id or "",
+            client_ids={client.bound.client_id or ""},
+            session=client.session,
+        ) as verifier:
+            token = await verifier.verify(tokens.id_token or "")
+        note(f"sub: {token.sub}")
+        note(f"email: {token.email}, verified: {'yes' if token.email_verified else 'no'}")
+        note(f"expires_at: {token.expires_at:%Y-%m-%d %H:%M:%S} UTC")
 
 
 async def request_code(client: CognitoClient) -> None:
@@ -88,10 +106,7 @@ async def confirm_with_right_code(client: CognitoClient, pool: LocalPool) -> Non
 async def sign_in_with_old_password(client: CognitoClient) -> None:
     """Sign in with the old password, which fails."""
     with act("Sign in with the old password again") as note:
-        call = client.initiate_auth(
-            auth_flow="USER_PASSWORD_AUTH", auth_parameters={"USERNAME": ADA, "PASSWORD": OLD_PASSWORD}
-        )
-        note(quote(await refused(call, NotAuthorizedException)))
+        note(quote(await refused(client.sign_in(username=ADA, password=OLD_PASSWORD), NotAuthorizedException)))
 
 
 async def reset(region: str, client_id: str, username: str) -> None:

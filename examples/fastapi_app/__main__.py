@@ -10,6 +10,7 @@ from typing import Final
 
 import uvicorn
 
+from cognito_async.operations import SoftwareTokenMfaConfigType
 from cognito_async.testing import LocalPool, LocalPoolError
 
 from .app import create_app
@@ -20,6 +21,7 @@ USERS: Final = {
     "grace@example.com": "Compiler-1952",
     "alan@example.com": "Bombe-And-1936",
 }
+OTHER_SETTINGS: Final = ("COGNITO_ENDPOINT_URL", "COGNITO_REGION", "COGNITO_CLIENT_SECRET", "AWS_SESSION_TOKEN")
 BANNER: Final = """
   {url}
 
@@ -30,6 +32,7 @@ BANNER: Final = """
     - reset a password: the code arrives in the inbox, {url}/inbox
     - enter a wrong code (000000) or a weak password
     - click "Set the new password" twice, go back, turn off JavaScript, use only the keyboard
+    - set up an authenticator app on the account page, sign out, and sign in again
     - create an account with any address and confirm it
 
   Press Ctrl-C to stop.
@@ -37,20 +40,15 @@ BANNER: Final = """
 
 
 async def serve(port: int) -> None:
-    """Serve the site until Ctrl-C, on the first free port from the given one."""
+    """Serve the site until Ctrl-C."""
     print(f"Starting {BRAND}. The first start downloads the AWS emulator.", flush=True)
     async with LocalPool(users=USERS) as pool:
-        os.environ.update(
-            COGNITO_ENDPOINT_URL=pool.endpoint_url,
-            COGNITO_REGION=pool.region,
-            COGNITO_USER_POOL_ID=pool.user_pool_id,
-            COGNITO_CLIENT_ID=pool.client_id,
-            COGNITO_CLIENT_SECRET=pool.client_secret or "",
-            COGNITO_TRUSTED_PROXIES="",
-            AWS_ACCESS_KEY_ID="test",
-            AWS_SECRET_ACCESS_KEY="test",  # noqa: S106 - the emulator accepts any
-            AWS_SESSION_TOKEN="",
-        )
+        os.environ.update(dict.fromkeys(OTHER_SETTINGS, "") | pool.environment())
+        async with pool.session() as session:
+            app_codes = SoftwareTokenMfaConfigType(enabled=True)
+            await session.client(user_pool_id=pool.user_pool_id).set_user_pool_mfa_config(
+                mfa_configuration="OPTIONAL", software_token_mfa_configuration=app_codes
+            )
         app = create_app(pool.messages)
         config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=2, server_header=False)
         with listen(port) as listener:
@@ -60,18 +58,17 @@ async def serve(port: int) -> None:
             await uvicorn.Server(config).serve(sockets=[listener])
 
 
-def listen(first_port: int) -> socket.socket:
-    """Listen on the first free port of a hundred."""
-    for port in range(first_port, first_port + 100):
-        with suppress(OSError):
-            return socket.create_server(("127.0.0.1", port))
-    raise OSError(f"ports {first_port} to {first_port + 99} are in use; choose another one with --port")
+def listen(port: int) -> socket.socket:
+    """Listen on the port, or on any free one if it is in use."""
+    with suppress(OSError):
+        return socket.create_server(("127.0.0.1", port))
+    return socket.create_server(("127.0.0.1", 0))
 
 
 def main() -> None:
     """Parse the command line and run the demo."""
     parser = argparse.ArgumentParser(prog="fastapi_app", description="The example site with a local user pool.")
-    parser.add_argument("--port", type=int, default=8000, help="first port to try; 0 for any (default: %(default)s)")
+    parser.add_argument("--port", type=int, default=8000, help="any free one if it is in use (default: %(default)s)")
     try:
         asyncio.run(serve(parser.parse_args().port))
     except KeyboardInterrupt:

@@ -1,78 +1,62 @@
 """The fields of the forms: how they are parsed, and the texts shown at invalid ones."""
 
+from collections.abc import Collection
 from typing import Annotated, Final
 
-from pydantic import BaseModel, BeforeValidator, Field, StringConstraints
+from fastapi import Form
+from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
 from cognito_async.fastapi import PasswordPolicy
 
-_MAX_USERNAME: Final = 128  # limits of the service, in characters
-_MAX_CODE: Final = 2048
-_MAX_PASSWORD: Final = 256
+# Missing fields are empty, so that the site's own texts are shown. Constrained strings must be valid Unicode; a form
+# with an unusual character set can contain lone surrogates.
+Text = Annotated[str, StringConstraints(strip_whitespace=True)]
+Code = Annotated[Text, AfterValidator(lambda code: "".join(code.split()))]
+Password = Annotated[str, StringConstraints(max_length=32 * 1024)]
 
 
-def _remove_spaces(value: object) -> object:
-    return "".join(value.split()) if isinstance(value, str) else value
+class SiteForm(BaseModel, extra="allow"):
+    """The fields of all forms; each has some of them. Others are the attributes that a new user must set."""
 
-
-# Missing fields are empty, so that the site's own texts are shown. Nothing that a user types is in a repr. Constrained
-# strings must be valid Unicode; a form with an unusual character set can contain lone surrogates.
-Username = Annotated[str, StringConstraints(strip_whitespace=True), Field(repr=False)]
-Code = Annotated[str, BeforeValidator(_remove_spaces), StringConstraints(strip_whitespace=True), Field(repr=False)]
-Password = Annotated[str, StringConstraints(max_length=32 * 1024), Field(repr=False)]
-
-
-class UsernameForm(BaseModel):
-    """The fields of the forms that ask for a code."""
-
-    username: Username = ""
-
-
-class PasswordForm(UsernameForm):
-    """The fields of the forms for sign-in and sign-up."""
-
-    password: Password = ""
-
-
-class CodeForm(UsernameForm):
-    """The fields of the form that confirms an address."""
-
+    __pydantic_extra__: dict[str, Text] = Field(init=False)  # pyright: ignore[reportIncompatibleVariableOverride]
+    username: Text = ""
     code: Code = ""
+    password: Password = ""
+    option: Text = ""
+
+    def __repr_args__(self) -> list[tuple[str, object]]:
+        return []  # nothing that a user types is in a repr
 
 
-class ResetForm(CodeForm, PasswordForm):
-    """The fields of the form that sets a new password."""
+FormDep = Annotated[SiteForm, Form()]
+
+# The longest value of a field, and the texts shown if it is empty or invalid.
+_RULES: Final = {
+    "username": (128, "Enter your e-mail address.", "Enter an e-mail address, such as name@example.com."),
+    "code": (2048, "Enter the code.", "Enter a valid code."),
+    "password": (256, "Enter a password.", "The password must have at most 256 characters."),
+}
+_OTHER_RULES: Final = (2048, "Fill in this field.", "Enter a valid text.")
 
 
-def errors_in(form: UsernameForm, new_password_policy: PasswordPolicy | None = None) -> dict[str, str]:
+def errors_in(form: SiteForm, fields: Collection[str], new_password_policy: PasswordPolicy | None) -> dict[str, str]:
     """Return a text for each invalid field, by its name; the policy is for forms that set a password."""
-    errors = {"username": _username_error(form.username)}
-    if isinstance(form, CodeForm):
-        errors["code"] = _code_error(form.code)
-    if isinstance(form, PasswordForm):
-        errors["password"] = _password_error(form.password, new_password_policy)
-    return {name: text for name, text in errors.items() if text}
+    errors: dict[str, str] = {}
+    values = form.model_dump()
+    for name in fields:
+        longest, missing, invalid = _RULES.get(name, _OTHER_RULES)
+        value = values.get(name, "")
+        is_printable = name == "password" or value.isprintable()
+        if not value:
+            errors[name] = missing
+        elif len(value) > longest or not is_printable or (name == "username" and " " in value):
+            errors[name] = invalid
+        elif name == "password" and new_password_policy and (broken := _broken_rules(value, new_password_policy)):
+            errors[name] = broken
+    return errors
 
 
-def _username_error(username: str) -> str:
-    if not username:
-        return "Enter your e-mail address."
-    valid = len(username) <= _MAX_USERNAME and username.isprintable() and " " not in username
-    return "" if valid else "Enter a valid e-mail address, such as name@example.com."
-
-
-def _code_error(code: str) -> str:
-    if not code:
-        return "Enter the code from the e-mail."
-    return "" if len(code) <= _MAX_CODE and code.isprintable() else "Enter a valid code."
-
-
-def _password_error(password: str, policy: PasswordPolicy | None) -> str:
+def _broken_rules(password: str, policy: PasswordPolicy) -> str:
     """Return one sentence with all rules that a password breaks; empty if it breaks none."""
-    if not password:
-        return "Enter a password."
-    if len(password) > _MAX_PASSWORD:
-        return f"The password must have at most {_MAX_PASSWORD} characters."
-    broken = [rule.text for rule in policy.rules if not rule.matches(password)] if policy else []
-    *most, last = broken or [""]
+    *most, last = [rule.text for rule in policy.rules if not rule.matches(password)] or [""]
     return f"The password must have {', '.join(most)}{' and ' if most else ''}{last}." if last else ""

@@ -1,169 +1,175 @@
-"""Rendering: the page of a request, the data kept for it in the session cookie, and the error pages.
-
-Each form is answered with a redirect to a page that can be reloaded. What that page shows is in the session cookie, so
-that no URL holds a user name, a code or a message.
-"""
+"""Rendering: the context of a request, with what the session cookie keeps for its page, and the error pages."""
 
 import secrets
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, TypeVar
 
 from attrs import asdict
-from fastapi import Depends, FastAPI, Request, Response, status
+from fastapi import APIRouter, Depends, Request, Response, status
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import RedirectResponse
 from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 
-from cognito_async import CognitoError
-from cognito_async.fastapi import MalformedBodyError, problem_of
-from cognito_async.operations import AuthenticationResultType
+from cognito_async import CognitoError, SignedOutError
+from cognito_async.fastapi import BadInputError, ClientIpDep, MalformedBodyError, check_username_limit, problem_of
 
 from . import messages
-from .forms import CodeForm, UsernameForm
+from .forms import SiteForm, errors_in
 from .messages import Message
 from .security import security_headers
-from .state import Outcome, Site, UserSession, Work
+from .state import PendingSignIn, Site, UserSession
+
+Value = TypeVar("Value")
 
 BRAND: Final = "Larkmoor"
 MINIMUM_SECONDS: Final = 0.3  # of every response that depends on a user, so that timing does not show who exists
 PAGE: Final = ["GET", "HEAD"]  # FastAPI does not add HEAD
 
-_MAX_USERNAME: Final = 128  # longer input is not kept for the next page: a cookie has at most 4 KB
-_MAX_CODE: Final = 32
+_MAX_KEPT: Final = {"username": 128, "code": 32}  # longer input is not kept for the next page: a cookie has 4 KB
 
-
-def _load_templates() -> Jinja2Templates:
-    """Load all templates now, so that no request waits for the disk."""
-    environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        auto_reload=False,
-        cache_size=-1,
-    )
-    for name in environment.list_templates():
-        environment.get_template(name)
-    return Jinja2Templates(env=environment)
-
-
-_TEMPLATES: Final = _load_templates()
+# All templates are loaded now, so that no request waits for the disk.
+_FILES: Final = FileSystemLoader(Path(__file__).parent / "templates")
+_JINJA: Final = Environment(loader=_FILES, autoescape=True, undefined=StrictUndefined, auto_reload=False, cache_size=-1)
+_LOADED: Final = [_JINJA.get_template(name) for name in _JINJA.list_templates()]
+_TEMPLATES: Final = Jinja2Templates(env=_JINJA)
 
 
 class PageContext:
-    """The site, the signed-in user and the session cookie, as seen by one request."""
+    """The site, the form and the session cookie, as seen by one request."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, client_ip: IPv4Address | IPv6Address | None = None) -> None:
         self.site: Site = request.state.site
         self._request = request
+        self._client_ip = client_ip
         self._cookie: dict[str, Any] = request.scope.get("session", {})
         self._session_id: str = self._cookie.get("session_id", "")
-        self.had_session: bool = bool(self._session_id)
-        self.user: UserSession | None = self.site.sessions.get(self._session_id)
+        self._sign_in_id: str = self._cookie.get("sign_in_id", "")
+        self.session: UserSession | None = self.site.sessions.get(self._session_id)
+        self.sign_in: PendingSignIn | None = self.site.sign_ins.get(self._sign_in_id)
+        self.form: SiteForm | None = None
+        self._fields: Collection[str] = ()
+        self._form_path: str = request.url.path
+        request.state.page = self  # for the error pages
 
-    def render(
-        self, name: str, status_code: int = 200, *, message: Message | None = None, **values: object
-    ) -> Response:
+    @property
+    def user(self) -> UserSession:
+        """The session of the signed-in user; raises an error that redirects to the sign-in form."""
+        if self.session is None:
+            raise SignedOutError("there is no session; sign in")
+        return self.session
+
+    def check(self, form: SiteForm, *fields: str, sets_password: bool = False, path: str | None = None) -> None:
+        """Check the fields of a form. This and later errors are shown on its page, by default of the same path."""
+        self.form, self._fields, self._form_path = form, fields, path or self._form_path
+        errors = errors_in(form, fields, self.site.password_policy if sets_password else None)
+        if errors:
+            raise BadInputError("invalid fields", field_errors={name: [text] for name, text in errors.items()})
+
+    async def once(self, work: Callable[[], Awaitable[Value]], *, seconds: float = 60.0) -> Value:
+        """Run the work of the form once for two clicks, and return its result after a minimum duration."""
+        browser = self._cookie.get("browser") or secrets.token_urlsafe(16)
+        sent = (browser, self._request.url.path, self.form.model_dump() if self.form else None)
+        return await self.site.submissions.once(sent, work, seconds=seconds, least=MINIMUM_SECONDS)
+
+    async def check_limits(self, username: str) -> None:
+        """Count an attempt to guess a code; raise RateLimitedError if there are too many."""
+        await check_username_limit(self.site.client_limit, username, self._client_ip)
+        await check_username_limit(self.site.username_limit, username)
+
+    def render(self, name: str, code: int = 200, *, message: Message | None = None, **values: object) -> Response:
         """Render a template, with the given message or the one in the session cookie."""
         self._cookie.setdefault("browser", secrets.token_urlsafe(16))  # recognizes a second click
-        flash = self._take_flash()
+        flash: dict[str, Any] = self._cookie.get("flash", {})
+        if flash.get("path") != self._request.url.path:
+            flash = {}
+        elif self._request.method == "GET":  # a response to HEAD is not shown
+            del self._cookie["flash"]
         context = {
             "brand": BRAND,
             "message": message or (Message(**flash["message"]) if flash.get("message") else None),
-            "code": flash.get("code", ""),
-            "username": self._cookie.get("username") or (self.user.username if self.user else ""),
-            "user": self.user,
+            "values": flash.get("values", {}),
+            "username": self._cookie.get("username") or (self.session.username if self.session else ""),
             "rules": self.site.password_policy.rules,
             "has_inbox": self.site.mailbox is not None,
         }
-        return _TEMPLATES.TemplateResponse(self._request, f"{name}.html", {**context, **values}, status_code)
+        return _TEMPLATES.TemplateResponse(self._request, f"{name}.html", {**context, **values}, code)
 
-    def redirect(
-        self, path: str, message: Message | None = None, *, username: str | None = None, code: str = ""
-    ) -> Response:
-        """Redirect to a page, which shows the message and fills its form with user name and code."""
-        if username is not None:
-            self._cookie["username"] = username if len(username) <= _MAX_USERNAME else ""
+    def redirect(self, path: str, message: Message | None = None, **values: str) -> Response:
+        """Redirect to a page, which shows the message and fills its form with the values."""
+        kept = {name: text for name, text in values.items() if len(text) <= _MAX_KEPT.get(name, 64)}
+        if "username" in values:
+            self._cookie["username"] = kept.pop("username", "")
         if message is not None:
-            code = code if len(code) <= _MAX_CODE else ""
-            self._cookie["flash"] = {"path": path, "message": asdict(message), "code": code}
+            self._cookie["flash"] = {"path": path, "message": asdict(message), "values": kept}
         return RedirectResponse(path, status.HTTP_303_SEE_OTHER)
 
-    def show_again(self, form: UsernameForm, message: Message, *, path: str | None = None) -> Response:
-        """Redirect to the page of a form, which keeps its fields, except for passwords and refused codes."""
-        code = form.code if isinstance(form, CodeForm) and "code" not in message.errors else ""
-        return self.redirect(path or self._request.url.path, message, username=form.username, code=code)
+    def show_again(self, message: Message) -> Response:
+        """Redirect to the page of the form, which keeps its fields, except for passwords and refused codes."""
+        names = {*self._fields} - {"password"} - ({"code"} & message.errors.keys())
+        values = self.form.model_dump(include=names) if self.form else {}
+        return self.redirect(self._form_path, message, **values)
 
-    async def once(self, form: UsernameForm, work: Work, *, seconds: float = 60.0) -> Outcome:
-        """Run the work of a form once for two clicks; return its error, None on success."""
-        browser = self._cookie.get("browser") or secrets.token_urlsafe(16)
-        sent = (browser, self._request.url.path, *form.model_dump().values())
-        return await self.site.submissions.once(sent, work, seconds=seconds)
-
-    def start_session(self, username: str, tokens: AuthenticationResultType, *, requested_at: float) -> bool:
-        """Start a session in place of the current one; return False if the password was reset in the meantime."""
-        session_id = self.site.sessions.start(username, tokens, requested_at=requested_at)
-        if session_id is None:
-            return False
-        self.end_session()
-        self._cookie["session_id"] = session_id
-        return True
-
-    def end_session(self) -> None:
-        """End the user's session and clear the cookie."""
+    def replace_session(self, path: str, message: Message | None = None, **cookie: str) -> Response:
+        """End the session and the sign-in of this browser, and redirect with a new cookie."""
         self.site.sessions.drop(self._session_id)
+        self.site.sign_ins.drop(self._sign_in_id)
         self._cookie.clear()
-        self.user = None
+        self._cookie.update(cookie)
+        return self.redirect(path, message)
 
-    def _take_flash(self) -> dict[str, Any]:
-        """Return what the last form left for this page, and remove it unless the page is not shown (HEAD)."""
-        flash: dict[str, Any] = self._cookie.get("flash", {})
-        if flash.get("path") != self._request.url.path:
-            return {}
-        if self._request.method == "GET":
-            del self._cookie["flash"]
-        return flash
+    def proceed(self, cookie: Mapping[str, str]) -> Response:
+        """Redirect to the next step of a sign-in, with the ID of the session or of the sign-in in the cookie."""
+        return self.replace_session("/account" if "session_id" in cookie else "/sign-in/challenge", None, **cookie)
 
 
-async def page_context(request: Request) -> PageContext:
+async def page_context(request: Request, client_ip: ClientIpDep) -> PageContext:
     """Return the page context of a request."""
-    return PageContext(request)
+    return PageContext(request, client_ip)
 
 
 PageDep = Annotated[PageContext, Depends(page_context)]
 
 
-def add_error_pages(app: FastAPI) -> None:
-    """Show pages for errors that no route handles."""
-    app.add_exception_handler(CognitoError, _cognito_error_page)
-    app.add_exception_handler(RequestValidationError, _cognito_error_page)
-    app.add_exception_handler(HTTPException, _http_error_page)
-    app.add_exception_handler(Exception, _bug_page)
+def add_page(router: APIRouter, path: str, template: str) -> None:
+    """Add a page that shows a form."""
+
+    @router.api_route(path, methods=PAGE)
+    async def show(page: PageDep) -> Response:
+        return page.render(template)
 
 
 async def _cognito_error_page(request: Request, error: Exception) -> Response:
+    """Show an error on the page of the form that was checked, else on a page that has nothing but the error."""
     if not isinstance(error, CognitoError):
         error = MalformedBodyError("not a form of this site")  # the original error quotes the input
+    page: PageContext = getattr(request.state, "page", None) or PageContext(request)
+    if messages.is_session_ended(error):
+        message = messages.SESSION_ENDED if "session_id" in request.session else messages.SIGN_IN_REQUIRED
+        return page.replace_session("/sign-in", message)
+    if page.form is not None:
+        return page.show_again(messages.from_error(error))
     problem = problem_of(error)
-    response = PageContext(request).render("error", problem.status, message=messages.from_error(error))
-    retry_after = problem.retry_after_of(error)
-    if retry_after is not None:
+    response = page.render("error", problem.status, message=messages.from_error(error))
+    if (retry_after := problem.retry_after_of(error)) is not None:
         response.headers["Retry-After"] = str(retry_after)
     return response
 
 
-async def _http_error_page(request: Request, error: Exception) -> Response:
-    code: int = getattr(error, "status_code", status.HTTP_500_INTERNAL_SERVER_ERROR)
-    message = messages.NOT_FOUND if code == status.HTTP_404_NOT_FOUND else messages.NOT_POSSIBLE
+async def _other_error_page(request: Request, error: Exception) -> Response:
+    """Show an error that is not about Cognito."""
+    code: int = getattr(error, "status_code", 500)
+    message = {404: messages.NOT_FOUND, 500: messages.BUG}.get(code, messages.NOT_POSSIBLE)
     response = PageContext(request).render("error", code, message=message)
-    response.headers.update(getattr(error, "headers", None) or {})
+    # Starlette handles bugs outside of all middleware.
+    response.headers.update({**security_headers(request.scope), **(getattr(error, "headers", None) or {})})
     return response
 
 
-async def _bug_page(request: Request, _: Exception) -> Response:
-    response = PageContext(request).render("error", status.HTTP_500_INTERNAL_SERVER_ERROR, message=messages.BUG)
-    response.headers.update(security_headers(request.scope))  # Starlette handles bugs outside of all middleware
-    return response
+ERROR_PAGES: Final[Mapping[Any, Any]] = {
+    **dict.fromkeys((CognitoError, RequestValidationError), _cognito_error_page),
+    **dict.fromkeys((HTTPException, Exception), _other_error_page),
+}

@@ -1,16 +1,14 @@
-"""Protection of all pages: origin checks, rate limit, response headers, body size and the session cookie."""
+"""Protection of all pages: response headers, body size, the session cookie, and threat protection of Cognito."""
 
-import secrets
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 from fastapi import Depends
 from fastapi.responses import PlainTextResponse
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.middleware.sessions import SessionMiddleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from cognito_async.fastapi import MemoryRateLimit, rate_limit, same_origin
+from cognito_async.fastapi import ClientMetadataDep, UserContextDep
 
 MAX_BODY_BYTES: Final = 32 * 1024
 
@@ -26,9 +24,12 @@ _HEADERS: Final = {
 }
 
 
-def guards() -> list[Any]:
-    """Return dependencies: forms must come from this site, at most 60 per minute and client address."""
-    return [Depends(same_origin()), Depends(rate_limit(MemoryRateLimit(60, 60.0)))]
+async def caller_of(context: UserContextDep, metadata: ClientMetadataDep) -> dict[str, Any]:
+    """Return the arguments of calls that describe the client: for threat protection, and for Lambda triggers."""
+    return {"user_context_data": context, "client_metadata": metadata or None}
+
+
+CallerDep = Annotated[dict[str, Any], Depends(caller_of)]
 
 
 def security_headers(scope: Scope) -> Mapping[str, str]:
@@ -39,7 +40,7 @@ def security_headers(scope: Scope) -> Mapping[str, str]:
 
 
 class SecurityMiddleware:
-    """Add the security headers, and refuse bodies that are larger than any form of this site."""
+    """Add the security headers, and refuse bodies that are larger than any form. Cookies are Secure with HTTPS."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -52,7 +53,10 @@ class SecurityMiddleware:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(security_headers(scope))
+                headers = MutableHeaders(scope=message)
+                headers.update(security_headers(scope))
+                if "set-cookie" in headers and scope["scheme"] == "https":
+                    headers["Set-Cookie"] += "; secure"
             await send(message)
 
         app = self._app
@@ -63,17 +67,3 @@ class SecurityMiddleware:
             elif int(length) > MAX_BODY_BYTES:
                 app = PlainTextResponse("Request body too large.", 413)
         await app(scope, receive, send_with_headers)
-
-
-class SchemeSessionMiddleware:
-    """Starlette's SessionMiddleware, with a Secure cookie for HTTPS. Several workers need a key that they share."""
-
-    def __init__(self, app: ASGIApp) -> None:
-        key = secrets.token_urlsafe(32)
-        self._http = SessionMiddleware(app, key, max_age=None)
-        self._https = SessionMiddleware(app, key, max_age=None, https_only=True)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle a request."""
-        middleware = self._https if scope.get("scheme") in {"https", "wss"} else self._http
-        await middleware(scope, receive, send)

@@ -1,6 +1,6 @@
-"""What the requests share, kept in this process: the password policy, sessions, and forms sent a moment ago.
+"""What the requests share, kept in this process: sign-ins, sessions, the password policy, and recent forms.
 
-A site with several workers keeps sessions and forms in a store that the workers share, such as Redis.
+A site with several workers keeps them in a store that the workers share, such as Redis.
 """
 
 import asyncio
@@ -8,32 +8,38 @@ import hmac
 import json
 import logging
 import secrets
-from base64 import urlsafe_b64decode
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
 from time import monotonic
 from typing import Any, Final, Generic, TypeVar
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 from fastapi import FastAPI
 from starlette.types import Lifespan
 
-from cognito_async import AmbiguousOutcomeError, CognitoClient, CognitoError, Timeouts
-from cognito_async.fastapi import Cognito, MemoryRateLimit, PasswordPolicy, RateLimit, ResetConfirmation
-from cognito_async.operations import AuthenticationResultType
+from cognito_async import AmbiguousOutcomeError, CognitoClient, CognitoError, SignInExpiredError, Timeouts
+from cognito_async.fastapi import (
+    Cognito,
+    MemoryRateLimit,
+    PasswordPolicy,
+    RateLimit,
+    ResetConfirmation,
+    minimum_duration,
+)
+from cognito_async.sign_in import SoftwareTokenSecret
 from cognito_async.testing import Message as Mail
+from cognito_async.tokens import TokenProvider, TokenVerifier
 
 Value = TypeVar("Value")
-Work = Callable[[], Awaitable[object]]  # what a form asks for
-Outcome = CognitoError | None  # the error that it raised; None on success
 Mailbox = Callable[[], Awaitable[list[Mail]]]
 
 _LOG = logging.getLogger("fastapi_app")
 
-_SESSION_SECONDS: Final = 3600.0
-_USERNAME_CLAIMS: Final = ("sub", "cognito:username", "preferred_username", "email", "phone_number")
+_SESSION_SECONDS: Final = 12 * 3600.0
+_SIGN_IN_SECONDS: Final = 15 * 60.0  # Cognito itself ends a sign-in after 3 to 15 minutes
+_CLOCK_DIFFERENCE: Final = 60.0  # between Cognito and this machine, in seconds
 
 
 class MemoryStore(Generic[Value]):
@@ -52,6 +58,12 @@ class MemoryStore(Generic[Value]):
         if len(self._items) > self._max_items:
             self._items.popitem(last=False)
 
+    def add(self, value: Value) -> str:
+        """Store a value and return its key, which is random."""
+        key = secrets.token_urlsafe(32)
+        self.put(key, value)
+        return key
+
     def get(self, key: str) -> Value | None:
         """Return a value; None if it is missing or has expired."""
         expires_at, value = self._items.get(key, (0.0, None))
@@ -63,31 +75,37 @@ class MemoryStore(Generic[Value]):
 
 
 @frozen
+class PendingSignIn:
+    """A sign-in that waits for the answer to a challenge. The browser's cookie holds only its ID."""
+
+    username: str = field(repr=False)  # as typed
+    requested_at: float
+    state: str = field(repr=False)  # for client.resume_sign_in
+    app_secret: SoftwareTokenSecret | None  # of the authenticator app to set up
+
+
+@define
 class UserSession:
     """A signed-in user. The tokens stay on the server; the browser's cookie holds the session's ID."""
 
     username: str = field(repr=False)  # as typed
     all_usernames: frozenset[str] = field(repr=False)  # every name of the user, in lower case
-    access_token: str = field(repr=False)
-    refresh_token: str | None = field(repr=False)
+    tokens: TokenProvider
+    app_secret: SoftwareTokenSecret | None = None  # of the authenticator app to set up
 
 
 class SessionStore(MemoryStore[UserSession]):
-    """Sessions by ID. A session lasts as long as its access token."""
+    """Sessions by ID."""
 
     def __init__(self) -> None:
         super().__init__(seconds=_SESSION_SECONDS)
-        self._ended_at: MemoryStore[float] = MemoryStore(seconds=_SESSION_SECONDS)
+        self._ended_at: MemoryStore[float] = MemoryStore(seconds=_SIGN_IN_SECONDS)
 
-    def start(self, username: str, tokens: AuthenticationResultType, *, requested_at: float) -> str | None:
-        """Return the ID of a new session; None if the password was reset after the tokens were requested."""
-        usernames = usernames_in(tokens.id_token) | {username.casefold()}
-        if any((self._ended_at.get(name) or 0.0) >= requested_at for name in usernames):
-            return None
-        session_id = secrets.token_urlsafe(32)
-        session = UserSession(username, usernames, tokens.access_token or "", tokens.refresh_token)
-        self.put(session_id, session, seconds=tokens.expires_in)
-        return session_id
+    def start(self, session: UserSession, *, requested_at: float) -> str:
+        """Return the ID of a new session; raise an error if the password was reset after the sign-in was requested."""
+        if any((self._ended_at.get(name) or 0.0) >= requested_at for name in session.all_usernames):
+            raise SignInExpiredError("the password was reset during the sign-in; start a new one")
+        return self.add(session)
 
     def end_all(self, username: str) -> None:
         """End a user's sessions, whichever of the user's names they were started with."""
@@ -96,70 +114,65 @@ class SessionStore(MemoryStore[UserSession]):
             if username.casefold() in session.all_usernames:
                 self.drop(session_id)
 
-
-def usernames_in(id_token: str | None) -> frozenset[str]:
-    """Return a user's names from an ID token, in lower case. The token comes from Cognito and is not verified here."""
-    try:
-        payload = (id_token or "").split(".")[1]
-        claims: Any = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        return frozenset(str(claims[claim]).casefold() for claim in _USERNAME_CLAIMS if claim in claims)
-    except (ValueError, IndexError, TypeError, RecursionError):
-        return frozenset()
+    async def close(self) -> None:
+        """Stop refreshing tokens."""
+        for _, session in self._items.values():
+            await session.tokens.aclose()
 
 
 class Submissions:
     """Recent forms. A second click gets the outcome of the first, whose code it could not use again."""
 
     def __init__(self) -> None:
-        self._tasks: MemoryStore[asyncio.Task[Outcome]] = MemoryStore(seconds=60.0)
+        self._tasks: MemoryStore[asyncio.Future[Any]] = MemoryStore(seconds=60.0)
         self._digest_key = secrets.token_bytes(32)  # forms hold passwords, so only their digest is kept
 
-    async def once(self, form: Sequence[str], work: Work, *, seconds: float) -> Outcome:
+    async def once(self, form: object, work: Callable[[], Awaitable[Value]], seconds: float, least: float = 0) -> Value:
         """Run the work, unless the same form is running or has succeeded within the last seconds."""
         key = hmac.digest(self._digest_key, json.dumps(form).encode(), "sha256").hex()
         task = self._tasks.get(key)
         if task is None:
-            task = asyncio.create_task(self._run(key, work))
+            task = asyncio.ensure_future(work())
+            task.add_done_callback(partial(self._drop_failed, key))
             self._tasks.put(key, task, seconds=seconds)
-        return await asyncio.shield(task)  # a client that disconnects does not cancel it for the other click
+        async with minimum_duration(least):
+            return await asyncio.shield(task)  # a client that disconnects does not cancel it for the other click
 
-    async def _run(self, key: str, work: Work) -> Outcome:
-        keep = False
-        try:
-            await work()
-            keep = True
-        except CognitoError as error:
-            keep = isinstance(error, AmbiguousOutcomeError)
-            return error
-        finally:
-            if not keep:
-                self._tasks.drop(key)
-        return None
+    def _drop_failed(self, key: str, task: asyncio.Future[Any]) -> None:
+        if task.cancelled() or not isinstance(task.exception(), AmbiguousOutcomeError | None):
+            self._tasks.drop(key)
 
 
-@frozen(kw_only=True)
 class Site:
     """The objects that all requests share."""
 
-    password_policy: PasswordPolicy
-    confirmation: ResetConfirmation
-    mailbox: Mailbox | None  # None outside of the demo
-    sessions: SessionStore = field(factory=SessionStore)
-    submissions: Submissions = field(factory=Submissions)
-    client_limit: RateLimit = field(factory=partial(MemoryRateLimit, 5, 900.0))  # per username and client
-    username_limit: RateLimit = field(factory=partial(MemoryRateLimit, 50, 900.0))
+    def __init__(self, client: CognitoClient, policy: PasswordPolicy, mailbox: Mailbox | None) -> None:
+        issued_by: Any = {"user_pool_id": client.bound.user_pool_id, "client_ids": {client.bound.client_id}}
+        options: Any = {**issued_by, "session": client.session, "leeway": _CLOCK_DIFFERENCE}
+        self.access_tokens = TokenVerifier(token_use="access", **options)  # noqa: S106 - not a password
+        self.id_tokens = TokenVerifier(token_use="id", **options)  # noqa: S106
+        self.password_policy = policy
+        self.confirmation = ResetConfirmation(password_policy=policy)
+        self.mailbox = mailbox  # None outside of the demo
+        self.sign_ins: MemoryStore[PendingSignIn] = MemoryStore(seconds=_SIGN_IN_SECONDS)
+        self.sessions = SessionStore()
+        self.submissions = Submissions()
+        self.client_limit: RateLimit = MemoryRateLimit(5, 900.0)  # per username and client
+        self.username_limit: RateLimit = MemoryRateLimit(50, 900.0)
 
 
-def site_lifespan(mailbox: Mailbox | None, *, minimum_seconds: float) -> Lifespan[FastAPI]:
+def site_lifespan(mailbox: Mailbox | None) -> Lifespan[FastAPI]:
     """Return the application's lifespan, which opens the Cognito pool and yields the site."""
     cognito = Cognito()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncGenerator[dict[str, Any]]:
         async with cognito.lifespan(app) as state:
-            policy = await _read_password_policy(cognito.client_of(state))
-            confirmation = ResetConfirmation(password_policy=policy, minimum_duration=minimum_seconds)
-            yield {**state, "site": Site(password_policy=policy, confirmation=confirmation, mailbox=mailbox)}
+            client = cognito.client_of(state)
+            site = Site(client, await _read_password_policy(client), mailbox)
+            async with site.access_tokens, site.id_tokens:
+                yield {**state, "site": site}
+                await site.sessions.close()
 
     return lifespan
 

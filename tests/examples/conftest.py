@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 import pytest_asyncio
 from playwright.async_api import Browser
 
-from cognito_async.testing import LocalPool
+from cognito_async.testing import FakeCognito, LocalPool
 from tests.examples.site import (
     ADA,
     PASSWORD,
@@ -15,6 +15,7 @@ from tests.examples.site import (
     scripted_site,
     served,
     settings_for,
+    settings_for_fake,
 )
 from tests.support.browser import async_browser
 
@@ -51,3 +52,17 @@ async def scripted() -> AsyncIterator[ScriptedSite]:
     """Start the site on a scripted service, for the tests of one module."""
     async with scripted_site() as started:
         yield started
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def fake() -> AsyncIterator[FakeCognito]:
+    """Start a fake pool, which has the challenges that the emulator lacks."""
+    async with FakeCognito() as started:
+        yield started
+
+
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def fake_browser(fake: FakeCognito, chromium: Browser) -> AsyncIterator[SiteBrowser]:
+    """Start the site on the fake pool, and return a browser for it."""
+    async with served(variables=settings_for_fake(fake)) as process:
+        yield SiteBrowser(process, chromium)

@@ -20,7 +20,7 @@ import pytest
 from attrs import define, field, frozen
 from playwright.async_api import Browser, Page
 
-from cognito_async.testing import LocalPool
+from cognito_async.testing import FakeCognito, LocalPool, TokenIssuer
 from tests.support.processes import ROOT, until
 from tests.support.scripted_server import Action, Connection, ScriptedServer, answer
 
@@ -29,6 +29,7 @@ DEMO: Final = ("-m", "fastapi_app", "--port", "0")
 ADA, PASSWORD, NEW_PASSWORD = "ada@example.com", "Analytical-1843", "Differential-1822"
 RESET_CODE, SIGN_UP_CODE, WRONG_CODE = "654321", "123456", "000000"
 
+ISSUER: Final = TokenIssuer(user_pool_id="eu-west-1_abc", client_id="abc")
 _URL = re.compile(r"http://127\.0\.0\.1:\d+")
 _ADDRESSES = count(1)
 
@@ -71,8 +72,8 @@ async def in_process_site(mailbox: Any = None, /, **variables: str) -> AsyncGene
     app = site_module("app").create_app(mailbox)
     defaults = {
         "COGNITO_ENDPOINT_URL": "http://127.0.0.1:9",
-        "COGNITO_CLIENT_ID": "abc",
-        "COGNITO_USER_POOL_ID": "eu-west-1_abc",
+        "COGNITO_CLIENT_ID": ISSUER.client_id,
+        "COGNITO_USER_POOL_ID": ISSUER.user_pool_id,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
     }
@@ -107,6 +108,9 @@ async def scripted_site(mailbox: Any = None, /, **variables: str) -> AsyncGenera
     scripted: ScriptedSite
 
     async def act(connection: Connection) -> None:
+        if connection.request is not None and "/jwks.json" in connection.request.line:
+            await answer(ISSUER.jwks, Content_Type="application/json")(connection)
+            return
         await (script.pop(0) if script else scripted.otherwise)(connection)
 
     async with (
@@ -120,6 +124,17 @@ async def scripted_site(mailbox: Any = None, /, **variables: str) -> AsyncGenera
 def refuse(code: str, message: str = "canary about ada@example.com") -> Action:
     """Respond with an error of the service. Its message must reach neither a page nor, if it names a user, the log."""
     return answer({"__type": code, "message": message}, 400)
+
+
+def tokens_of(name: str, email: str | None = None) -> Action:
+    """Respond with the tokens of a user."""
+    tokens = {
+        "AccessToken": ISSUER.access_token(username=name),
+        "IdToken": ISSUER.id_token(username=name, email=email or f"{name}@example.com"),
+        "RefreshToken": "r" * 40,
+        "ExpiresIn": 3600,
+    }
+    return answer({"AuthenticationResult": tokens})
 
 
 def form_of(name: str) -> dict[str, str]:
@@ -194,6 +209,19 @@ def settings_for(pool: LocalPool) -> Mapping[str, str]:
         "COGNITO_CLIENT_ID": pool.client_id,
         "COGNITO_CLIENT_SECRET": pool.client_secret or "",
         "COGNITO_USER_POOL_ID": pool.user_pool_id,
+        "AWS_ACCESS_KEY_ID": "test",
+        "AWS_SECRET_ACCESS_KEY": "test",
+    }
+
+
+def settings_for_fake(fake: FakeCognito) -> dict[str, str]:
+    """Return the environment variables that point the site at a new app client of a fake pool."""
+    app_client = fake.create_app_client(client_secret="s3cr3t-of-the-app-client")
+    return {
+        "COGNITO_ENDPOINT_URL": fake.endpoint_url,
+        "COGNITO_CLIENT_ID": app_client.client_id,
+        "COGNITO_CLIENT_SECRET": app_client.client_secret or "",
+        "COGNITO_USER_POOL_ID": fake.user_pool_id,
         "AWS_ACCESS_KEY_ID": "test",
         "AWS_SECRET_ACCESS_KEY": "test",
     }

@@ -58,7 +58,9 @@ def test_demo_runs_all_steps_and_prints_no_secret() -> None:
     """`make demo` ends with exit code 0 and shows the errors of the two steps that fail."""
     done = run("reset_password.py")
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.count(" ms\n") == 7
+    assert done.stdout.count(" ms\n") == 8
+    for result in ("sub: ", f"email: {ADA}", "expires_at: "):
+        assert result in done.stdout
     for error in ("CodeMismatchException: ", "NotAuthorizedException: "):
         assert error in done.stdout
     assert max(map(len, done.stdout.splitlines())) < 80

@@ -1,19 +1,26 @@
 """The example site when the service fails: the pages, the sessions and the log."""
 
 import asyncio
-import json
-from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 
 import pytest
 
-from tests.examples.site import ScriptedSite, form_of, in_process_site, post_form, refuse, scripted_site
+from cognito_async.testing import TokenIssuer
+from tests.examples.site import (
+    ISSUER,
+    ScriptedSite,
+    form_of,
+    in_process_site,
+    post_form,
+    refuse,
+    scripted_site,
+    tokens_of,
+)
 from tests.support.scripted_server import Action, Connection, answer, cut
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
 RESET = "/reset-password"
-TOKENS = {"AuthenticationResult": {"AccessToken": "a" * 40, "RefreshToken": "r" * 40, "ExpiresIn": 3600}}
 
 
 @pytest.fixture(autouse=True)
@@ -31,7 +38,7 @@ async def test_reset_with_unknown_outcome_suggests_signing_in(
     scripted: ScriptedSite, name: str, failure: Action
 ) -> None:
     """The password may have been changed: sessions end, and a second click gets the same page."""
-    async with scripted.client(answer(TOKENS), failure, otherwise=refuse("ExpiredCodeException")) as client:
+    async with scripted.client(tokens_of(name), failure, otherwise=refuse("ExpiredCodeException")) as client:
         await client.post("/sign-in", data=form_of(name))
         await client.get(RESET)
         path, text = await post_form(client, RESET, form_of(name))
@@ -72,10 +79,9 @@ async def test_invalid_unicode_is_rejected(scripted: ScriptedSite, path: str, na
     parts = [f'--x\r\nContent-Disposition: form-data; name="{key}"\r\n\r\n{text}' for key, text in fields.items()]
     body = "\r\n".join([*parts, "--x--", ""])
     headers = {"Content-Type": "multipart/form-data; boundary=x; charset=unicode_escape"}
-    used = {"/sign-in": {"username", "password"}, "/sign-up": {"username", "password"}, RESET: {*fields}}
     async with scripted.client() as client:
         response = await client.post(path, content=body, headers=headers)
-        assert response.status_code == (400 if name in used.get(path, {"username", "code"}) else 303)
+        assert response.status_code == 400
         assert (await client.get(RESET)).status_code == 200
 
 
@@ -98,18 +104,19 @@ async def test_form_can_be_sent_again_after_an_error(scripted: ScriptedSite) -> 
         assert (await post_form(client, RESET, form_of("again")))[0] == "/sign-in"
 
 
-async def test_sign_in_with_second_factor_is_not_supported(scripted: ScriptedSite) -> None:
+async def test_sign_in_with_unknown_challenge_is_refused(scripted: ScriptedSite) -> None:
     """A challenge is reported as such, and starts no session."""
-    async with scripted.client(answer({"ChallengeName": "SOFTWARE_TOKEN_MFA", "Session": "x" * 20})) as client:
-        path, text = await post_form(client, "/sign-in", form_of("factor"))
-        assert path == "/sign-in"
+    async with scripted.client(answer({"ChallengeName": "CUSTOM_CHALLENGE", "Session": "x" * 20})) as client:
+        path, _ = await post_form(client, "/sign-in", form_of("factor"))
+        assert path == "/sign-in/challenge"
+        text = (await client.get("/sign-in")).text
         assert "Your account needs another step" in text
         assert (await client.get("/account")).status_code == 303
 
 
 async def test_sign_out_works_when_revocation_fails(scripted: ScriptedSite) -> None:
     """The site forgets the tokens even if Cognito does not revoke them."""
-    async with scripted.client(answer(TOKENS), otherwise=refuse("NotAuthorizedException")) as client:
+    async with scripted.client(tokens_of("out"), otherwise=refuse("NotAuthorizedException")) as client:
         assert (await client.post("/sign-in", data=form_of("out"))).headers["location"] == "/account"
         path, text = await post_form(client, "/sign-out", {})
         assert path == "/sign-in"
@@ -119,10 +126,8 @@ async def test_sign_out_works_when_revocation_fails(scripted: ScriptedSite) -> N
 
 async def test_password_reset_ends_sessions_started_with_another_name(scripted: ScriptedSite) -> None:
     """The ID token names all aliases of the user."""
-    claims = urlsafe_b64encode(json.dumps({"sub": "1f2e", "email": "Names@example.com"}).encode()).decode().rstrip("=")
-    tokens = {"AccessToken": "a" * 40, "IdToken": f"e30.{claims}.c2ln", "ExpiresIn": 3600}
     user = answer({"Username": "1f2e", "UserAttributes": []})
-    async with scripted.client(answer({"AuthenticationResult": tokens}), otherwise=user) as client:
+    async with scripted.client(tokens_of("1f2e", email="Names@example.com"), otherwise=user) as client:
         await client.post("/sign-in", data={**form_of("x"), "username": "1f2e"})
         assert (await client.get("/account")).status_code == 200
         async with scripted.client() as other:
@@ -139,7 +144,7 @@ async def test_password_reset_ends_a_sign_in_in_flight(scripted: ScriptedSite) -
         if connection.request.headers["x-amz-target"].endswith("InitiateAuth"):
             signing_in.set()
             await reset_done.wait()
-            await answer(TOKENS)(connection)
+            await tokens_of("late")(connection)
         else:
             await answer()(connection)
 
@@ -156,7 +161,7 @@ async def test_password_reset_ends_a_sign_in_in_flight(scripted: ScriptedSite) -
 
 async def test_account_page_when_the_service_fails(scripted: ScriptedSite) -> None:
     """The error page has Retry-After, and the session stays."""
-    async with scripted.client(answer(TOKENS), otherwise=refuse("InternalErrorException")) as client:
+    async with scripted.client(tokens_of("page"), otherwise=refuse("InternalErrorException")) as client:
         await client.post("/sign-in", data=form_of("page"))
         page = await client.get("/account")
         assert (page.status_code, page.headers["retry-after"]) == (503, "30")
@@ -177,3 +182,16 @@ async def test_site_starts_without_a_readable_password_policy(caplog: pytest.Log
     async with in_process_site() as site, site.client() as client:
         assert "at least 8 characters" in (await client.get("/sign-up")).text
     assert "password policy not readable" in caplog.text
+
+
+@pytest.mark.parametrize("issuer", [TokenIssuer(user_pool_id=ISSUER.user_pool_id, client_id=ISSUER.client_id), None])
+async def test_sign_in_with_forged_or_missing_id_token_starts_no_session(
+    scripted: ScriptedSite, issuer: TokenIssuer | None
+) -> None:
+    """Tokens are verified with the keys of the user pool."""
+    tokens = {"AccessToken": ISSUER.access_token(), **({} if issuer is None else {"IdToken": issuer.id_token()})}
+    async with scripted.client(answer({"AuthenticationResult": tokens})) as client:
+        path, text = await post_form(client, "/sign-in", form_of("forged"))
+        assert path == "/sign-in"
+        assert 'class="message error"' in text
+        assert (await client.get("/account")).status_code == 303

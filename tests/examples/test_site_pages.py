@@ -1,5 +1,6 @@
 """Every page of the example site at two widths and in two themes: accessibility, layout, and screenshots."""
 
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any
 
@@ -8,14 +9,18 @@ import pytest_asyncio
 from axe_playwright_python.base import AXE_SCRIPT  # type: ignore[import-untyped]
 from playwright.async_api import Browser, Page
 
+from cognito_async.testing import FakeCognito
+from cognito_async.testing.fake_cognito.pool import totp
 from tests.examples.site import (
     ADA,
     DEMO,
     NEW_PASSWORD,
     PASSWORD,
     RESET_CODE,
+    SIGN_UP_CODE,
     WRONG_CODE,
     SiteBrowser,
+    field_error,
     heading,
     served,
     sign_in,
@@ -92,6 +97,52 @@ async def signed_in(page: Page) -> None:
     await sign_in(page, ADA, PASSWORD)
 
 
+async def app_set_up(page: Page, email: str = "app-1@example.com") -> None:
+    """Create an account, and open the page for an authenticator app."""
+    await page.goto("/sign-up")
+    await page.get_by_label("E-mail address").fill(email)
+    await page.get_by_label("Password", exact=True).fill(PASSWORD)
+    await page.get_by_role("button", name="Create the account").click()
+    await page.get_by_label("Code", exact=True).fill(SIGN_UP_CODE)
+    await page.get_by_role("button", name="Confirm").click()
+    await sign_in(page, email, PASSWORD)
+    await page.get_by_role("button", name="Set up an authenticator app").click()
+
+
+async def wrong_app_code(page: Page, email: str = "app-2@example.com") -> str:
+    """Set up an app, sign in again and enter a wrong code. Return the app's secret."""
+    await app_set_up(page, email)
+    secret = (await page.locator("code.key").inner_text()).replace(" ", "")
+    await page.get_by_label("Code", exact=True).fill(totp(secret, int(time.time()) // 30))
+    await page.get_by_role("button", name="Verify the app").click()
+    await page.get_by_role("button", name="Sign out").click()
+    await sign_in(page, email, PASSWORD)
+    await page.get_by_label("Code", exact=True).fill(WRONG_CODE)
+    await page.get_by_role("button", name="Continue").click()
+    assert await field_error(page, "code")
+    return secret
+
+
+async def signed_in_with_app(page: Page) -> None:
+    """Sign in with the code of an app."""
+    secret = await wrong_app_code(page, "app-3@example.com")
+    await page.get_by_label("Code", exact=True).fill(totp(secret, int(time.time()) // 30))
+    await page.get_by_role("button", name="Continue").click()
+
+
+async def refused_temporary_password(page: Page) -> None:
+    """Send no attribute and a weak password."""
+    await sign_in(page, "page-temporary@example.com", PASSWORD)
+    await page.get_by_label("New password", exact=True).fill("weak")
+    await page.get_by_role("button", name="Set the new password").click()
+    assert await field_error(page, "given_name")
+
+
+async def choice_of_factor(page: Page) -> None:
+    """Sign in as a user with two factors."""
+    await sign_in(page, "page-choice@example.com", PASSWORD)
+
+
 async def full_inbox(page: Page) -> None:
     """Request a code, then open the inbox."""
     await code_requested(page)
@@ -111,7 +162,15 @@ PAGES: dict[str, tuple[Steps, str]] = {
     "password-changed": (password_changed, "Sign in"),
     "session-needed": (visit("/account"), "Sign in"),
     "account": (signed_in, "Your account"),
+    "authenticator": (app_set_up, "Set up an authenticator app"),
+    "authenticator-code-refused": (wrong_app_code, "Enter your code"),
+    "account-with-authenticator": (signed_in_with_app, "Your account"),
     "inbox": (full_inbox, "Demo inbox"),
+}
+# Pages that the emulator cannot lead to.
+FAKE_PAGES: dict[str, tuple[Steps, str]] = {
+    "new-password-refused": (refused_temporary_password, "Choose a new password"),
+    "choice-of-factor": (choice_of_factor, "Choose a second step"),
 }
 ALL_RULES = {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 # Rules that depend on the theme.
@@ -129,11 +188,22 @@ async def violations(page: Page, rules: Mapping[str, Any]) -> list[str]:
     return [f"{one['id']}: {[node['html'] for node in one['nodes']]}" for one in found["violations"]]
 
 
-@pytest.mark.parametrize("name", PAGES)
-async def test_page_is_accessible_and_fits(demo: SiteBrowser, name: str) -> None:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def challenged(fake: FakeCognito, fake_browser: SiteBrowser) -> SiteBrowser:
+    """Create users with the challenges of these pages, and return a browser for their site."""
+    contact: Any = {"phone_number": "+15550001234", "password": PASSWORD}
+    fake.create_user("page-choice", email="page-choice@example.com", mfa=["SOFTWARE_TOKEN_MFA", "SMS_MFA"], **contact)
+    name, status = "page-temporary", "FORCE_CHANGE_PASSWORD"
+    fake.create_user(name, email=f"{name}@example.com", status=status, required_attributes=["given_name"], **contact)
+    return fake_browser
+
+
+@pytest.mark.parametrize("name", [*PAGES, *FAKE_PAGES])
+async def test_page_is_accessible_and_fits(demo: SiteBrowser, challenged: SiteBrowser, name: str) -> None:
     """No page violates a rule of axe-core or is wider than its window. The screenshots are kept."""
-    steps, title = PAGES[name]
-    async with demo.page(width=DESKTOP) as page:
+    steps, title = {**PAGES, **FAKE_PAGES}[name]
+    browser = challenged if name in FAKE_PAGES else demo
+    async with browser.page(width=DESKTOP) as page:
         await steps(page)
         assert await heading(page) == title
         for width, theme in ((DESKTOP, "light"), (PHONE, "light"), (PHONE, "dark"), (DESKTOP, "dark")):

@@ -1,8 +1,6 @@
 """Parts of the example site that need no server: stored state, form validation and texts."""
 
 import asyncio
-import json
-from base64 import urlsafe_b64encode
 from collections.abc import Sequence
 
 import pytest
@@ -39,7 +37,8 @@ async def test_submission_runs_once_and_again_after_an_error() -> None:
         if runs == 1:
             raise error
 
-    assert await asyncio.gather(*[submissions.once(["form"], work, seconds=60.0) for _ in range(2)]) == [error] * 2
+    first = [submissions.once(["form"], work, seconds=60.0) for _ in range(2)]
+    assert await asyncio.gather(*first, return_exceptions=True) == [error] * 2
     assert [await submissions.once(["form"], work, seconds=60.0) for _ in range(2)] == [None, None]
     assert runs == 2
 
@@ -55,7 +54,9 @@ async def test_submission_with_ambiguous_outcome_does_not_run_again() -> None:
         runs += 1
         raise error
 
-    assert [await submissions.once(["form"], work, seconds=60.0) for _ in range(2)] == [error] * 2
+    for _ in range(2):
+        with pytest.raises(AmbiguousOutcomeError):
+            await submissions.once(["form"], work, seconds=60.0)
     assert runs == 1
 
 
@@ -88,22 +89,9 @@ async def test_submission_survives_the_cancellation_of_one_click() -> None:
     assert await second is None
 
 
-def test_usernames_in_an_id_token() -> None:
-    """Every name that a user can sign in with is returned; unreadable tokens have none."""
-
-    def token(claims: object) -> str:
-        return f"e30.{urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip('=')}.c2ln"
-
-    usernames_in = site_module("state").usernames_in
-    claims = {"sub": "1f-2E", "cognito:username": "ada", "email": "Ada@Example.com", "name": "Ada L.", "exp": 1}
-    assert usernames_in(token(claims)) == {"1f-2e", "ada", "ada@example.com"}
-    for invalid in (None, "", "a", "a.b", "a.!!!.c", token([]), token(5), "a.bnVsbA.c"):
-        assert usernames_in(invalid) == frozenset()
-
-
 def test_forms_trim_their_fields_and_hide_them_from_reprs() -> None:
     """Spaces around a user name and within a code are removed; a password stays as it is."""
-    form = site_module("forms").ResetForm(username=" ada@example.com ", code=" 654 321", password=" Pass word ")
+    form = site_module("forms").SiteForm(username=" ada@example.com ", code=" 654 321", password=" Pass word ")
     assert (form.username, form.code, form.password) == ("ada@example.com", "654321", " Pass word ")
     for secret in ("ada", "654321", "word"):
         assert secret not in repr(form)
@@ -121,14 +109,14 @@ def test_forms_trim_their_fields_and_hide_them_from_reprs() -> None:
 def test_form_errors_name_the_invalid_fields(fields: dict[str, str], invalid: set[str]) -> None:
     """Missing and malformed fields are found before a request is sent."""
     forms = site_module("forms")
-    assert set(forms.errors_in(forms.ResetForm(**fields), PasswordPolicy())) == invalid
+    assert set(forms.errors_in(forms.SiteForm(**fields), ("username", "code", "password"), PasswordPolicy())) == invalid
 
 
 def test_password_error_lists_the_broken_rules_of_the_policy() -> None:
     """Only the rules that are broken are listed."""
     forms = site_module("forms")
     policy = PasswordPolicy(minimum_length=9, require_symbols=False)
-    text = forms.errors_in(forms.ResetForm(password="Compiler"), policy)["password"]
+    text = forms.errors_in(forms.SiteForm(password="Compiler"), ["password"], policy)["password"]
     assert "9 characters" in text
     assert "a digit" in text
     assert "symbol" not in text

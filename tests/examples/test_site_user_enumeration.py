@@ -27,7 +27,7 @@ EXTRA = 0.1  # seconds that the service takes longer for a user who exists
 @pytest.fixture
 def _no_delays(monkeypatch: pytest.MonkeyPatch) -> None:
     """Remove the delays where only the content matters."""
-    monkeypatch.setattr(site_module("sign_up"), "MINIMUM_SECONDS", 0.0)
+    monkeypatch.setattr(site_module("pages"), "MINIMUM_SECONDS", 0.0)
     monkeypatch.setattr(site_module("sign_up"), "RETRY", RetryPolicy(max_attempts=1))
 
 
@@ -161,8 +161,7 @@ async def test_response_time_does_not_show_who_exists(
     scripted: ScriptedSite, monkeypatch: pytest.MonkeyPatch, path: str, existing: Action, unknown: Action
 ) -> None:
     """No response is sent before the minimum time, not even to a second click."""
-    for name in ("app", "sign_up"):
-        monkeypatch.setattr(site_module(name), "MINIMUM_SECONDS", MINIMUM)
+    monkeypatch.setattr(site_module("pages"), "MINIMUM_SECONDS", MINIMUM)
     times: dict[str, list[float]] = {"existing": [], "unknown": []}
     async with scripted.client(otherwise=slower_for_existing(existing, unknown)) as client:
 
