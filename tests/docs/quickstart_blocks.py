@@ -26,9 +26,10 @@ async def signs_in_at_the_terminal(block: Block, reader: Reader) -> None:
 async def verifies_tokens(block: Block, reader: Reader) -> None:
     """A function that returns the verified token, or None."""
     async with reader.pool.session() as session:
-        await reader.pool.create_user("verified@example.com", OLD)
+        user = f"{block.page.replace('/', '-')}@example.com"  # two pages have this block
+        await reader.pool.create_user(user, OLD)
         client = session.client(reader.pool.client_id, user_pool_id=reader.pool.user_pool_id)
-        done = await client.sign_in(username="verified@example.com", password=OLD)
+        done = await client.sign_in(username=user, password=OLD)
     assert isinstance(done, SignedIn)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_ENDPOINT_URL", reader.pool.endpoint_url)
