@@ -72,7 +72,6 @@ _PROBLEMS: Final[Mapping[str, Problem]] = {
     **dict.fromkeys(("ParameterValidationError:code", "ParameterValidationError:user_code"), _WRONG_CODE),
     **{f"{name}:NotAuthorizedException": _REFUSED for name in _AUTHENTICATOR},
     "SignedOutError": _REFUSED,
-    "JwksUnavailableError": PROBLEMS["InternalErrorException"],
     "RespondToAuthChallenge:InvalidParameterException": PROBLEMS["ParameterValidationError"],  # a user attribute
     "SignUp:NotAuthorizedException": PROBLEMS["CognitoError"],  # about the app client: there is no user yet
     # Shown as success, so the operator has to learn of it from the log.
