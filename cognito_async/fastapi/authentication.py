@@ -21,7 +21,7 @@ from cognito_async.errors import (
 )
 from cognito_async.fastapi.errors import CrossOriginError, NotAuthenticatedError
 from cognito_async.fastapi.open_pool import find_pool
-from cognito_async.fastapi.request_origin import SAFE_METHODS, is_same_origin
+from cognito_async.fastapi.request_origin import SAFE_METHODS, cookie_values, is_same_origin
 from cognito_async.fastapi.settings import DEFAULT_POOL
 from cognito_async.tokens import AccessToken
 
@@ -101,8 +101,7 @@ class TokenAuth(SecurityBase):
 
     def _cookie_token(self, connection: HTTPConnection, name: str) -> str | CognitoError | None:
         """Return the token, None if there is none, or the error to raise."""
-        pairs = [pair.partition("=") for line in connection.headers.getlist("cookie") for pair in line.split(";")]
-        values = [value.strip() for key, _, value in pairs if key.strip() == name]
+        values = cookie_values(connection.headers, name)
         if not values:
             return None
         # JSON is checked, too, unlike forms without a cookie: no preflight request vouches for it behind a CORS policy

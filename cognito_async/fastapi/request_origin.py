@@ -7,6 +7,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
+from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 
 from cognito_async.fastapi.errors import CrossOriginError
@@ -85,6 +86,13 @@ def is_same_origin(headers: Mapping[str, str], allowed: Collection[str] = ()) ->
     except ValueError:
         return False
     return bool(host) and host == headers.get("host")
+
+
+def cookie_values(headers: Headers, name: str) -> list[str]:
+    """Return the values of all cookies with a name, as sent."""
+    pairs = [pair.partition("=") for line in headers.getlist("cookie") for pair in line.split(";")]
+    # Only spaces and tabs are removed: any site of the domain can set a cookie named U+00A0 and "__Host-access_token".
+    return [value.strip(" \t") for key, _, value in pairs if key.strip(" \t") == name]
 
 
 def media_type(headers: Mapping[str, str]) -> str:

@@ -315,6 +315,16 @@ async def test_cookie_is_read_only_on_request(app: FastAPI) -> None:
         assert (await http.get("/optional-page", headers={"Cookie": "theme=dark"})).json() is None
 
 
+@pytest.mark.parametrize("space", [b"\x1f", b"\x85", b"\xa0"])
+async def test_cookie_with_another_name_is_ignored(app: FastAPI, space: bytes) -> None:
+    """Browsers let any host of the domain set it, as its name does not start with the prefix."""
+    planted = space + f"{COOKIE}={ISSUER.access_token(username='mallory')}".encode()
+    own = f"{COOKIE}={ISSUER.access_token()}".encode()
+    async with asgi_client(app) as http:
+        assert outcome(await http.get("/page", headers={b"Cookie": planted})) == MISSING
+        assert (await http.get("/page", headers={b"Cookie": planted + b"; \t" + own})).json() == "ada"
+
+
 @pytest.mark.parametrize("value", ["", "a.b.c", f"{ISSUER.access_token()}; {COOKIE}={ISSUER.access_token()}"], ids=case)
 async def test_bad_cookie_is_refused(app: FastAPI, value: str) -> None:
     """So are several cookies with the name: another host of the domain may have set one."""
