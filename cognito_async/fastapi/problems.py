@@ -166,7 +166,12 @@ PROBLEMS: Problems = {
     ),
     **_for_operations(["ConfirmSignUp"], _INVALID, evolve(_WRONG_SIGN_UP_CODE, log_level=WARNING)),
     **_for_operations(["SignUp", *_ANSWERS], _INVALID, evolve(_REFUSED, log_level=WARNING)),
-    **_for_operations(["InitiateAuth", "AdminInitiateAuth"], _INVALID, evolve(_SIGN_IN_REFUSED, log_level=WARNING)),
+    **_for_operations(
+        ["InitiateAuth", "AdminInitiateAuth", "GetTokensFromRefreshToken"],
+        _INVALID,
+        evolve(_SIGN_IN_REFUSED, log_level=WARNING),
+    ),
+    "RevokeToken:UnsupportedTokenTypeException": _REFUSED,  # not a refresh token
     **dict.fromkeys(
         ("InvalidPasswordException", "PasswordHistoryPolicyViolationException", "WeakPasswordError"), _WEAK_PASSWORD
     ),
