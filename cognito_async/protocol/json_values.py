@@ -114,13 +114,14 @@ def pydantic_schema(kind: type[Structure], generate: Callable[[type], "CoreSchem
 
 
 @cache
-def pydantic_serializer(kind: type[Structure]) -> "SchemaSerializer":
+def pydantic_serializer(kind: type) -> "SchemaSerializer":
     """Return the serializer of a class."""
     try:
         from pydantic import TypeAdapter  # noqa: PLC0415 - not a dependency
     except ImportError:
         raise AttributeError("pydantic is not installed") from None
-    return cast("SchemaSerializer", TypeAdapter(kind).serializer)
+    serializer: SchemaSerializer = TypeAdapter(kind).serializer
+    return serializer
 
 
 def _unchanged(value: object) -> object:

@@ -177,7 +177,7 @@ def _is_made_of_structures(value: object) -> bool:
 class _PydanticSerializer:
     """Creates the serializer that pydantic looks for in a value whose annotation does not say its type, such as Any."""
 
-    def __get__(self, _: object, owner: type["Structure"]) -> object:
+    def __get__(self, _: object, owner: type) -> object:
         from cognito_async.protocol.json_values import pydantic_serializer  # noqa: PLC0415 - it imports this module
 
         return pydantic_serializer(owner)
