@@ -437,6 +437,12 @@ def test_openapi_describes_the_security_schemes(app: FastAPI) -> None:
     assert "parameters" not in paths["/me"]["get"]
 
 
+def test_security_scheme_of_a_pool_has_a_valid_name() -> None:
+    """OpenAPI allows these characters in names of components."""
+    assert TokenAuth("staff").scheme_name == "CognitoBearer-staff"
+    assert TokenAuth("our staff", cookie="a").scheme_name == "CognitoCookie-our_staff"
+
+
 async def test_dependency_override_replaces_the_user(app: FastAPI) -> None:
     """Also for the requirements, which then check the replacement."""
     token = ISSUER.verifier().verify_cached(ISSUER.access_token(username="grace", groups=["staff"]))
