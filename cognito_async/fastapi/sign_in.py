@@ -20,7 +20,7 @@ from cognito_async.fastapi.dependencies import client_metadata, dependencies_of,
 from cognito_async.fastapi.problems import PROBLEMS, Problems, log_problem
 from cognito_async.fastapi.rate_limits import MemoryRateLimit, RateLimit, check_client_limit, check_username_limit
 from cognito_async.fastapi.request_body import Body, body_schema, read_body
-from cognito_async.fastapi.request_origin import JSON, Address, cookie_values, is_same_origin
+from cognito_async.fastapi.request_origin import JSON, Address, cookie_values, is_same_origin, origins
 from cognito_async.fastapi.responses import BODY_PROBLEMS, NO_STORE, problem_responses, problem_route
 from cognito_async.fastapi.sealed_state import Seal, derived_key, key_of
 from cognito_async.fastapi.settings import DEFAULT_POOL, CognitoSettings, env_prefix
@@ -102,7 +102,9 @@ class SignInOptions:
     """
 
     message_limit: RateLimit = field(factory=partial(MemoryRateLimit, 10, 3600.0))
-    """Limits the starts without a password, and the choices of a first factor, per username: they can send a message.
+    """Limits the starts without a password or with another first factor, and the choices of one, per username.
+
+    Each can send a message.
 
     Default: 10 per hour.
     """
@@ -271,10 +273,15 @@ def sign_in_router(
 
     Returns:
         The router. It handles its own errors and needs the lifespan of the pool.
+
+    Raises:
+        ParameterValidationError: ``allowed_origins`` is not a collection of origins.
     """
     options = SignInOptions() if options is None else options
     limit = MemoryRateLimit(20, 60.0) if address_limit is None else address_limit  # an empty limit is falsy
-    parts = _SignIn(pool=pool, options=options, allowed_origins=allowed_origins, cookies=TokenCookies.of(pool, options))
+    parts = _SignIn(
+        pool=pool, options=options, allowed_origins=origins(allowed_origins), cookies=TokenCookies.of(pool, options)
+    )
     router = APIRouter(route_class=problem_route(problems), tags=["sign-in"])
     dependencies = dependencies_of(pool)
 

@@ -312,7 +312,9 @@ async def test_refresh_without_valid_token_is_refused(fake: FakeCognito, body: d
             assert not cookies(response)
 
 
-async def test_invalid_token_is_no_fault_of_the_operator(fake: FakeCognito, caplog: pytest.LogCaptureFixture) -> None:
+async def test_invalid_token_is_not_reported_to_the_operator(
+    fake: FakeCognito, caplog: pytest.LogCaptureFixture
+) -> None:
     """The service checks the form of refresh tokens and device keys, and that a token to revoke is a refresh token."""
     ada(fake)
     async with site(fake) as http:

@@ -184,7 +184,7 @@ async def test_starts_that_can_send_a_message_are_limited_per_username() -> None
     assert len(client.calls) == 10
 
 
-async def test_password_is_no_way_around_the_limit_of_messages(fake: FakeCognito) -> None:
+async def test_password_does_not_bypass_the_limit_of_messages(fake: FakeCognito) -> None:
     """It is not used if another first factor is preferred."""
     ada(fake)
     async with site(fake, options(auth_flow="USER_AUTH", message_limit=MemoryRateLimit(2, 900.0))) as http:
