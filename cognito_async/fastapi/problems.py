@@ -171,7 +171,8 @@ PROBLEMS: Problems = {
         _INVALID,
         evolve(_SIGN_IN_REFUSED, log_level=WARNING),
     ),
-    "RevokeToken:UnsupportedTokenTypeException": _REFUSED,  # not a refresh token
+    **_for_operations(["RevokeToken"], ["UnsupportedTokenTypeException", *_INVALID], _REFUSED),  # not a refresh token
+    "ConcurrentModificationException": _BUSY,  # two requests of one user, such as a double click
     **dict.fromkeys(
         ("InvalidPasswordException", "PasswordHistoryPolicyViolationException", "WeakPasswordError"), _WEAK_PASSWORD
     ),
