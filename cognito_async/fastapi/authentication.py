@@ -1,7 +1,7 @@
 """The user of a request: dependencies that verify its access token and check scopes and groups (RFC 6750)."""
 
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Collection, Coroutine
 from typing import Annotated, Any, Final, TypeAlias, cast
 
 from attrs import field, frozen
@@ -21,7 +21,7 @@ from cognito_async.errors import (
 )
 from cognito_async.fastapi.errors import CrossOriginError, NotAuthenticatedError
 from cognito_async.fastapi.open_pool import find_pool
-from cognito_async.fastapi.request_origin import SAFE_METHODS, is_same_origin
+from cognito_async.fastapi.request_origin import SAFE_METHODS, cookie_values, is_same_origin, origins
 from cognito_async.fastapi.settings import DEFAULT_POOL
 from cognito_async.tokens import AccessToken
 
@@ -67,7 +67,7 @@ class TokenAuth(SecurityBase):
     optional: bool = field(default=False, kw_only=True)
     """Whether to return None for requests without the header or cookie. Invalid tokens are errors in any case."""
 
-    allowed_origins: tuple[str, ...] = field(default=(), kw_only=True, converter=tuple[str, ...])
+    allowed_origins: Collection[str] = field(default=(), kw_only=True, converter=origins)
     """Other origins whose pages may send the cookie, such as ``"https://www.example.com"``."""
 
     @property
@@ -81,7 +81,7 @@ class TokenAuth(SecurityBase):
     def scheme_name(self) -> str:  # type: ignore[override]
         """The name of the security scheme in the OpenAPI document."""
         kind = "CognitoBearer" if self.cookie is None else "CognitoCookie"
-        return kind if self.pool == DEFAULT_POOL else f"{kind}-{self.pool}"
+        return kind if self.pool == DEFAULT_POOL else re.sub(r"[^A-Za-z0-9._-]", "_", f"{kind}-{self.pool}")
 
     async def __call__(self, connection: HTTPConnection) -> AccessToken | None:
         """Verify the access token of a request."""
@@ -101,8 +101,7 @@ class TokenAuth(SecurityBase):
 
     def _cookie_token(self, connection: HTTPConnection, name: str) -> str | CognitoError | None:
         """Return the token, None if there is none, or the error to raise."""
-        pairs = [pair.partition("=") for line in connection.headers.getlist("cookie") for pair in line.split(";")]
-        values = [value.strip() for key, _, value in pairs if key.strip() == name]
+        values = cookie_values(connection.headers, name)
         if not values:
             return None
         # JSON is checked, too, unlike forms without a cookie: no preflight request vouches for it behind a CORS policy

@@ -25,7 +25,7 @@ from cognito_async.fastapi.rate_limits import (
     client_ip_of,
 )
 from cognito_async.fastapi.request_body import TEXT, VISIBLE, Body, Stripped, UserBody, body_schema, read_body
-from cognito_async.fastapi.request_origin import JSON, Address, check_origin
+from cognito_async.fastapi.request_origin import JSON, Address, check_origin, origins
 from cognito_async.fastapi.reset_queue import ResetRequests
 from cognito_async.fastapi.responses import BODY_PROBLEMS, NO_STORE, problem_responses, problem_route
 from cognito_async.fastapi.settings import DEFAULT_POOL
@@ -194,16 +194,20 @@ def password_reset_router(
 
     Returns:
         The router. It handles its own errors and needs the lifespan of the pool.
+
+    Raises:
+        ParameterValidationError: ``allowed_origins`` is not a collection of origins.
     """
     confirm = (ResetConfirmation() if confirmation is None else confirmation).confirm
     limit = MemoryRateLimit(20, 60.0) if address_limit is None else address_limit  # an empty limit is falsy
     router = APIRouter(route_class=problem_route(problems), tags=["password reset"])
     dependencies = dependencies_of(pool)
+    allowed = origins(allowed_origins)
     timer, requested = SharedTimer(), ResetRequested().model_dump_json()
 
     # The routes call this and create their responses, because FastAPI takes several times as long.
     async def accept(request: Request, client_ip: Address | None, model: type[Body]) -> Body:
-        check_origin(request, allowed_origins)
+        check_origin(request, allowed)
         await check_client_limit(limit, client_ip)
         return await read_body(request, model, timer)
 

@@ -7,8 +7,10 @@ from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
+from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
 
+from cognito_async.errors import ParameterValidationError
 from cognito_async.fastapi.errors import CrossOriginError
 from cognito_async.fastapi.settings import Network
 
@@ -17,6 +19,7 @@ Address: TypeAlias = IPv4Address | IPv6Address
 JSON: Final = "application/json"
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
+_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+")
 _WITH_PORT = re.compile(r"\[([^\[\]]+)\](?::\d{1,5})?|([0-9.]+):\d{1,5}")
 
 
@@ -48,6 +51,14 @@ def client_ip(peer: str | None, forwarded: Iterable[str], trusted: Sequence[Netw
     return address
 
 
+def origins(allowed: Collection[str]) -> frozenset[str]:
+    """Check the argument ``allowed_origins``: a single text would allow its parts, and "null" is sent by any page."""
+    if isinstance(allowed, str) or not all(map(_ORIGIN.fullmatch, allowed)):
+        rule = 'must be a list of origins such as "https://www.example.com", without a path'
+        raise ParameterValidationError("allowed_origins", rule)
+    return frozenset(allowed)
+
+
 def same_origin(*allowed: str) -> Callable[[HTTPConnection], Coroutine[Any, Any, None]]:
     """Return a dependency that raises CrossOriginError for requests from pages of other origins, except JSON.
 
@@ -56,9 +67,10 @@ def same_origin(*allowed: str) -> Callable[[HTTPConnection], Coroutine[Any, Any,
     should send ``Referrer-Policy: same-origin``; ``no-referrer`` hides their own origin too. ``allowed`` are other
     origins, such as ``"https://www.example.com"``.
     """
+    checked = origins(allowed)
 
     async def check(connection: HTTPConnection) -> None:
-        check_origin(connection, allowed)
+        check_origin(connection, checked)
 
     return check
 
@@ -85,6 +97,13 @@ def is_same_origin(headers: Mapping[str, str], allowed: Collection[str] = ()) ->
     except ValueError:
         return False
     return bool(host) and host == headers.get("host")
+
+
+def cookie_values(headers: Headers, name: str) -> list[str]:
+    """Return the values of all cookies with a name, as sent."""
+    pairs = [pair.partition("=") for line in headers.getlist("cookie") for pair in line.split(";")]
+    # Only spaces and tabs are removed: any site of the domain can set a cookie named U+00A0 and "__Host-access_token".
+    return [value.strip(" \t") for key, _, value in pairs if key.strip(" \t") == name]
 
 
 def media_type(headers: Mapping[str, str]) -> str:

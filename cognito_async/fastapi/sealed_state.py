@@ -40,6 +40,8 @@ class Seal:
             data = urlsafe_b64decode(sealed)
         except ValueError:
             return None
+        if urlsafe_b64encode(data).decode() != sealed:  # decoding skips other characters
+            return None
         nonce, data = data[:_NONCE_BYTES], data[_NONCE_BYTES:]
         for key in self.keys:
             try:

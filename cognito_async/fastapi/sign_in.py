@@ -20,7 +20,7 @@ from cognito_async.fastapi.dependencies import client_metadata, dependencies_of,
 from cognito_async.fastapi.problems import PROBLEMS, Problems, log_problem
 from cognito_async.fastapi.rate_limits import MemoryRateLimit, RateLimit, check_client_limit, check_username_limit
 from cognito_async.fastapi.request_body import Body, body_schema, read_body
-from cognito_async.fastapi.request_origin import JSON, Address, is_same_origin
+from cognito_async.fastapi.request_origin import JSON, Address, cookie_values, is_same_origin, origins
 from cognito_async.fastapi.responses import BODY_PROBLEMS, NO_STORE, problem_responses, problem_route
 from cognito_async.fastapi.sealed_state import Seal, derived_key, key_of
 from cognito_async.fastapi.settings import DEFAULT_POOL, CognitoSettings, env_prefix
@@ -41,7 +41,7 @@ from cognito_async.operations import GetTokensFromRefreshTokenRequest, UserConte
 from cognito_async.protocol.settings import number
 from cognito_async.sign_in import Challenge, SelectChallenge, SignedIn, SignInResult, SoftwareTokenSecret, Tokens
 from cognito_async.sign_in.challenges import resumed
-from cognito_async.sign_in.flow import FLOWS
+from cognito_async.sign_in.flow import FLOWS, PASSWORD_FACTORS
 from cognito_async.tokens.provider import REPEATED_REFRESH
 
 MAX_COOKIE_BYTES: Final = 4096
@@ -102,7 +102,9 @@ class SignInOptions:
     """
 
     message_limit: RateLimit = field(factory=partial(MemoryRateLimit, 10, 3600.0))
-    """Limits the starts without a password, and the choices of a first factor, per username: they can send a message.
+    """Limits the starts without a password or with another first factor, and the choices of one, per username.
+
+    Each can send a message.
 
     Default: 10 per hour.
     """
@@ -150,8 +152,9 @@ class TokenCookies:
         return cls(f"{prefix}access_token", f"{prefix}refresh_token", options.refresh_cookie_lifetime)
 
     def read(self, request: Request) -> RefreshBody:
-        """Return the refresh token of a request, without one if the cookie is missing or invalid."""
-        token, _, device_key = request.cookies.get(self.refresh, "").partition("~")
+        """Return the refresh token of a request, without one if the cookie is missing, repeated or invalid."""
+        values = cookie_values(request.headers, self.refresh)
+        token, _, device_key = values[0].partition("~") if len(values) == 1 else ("", "", "")
         try:
             return RefreshBody(refresh_token=token, device_key=device_key or None)
         except ValidationError:
@@ -270,10 +273,15 @@ def sign_in_router(
 
     Returns:
         The router. It handles its own errors and needs the lifespan of the pool.
+
+    Raises:
+        ParameterValidationError: ``allowed_origins`` is not a collection of origins.
     """
     options = SignInOptions() if options is None else options
     limit = MemoryRateLimit(20, 60.0) if address_limit is None else address_limit  # an empty limit is falsy
-    parts = _SignIn(pool=pool, options=options, allowed_origins=allowed_origins, cookies=TokenCookies.of(pool, options))
+    parts = _SignIn(
+        pool=pool, options=options, allowed_origins=origins(allowed_origins), cookies=TokenCookies.of(pool, options)
+    )
     router = APIRouter(route_class=problem_route(problems), tags=["sign-in"])
     dependencies = dependencies_of(pool)
 
@@ -296,7 +304,9 @@ def sign_in_router(
         """Start a sign-in. The response to a wrong password does not depend on whether the user exists."""
         body = await parts.accept(request, call.client_ip, SignInBody, limit)
         seal = parts.seal(call)
-        await options.check_attempt(body.username, call.client_ip, can_send_message=body.password is None)
+        # A password alone does not count: with another first factor, it is not used.
+        sends_code = body.password is None or body.preferred_challenge not in {None, *PASSWORD_FACTORS}
+        await options.check_attempt(body.username, call.client_ip, can_send_message=sends_code)
         async with minimum_duration(options.minimum_duration):
             result = await call.client.sign_in(
                 username=body.username,

@@ -3,7 +3,7 @@
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, cast
 
 from cognito_async.protocol.shapes import (
@@ -22,7 +22,7 @@ from cognito_async.protocol.shapes import (
 )
 
 if TYPE_CHECKING:
-    from pydantic_core import CoreSchema
+    from pydantic_core import CoreSchema, SchemaSerializer
 
 # Masked in reprs, because logs must not contain personal data; but the subject of many responses. Everything else that
 # is secret is a credential: tokens, sessions, client secrets, codes, challenge parameters, URLs with authorization.
@@ -72,7 +72,13 @@ def pydantic_schema(kind: type[Structure], generate: Callable[[type], "CoreSchem
         kind: The class.
         generate: Returns the schema of the class of a member.
     """
-    from pydantic_core import core_schema as schemas  # noqa: PLC0415 - pydantic calls this, and is not a dependency
+    from pydantic_core import PydanticKnownError  # noqa: PLC0415 - pydantic calls this, and is not a dependency
+    from pydantic_core import core_schema as schemas  # noqa: PLC0415
+
+    def instance(value: object) -> object:
+        if not isinstance(value, kind):
+            raise PydanticKnownError("is_instance_of", {"class": kind.__name__})
+        return value
 
     # A function keeps pydantic from serializing by the types, which only describe the JSON: values may have others.
     unchanged = schemas.plain_serializer_function_ser_schema(_unchanged)
@@ -99,11 +105,23 @@ def pydantic_schema(kind: type[Structure], generate: Callable[[type], "CoreSchem
         if not is_credential(about)
     }
     described = schemas.typed_dict_schema(fields, serialization=unchanged)
-    return schemas.is_instance_schema(
-        kind,
+    return schemas.no_info_plain_validator_function(
+        instance,
+        json_schema_input_schema=described,  # for FastAPI(separate_input_output_schemas=False)
         ref=f"{kind.__module__}.{kind.__qualname__}",
         serialization=schemas.plain_serializer_function_ser_schema(kind.to_dict, return_schema=described),
     )
+
+
+@cache
+def pydantic_serializer(kind: type) -> "SchemaSerializer":
+    """Return the serializer of a class."""
+    try:
+        from pydantic import TypeAdapter  # noqa: PLC0415 - not a dependency
+    except ImportError:
+        raise AttributeError("pydantic is not installed") from None
+    serializer: SchemaSerializer = TypeAdapter(kind).serializer
+    return serializer
 
 
 def _unchanged(value: object) -> object:

@@ -200,6 +200,15 @@ def _is_made_of_structures(value: object) -> bool:
     return isinstance(value, Structure)
 
 
+class _PydanticSerializer:
+    """Creates the serializer that pydantic looks for in a value whose annotation does not say its type, such as Any."""
+
+    def __get__(self, _: object, owner: type) -> object:
+        from cognito_async.protocol.json_values import pydantic_serializer  # noqa: PLC0415 - it imports this module
+
+        return pydantic_serializer(owner)
+
+
 class Structure(Record):
     """Base of the generated classes."""
 
@@ -238,6 +247,8 @@ class Structure(Record):
         from cognito_async.protocol.json_values import pydantic_schema  # noqa: PLC0415 - it imports this module
 
         return pydantic_schema(cls, handler.generate_schema)
+
+    __pydantic_serializer__ = _PydanticSerializer()
 
     def __copy__(self) -> Self:
         """Copy shallowly; attrs' generic copy takes 1.5 times as long."""

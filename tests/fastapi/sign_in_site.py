@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http.cookiejar import DefaultCookiePolicy
 from http.cookies import SimpleCookie
 from typing import Any
 
@@ -60,18 +61,8 @@ async def site(
     async with asgi_client(app) as http:
         http.base_url = ORIGIN
         http.headers["Origin"] = ORIGIN
-        http.cookies = NO_COOKIES
+        http.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))  # keeps no cookies
         yield http
-
-
-class _NoCookies(httpx.Cookies):
-    """Keeps no cookies, so that each test sends those that it names."""
-
-    def extract_cookies(self, response: httpx.Response) -> None:
-        """Ignore the cookies of a response."""
-
-
-NO_COOKIES = _NoCookies()
 
 
 def ada(fake: FakeCognito, **changes: Any) -> None:

@@ -315,6 +315,16 @@ async def test_cookie_is_read_only_on_request(app: FastAPI) -> None:
         assert (await http.get("/optional-page", headers={"Cookie": "theme=dark"})).json() is None
 
 
+@pytest.mark.parametrize("space", [b"\x1f", b"\x85", b"\xa0"])
+async def test_cookie_with_another_name_is_ignored(app: FastAPI, space: bytes) -> None:
+    """Browsers let any host of the domain set it, as its name does not start with the prefix."""
+    planted = space + f"{COOKIE}={ISSUER.access_token(username='mallory')}".encode()
+    own = f"{COOKIE}={ISSUER.access_token()}".encode()
+    async with asgi_client(app) as http:
+        assert outcome(await http.get("/page", headers={b"Cookie": planted})) == MISSING
+        assert (await http.get("/page", headers={b"Cookie": planted + b"; \t" + own})).json() == "ada"
+
+
 @pytest.mark.parametrize("value", ["", "a.b.c", f"{ISSUER.access_token()}; {COOKIE}={ISSUER.access_token()}"], ids=case)
 async def test_bad_cookie_is_refused(app: FastAPI, value: str) -> None:
     """So are several cookies with the name: another host of the domain may have set one."""
@@ -425,6 +435,12 @@ def test_openapi_describes_the_security_schemes(app: FastAPI) -> None:
     assert paths["/staff/admin"]["get"]["security"] == [{"CognitoBearer-staff": []}]
     assert paths["/me"]["get"]["responses"].keys() == {"200", "401", "403", "503"}
     assert "parameters" not in paths["/me"]["get"]
+
+
+def test_security_scheme_of_a_pool_has_a_valid_name() -> None:
+    """OpenAPI allows these characters in names of components."""
+    assert TokenAuth("staff").scheme_name == "CognitoBearer-staff"
+    assert TokenAuth("our staff", cookie="a").scheme_name == "CognitoCookie-our_staff"
 
 
 async def test_dependency_override_replaces_the_user(app: FastAPI) -> None:

@@ -1,9 +1,13 @@
 """Cross-origin checks."""
 
+from functools import partial
+from typing import Any
+
 import pytest
 from fastapi import Depends, FastAPI
 
-from cognito_async.fastapi import install_problems, same_origin
+from cognito_async import ParameterValidationError
+from cognito_async.fastapi import TokenAuth, install_problems, password_reset_router, same_origin, sign_in_router
 from cognito_async.fastapi.request_origin import is_same_origin
 from tests.support.asgi import asgi_client
 
@@ -38,6 +42,34 @@ def test_is_same_origin_without_host_rejects_any_origin() -> None:
     """A missing Host header does not match an empty origin."""
     assert not is_same_origin({"origin": "null"})
     assert not is_same_origin({"origin": "https://site.example"})
+
+
+@pytest.mark.parametrize(
+    "allowed",
+    [
+        "https://www.example.com",  # https://www.example.co would be allowed, too
+        ["null"],
+        ["*"],
+        ["www.example.com"],
+        ["https://www.example.com/"],
+        ["https://www.example.com", ""],
+    ],
+)
+def test_invalid_allowed_origins_are_refused(allowed: Any) -> None:
+    """They would allow more than one origin, or none."""
+    for accept in (sign_in_router, password_reset_router, partial(TokenAuth, cookie="a")):
+        with pytest.raises(ParameterValidationError) as caught:
+            accept(allowed_origins=allowed)
+        assert caught.value.parameter == "allowed_origins"
+    with pytest.raises(ParameterValidationError):
+        same_origin(*allowed)
+
+
+def test_allowed_origins_are_accepted() -> None:
+    """With a port, and those of apps in web views."""
+    allowed = ["http://localhost:3000", "https://[::1]:8443", "capacitor://localhost"]
+    assert TokenAuth(allowed_origins=allowed) == TokenAuth(allowed_origins=tuple(reversed(allowed)))
+    sign_in_router(allowed_origins=allowed)
 
 
 async def test_same_origin_dependency_rejects_cross_site_forms() -> None:

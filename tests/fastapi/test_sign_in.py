@@ -312,6 +312,33 @@ async def test_refresh_without_valid_token_is_refused(fake: FakeCognito, body: d
             assert not cookies(response)
 
 
+async def test_concurrent_setup_of_an_authenticator_app_can_be_repeated(fake: FakeCognito) -> None:
+    """A double click causes it, not the configuration."""
+    ada(fake)
+    fake.mfa_setup = ("SOFTWARE_TOKEN_MFA",)
+    async with site(fake) as http:
+        content = await challenge(http, "MFA_SETUP")
+        fake.fail_next("AssociateSoftwareToken", code="ConcurrentModificationException")
+        assert kind_of(await answer(http, content, type="associate_software_token")) == (503, "busy")
+
+
+async def test_invalid_token_is_not_reported_to_the_operator(
+    fake: FakeCognito, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The service checks the form of refresh tokens and device keys, and that a token to revoke is a refresh token."""
+    ada(fake)
+    async with site(fake) as http:
+        content = tokens(await start(http))
+        fake.fail_next("GetTokensFromRefreshToken", code="InvalidParameterException")
+        body = {"refresh_token": content["refresh_token"], "device_key": "?"}
+        assert kind_of(await http.post("/refresh", json=body)) == (401, "sign-in-refused")
+        for code in ("UnsupportedTokenTypeException", "InvalidParameterException"):
+            fake.fail_next("RevokeToken", code=code)
+            response = await http.post("/sign-out", json={"refresh_token": content["access_token"]})
+            assert response.json() == {"state": "signed_out", "revoked": False}
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 async def test_lost_refresh_is_repeated_within_the_grace_period(fake: FakeCognito) -> None:
     """The rotated token would be lost otherwise."""
     ada(fake)

@@ -184,6 +184,18 @@ async def test_starts_that_can_send_a_message_are_limited_per_username() -> None
     assert len(client.calls) == 10
 
 
+async def test_password_does_not_bypass_the_limit_of_messages(fake: FakeCognito) -> None:
+    """It is not used if another first factor is preferred."""
+    ada(fake)
+    async with site(fake, options(auth_flow="USER_AUTH", message_limit=MemoryRateLimit(2, 900.0))) as http:
+        for _ in range(2):
+            await challenge(http, "EMAIL_OTP", password="any", preferred_challenge="EMAIL_OTP")
+        assert kind_of(await start(http, preferred_challenge="EMAIL_OTP")) == (429, "rate-limited")
+        for preferred in (None, "PASSWORD", "PASSWORD_SRP"):
+            tokens(await start(http, preferred_challenge=preferred))
+    assert len(fake.messages) == 2
+
+
 async def test_codes_are_limited_per_user(fake: FakeCognito) -> None:
     """Across sign-ins; the starts of sign-ins are counted separately."""
     ada(fake, mfa=["SMS_MFA"])
@@ -291,6 +303,19 @@ async def test_cookie_mode_ignores_tokens_in_the_body(fake: FakeCognito) -> None
         response = await http.post("/refresh", json={"refresh_token": stolen})
         assert kind_of(response) == (401, "sign-in-refused")
         assert not cookies(response)
+
+
+@pytest.mark.parametrize("planted", ["\xa0{cookie}", "{cookie}; {cookie}"])
+async def test_planted_refresh_cookie_is_ignored(fake: FakeCognito, planted: str) -> None:
+    """Browsers let another host of the domain set the first one; a repeated cookie is not trusted either."""
+    ada(fake)
+    async with site(fake, options(tokens="cookies")) as http:
+        cookie = "__Host-refresh_token=" + cookies(await start(http))["__Host-refresh_token"]["value"]
+        header = {b"Cookie": planted.format(cookie=cookie).encode("latin-1")}
+        sent = len(fake.requests)
+        assert kind_of(await http.post("/refresh", json={}, headers=header)) == (401, "sign-in-refused")
+        assert (await http.post("/sign-out", json={}, headers=header)).json() == {"state": "signed_out"}
+        assert len(fake.requests) == sent
 
 
 # --- sealed states ----------------------------------------------------------------------------------------------------

@@ -213,7 +213,43 @@ async def test_route_returns_a_response_with_and_without_a_response_model() -> N
         assert (await http.get("/list")).json() == [USER_JSON]
         assert (await http.get("/tokens")).json() == {"AuthenticationResult": {}}
         assert (await http.get("/bare-tokens")).json() == {"AuthenticationResult": {}}
-    document = app.openapi()
+    check_document(app.openapi())
+
+
+async def test_route_returns_a_response_as_any() -> None:
+    """Pydantic then serializes by the type of the value."""
+    app = FastAPI()
+
+    @app.get("/any")
+    async def anything() -> Any:
+        return ListUsersResponse(users=[USER])
+
+    @app.get("/any-member")
+    async def any_member() -> dict[str, Any]:
+        return {"Users": [USER]}
+
+    async with asgi_client(app) as http:
+        for path in ("/any", "/any-member"):
+            assert (await http.get(path)).json() == {"Users": [USER_JSON]}
+
+
+def test_openapi_with_one_schema_for_requests_and_responses_has_the_schemas() -> None:
+    """FastAPI then describes responses by the schema for input."""
+    app = FastAPI(separate_input_output_schemas=False)
+
+    @app.get("/annotated")
+    async def annotated() -> ListUsersResponse:
+        return ListUsersResponse()
+
+    @app.get("/tokens")
+    async def tokens() -> InitiateAuthResponse:
+        return InitiateAuthResponse()
+
+    check_document(app.openapi())
+
+
+def check_document(document: dict[str, Any]) -> None:
+    """Check the schemas of an OpenAPI document."""
     schemas = document["components"]["schemas"]
     reference = {"$ref": "#/components/schemas/ListUsersResponse"}
     assert (
