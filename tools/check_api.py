@@ -13,6 +13,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import cognito_async
 from cognito_async.version import __version__
@@ -30,9 +31,12 @@ def main() -> int:
 
 def incomplete_types() -> Iterator[str]:
     """Yield basedpyright's report if a public symbol has an unknown or ambiguous type."""
-    command = ["basedpyright", "--verifytypes", PACKAGE, "--ignoreexternal", "--pythonpath", sys.executable]
-    # Outside of the work tree, where the package is one that is installed.
-    report = subprocess.run(command, cwd="/", capture_output=True, text=True, check=False)
+    command = ["basedpyright", "--verifytypes", PACKAGE, "--ignoreexternal"]
+    environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    with TemporaryDirectory() as folder:  # in the work tree, the package is not an installed one
+        report = subprocess.run(  # noqa: S603
+            command, cwd=folder, env=environment, capture_output=True, text=True, check=False
+        )
     if report.returncode:
         yield report.stdout
 
@@ -64,7 +68,7 @@ def _import_fails(name: str) -> int:
 def breaking_changes(root: Path, version: str) -> Iterator[str]:
     """Yield griffe's report on breaking changes since the last tag, unless the version allows them."""
     tags = ["git", "describe", "--tags", "--abbrev=0", "--match", "v[0-9]*"]
-    last = subprocess.run(tags, cwd=root, capture_output=True, text=True, check=False).stdout.strip()
+    last = subprocess.run(tags, cwd=root, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
     if not last:
         print("no earlier release: the API is not compared")
         return

@@ -87,19 +87,19 @@ def main(arguments: Sequence[str]) -> int:
             print(f"{module}: remove from equivalent_mutants.toml, there is no such mutant: {row[1:]}")
             unlisted += 1
         version = _version(tests[module])
-        pending = [
-            mutant
-            for mutant in found
-            if mutant.change not in equivalent
-            and (mutant.key not in results or results[mutant.key]["survived"] not in {False, version})
-        ]
+
+        def is_known(mutant: Mutant, version: str = version) -> bool:
+            survived = results.get(mutant.key, {}).get("survived")
+            return mutant.change in equivalent or survived in {False, version}
+
+        pending = [mutant for mutant in found if not is_known(mutant)]
         if pending and time.monotonic() < end:
             for mutant, survived in _run(pending, tests[module], end):
                 results[mutant.key] = {"key": mutant.key, "survived": version if survived else False}
                 RESULTS.parent.mkdir(exist_ok=True)
                 with RESULTS.open("a") as file:
                     file.write(json.dumps(results[mutant.key]) + "\n")
-        known = [mutant for mutant in found if mutant.key in results or mutant.change in equivalent]
+        known = list(filter(is_known, found))
         survivors = [m for m in known if m.change not in equivalent and results[m.key]["survived"]]
         listed = sum(mutant.change in equivalent for mutant in known)
         print(

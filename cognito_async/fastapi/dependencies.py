@@ -106,7 +106,9 @@ class Dependencies:
         self.form_user_context: Dependency[UserContextDataType | None] = form_user_context
 
 
-dependencies_of = cache(Dependencies)
+@cache
+def dependencies_of(pool: str) -> Dependencies:
+    return Dependencies(pool)
 
 
 def with_encoded_data(context: UserContextDataType | None, encoded_data: str | None) -> UserContextDataType | None:

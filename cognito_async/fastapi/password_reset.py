@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from io import BytesIO
-from typing import Annotated, Any, Final, TypeVar
+from typing import Annotated, Any, ClassVar, Final, TypeVar
 from urllib.parse import parse_qsl
 
 from attrs import field, frozen
@@ -181,7 +181,7 @@ _Stripped = Annotated[str, StringConstraints(strip_whitespace=True)]
 class ForgotPasswordBody(BaseModel):
     """A request to send a password reset code."""
 
-    model_config = ConfigDict(hide_input_in_errors=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(hide_input_in_errors=True)
 
     username: _Stripped = Field(
         description="The username, e-mail address or phone number.", min_length=1, max_length=128, pattern=_VISIBLE

@@ -21,8 +21,8 @@ class Shape:
     __slots__ = ("high", "low")
 
     def __init__(self, low: int | None = None, high: int | None = None) -> None:
-        self.low = low
-        self.high = high
+        self.low: int | None = low
+        self.high: int | None = high
 
 
 class Text(Shape):
