@@ -177,7 +177,7 @@ def _mutations(node: cst.CSTNode) -> Iterator[cst.CSTNode]:
         mutated: Iterable[cst.CSTNode] = operator(node)
         if operator is operator_string:
             mutated = list(mutated)[:1]  # the others change case only
-        if operator is operator_arg_removal:
+        if operator is operator_arg_removal and isinstance(node, cst.Call):
             mutated = [each for each in mutated if isinstance(each, cst.Call) and _is_useful(node, each)]
         yield from mutated
     # What mutmut lacks: statements are removed, and conditions without a comparison negated.
