@@ -361,7 +361,8 @@ async def test_closed_timer_is_cancelled_unless_a_block_depends_on_it() -> None:
 
 async def test_deadlines_of_several_tasks_expire_each_at_its_time() -> None:
     """In the order of their ends."""
-    timer, ended = SharedTimer(), []
+    timer, ended, faults = SharedTimer(), [], []
+    asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
 
     async def work(name: str, seconds: float) -> None:
         with pytest.raises(TimeoutError), Deadline(seconds, timer):
@@ -373,6 +374,7 @@ async def test_deadlines_of_several_tasks_expire_each_at_its_time() -> None:
             group.create_task(work(name, seconds))
     assert sorted(ended) == [("a", 2), ("b", 4), ("c", 3), ("d", 4), ("e", 6)]
     assert timers() == []
+    assert faults == []
 
 
 def test_shared_timer_works_in_the_next_event_loop() -> None:
