@@ -13,8 +13,9 @@ OLDEST := .venv-oldest
 DOCS := .venv-docs
 RELEASE := .venv-release
 PIP_FLAGS := --disable-pip-version-check --quiet
+UV := $(shell command -v uv)
 
-.PHONY: help demo demo-web demo-bulk test test-oldest check docs fmt generate upgrade-model bench release clean
+.PHONY: help demo demo-web demo-bulk test test-oldest coverage check docs fmt mutants generate upgrade-model bench release clean
 .DELETE_ON_ERROR:
 
 help:
@@ -22,21 +23,23 @@ help:
 	@echo "make demo-bulk     reset 300 passwords in a bulk job that is killed and resumed, with a report"
 	@echo "make demo-web      run a web site with sign-up, sign-in and password reset on a local user pool"
 	@echo "make test          run the tests"
-	@echo "make check         run the linters and type checkers, compare the generated code, and build the documentation"
+	@echo "make coverage      run the tests, and require 95 % branch coverage of the code that is not generated"
+	@echo "make check         run the linters and type checkers, check the public API, and build the documentation"
 	@echo "make docs          build the documentation site: site/index.html"
 	@echo "make fmt           format the code and apply the linter's fixes"
+	@echo "make mutants       check that tests notice changes of the code; MODULES=protocol/srp.py MINUTES=10 JOBS=2"
 	@echo "make generate      generate code from the pinned service model"
 	@echo "make upgrade-model pin the newest service model; then run make generate"
 	@echo "make bench         run the benchmarks against plain aiohttp, aiobotocore, boto3 and capo"
 	@echo "make release       build and check wheel and sdist in dist/; PUBLISH=1 also uploads them and creates the tag"
 	@echo "make clean         remove the virtualenvs"
 
-# $(call environment,FOLDER,PIP ARGUMENTS)
+# $(call environment,FOLDER,PIP ARGUMENTS): uv installs faster, but does not read pip's configuration; then pip does it.
 define environment
 @test -n "$(PYTHON)" || { echo "Python 3.11 or newer was not found; pass one: make PYTHON=/path/to/python3"; exit 1; }
-@echo "creating $(1) with $(PYTHON)"
+@echo "creating $(1) with $(PYTHON)$(if $(UV), and uv)"
 @$(PYTHON) -m venv --clear $(1)
-@$(1)/bin/python -m pip install $(PIP_FLAGS) $(2)
+@$(if $(UV),$(UV) pip install --quiet --python $(1)/bin/python $(2) || )$(1)/bin/python -m pip install $(PIP_FLAGS) $(2)
 @touch $@
 endef
 
@@ -78,6 +81,14 @@ test: $(DEV)/.ready test-oldest
 	@$(DEV)/bin/python -m cognito_async.testing prepare
 	@$(DEV)/bin/python -m pytest -n 2 --dist loadfile
 
+# Apart from the tests: it takes half as much CPU time again.
+coverage: $(DEV)/.ready
+	@$(DEV)/bin/python -m cognito_async.testing prepare
+	@rm -rf .coverage
+	@$(DEV)/bin/python -m coverage run -m pytest -n 2 --dist loadfile
+	@$(DEV)/bin/python -m coverage combine --quiet
+	@$(DEV)/bin/python -m coverage report
+
 # Tests that depend on aiohttp, attrs and cattrs, with their oldest supported releases.
 test-oldest: $(OLDEST)/.ready
 	@$(OLDEST)/bin/python -m pytest tests/operations/test_contract.py tests/core/test_transport.py tests/core/test_proxies.py \
@@ -90,6 +101,7 @@ check: $(DEV)/.ready docs
 	@$(DEV)/bin/python -m tools.check_language
 	@$(DEV)/bin/mypy
 	@$(DEV)/bin/basedpyright
+	@$(DEV)/bin/python -m tools.check_api
 	@$(DEV)/bin/python -m tools.generate --check
 	@$(DEV)/bin/python -m tools.botocore_release
 
@@ -99,6 +111,11 @@ docs: $(DOCS)/.ready
 fmt: $(DEV)/.ready
 	@$(DEV)/bin/ruff check --fix-only --quiet .
 	@$(DEV)/bin/ruff format .
+
+mutants: export MINUTES ?= 10
+mutants: export JOBS ?= 2
+mutants: $(DEV)/.ready
+	@$(DEV)/bin/python -m tools.mutants $(MODULES)
 
 generate: $(DEV)/.ready
 	@$(DEV)/bin/python -m tools.generate
@@ -113,4 +130,4 @@ release: $(RELEASE)/.ready
 	@$(RELEASE)/bin/python -m tools.release
 
 clean:
-	rm -rf $(DEV) $(DEMO) $(DEMO_WEB) $(BENCH) $(OLDEST) $(DOCS) $(RELEASE) site dist
+	rm -rf $(DEV) $(DEMO) $(DEMO_WEB) $(BENCH) $(OLDEST) $(DOCS) $(RELEASE) site dist .coverage .artefacts

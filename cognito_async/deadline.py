@@ -37,7 +37,7 @@ class Deadline:
             self._task = task
             self._cancelling = task.cancelling()
             loop = asyncio.get_running_loop()
-            self.when = loop.time() + self._seconds
+            self.when: float = loop.time() + self._seconds
             if self._shared_timer is None or not self._shared_timer.add(self, loop):
                 self._handle = loop.call_at(self.when, self.expire)
         return self

@@ -54,7 +54,7 @@ class Location:
         self, region: str | None, endpoint_url: str | None, *, use_fips: bool | None, use_dualstack: bool | None
     ) -> None:
         """Check the arguments and the environment; a variable with a region is checked when it is used."""
-        self.given_region = None if region is None else check_region(region)
+        self.given_region: str | None = None if region is None else check_region(region)
         self._given_endpoint_url = (
             None
             if endpoint_url is None

@@ -3,7 +3,7 @@
 import griffe
 
 
-class HideValues(griffe.Extension):  # type: ignore[misc]  # griffe is installed for the documentation only
+class HideValues(griffe.Extension):
     """Hides values that readers do not need: the calls that declare members of requests, and tables."""
 
     def on_attribute_instance(self, *, attr: griffe.Attribute, **_: object) -> None:

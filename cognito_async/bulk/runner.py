@@ -56,7 +56,9 @@ class Runner:
         self._tally = Tally()
         self._results: asyncio.Queue[Outcome | None] = asyncio.Queue(RESULT_QUEUE_SIZE)
         self.stop: StopSignal = StopSignal()
-        self.planner = Planner(context, writer, self.stop, self._tally, self._results.put, verified=source_verified)
+        self.planner: Planner = Planner(
+            context, writer, self.stop, self._tally, self._results.put, verified=source_verified
+        )
         self._sender = RowSender(context, self.stop)
         self._concurrency = ConcurrencyLimiter(self._rate_limiter, context.policy.concurrency)
         self._tasks: set[asyncio.Task[None]] = set()

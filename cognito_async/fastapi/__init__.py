@@ -13,12 +13,12 @@ try:
     import fastapi as _fastapi  # noqa: F401  # pyright: ignore[reportUnusedImport]
     import pydantic_settings as _pydantic_settings  # noqa: F401  # pyright: ignore[reportUnusedImport]
     import python_multipart as _python_multipart  # noqa: F401  # pyright: ignore[reportUnusedImport]
-except ImportError as error:
+except ImportError as _error:
     raise ImportError(
-        f"cognito_async.fastapi requires the extra 'fastapi' (module {error.name!r} is missing): "
+        f"cognito_async.fastapi requires the extra 'fastapi' (module {_error.name!r} is missing): "
         "install cognito_async with this extra",
-        name=error.name,
-    ) from error
+        name=_error.name,
+    ) from _error
 
 from cognito_async.fastapi.authentication import (
     CurrentUser,

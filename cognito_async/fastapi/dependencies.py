@@ -92,7 +92,9 @@ class Dependencies:
         self.optional_user: TokenAuth = TokenAuth(pool, optional=True)
 
 
-dependencies_of = cache(Dependencies)
+@cache
+def dependencies_of(pool: str) -> Dependencies:
+    return Dependencies(pool)
 
 
 def with_encoded_data(context: UserContextDataType | None, encoded_data: str | None) -> UserContextDataType | None:

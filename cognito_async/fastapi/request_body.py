@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from io import BytesIO
-from typing import Annotated, Any, Final, TypeVar, cast
+from typing import Annotated, Any, ClassVar, Final, TypeVar, cast
 from urllib.parse import parse_qsl
 
 from fastapi import Request
@@ -35,7 +35,7 @@ Body = TypeVar("Body", bound=BaseModel)
 class UserBody(BaseModel):
     """The fields of all bodies that name a user."""
 
-    model_config = ConfigDict(hide_input_in_errors=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(hide_input_in_errors=True)
 
     username: Stripped = Field(
         description="The username, e-mail address or phone number.", min_length=1, max_length=128, pattern=VISIBLE

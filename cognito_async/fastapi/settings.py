@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated, Any, Final, Self, TypeAlias, TypeVar, cast
+from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias, TypeVar, cast
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -20,7 +20,7 @@ DEFAULT_POOL: Final = "default"
 class CognitoSettings(BaseSettings):
     """The settings of a user pool, from arguments or environment variables such as ``COGNITO_CLIENT_ID``."""
 
-    model_config = SettingsConfigDict(
+    model_config: ClassVar[SettingsConfigDict] = SettingsConfigDict(
         env_prefix="COGNITO_", frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
     )
 

@@ -1,7 +1,7 @@
 """The bodies and responses of the sign-in routes, and how each answer is sent to its challenge."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Final, Literal, TypeAlias
+from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
@@ -52,7 +52,7 @@ class SignInBody(UserBody):
 
 
 class _Answer(BaseModel):
-    model_config = ConfigDict(hide_input_in_errors=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(hide_input_in_errors=True)
 
     async def send(self, challenge: SignInResult) -> SignInResult | SoftwareTokenSecret:
         """Send the answer; raise BadInputError if it does not fit the challenge."""
@@ -193,7 +193,7 @@ Answer: TypeAlias = Annotated[
 class ChallengeBody(BaseModel):
     """The answer to a challenge."""
 
-    model_config = ConfigDict(hide_input_in_errors=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(hide_input_in_errors=True)
 
     sealed: _Token = Field(alias="continue", description='The newest "continue" of the sign-in.', repr=False)
     answer: Answer
@@ -206,7 +206,7 @@ class ChallengeBody(BaseModel):
 class RefreshBody(BaseModel):
     """The tokens of the response to the sign-in. With cookies, send an empty object."""
 
-    model_config = ConfigDict(hide_input_in_errors=True)
+    model_config: ClassVar[ConfigDict] = ConfigDict(hide_input_in_errors=True)
 
     refresh_token: _Token | None = Field(None, repr=False)
     device_key: str | None = Field(None, min_length=1, max_length=55, pattern="^[!-~]*$")

@@ -26,9 +26,9 @@ class Bound:
     def __init__(
         self, *, client_id: str | None = None, client_secret: str | None = None, user_pool_id: str | None = None
     ) -> None:
-        self.client_id = client_id
-        self.client_secret = client_secret
-        self.user_pool_id = user_pool_id
+        self.client_id: str | None = client_id
+        self.client_secret: str | None = client_secret
+        self.user_pool_id: str | None = user_pool_id
 
     def __repr__(self) -> str:
         client_id, secret = (None if value is None else MASK for value in (self.client_id, self.client_secret))

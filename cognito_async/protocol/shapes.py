@@ -34,8 +34,8 @@ class Shape:
     __slots__ = ("high", "low")
 
     def __init__(self, low: int | None = None, high: int | None = None) -> None:
-        self.low = low
-        self.high = high
+        self.low: int | None = low
+        self.high: int | None = high
 
 
 class Text(Shape):
@@ -248,7 +248,7 @@ class Structure(Record):
 
         return pydantic_schema(cls, handler.generate_schema)
 
-    __pydantic_serializer__ = _PydanticSerializer()
+    __pydantic_serializer__: ClassVar[_PydanticSerializer] = _PydanticSerializer()
 
     def __copy__(self) -> Self:
         """Copy shallowly; attrs' generic copy takes 1.5 times as long."""

@@ -61,7 +61,7 @@ class TokenIssuer:
         """The user pool ID."""
         self.client_id = client_id
         """The app client ID."""
-        self.issuer = issuer_url(user_pool_id) if issuer is None else issuer
+        self.issuer: str = issuer_url(user_pool_id) if issuer is None else issuer
         """The ``iss`` claim."""
         self._clock = clock
         self._rotations = 0

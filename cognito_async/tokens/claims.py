@@ -144,16 +144,20 @@ class ClaimRules:
         if iscoroutinefunction(check):
             raise _awaitable_check()
         of_pool = issuers_of_pool(user_pool_id, _names("replica_regions", replica_regions))
-        self.issuers = of_pool if issuers is None else _names("issuers", issuers, low=1)
-        self.is_access = token_use == "access"  # noqa: S105 - not a password
+        self.issuers: frozenset[str] = of_pool if issuers is None else _names("issuers", issuers, low=1)
+        self.is_access: bool = token_use == "access"  # noqa: S105 - not a password
         self.token_use = token_use
-        self.client_ids = None if isinstance(client_ids, AnyClient) else _names("client_ids", client_ids, low=1)
-        self.leeway = _seconds("leeway", leeway, MAX_LEEWAY)
+        self.client_ids: frozenset[str] | None = (
+            None if isinstance(client_ids, AnyClient) else _names("client_ids", client_ids, low=1)
+        )
+        self.leeway: float = _seconds("leeway", leeway, MAX_LEEWAY)
         audiences = [audience] if isinstance(audience, str) else audience
-        self.audience = None if audiences is None else _names("audience", audiences, low=1)
-        self.required_scopes = _names("required_scopes", required_scopes)
-        self.required_groups = _names("required_groups", required_groups)
-        self.max_auth_age = None if max_auth_age is None else _seconds("max_auth_age", max_auth_age, MAX_TIME)
+        self.audience: frozenset[str] | None = None if audiences is None else _names("audience", audiences, low=1)
+        self.required_scopes: frozenset[str] = _names("required_scopes", required_scopes)
+        self.required_groups: frozenset[str] = _names("required_groups", required_groups)
+        self.max_auth_age: float | None = (
+            None if max_auth_age is None else _seconds("max_auth_age", max_auth_age, MAX_TIME)
+        )
         self.check = check
 
     def read(self, parsed: Jwt, now: float) -> AccessToken | IdToken | TokenError:

@@ -12,11 +12,11 @@ try:
     from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
     from cryptography.hazmat.primitives.hashes import SHA256
-except ImportError as missing:
+except ImportError as _missing:
     raise ImportError(
         "verifying tokens requires the extra 'tokens' (cryptography is missing): install cognito_async with this extra",
         name="cryptography",
-    ) from missing
+    ) from _missing
 
 from cognito_async.errors import (
     JwksUnavailableError,

@@ -1,4 +1,4 @@
-"""Deadline behaves like ``asyncio.timeout``; each test runs with both."""
+"""Deadline behaves like ``asyncio.timeout``; each test runs with both, and with deadlines that share a timer."""
 
 # ruff: noqa: PT012 - a time limit is a block within a block
 
@@ -6,10 +6,11 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
 
 import pytest
 
-from cognito_async.deadline import Deadline
+from cognito_async.deadline import Deadline, SharedTimer
 from tests.support.clocks import START, now
 
 pytestmark = pytest.mark.virtual_clock
@@ -24,11 +25,18 @@ async def ours(seconds: float | None) -> AsyncIterator[None]:
         yield
 
 
-@pytest.fixture(params=[ours, asyncio.timeout], ids=["Deadline", "asyncio.timeout"])
+@pytest.fixture(params=["Deadline", "SharedTimer", "asyncio.timeout"])
 def limit(request: pytest.FixtureRequest) -> Limit:
-    """Return each of the two."""
-    chosen: Limit = request.param
-    return chosen
+    """Return each of the implementations."""
+    timer = SharedTimer()
+
+    @asynccontextmanager
+    async def shared(seconds: float | None) -> AsyncIterator[None]:
+        with Deadline(seconds, timer):
+            yield
+
+    limits: dict[str, Limit] = {"Deadline": ours, "SharedTimer": shared, "asyncio.timeout": asyncio.timeout}
+    return limits[request.param]
 
 
 def cancelling() -> int:
@@ -290,3 +298,97 @@ def test_no_limit_outside_a_task_is_allowed() -> None:
     """None needs no task."""
     with Deadline(None):
         pass
+
+
+# --- timers -----------------------------------------------------------------------------------------------------------
+
+
+def timers() -> list[float]:
+    """Return when the timers of the loop are due, in seconds after its start."""
+    loop: Any = asyncio.get_running_loop()
+    return sorted(round(handle.when() - START, 3) for handle in loop._scheduled if not handle.cancelled())
+
+
+async def test_timer_of_a_finished_deadline_is_cancelled() -> None:
+    """A program with long time limits does not collect timers."""
+    with Deadline(60):
+        assert timers() == [60]
+    assert timers() == []
+
+
+async def test_deadlines_in_order_share_one_timer() -> None:
+    """It is set for the first one, and moves on when it is due."""
+    timer = SharedTimer()
+    with Deadline(5, timer), Deadline(5, timer), Deadline(8, timer):
+        assert timers() == [5]
+    with Deadline(20, timer):
+        await asyncio.sleep(6)
+        assert timers() == [20]
+
+
+async def test_deadline_before_the_last_one_has_its_own_timer() -> None:
+    """The shared timer is kept."""
+    timer = SharedTimer()
+    with Deadline(10, timer), Deadline(3, timer):
+        assert timers() == [3, 10]
+    assert timers() == [10]
+
+
+async def test_shared_timer_moves_to_an_earlier_deadline_after_all_others_are_over() -> None:
+    """The timer for a finished deadline is replaced."""
+    timer = SharedTimer()
+    with Deadline(10, timer):
+        pass
+    with pytest.raises(TimeoutError), Deadline(3, timer):
+        assert timers() == [3]
+        await asyncio.sleep(60)
+    assert now() == pytest.approx(3)
+    assert timers() == []
+
+
+async def test_closed_timer_is_cancelled_unless_a_block_depends_on_it() -> None:
+    """It can be used again."""
+    timer = SharedTimer()
+    timer.close()
+    with Deadline(10, timer):
+        timer.close()
+        assert timers() == [10]
+    timer.close()
+    assert timers() == []
+    with Deadline(2, timer):
+        assert timers() == [2]
+
+
+async def test_deadlines_of_several_tasks_expire_each_at_its_time() -> None:
+    """In the order of their ends."""
+    timer, ended, faults = SharedTimer(), [], []
+    asyncio.get_running_loop().set_exception_handler(lambda _, fault: faults.append(fault))
+
+    async def work(name: str, seconds: float) -> None:
+        with pytest.raises(TimeoutError), Deadline(seconds, timer):
+            await asyncio.sleep(60)
+        ended.append((name, round(now(), 3)))
+
+    async with asyncio.TaskGroup() as group:
+        for name, seconds in (("a", 2), ("b", 4), ("c", 3), ("d", 4), ("e", 6)):
+            group.create_task(work(name, seconds))
+    assert sorted(ended) == [("a", 2), ("b", 4), ("c", 3), ("d", 4), ("e", 6)]
+    assert timers() == []
+    assert faults == []
+
+
+def test_shared_timer_works_in_the_next_event_loop() -> None:
+    """A deadline of a loop that ended within its block does not count."""
+    timer = SharedTimer()
+
+    async def leave() -> None:
+        Deadline(10, timer).__enter__()
+
+    async def use() -> None:
+        with Deadline(20, timer):
+            assert len(timers()) == 1
+        timer.close()
+        assert timers() == []
+
+    asyncio.run(leave())
+    asyncio.run(use())

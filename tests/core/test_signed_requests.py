@@ -1,5 +1,6 @@
 """Signed requests as they arrive on a socket, and the one fresh signature after a rejection for its time."""
 
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
@@ -11,7 +12,7 @@ from botocore import auth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials as BotocoreCredentials
 
-from cognito_async import AsyncCognitoSession, Credentials, RetryPolicy, ServiceError
+from cognito_async import AsyncCognitoSession, Credentials, RetryPolicy, ServiceError, operations
 from cognito_async.credentials import CredentialsResolver
 from cognito_async.protocol.wire import HttpResponse
 from cognito_async.signer import Signer, clock_offset
@@ -73,9 +74,9 @@ def signature(received: Received) -> str:
     request = AWSRequest(
         method="POST", url=f"http://{received.headers['host']}{target}", data=received.body, headers={**sent, **extra}
     )
-    time = datetime.strptime(received.headers["x-amz-date"], "%Y%m%dT%H%M%SZ")  # noqa: DTZ007 - botocore's is naive
+    sent_at = datetime.strptime(received.headers["x-amz-date"], "%Y%m%dT%H%M%SZ")  # noqa: DTZ007 - botocore's is naive
     keys = BotocoreCredentials(KEYS.access_key_id, KEYS.secret_access_key, KEYS.session_token)
-    with patch.object(auth, "get_current_datetime", lambda: time):
+    with patch.object(auth, "get_current_datetime", lambda: sent_at):
         auth.SigV4Auth(keys, "cognito-idp", "eu-west-1").add_auth(request)
     return str(request.headers["Authorization"])
 
@@ -232,6 +233,8 @@ def test_clock_is_compared_with_the_signature(signed_with: int, ahead: int, *, a
         ("Sun, 01 Nov 2026 11:50:00 GMT", timedelta(minutes=-10)),
         ("Sun, 01 Nov 2026 12:10:00 +0200", timedelta(minutes=-110)),
         ("Thu, 01 Jan 1970 00:00:00 GMT", datetime(1970, 1, 1, tzinfo=UTC) - NOON),
+        (format_datetime(NOON + timedelta(days=36_500, seconds=-1)), timedelta(days=36_500, seconds=-1)),
+        (format_datetime(NOON + timedelta(days=36_500)), None),
         ("Fri, 31 Dec 9999 23:59:59 GMT", None),
         ("Thu, 99 Jan 2026 00:00:00 GMT", None),
         ("Sun, 01 Nov 2026 12:00:00 -0000", None),
@@ -243,3 +246,17 @@ def test_clock_is_compared_with_the_signature(signed_with: int, ahead: int, *, a
 def test_clock_offset_is_the_service_s_time_minus_ours(date: str | None, offset: timedelta | None) -> None:
     """Positive if the service is ahead; None if the header says nothing that can be used."""
     assert clock_offset(date, NOON) == offset
+
+
+@pytest.mark.parametrize("hours", [0, 5, -5])
+async def test_signature_has_the_service_s_time(hours: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In UTC: the local time plus the offset."""
+    monkeypatch.setenv("TZ", "UTC-9")
+    time.tzset()
+    signer = Signer(CredentialsResolver(KEYS))
+    signer.clock_offset = timedelta(hours=hours)
+    headers = await signer.headers(operations.ListUsersRequest.OPERATION, {}, "https://a.example/", "eu-west-1", b"{}")
+    monkeypatch.undo()
+    time.tzset()
+    signed = datetime.strptime(headers["X-Amz-Date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    assert abs(signed - datetime.now(UTC) - timedelta(hours=hours)) < timedelta(minutes=5)

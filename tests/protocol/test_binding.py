@@ -216,6 +216,7 @@ def test_secret_hash_covers_utf8_of_username() -> None:
     """Lone surrogates are left to validation."""
     assert secret_hash(SECRET, "ада 😀", CLIENT) == expected_hash("ада 😀")
     assert len(secret_hash(SECRET, "\ud800", CLIENT)) == 44
+    assert len(secret_hash("\ud800", "ada", CLIENT)) == 44
 
 
 def test_repr_of_client_hides_secret_and_id() -> None:

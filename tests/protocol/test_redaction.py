@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cognito_async import operations as ops
-from cognito_async.protocol.operation import Request
+from cognito_async.protocol.operation import Operation, RawRequest, Request
 from cognito_async.protocol.redaction import redact
 
 POOL = "eu-west-1_AbC"
@@ -251,3 +251,29 @@ def test_secrets_beside_the_request_are_masked() -> None:
     """The session token of AWS credentials is sent in a header."""
     request = ops.GetUserRequest(access_token="t" * 9)
     assert redact("token FwoGZXIvYXdzEA== of ttttttttt", request, ["FwoGZXIvYXdzEA=="]) == "token *** of ***"
+
+
+@pytest.mark.parametrize(
+    ("payload", "message", "masked"),
+    [
+        ({"ApiToken": "xk4-9"}, "token xk4-9", "token ***"),
+        ({"EncodedData": "xk4-9"}, "data xk4-9", "data ***"),  # secret in the model, without a name that says so
+        ({"Config": {"ClientSecret": "xk4-9"}}, "secret xk4-9", "secret ***"),
+        ({"Items": [{"Name": "ada", "Password": "xk4-9"}]}, "ada: xk4-9", "ada: ***"),
+        ({"Passphrase": {"Parts": ["xk4-9"]}}, "parts xk4-9", "parts ***"),
+        ({"Pin": 123456}, "pin 123456", "pin ***"),
+        ({"Pin": 12.5}, "pin 12.5", "pin ***"),
+        ({"Limit": 123456, "Name": "xk4-9"}, "at most 123456 of xk4-9", "at most 123456 of xk4-9"),
+        ({"Password": True, "Pin": None}, "True, TRUE, true, none", "True, TRUE, true, none"),
+    ],
+)
+def test_secrets_of_raw_calls_are_masked_by_name(payload: dict[str, Any], message: str, masked: str) -> None:
+    """At any depth, strings and numbers; other members are kept."""
+    request = RawRequest(OPERATION=Operation("NewOperation", signed=True, response=dict), extra=payload)
+    assert redact(message, request) == masked
+
+
+def test_members_that_are_not_secret_are_kept() -> None:
+    """Such as the user pool ID."""
+    request = ops.AdminGetUserRequest(user_pool_id=POOL, username="ada")
+    assert redact(f"user pool {POOL} does not exist", request) == f"user pool {POOL} does not exist"

@@ -146,7 +146,7 @@ class FakePool:
 
     def __init__(self, *, user_pool_id: str, updated_issuer: bool) -> None:
         self.user_pool_id = user_pool_id
-        self.issuer = TokenIssuer(
+        self.issuer: TokenIssuer = TokenIssuer(
             user_pool_id=user_pool_id, issuer=issuer_url(user_pool_id, updated=updated_issuer), clock=lambda: self.now
         )
         self.messages: list[SentCode] = []
