@@ -25,8 +25,10 @@ from cognito_async.errors import InvalidResponseError, ParameterValidationError
 from cognito_async.protocol.shapes import Record
 
 _powmod: Callable[[int, int, int], int] | None
+_number: Callable[[int], int] = int
 try:
-    _powmod = import_module("gmpy2").powmod  # takes an eighth of the time of pow
+    _gmpy2 = import_module("gmpy2")  # takes an eighth of the time of pow
+    _powmod, _number = _gmpy2.powmod, _gmpy2.mpz
 except ImportError:
     _powmod = None
 
@@ -55,6 +57,7 @@ EPHEMERAL_BYTES = 32  # the least that RFC 5054 allows, and twice the strength o
 SALT_BYTES = 16
 MULTIPLICATIONS_PER_SLICE = 16
 WINDOWS_PER_SLICE = 4
+ROWS, COLUMNS = 6, 43  # of the table for powers of g: exponents of 258 bits
 
 _NAME = r"[^\x00-\x1f\x7f-\x9f\ud800-\udfff]+"
 _HEXADECIMAL = "[0-9a-fA-F]+"
@@ -261,7 +264,9 @@ def _derived_key(u: int, shared: int) -> bytes:
 
 
 def _power(base: int, exponent: int) -> Steps[int]:
-    """Return base^exponent mod N: in one slice with gmpy2, else by windows of 5 bits."""
+    """Return base^exponent mod N: by a table for g, in one slice with gmpy2, else by windows of 5 bits."""
+    if base == GENERATOR and exponent.bit_length() <= ROWS * COLUMNS:
+        return (yield from _power_of_generator(exponent))
     if _powmod is not None:
         result = int(_powmod(base, exponent, N))
         yield
@@ -277,3 +282,39 @@ def _power(base: int, exponent: int) -> Steps[int]:
             yield
         result = pow(result, 32, N) * powers[exponent >> shift & 31] % N
     return result
+
+
+def _power_of_generator(exponent: int) -> Steps[int]:
+    """Return g^exponent mod N by the comb method: a third of the multiplications of ``_power``.
+
+    The exponent is cut into rows. Each step handles the bits of one column, with the table's product for these rows.
+    """
+    table = _tables.get(_number) or (yield from _table())
+    result = table[0]
+    for column in range(COLUMNS - 1, -1, -1):
+        index = sum((exponent >> row * COLUMNS + column & 1) << row for row in range(ROWS))
+        result = result * result % N * table[index] % N
+        if column % (MULTIPLICATIONS_PER_SLICE // 2) == 0:
+            yield
+    return int(result)
+
+
+def _table() -> Steps[list[int]]:
+    """Return the product of g^(2^(COLUMNS row)) for each set of rows, 26 kB; computed by the first exchange."""
+    rows: list[int] = []
+    power = _number(GENERATOR)
+    for index in range(ROWS * COLUMNS):
+        if index % COLUMNS == 0:
+            rows.append(power)
+        power = power * power % N
+        if index % MULTIPLICATIONS_PER_SLICE == 0:
+            yield
+    table = [_number(1)]
+    for row in rows:
+        table += [product * row % N for product in table]
+        yield
+    _tables[_number] = table
+    return table
+
+
+_tables: dict[Callable[[int], int], list[int]] = {}
