@@ -250,7 +250,7 @@ def test_device_that_was_verified_can_prove_its_password() -> None:
 # Numbers
 
 
-@pytest.mark.parametrize("exponent", [0, 1, 31, 32, 33, 2**255, 2**256 - 1, 2**256, Random(1).getrandbits(512)])
+@pytest.mark.parametrize("exponent", [0, 1, 31, 32, 33, 2**255, 2**256 - 1, 2**258, Random(1).getrandbits(512)])
 @pytest.mark.parametrize("base", [0, 1, 2, 3, PRIME - 1, Random(2).getrandbits(3072) % PRIME])
 @pytest.mark.usefixtures("both_powers")
 def test_power_equals_pow(base: int, exponent: int) -> None:
@@ -298,14 +298,14 @@ def test_power_without_gmpy2_is_cut_into_short_slices(monkeypatch: pytest.Monkey
 
 
 def test_power_of_the_generator_and_its_table_are_cut_into_short_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The table is computed once; a power then takes a quarter of the multiplications."""
+    """The table is computed once; a power then takes a third of the multiplications."""
     monkeypatch.setattr(srp, "_number", Counted)
     monkeypatch.setattr(srp, "_tables", {})
     first, second = (list(multiplications(srp._power(2, exponent))) for exponent in (2**256 - 1, 2**255 + 1))
     assert max(first) <= 34
     assert sum(first) > 300
     assert max(second) <= 34
-    assert sum(second) <= 64
+    assert sum(second) <= 90
 
 
 @pytest.mark.usefixtures("both_powers")
