@@ -29,6 +29,15 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "manual_clock: run on a loop whose time moves with advance()")
 
 
+# They start first, because each takes long: the last one would run while other processes have nothing left to do.
+LONG = ("tools/test_pyinstaller.py", "testing/test_pytest_plugin.py", "core/test_soak.py", "bulk/test_kill.py")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Move the tests that take longest to the front."""
+    items.sort(key=lambda item: not item.path.as_posix().endswith(LONG))
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Warn about skipped browser tests."""
     reasons = [str(report.longrepr) for report in terminalreporter.stats.get("skipped", [])]

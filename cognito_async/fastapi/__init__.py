@@ -68,10 +68,15 @@ from cognito_async.fastapi.problems import PROBLEMS, Problem, Problems, log_prob
 from cognito_async.fastapi.rate_limits import MemoryRateLimit, RateLimit, check_username_limit
 from cognito_async.fastapi.request_origin import same_origin
 from cognito_async.fastapi.reset_queue import ResetLimits, ResetRequests
-from cognito_async.fastapi.responses import install_problems, problem_response, problem_responses, problem_route
+from cognito_async.fastapi.responses import (
+    install_problems,
+    minimum_duration,
+    problem_response,
+    problem_responses,
+    problem_route,
+)
 from cognito_async.fastapi.settings import CognitoSettings
 from cognito_async.fastapi.sign_in import SignInOptions, sign_in_router
-from cognito_async.fastapi.timing import minimum_duration
 
 __all__ = [
     "PROBLEMS",

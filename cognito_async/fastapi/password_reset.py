@@ -27,9 +27,14 @@ from cognito_async.fastapi.rate_limits import (
 from cognito_async.fastapi.request_body import TEXT, VISIBLE, Body, Stripped, UserBody, body_schema, read_body
 from cognito_async.fastapi.request_origin import JSON, Address, check_origin, origins
 from cognito_async.fastapi.reset_queue import ResetRequests
-from cognito_async.fastapi.responses import BODY_PROBLEMS, NO_STORE, problem_responses, problem_route
+from cognito_async.fastapi.responses import (
+    BODY_PROBLEMS,
+    NO_STORE,
+    minimum_duration,
+    problem_responses,
+    problem_route,
+)
 from cognito_async.fastapi.settings import DEFAULT_POOL
-from cognito_async.fastapi.timing import minimum_duration
 from cognito_async.operations import UserContextDataType
 from cognito_async.protocol.settings import number
 

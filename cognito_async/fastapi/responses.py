@@ -1,8 +1,9 @@
 """Problem responses: exception handlers for applications and routers, and their description in OpenAPI."""
 
+import asyncio
 import re
-from collections.abc import Callable, Coroutine, Iterable
-from contextlib import suppress
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
+from contextlib import asynccontextmanager, suppress
 from http.client import responses as REASONS  # noqa: N812 - a constant
 from typing import Any, Final, cast
 
@@ -82,6 +83,20 @@ def problem_response(error: CognitoError, problems: Problems = PROBLEMS) -> Resp
     if problem.status == status.HTTP_408_REQUEST_TIMEOUT:
         headers["Connection"] = "close"  # the rest of the body must not arrive later
     return JSONResponse(problem.document(error), problem.status, headers, media_type=PROBLEM_JSON)
+
+
+@asynccontextmanager
+async def minimum_duration(seconds: float) -> AsyncGenerator[None]:
+    """Extend the block to a minimum duration in seconds, also if it raises an error."""
+    clock = asyncio.get_running_loop().time
+    end = clock() + seconds
+    try:
+        yield
+    except Exception:
+        await asyncio.sleep(end - clock())
+        raise
+    if end > clock():  # otherwise sleep yields to the event loop
+        await asyncio.sleep(end - clock())
 
 
 def _respond(error: CognitoError | RequestValidationError, problems: Problems) -> Response:

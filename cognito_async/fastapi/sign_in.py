@@ -21,7 +21,13 @@ from cognito_async.fastapi.problems import PROBLEMS, Problems, log_problem
 from cognito_async.fastapi.rate_limits import MemoryRateLimit, RateLimit, check_client_limit, check_username_limit
 from cognito_async.fastapi.request_body import Body, body_schema, read_body
 from cognito_async.fastapi.request_origin import JSON, Address, cookie_values, is_same_origin, origins
-from cognito_async.fastapi.responses import BODY_PROBLEMS, NO_STORE, problem_responses, problem_route
+from cognito_async.fastapi.responses import (
+    BODY_PROBLEMS,
+    NO_STORE,
+    minimum_duration,
+    problem_responses,
+    problem_route,
+)
 from cognito_async.fastapi.sealed_state import Seal, derived_key, key_of
 from cognito_async.fastapi.settings import DEFAULT_POOL, CognitoSettings, env_prefix
 from cognito_async.fastapi.sign_in_models import (
@@ -36,7 +42,6 @@ from cognito_async.fastapi.sign_in_models import (
     challenge_details,
     signed_in_response,
 )
-from cognito_async.fastapi.timing import minimum_duration
 from cognito_async.operations import GetTokensFromRefreshTokenRequest, UserContextDataType
 from cognito_async.protocol.settings import number
 from cognito_async.sign_in import Challenge, SelectChallenge, SignedIn, SignInResult, SoftwareTokenSecret, Tokens

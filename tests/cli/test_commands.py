@@ -15,6 +15,7 @@ from cognito_async.cli.commands import CLI
 from cognito_async.cli.errors import MEANING, CommandError, Exit
 from cognito_async.cli.settings import Options, Target
 from cognito_async.version import __version__
+from tests.support.processes import without_coverage
 from tests.support.terminal import environment, run_here
 
 CANARY = "Canary-5ecret!"
@@ -107,7 +108,7 @@ def test_help_imports_nothing_heavy() -> None:
     )
     completed = subprocess.run(
         [sys.executable, "-W", "error", "-c", program],
-        env=environment(), capture_output=True, text=True, check=True, timeout=30,
+        env=without_coverage(environment()), capture_output=True, text=True, check=True, timeout=30,
     )  # fmt: skip
     code, modules = json.loads(completed.stdout.splitlines()[-1])
     assert code == Exit.DONE

@@ -4,6 +4,7 @@ import ast
 import importlib
 import inspect
 import json
+import os
 import pkgutil
 import subprocess
 import sys
@@ -17,6 +18,7 @@ import pytest
 import cognito_async
 from cognito_async import errors, operations
 from cognito_async.errors.modelled import BY_CODE
+from tests.support.processes import without_coverage
 from tests.support.strategies import service_model
 
 ROOT = Path(cognito_async.__file__).parent
@@ -27,7 +29,10 @@ LOADED = f"found = [name for name in {HEAVY!r} if name in sys.modules]; import j
 def run(code: str) -> Any:
     """Run code in a new interpreter and return what it prints as JSON."""
     command = [sys.executable, "-c", code]
-    done = subprocess.run(command, cwd=ROOT.parent, capture_output=True, text=True, check=False, timeout=60)
+    environment = without_coverage(os.environ)
+    done = subprocess.run(
+        command, cwd=ROOT.parent, env=environment, capture_output=True, text=True, check=False, timeout=60
+    )
     assert done.returncode == 0, done.stderr[-2000:]
     return json.loads(done.stdout)
 

@@ -4,12 +4,17 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from cognito_async.testing import LocalPool
 
 ROOT = Path(__file__).parents[2]
+
+
+def without_coverage(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return an environment in which a program does not measure coverage, which imports modules."""
+    return {name: value for name, value in variables.items() if not name.startswith("COVERAGE_")}
 
 
 def is_alive(pid: int) -> bool:
