@@ -101,7 +101,7 @@ class _TrackedBody(Body):
 class _TrackedPayload(BytesPayload):
     """Records when the body is written to the socket: before that, nothing of the request has left."""
 
-    _value: _TrackedBody
+    _value: _TrackedBody  # pyright: ignore[reportIncompatibleVariableOverride]  # never assigned by others
     # Shared by all, because creating them takes a while; the request has its own content type.
     _headers = CIMultiDict({hdrs.CONTENT_TYPE: "application/octet-stream"})
     _encoding = _filename = None
