@@ -101,14 +101,14 @@ class _TrackedBody(Body):
 class _TrackedPayload(BytesPayload):
     """Records when the body is written to the socket: before that, nothing of the request has left."""
 
-    _value: _TrackedBody  # pyright: ignore[reportIncompatibleVariableOverride]  # never assigned by others
+    _value: _TrackedBody
     # Shared by all, because creating them takes a while; the request has its own content type.
     _headers = CIMultiDict({hdrs.CONTENT_TYPE: "application/octet-stream"})
     _encoding = _filename = None
 
     def __init__(self, value: _TrackedBody, **_: object) -> None:
         # BytesPayload would warn about a body over a megabyte, which an image can be.
-        self._value = value
+        self._value = value  # pyright: ignore[reportIncompatibleVariableOverride]
         self._size = len(value)
 
     async def write_with_length(self, writer: AbstractStreamWriter, content_length: int | None) -> None:  # noqa: ARG002 - the whole body
