@@ -62,11 +62,11 @@ async def challenge_page(page: PageDep, client: CognitoDep) -> Response:
     """Show the form for the answer to a challenge."""
     if page.sign_in is None:
         return page.redirect("/sign-in", None if page.session else messages.SIGN_IN_EXPIRED)
+    if (secret := page.sign_in.app_secret) is not None:
+        return show_authenticator(page, page.sign_in.username, secret)
     challenge = client.resume_sign_in(page.sign_in.state)
     if form_of(challenge)[1] is None:
         return page.replace_session("/sign-in", messages.NOT_SUPPORTED)
-    if page.sign_in.app_secret is not None:
-        return show_authenticator(page, page.sign_in.username, page.sign_in.app_secret)
     return page.render("challenge", challenge=challenge)
 
 
@@ -113,9 +113,8 @@ async def keep(site: Site, client: CognitoClient, result: SignInResult, username
     """Keep a new session, or a sign-in that waits for an answer, on the server; return its ID for the cookie."""
     if isinstance(result, challenges.SignedIn):
         user = await site.id_tokens.verify(result.tokens.id_token or "")
-        alias = user.claims.get("preferred_username")
-        names = (username, user.sub, user.username, user.email, user.phone_number, alias)
-        all_names = frozenset(name.casefold() for name in names if isinstance(name, str))
+        aliases = map(user.claims.get, ("sub", "cognito:username", "email", "phone_number", "preferred_username"))
+        all_names = frozenset(name.casefold() for name in (username, *aliases) if isinstance(name, str))
         session = UserSession(username, all_names, TokenProvider(client, tokens=result.tokens))
         return {"session_id": site.sessions.start(session, requested_at=since)}
     app_secret = None
