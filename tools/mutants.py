@@ -397,7 +397,7 @@ def _traced(path: str, names: set[str]) -> Iterator[None]:
         yield
     finally:
         sys.settrace(None)
-        threading.settrace(None)  # type: ignore[arg-type]  # the stub lacks None
+        threading.settrace(None)
 
 
 # --- processes --------------------------------------------------------------------------------------------------------
