@@ -2,9 +2,9 @@
 
 Each mutant changes one place of a module, and the module's own tests must fail. The tests are collected once. For each
 mutant, a forked process replaces the code of the changed function and runs the tests that call it, those first that
-failed last. Mutants of functions that imports call, such as decorators, run a second time with the changed module
-imported. The work tree never changes, and signatures and stack frames are those of the real code. Programs that tests
-start run the unchanged module.
+failed last. Mutants of functions that imports call, such as decorators, and of the defaults of parameters run a second
+time with the changed module imported. The work tree never changes, and signatures and stack frames are those of the
+real code. Programs that tests start run the unchanged module.
 
 mutmut provides the mutations; its runner would replace functions by trampolines, which tests of locals, slots and
 FastAPI dependencies notice.
@@ -326,7 +326,7 @@ class _Runner:
                 name = killer.read_text()
                 self._killers.pop(name, None)
                 self._killers[name] = None
-            again = code == 0 and any(_contains(self._pending[index].function, name) for name in self.imported)
+            again = code == 0 and self._needs_import(self._pending[index])
             self._folder.joinpath(str(index)).write_text(IMPORTED if again else KILLED if code else SURVIVED)
         return True
 
@@ -349,6 +349,12 @@ class _Runner:
             for name, (_, called) in self._calls.items()
             if any(_contains(mutant.function, each) for each in called)
         ]
+
+    def _needs_import(self, mutant: Mutant) -> bool:
+        """Return whether imports call the changed function, or the change is one of a parameter's default."""
+        codes = ((name.partition(" ")[0], self._original.get(name) != code) for name, code in _codes(mutant.source))
+        is_replaced = any(changed and _contains(mutant.function, name) for name, changed in codes)
+        return not is_replaced or any(_contains(mutant.function, name) for name in self.imported)
 
     def _test(self, session: pytest.Session, mutant: Mutant, found: Sequence[str]) -> int:
         """Run tests until one fails. A test that takes much longer than before ends the process."""

@@ -6,6 +6,7 @@ The server controls every byte and runs in the test's loop; nothing waits for a 
 # ruff: noqa: SIM117 - a client within its server
 
 import asyncio
+import gc
 import gzip
 import socket
 import ssl
@@ -338,11 +339,13 @@ async def test_compression_bomb_is_not_expanded() -> None:
 
 
 async def test_large_response_is_decoded_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The event loop is not blocked while megabytes of JSON are parsed."""
+    """The event loop is not blocked while megabytes of JSON are parsed, nor by a garbage collection."""
     threads: list[str] = []
+    collects: list[bool] = []
 
     def decode(*arguments: Any) -> Any:
         threads.append(threading.current_thread().name)
+        collects.append(gc.isenabled())
         return wire.decode(*arguments)
 
     monkeypatch.setattr(call, "decode", decode)
@@ -357,6 +360,7 @@ async def test_large_response_is_decoded_in_a_thread(monkeypatch: pytest.MonkeyP
                 assert [users[0].username, users[-1].username, len(users)] == ["u0", f"u{size - 1}", size]
     assert threads[0] == threading.main_thread().name
     assert threads[1] != threads[0]
+    assert [*collects, gc.isenabled()] == [True, False, True]
 
 
 async def test_large_response_of_containers_is_refused() -> None:
