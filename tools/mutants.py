@@ -2,9 +2,9 @@
 
 Each mutant changes one place of a module, and the module's own tests must fail. The tests are collected once. For each
 mutant, a forked process replaces the code of the changed function and runs the tests that call it, those first that
-failed last. Mutants of functions that imports call, such as decorators, and of the defaults of parameters run a second
-time with the changed module imported. The work tree never changes, and signatures and stack frames are those of the
-real code. Programs that tests start run the unchanged module.
+failed last. Mutants of functions that imports call, such as decorators, and those that replacing code does not apply,
+such as defaults of parameters, run a second time with the changed module imported. The work tree never changes, and
+signatures and stack frames are those of the real code. Programs that tests start run the unchanged module.
 
 mutmut provides the mutations; its runner would replace functions by trampolines, which tests of locals, slots and
 FastAPI dependencies notice.
@@ -28,12 +28,13 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from difflib import unified_diff
-from functools import partial
+from functools import lru_cache, partial
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_file_location
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType
+from typing import Any
 
 import libcst as cst
 import pytest
@@ -46,6 +47,7 @@ PACKAGE = ROOT / "cognito_async"
 TABLES = ROOT / "tools" / "tables"
 RESULTS = ROOT / ".artefacts" / "mutants.jsonl"
 KILLED, SURVIVED, IMPORTED = "killed", "survived", "imported"
+_CACHED = type(lru_cache(len))
 REQUIRED = 0.95  # of all mutants, in a complete run
 # Imported before the forks, to save their time.
 LIBRARIES = ("aiohttp.web", "botocore.session", "cattrs", "cryptography.hazmat.primitives.asymmetric.rsa", "fastapi")
@@ -265,7 +267,8 @@ def _run(pending: Sequence[Mutant], tests: Sequence[str], end: float) -> Iterato
                     survivors.append(mutant)
                 else:
                     yield mutant, outcome == SURVIVED
-    programs = ((partial(_run_imported, mutant, tests), 60.0) for mutant in survivors)
+        seconds = sum(duration for duration, _ in json.loads(Path(folder, "calls").read_text()).values())
+    programs = ((partial(_run_imported, mutant, tests), 60.0 + 3 * seconds) for mutant in survivors)
     for index, code in _fork_each(programs, end):
         yield survivors[index], code == 0
 
@@ -292,6 +295,7 @@ class _Runner:
         self._folder = folder
         self._original = dict(_codes(Path(self.path).read_text()))
         self._functions: list[tuple[FunctionType, str]] = []
+        self._caches: list[Any] = []
         self._items: dict[str, pytest.Item] = {}
         self._calls: dict[str, tuple[float, list[str]]] = {}  # duration and functions of each test
         self._killers: dict[str, None] = {}  # names of tests; the last one failed last
@@ -307,6 +311,12 @@ class _Runner:
             (function, names[function.__code__])
             for function in functions
             if function.__code__.co_filename == self.path and function.__code__ in names
+        ]
+        cached = {id(function) for function, _ in self._functions}
+        self._caches = [
+            value
+            for value in gc.get_objects()
+            if isinstance(value, _CACHED) and id(getattr(value, "__wrapped__", None)) in cached
         ]
         gc.collect()
         gc.freeze()  # forks share the memory
@@ -335,6 +345,8 @@ class _Runner:
         found: dict[str, tuple[float, list[str]]] = {}
         for item in session.items:
             names: set[str] = set()
+            for cache in self._caches:  # each test calls the function
+                cache.cache_clear()
             started = time.monotonic()
             with _traced(self.path, names):
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
@@ -351,9 +363,14 @@ class _Runner:
         ]
 
     def _needs_import(self, mutant: Mutant) -> bool:
-        """Return whether imports call the changed function, or the change is one of a parameter's default."""
-        codes = ((name.partition(" ")[0], self._original.get(name) != code) for name, code in _codes(mutant.source))
-        is_replaced = any(changed and _contains(mutant.function, name) for name, changed in codes)
+        """Return whether imports call the changed function, or no code was replaced: defaults, removed ``super()``."""
+        is_replaced = any(
+            _contains(mutant.function, name.partition(" ")[0])
+            and code != self._original[name]
+            and len(code.co_freevars) == len(self._original[name].co_freevars)
+            for name, code in _codes(mutant.source)
+            if name in self._original
+        )
         return not is_replaced or any(_contains(mutant.function, name) for name in self.imported)
 
     def _test(self, session: pytest.Session, mutant: Mutant, found: Sequence[str]) -> int:

@@ -104,6 +104,10 @@ async def test_each_event_is_logged_and_passed_to_the_hook(caplog: pytest.LogCap
             "ConfirmForgotPassword: ExpiredCodeException, HTTP status 400, attempts 1, duration 0.000 s, request ID r",
         ),
         (
+            [refuse("SomethingNew")],
+            "ConfirmForgotPassword: SomethingNew, HTTP status 400, attempts 1, duration 0.000 s, request ID r-1",
+        ),
+        (
             [ConnectError("refused", sent=False)] * 3,
             "ConfirmForgotPassword: ConnectError, HTTP status None, attempts 3, duration 0.150 s, request ID None",
         ),
