@@ -435,9 +435,10 @@ async def test_call_cancelled_before_sending_returns_its_permit() -> None:
 
 async def test_timeout_of_a_credentials_lookup_returns_its_permit(monkeypatch: pytest.MonkeyPatch) -> None:
     """The request was not sent."""
+    future: asyncio.Future[Credentials] = asyncio.get_running_loop().create_future()
 
     async def never(_: CredentialsResolver) -> Credentials:
-        return await asyncio.get_running_loop().create_future()
+        return await future
 
     transport = ScriptedTransport(respond(body=b'{"Username": "ada"}'))
     policy, timeouts = RetryPolicy(max_attempts=1), Timeouts(attempt=3.0)

@@ -156,8 +156,13 @@ async def test_thousands_of_connections_are_reused(tls: ssl.SSLContext | None) -
         assert server.connections == 1
 
 
-async def test_clean_connection_is_reused(tls: ssl.SSLContext | None) -> None:
-    """A hundred calls share one connection."""
+@pytest.mark.parametrize("polls", [True, False], ids=["poll", "select"])
+async def test_clean_connection_is_reused(
+    tls: ssl.SSLContext | None, monkeypatch: pytest.MonkeyPatch, *, polls: bool
+) -> None:
+    """A hundred calls share one connection, and do not wait for data on it."""
+    if not polls:
+        monkeypatch.delattr(select, "poll")
     async with ScriptedServer(otherwise=echo_user, tls=tls) as server, client_of(server) as client:
         for number in range(100):
             assert await username(client, f"u{number}") == f"u{number}"

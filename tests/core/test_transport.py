@@ -725,7 +725,7 @@ async def test_idle_connection_is_closed_after_keepalive(
         assert [request.connection for request in server.requests] == connections
 
 
-@pytest.mark.parametrize(("seconds", "lookups"), [(0, [1, 2, 3]), (1, [1, 1, 2]), (10, [1, 1, 1])])
+@pytest.mark.parametrize(("seconds", "lookups"), [(0, [1, 2, 3, 4]), (1, [1, 1, 1, 2]), (10, [1, 1, 1, 1])])
 async def test_addresses_are_cached_as_configured(
     seconds: int, lookups: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -743,7 +743,7 @@ async def test_addresses_are_cached_as_configured(
     async with ScriptedServer() as server:
         url = f"http://service.test:{server.port}"
         async with AsyncCognitoSession("eu-west-1", endpoint_url=url, retry=ONCE, pool=pool) as session:
-            for pause in (0.0, 0.9, 5.0):
+            for pause in (0.0, 0.0, 0.9, 5.0):
                 clock[0] += pause
                 await reset(session.client("abc"))
                 counts.append(len(found))
