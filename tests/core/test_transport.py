@@ -421,9 +421,9 @@ async def test_refused_connection_is_a_connect_error() -> None:
     """Nothing is sent."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
-        async with AsyncCognitoSession("eu-west-1", endpoint_url=url, retry=ONCE) as session:
-            with pytest.raises(ConnectError) as caught:
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
+        async with AsyncCognitoSession("eu-west-1", endpoint_url=f"http://{address}", retry=ONCE) as session:
+            with pytest.raises(ConnectError, match=rf"connection to {address}\b") as caught:
                 await reset(session.client("abc"))
     connection_failure(caught.value)
 
@@ -605,6 +605,18 @@ async def test_timeout_of_a_partly_sent_request_has_sent_none(monkeypatch: pytes
         with pytest.raises(RequestTimeoutError) as caught:
             await call
     assert caught.value.sent is None
+
+
+async def test_timeout_of_aiohttp_is_a_request_timeout_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connector may set a time limit."""
+
+    async def fail(*_: Any, **__: Any) -> Any:
+        raise aiohttp.SocketTimeoutError
+
+    monkeypatch.setattr(aiohttp.ClientResponse, "start", fail)
+    async with ScriptedServer() as server, client_of(server) as client:
+        with pytest.raises(RequestTimeoutError):
+            await client.get_user(access_token="a token")
 
 
 async def test_large_request_is_sent() -> None:
