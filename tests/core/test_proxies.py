@@ -22,7 +22,7 @@ from cognito_async import (
 from tests.core.test_stale_connections import SURPLUS, Surplus, echo_user, http, username
 from tests.support.canaries import CANARY, leaking_frames
 from tests.support.proxy import Proxy
-from tests.support.scripted_server import Connection, ScriptedServer, never
+from tests.support.scripted_server import Connection, ScriptedServer, answer, never
 from tests.support.scripted_transport import ScriptedTransport, reset
 
 CERTIFICATE = Path(__file__).parents[1] / "data" / "localhost.pem"
@@ -284,6 +284,37 @@ async def test_unusable_certificates_name_their_origin(
     assert error.parameter == (name or "ssl")
     async with ScriptedServer() as server:
         await call(server.url, **options)
+
+
+async def test_http_1_is_negotiated(tls: ssl.SSLContext) -> None:
+    """A server may prefer HTTP/2."""
+    tls.set_alpn_protocols(["h2", "http/1.1"])
+    chosen: list[str | None] = []
+
+    async def act(connection: Connection) -> None:
+        chosen.append(connection.writer.get_extra_info("ssl_object").selected_alpn_protocol())
+        await answer()(connection)
+
+    async with ScriptedServer(act, tls=tls) as server:
+        await call(server.url, ssl=CERTIFICATE)
+    assert chosen == ["http/1.1"]
+
+
+@pytest.mark.parametrize(("name", "number"), [("AWS_CA_BUNDLE", 0), ("SSL_CERT_FILE", 1)])
+async def test_default_certificates_are_added_to_those_of_openssl_variables(
+    tls: ssl.SSLContext, name: str, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SSL_CERT_DIR belongs to SSL_CERT_FILE; AWS_CA_BUNDLE replaces all others."""
+    loaded: list[ssl.SSLContext] = []
+
+    def load(context: ssl.SSLContext) -> None:
+        loaded.append(context)
+
+    monkeypatch.setenv(name, str(CERTIFICATE))
+    async with ScriptedServer(tls=tls) as server:
+        monkeypatch.setattr(ssl.SSLContext, "load_default_certs", load)
+        await call(server.url)
+    assert len(loaded) == number
 
 
 async def test_certificates_are_read_once_for_concurrent_calls(

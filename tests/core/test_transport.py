@@ -101,6 +101,8 @@ async def test_connection_lost_in_the_head_is_a_transport_error(
     error = await failure(end(sent_before))
     assert type(error) is TransportError
     assert error.sent is True
+    assert "while waiting for the response" in str(error)
+    assert "None" not in str(error)
     assert error.status is None
     assert error.attempts == 1
     assert error.operation == "GetUser"
@@ -613,10 +615,11 @@ async def test_timeout_of_aiohttp_is_a_request_timeout_error(monkeypatch: pytest
     async def fail(*_: Any, **__: Any) -> Any:
         raise aiohttp.SocketTimeoutError
 
-    monkeypatch.setattr(aiohttp.ClientResponse, "start", fail)
+    monkeypatch.setattr(aiohttp.TCPConnector, "connect", fail)
     async with ScriptedServer() as server, client_of(server) as client:
-        with pytest.raises(RequestTimeoutError):
+        with pytest.raises(RequestTimeoutError) as caught:
             await client.get_user(access_token="a token")
+    assert caught.value.sent is False
 
 
 async def test_large_request_is_sent() -> None:
@@ -685,6 +688,7 @@ async def test_connection_closed_before_sending_has_sent_false(attempts: int, mo
             with pytest.raises(TransportError) as caught:
                 await client.forgot_password(username="ada")
             assert caught.value.sent is False
+            assert "before the request was sent" in str(caught.value)
             assert not server.requests
         else:
             await client.forgot_password(username="ada")
