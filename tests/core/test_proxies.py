@@ -156,6 +156,7 @@ async def test_refused_tunnel_is_a_connect_error(response: bytes) -> None:
     assert type(error) is ConnectError
     assert error.sent is False
     assert "proxy" in str(error)
+    assert "NoneType" not in str(error)
     assert ("407" in str(error)) == ("credentials" in str(error)) == (b" 407 " in response)
     assert len(proxy.lines) == 1
 
