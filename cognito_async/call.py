@@ -135,18 +135,16 @@ class Call(Generic[ResponseT]):
         counts["calls"] += 1
         try:
             while True:
+                response = delay = None
                 try:
                     response = await self._attempt()
                 except CognitoError as error:
                     delay = self._after_failure(error)
-                    if delay is None:  # a delete that an earlier attempt had already applied
-                        self._log("succeeded")
-                        return None  # type: ignore[return-value]  # deletes have no response
-                else:
+                if delay is None:  # succeeded, or a delete that an earlier attempt had already applied
                     self._context.retry_quota.give_back(self._tokens or 1)
                     counts["succeeded"] += 1
                     self._log("succeeded")
-                    return response
+                    return response  # type: ignore[return-value]  # deletes have no response
                 await asyncio.sleep(delay)
         except asyncio.CancelledError:
             self._return_tokens()
@@ -273,8 +271,6 @@ class Call(Generic[ResponseT]):
                 raise
             return delay
         if step is NextStep.GONE:
-            self._context.retry_quota.give_back(self._tokens or 1)
-            self._context.counts["succeeded"] += 1
             return None
         if step is NextStep.AMBIGUOUS:
             refused = error.code is not None and not is_ambiguous(error) and kind is not RetryKind.THROTTLED
