@@ -326,7 +326,9 @@ class _Runner:
                 name = killer.read_text()
                 self._killers.pop(name, None)
                 self._killers[name] = None
-            again = code == 0 and any(_contains(self._pending[index].function, name) for name in self.imported)
+            mutant = self._pending[index]
+            changes_import = any(_contains(mutant.function, name) for name in self.imported)
+            again = code == 0 and (changes_import or not self._is_in_code(mutant))
             self._folder.joinpath(str(index)).write_text(IMPORTED if again else KILLED if code else SURVIVED)
         return True
 
@@ -349,6 +351,11 @@ class _Runner:
             for name, (_, called) in self._calls.items()
             if any(_contains(mutant.function, each) for each in called)
         ]
+
+    def _is_in_code(self, mutant: Mutant) -> bool:
+        """Return whether the code of a function was replaced; defaults of parameters are evaluated by the import."""
+        changed = dict(_codes(mutant.source))
+        return any(changed.get(name) != self._original[name] for _, name in self._functions)
 
     def _test(self, session: pytest.Session, mutant: Mutant, found: Sequence[str]) -> int:
         """Run tests until one fails. A test that takes much longer than before ends the process."""
