@@ -103,8 +103,9 @@ Check: TypeAlias = Callable[[Any], object]
 def _names(parameter: str, value: object, *, low: int = 0) -> frozenset[str]:
     """Check a collection of names; a single text is refused, as its letters are texts, too."""
     if isinstance(value, Collection) and not isinstance(value, str | bytes):
-        names = tuple(cast("Collection[Any]", value))
-        if len(names) >= low and all(isinstance(name, str) and name for name in names):
+        values = tuple(cast("Collection[object]", value))
+        names = [name for name in values if isinstance(name, str) and name]
+        if len(names) == len(values) >= low:
             return frozenset(names)
     raise ParameterValidationError(parameter, f"must be a set, list or tuple of {low} or more texts that are not empty")
 
@@ -272,8 +273,9 @@ def _time(claims: dict[str, Any], name: str) -> int:
 def _groups(claims: dict[str, Any]) -> frozenset[str]:
     found = claims.get("cognito:groups", [])
     if isinstance(found, list):
-        groups = cast("list[Any]", found)
-        if all(isinstance(group, str) for group in groups):
+        values = cast("list[object]", found)
+        groups = [group for group in values if isinstance(group, str)]
+        if len(groups) == len(values):
             return frozenset(groups)
     raise TokenMalformedError("the claim cognito:groups must be a list of texts")
 

@@ -190,8 +190,13 @@ def test_lock_without_a_timeout_does_not_wait(tmp_path: Path, monkeypatch: pytes
     """Even if the clock does not advance."""
     pauses: list[float] = []
     lock = FileLock(tmp_path / "lock")
+
+    def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        lock.release()
+
     with monkeypatch.context() as patch:
-        patch.setattr("time.sleep", lambda seconds: (pauses.append(seconds), lock.release()))
+        patch.setattr("time.sleep", sleep)
         patch.setattr("time.monotonic", lambda: 0.0)
         with pytest.raises(BlockingIOError):
             FileLock(tmp_path / "lock")

@@ -344,7 +344,7 @@ async def test_refresh_that_an_application_cancelled_is_repeated(
     refresh.cancel()
     with pytest.raises(SessionClosedError):
         await waiting
-    assert await provider.tokens()
+    assert (await provider.tokens()).access_token
 
 
 def test_provider_can_be_created_without_an_event_loop() -> None:
@@ -458,7 +458,7 @@ async def test_backoff_grows_with_jitter_and_callers_share_the_error(
 async def test_first_backoff_is_a_second_or_half_of_it(
     client: CognitoClient, service: RefreshService, monkeypatch: pytest.MonkeyPatch, *, signed_out: bool
 ) -> None:
-    """Also after a sign-out that followed failures."""
+    """Also after a success, and after a sign-out that followed failures."""
     monkeypatch.setattr("random.uniform", lambda low, _: low)
     store = MemoryTokenStore()
     provider = TokenProvider(client, store=store)
@@ -471,14 +471,16 @@ async def test_first_backoff_is_a_second_or_half_of_it(
         await provider.sign_out()
         service.revoked = False
     await store.replace("default", None, tokens)
-    service.script = [refuse("ForbiddenException")]
-    with pytest.raises(ServiceError):
-        await provider.tokens()
-    await asyncio.sleep(0.49)
-    with pytest.raises(ServiceError):
-        await provider.tokens()
-    await asyncio.sleep(0.02)
-    assert await provider.tokens() != tokens
+    for _ in range(2):
+        service.script = [refuse("ForbiddenException")]
+        with pytest.raises(ServiceError):
+            await provider.tokens()
+        await asyncio.sleep(0.49)
+        with pytest.raises(ServiceError):
+            await provider.tokens()
+        await asyncio.sleep(0.02)
+        assert await provider.tokens() != tokens
+        await asyncio.sleep(LIFETIME)
 
 
 async def test_log_names_the_class_of_an_error_without_a_code(
@@ -491,6 +493,11 @@ async def test_log_names_the_class_of_an_error_without_a_code(
     with pytest.raises(AmbiguousOutcomeError):
         await provider.refresh()
     assert "AmbiguousOutcomeError" in caplog.text
+    await asyncio.sleep(MAX_BACKOFF)
+    service.script = [refuse("NewException")]
+    with pytest.raises(ServiceError):
+        await provider.refresh()
+    assert "NewException" in caplog.text
 
 
 async def test_response_without_tokens_names_the_operation(client: CognitoClient, service: RefreshService) -> None:
@@ -710,6 +717,26 @@ async def test_winner_that_saved_during_the_refresh_is_used(client: CognitoClien
     service.script = [race]
     assert await provider.refresh() == winner
     assert store.writes[1:] == []
+
+
+async def test_winner_that_saved_just_before_the_compare_and_set_is_used(
+    client: CognitoClient, service: RefreshService
+) -> None:
+    """The store is read again."""
+    store = Store()
+    provider = provider_of(client, service, store=store)
+    await provider.tokens()
+    winner = service.sign_in(NOW + timedelta(seconds=5))
+    replace = store.replace
+
+    async def lose(key: str, old: Tokens | None, new: Tokens) -> bool:
+        store.entries[key] = winner
+        return await replace(key, old, new)
+
+    await asyncio.sleep(10)
+    store.replace = lose  # type: ignore[method-assign]
+    assert await provider.refresh() == winner
+    assert store.entries["default"] == winner
 
 
 async def test_two_providers_of_one_store_refresh_once(client: CognitoClient, service: RefreshService) -> None:
