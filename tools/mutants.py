@@ -290,7 +290,7 @@ class _Runner:
         self._pending = pending
         self._end = end
         self._folder = folder
-        self._original = dict(_codes(Path(self.path).read_text()))
+        self._original = dict(_codes(Path(self.path).read_text(), self.path))
         self._functions: list[tuple[FunctionType, str]] = []
         self._items: dict[str, pytest.Item] = {}
         self._calls: dict[str, tuple[float, list[str]]] = {}  # duration and functions of each test
@@ -352,7 +352,7 @@ class _Runner:
 
     def _test(self, session: pytest.Session, mutant: Mutant, found: Sequence[str]) -> int:
         """Run tests until one fails. A test that takes much longer than before ends the process."""
-        changed = dict(_codes(mutant.source))
+        changed = dict(_codes(mutant.source, self.path))
         for function, name in self._functions:
             if name in changed and len(changed[name].co_freevars) == len(function.__code__.co_freevars):
                 function.__code__ = changed[name]
@@ -367,10 +367,10 @@ class _Runner:
         return 0
 
 
-def _codes(source: str) -> Iterator[tuple[str, CodeType]]:
+def _codes(source: str, path: str) -> Iterator[tuple[str, CodeType]]:
     """Yield the code of each function of a module; the number tells functions with the same name apart."""
     counts: dict[str, int] = {}
-    pending = [compile(source, "", "exec", dont_inherit=True)]
+    pending = [compile(source, path, "exec", dont_inherit=True)]
     while pending:
         code = pending.pop(0)
         counts[code.co_qualname] = counts.get(code.co_qualname, 0) + 1

@@ -81,6 +81,10 @@ async def test_same_origin_dependency_rejects_cross_site_forms() -> None:
     async def route() -> None:
         pass
 
+    @app.post("/shared", dependencies=[Depends(same_origin("https://www.example.com"))])
+    async def shared() -> None:
+        pass
+
     headers = {"Sec-Fetch-Site": "cross-site"}
     async with asgi_client(app) as http:
         assert (await http.post("/", headers=headers, data={"a": "b"})).status_code == 403
@@ -88,3 +92,5 @@ async def test_same_origin_dependency_rejects_cross_site_forms() -> None:
         assert (await http.get("/", headers=headers)).status_code == 200
         assert (await http.post("/", headers=headers, json={})).status_code == 200
         assert (await http.post("/")).status_code == 200
+        for origin, status in (("https://www.example.com", 200), ("https://example.com", 403)):
+            assert (await http.post("/shared", headers={**headers, "Origin": origin})).status_code == status
