@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 from fastapi import Depends, FastAPI
+from starlette.datastructures import Headers
 
 from cognito_async import ParameterValidationError
 from cognito_async.fastapi import TokenAuth, install_problems, password_reset_router, same_origin, sign_in_router
-from cognito_async.fastapi.request_origin import is_same_origin
+from cognito_async.fastapi.request_origin import cookie_values, is_same_origin
 from tests.support.asgi import asgi_client
 
 HOST = {"host": "site.example"}
@@ -70,6 +71,11 @@ def test_allowed_origins_are_accepted() -> None:
     allowed = ["http://localhost:3000", "https://[::1]:8443", "capacitor://localhost"]
     assert TokenAuth(allowed_origins=allowed) == TokenAuth(allowed_origins=tuple(reversed(allowed)))
     sign_in_router(allowed_origins=allowed)
+
+
+def test_cookie_values_may_contain_equals_signs() -> None:
+    """As base64 does."""
+    assert cookie_values(Headers({"cookie": "a=Zg==; b=1; a = \t2"}), "a") == ["Zg==", "2"]
 
 
 async def test_same_origin_dependency_rejects_cross_site_forms() -> None:

@@ -33,6 +33,7 @@ def refused(error: ParameterValidationError, parameter: str) -> None:
         ({"username": f"{CANARY}\n"}, "username"),
         ({"username": f"{CANARY}\x9b"}, "username"),
         ({"username": SURROGATE}, "username"),
+        ({"username": f"{CANARY}\udfff"}, "username"),
         ({"username": None}, "username"),
         ({"password": ""}, "password"),
         ({"password": None}, "password"),
@@ -62,6 +63,15 @@ async def test_invalid_argument_of_sign_in_is_refused(method: str, change: dict[
         with pytest.raises(ParameterValidationError) as caught:
             await getattr(client, method)(**given)
     refused(caught.value, parameter)
+
+
+async def test_type_of_a_password_that_is_no_text_is_named(client: CognitoClient) -> None:
+    """The value is not."""
+    password: Any = CANARY.encode()
+    with pytest.raises(ParameterValidationError) as caught:
+        await client.sign_in(username="ada", password=password)
+    refused(caught.value, "password")
+    assert "bytes" in caught.value.rule
 
 
 @pytest.mark.parametrize("pool_id", [None, "eu", "eu-west-1", "eu-west-1_", "us-east-1_FakePool1", "local_FakePool1"])
