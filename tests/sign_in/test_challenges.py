@@ -257,6 +257,7 @@ async def test_expired_session_asks_for_a_new_sign_in(fake: FakeCognito, client:
     with pytest.raises(SignInExpiredError) as caught:
         await challenge.respond(codes(fake)[-1])
     assert isinstance(caught.value.__cause__, NotAuthorizedException)
+    assert caught.value.message != caught.value.__cause__.message
     assert (caught.value.code, caught.value.status) == ("NotAuthorizedException", 400)
     assert caught.value.operation == "RespondToAuthChallenge"
     assert caught.value.request_id

@@ -31,6 +31,7 @@ async def test_state_is_answered_in_another_session(fake: FakeCognito, client: C
         context = UserContextDataType(ip_address="192.0.2.1")
         resumed = expect(later.resume_sign_in(state, user_context_data=context), SmsMfaChallenge)
         assert repr(resumed) == repr(challenge)
+        assert resumed != challenge
         assert (resumed.username, resumed.parameters) == (NAME, challenge.parameters)
         assert resumed.state() == state
         assert signed_in(await resumed.respond(codes(fake)[-1])).username == NAME
