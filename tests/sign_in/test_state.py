@@ -77,6 +77,15 @@ async def test_state_with_other_content_is_refused(
     assert caught.value.parameter == "state"
 
 
+@pytest.mark.parametrize("change", [{"challenges": 1}, {"challenges": 10}, {"session": None}, {"client_metadata": {}}])
+async def test_state_with_other_valid_content_is_accepted(
+    fake: FakeCognito, client: CognitoClient, change: dict[str, Any]
+) -> None:
+    """Up to the last challenge."""
+    state = changed((await sms_challenge(fake, client)).state(), **change)
+    assert expect(client.resume_sign_in(state), SmsMfaChallenge).username == NAME
+
+
 BAD: list[Any] = [
     "",
     ".",
