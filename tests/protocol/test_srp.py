@@ -245,6 +245,8 @@ class Counted(int):
 
     def __mul__(self, other: int) -> "Counted":
         Counted.done += 1
+        assert int(self) < PRIME
+        assert int(other) < PRIME
         return Counted(int(self) * int(other))
 
     def __mod__(self, modulus: int) -> "Counted":
@@ -265,10 +267,11 @@ def multiplications(steps: Iterable[None]) -> Iterator[int]:
 
 
 def test_power_without_gmpy2_is_cut_into_short_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A multiplication takes about 20 us, so that a slice stays well below a millisecond."""
+    """A multiplication takes about 20 us, so that a slice stays well below a millisecond; shorter ones cost turns."""
     monkeypatch.setattr(srp, "_powmod", None)
     slices = list(multiplications(srp._power(Counted(PRIME // 3), 2**512 - 1)))
     assert max(slices) <= 24
+    assert len(slices) <= 29
     assert sum(slices) <= 650  # pow multiplies as often
 
 
@@ -280,6 +283,8 @@ def test_power_of_the_generator_and_its_table_are_cut_into_short_slices(monkeypa
     assert max(first) <= 34
     assert sum(first) > 300
     assert max(second) <= 34
+    assert len(first) <= 27
+    assert len(second) <= 7
     assert sum(second) <= 90
 
 
