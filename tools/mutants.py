@@ -2,9 +2,9 @@
 
 Each mutant changes one place of a module, and the module's own tests must fail. The tests are collected once. For each
 mutant, a forked process replaces the code of the changed function and runs the tests that call it, those first that
-failed last. Mutants of functions that imports call, such as decorators, run a second time with the changed module
-imported. The work tree never changes, and signatures and stack frames are those of the real code. Programs that tests
-start run the unchanged module.
+failed last. Mutants of functions that imports call, such as decorators, and of defaults of parameters run a second time
+with the changed module imported. The work tree never changes, and signatures and stack frames are those of the real
+code. Programs that tests start run the unchanged module.
 
 mutmut provides the mutations; its runner would replace functions by trampolines, which tests of locals, slots and
 FastAPI dependencies notice.
@@ -326,7 +326,10 @@ class _Runner:
                 name = killer.read_text()
                 self._killers.pop(name, None)
                 self._killers[name] = None
-            again = code == 0 and any(_contains(self._pending[index].function, name) for name in self.imported)
+            again = code == 0 and (
+                self._is_outside_functions(self._pending[index])
+                or any(_contains(self._pending[index].function, name) for name in self.imported)
+            )
             self._folder.joinpath(str(index)).write_text(IMPORTED if again else KILLED if code else SURVIVED)
         return True
 
@@ -349,6 +352,11 @@ class _Runner:
             for name, (_, called) in self._calls.items()
             if any(_contains(mutant.function, each) for each in called)
         ]
+
+    def _is_outside_functions(self, mutant: Mutant) -> bool:
+        """Return whether no function has other code, as with a changed default of a parameter."""
+        changed = dict(_codes(mutant.source, self.path))
+        return all(changed.get(name) == self._original[name] for _, name in self._functions)
 
     def _test(self, session: pytest.Session, mutant: Mutant, found: Sequence[str]) -> int:
         """Run tests until one fails. A test that takes much longer than before ends the process."""
