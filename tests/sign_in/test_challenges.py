@@ -238,6 +238,14 @@ async def test_sent_code_is_answered_after_a_wrong_one(  # noqa: PLR0917
     assert answers(fake)[f"{mfa}_CODE"] == codes(fake)[-1]
 
 
+async def test_medium_of_a_code_has_two_names(fake: FakeCognito, client: CognitoClient) -> None:
+    """Either is read."""
+    parameters = {"CODE_DELIVERY_MEDIUM": "SMS"}
+    fake.fail_next("InitiateAuth", response={"ChallengeName": "SMS_OTP", "ChallengeParameters": parameters})
+    result = await client.sign_in(username=NAME, auth_flow="USER_AUTH")
+    assert expect(result, SmsOtpChallenge).medium == "SMS"
+
+
 async def test_code_of_authenticator_app_is_answered_after_a_wrong_one(
     fake: FakeCognito, client: CognitoClient
 ) -> None:
