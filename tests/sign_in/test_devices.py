@@ -177,6 +177,7 @@ async def test_device_of_a_resumed_sign_in(remembering: FakeCognito, client: Cog
     challenge = expect(await client.sign_in(username=NAME, password=PASSWORD, device=device), SmsMfaChallenge)
     resumed = expect(client.resume_sign_in(challenge.state(), device=device), SmsMfaChallenge)
     assert signed_in(await resumed.respond(codes(remembering)[-1])).device == device
+    assert remembering.requests[-1].payload["ChallengeResponses"]["DEVICE_KEY"] == device.key
 
 
 async def test_device_that_is_forgotten_before_the_answer_is_dropped(

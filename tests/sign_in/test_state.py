@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cognito_async import CognitoClient, ParameterValidationError, UserContextDataType
-from cognito_async.sign_in import SmsMfaChallenge
+from cognito_async.sign_in import SelectChallenge, SmsMfaChallenge
 from cognito_async.testing import FakeCognito
 from tests.sign_in.support import NAME, PASSWORD, SECRET, codes, expect, signed_in
 from tests.support.canaries import CANARY, leaking_frames
@@ -38,6 +38,14 @@ async def test_state_is_answered_in_another_session(fake: FakeCognito, client: C
     payload = fake.requests[-1].payload
     assert payload["ClientMetadata"] == {"tenant": "acme"}
     assert payload["UserContextData"] == {"IpAddress": "192.0.2.1"}
+
+
+async def test_state_keeps_the_options(fake: FakeCognito, client: CognitoClient) -> None:
+    """Those of a choice-based sign-in are not among the parameters."""
+    fake.create_user(NAME, password=PASSWORD, email="ada@example.com")
+    choice = expect(await client.sign_in(username=NAME, auth_flow="USER_AUTH"), SelectChallenge)
+    assert choice.options
+    assert expect(client.resume_sign_in(choice.state()), SelectChallenge).options == choice.options
 
 
 def changed(state: str, **changes: Any) -> str:
