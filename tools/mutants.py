@@ -2,9 +2,9 @@
 
 Each mutant changes one place of a module, and the module's own tests must fail. The tests are collected once. For each
 mutant, a forked process replaces the code of the changed function and runs the tests that call it, those first that
-failed last. Mutants of functions that imports call, such as decorators, run a second time with the changed module
-imported. The work tree never changes, and signatures and stack frames are those of the real code. Programs that tests
-start run the unchanged module.
+failed last. Mutants of functions that imports call, such as decorators, and of defaults of arguments run a second time
+with the changed module imported. The work tree never changes, and signatures and stack frames are those of the real
+code. Programs that tests start run the unchanged module.
 
 mutmut provides the mutations; its runner would replace functions by trampolines, which tests of locals, slots and
 FastAPI dependencies notice.
@@ -232,7 +232,7 @@ class _Mutation(MetaPathFinder):
 
     def __init__(self, mutant: Mutant) -> None:
         self._path = str(PACKAGE / mutant.module)
-        self._name = ".".join((PACKAGE.name, *Path(mutant.module).with_suffix("").parts))
+        self._name = _name_of(mutant.module)
         self._source = mutant.source
 
     def find_spec(self, fullname: str, path: object, target: object = None) -> ModuleSpec | None:  # noqa: ARG002
@@ -248,6 +248,10 @@ class _Loader(SourceFileLoader):
 
     def get_code(self, fullname: str) -> CodeType:  # noqa: ARG002 - the file and its compiled code are not read
         return compile(self._source, self.path, "exec", dont_inherit=True)
+
+
+def _name_of(module: str) -> str:
+    return ".".join((PACKAGE.name, *Path(module).with_suffix("").parts))
 
 
 def _run(pending: Sequence[Mutant], tests: Sequence[str], end: float) -> Iterator[tuple[Mutant, bool]]:
@@ -300,6 +304,7 @@ class _Runner:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Run the tests unchanged, then with each mutant."""
         sys.settrace(None)
+        importlib.import_module(_name_of(self._pending[0].module))  # which tests may import later
         self._items = {item.nodeid: item for item in session.items}
         names = {code: name for name, code in self._original.items()}
         functions = [function for function in gc.get_objects() if isinstance(function, FunctionType)]
@@ -326,7 +331,7 @@ class _Runner:
                 name = killer.read_text()
                 self._killers.pop(name, None)
                 self._killers[name] = None
-            again = code == 0 and any(_contains(self._pending[index].function, name) for name in self.imported)
+            again = code == 0 and self._is_used_by_imports(self._pending[index])
             self._folder.joinpath(str(index)).write_text(IMPORTED if again else KILLED if code else SURVIVED)
         return True
 
@@ -349,6 +354,13 @@ class _Runner:
             for name, (_, called) in self._calls.items()
             if any(_contains(mutant.function, each) for each in called)
         ]
+
+    def _is_used_by_imports(self, mutant: Mutant) -> bool:
+        """Return whether imports call the changed function, or only set the changed default of an argument."""
+        if any(_contains(mutant.function, name) for name in self.imported):
+            return True
+        changed = dict(_codes(mutant.source))
+        return all(changed.get(name) == function.__code__ for function, name in self._functions)
 
     def _test(self, session: pytest.Session, mutant: Mutant, found: Sequence[str]) -> int:
         """Run tests until one fails. A test that takes much longer than before ends the process."""
