@@ -269,7 +269,7 @@ def _run(pending: Sequence[Mutant], tests: Sequence[str], end: float) -> Iterato
                     survivors.append(mutant)
                 else:
                     yield mutant, outcome == SURVIVED
-    programs = ((partial(_run_imported, mutant, tests), 60.0) for mutant in survivors)
+    programs = ((partial(_run_imported, mutant, tests), 300.0) for mutant in survivors)
     for index, code in _fork_each(programs, end):
         yield survivors[index], code == 0
 
