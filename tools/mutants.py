@@ -267,8 +267,10 @@ def _run(pending: Sequence[Mutant], tests: Sequence[str], end: float) -> Iterato
                 outcome = result.read_text()
                 if outcome == IMPORTED:
                     survivors.append(mutant)
-                else:
-                    yield mutant, outcome == SURVIVED
+                    continue
+                if outcome == KILLED and not Path(folder, f"{mutant.key}.killer").exists():
+                    print(f"  ended without a failed test: {mutant.function}, line {mutant.line}\n    + {mutant.after}")
+                yield mutant, outcome == SURVIVED
     programs = ((partial(_run_imported, mutant, tests), 300.0) for mutant in survivors)
     for index, code in _fork_each(programs, end):
         yield survivors[index], code == 0
@@ -322,7 +324,7 @@ class _Runner:
         self._calls = json.loads(calls.read_text())
         tests = [self._tests(mutant) for mutant in self._pending]
         programs = (
-            (partial(self._test, session, mutant, found), 10 + 3 * sum(self._calls[name][0] for name in found))
+            (partial(self._test, session, mutant, found), 60 + 3 * sum(self._calls[name][0] for name in found))
             for mutant, found in zip(self._pending, tests, strict=True)
         )
         for index, code in _fork_each(programs, self._end):
@@ -370,7 +372,7 @@ class _Runner:
                 function.__code__ = changed[name]
         killers = [name for name in reversed(self._killers) if name in found]
         for name in dict.fromkeys((*killers, *found)):
-            signal.setitimer(signal.ITIMER_REAL, 5 + 5 * self._calls[name][0])
+            signal.setitimer(signal.ITIMER_REAL, 30 + 5 * self._calls[name][0])
             item = self._items[name]
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
             if session.testsfailed:

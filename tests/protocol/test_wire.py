@@ -228,7 +228,14 @@ def test_json_of_a_value(value: Any, text: str | None) -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [(' {"a": [1]}', {"a": [1]}), ("null", None), ("{", None), ('"\ud800"', "\ud800"), ("", None), ("[" * 100_000, None)],
+    [
+        (' {"a": [1]}', {"a": [1]}),
+        ("null", None),
+        ("{", None),
+        ('"\ud800"', "\ud800"),
+        ("", None),
+        ("[" * 100_000, None),
+    ],
     ids=lambda value: repr(value)[:12],
 )
 def test_value_of_a_json_text(text: str, value: Any) -> None:
