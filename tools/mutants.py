@@ -259,7 +259,9 @@ def _run(pending: Sequence[Mutant], tests: Sequence[str], end: float) -> Iterato
     with tempfile.TemporaryDirectory() as folder:
         # In a fork, because the tests import the modules.
         if _wait(_fork(partial(_run_collected, pending, tests, end, Path(folder))), end + 600) != 0:
-            raise SystemExit(f"the tests fail without a mutation: pytest {' '.join(tests)}")
+            failed = Path(folder, "failed")
+            name = failed.read_text() if failed.exists() else " ".join(tests)
+            raise SystemExit(f"the tests fail without a mutation: pytest {name}")
         survivors: list[Mutant] = []
         for index, mutant in enumerate(pending):
             result = Path(folder, str(index))
@@ -345,6 +347,9 @@ class _Runner:
             started = time.monotonic()
             with _traced(self.path, names):
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+            if session.testsfailed:
+                calls.with_name("failed").write_text(item.nodeid)
+                break
             found[item.nodeid] = time.monotonic() - started, sorted(names)
         calls.write_text(json.dumps(found))
         return session.testsfailed
