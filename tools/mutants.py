@@ -363,17 +363,20 @@ class _Runner:
         ]
 
     def _is_used_by_imports(self, mutant: Mutant) -> bool:
-        """Return whether imports call the changed function, or only set the changed default of an argument."""
+        """Return whether imports call the changed function, or the change cannot be made in existing functions."""
         if any(_contains(mutant.function, name) for name in self.imported):
             return True
         changed = dict(_codes(mutant.source))
-        return all(changed.get(name) == function.__code__ for function, name in self._functions)
+        return not any(
+            name in changed and changed[name] != function.__code__ and _fits(function, changed[name])
+            for function, name in self._functions
+        )
 
     def _test(self, session: pytest.Session, mutant: Mutant, found: Sequence[str]) -> int:
         """Run tests until one fails. A test that takes much longer than before ends the process."""
         changed = dict(_codes(mutant.source))
         for function, name in self._functions:
-            if name in changed and len(changed[name].co_freevars) == len(function.__code__.co_freevars):
+            if name in changed and _fits(function, changed[name]):
                 function.__code__ = changed[name]
         killers = [name for name in reversed(self._killers) if name in found]
         for name in dict.fromkeys((*killers, *found)):
@@ -384,6 +387,10 @@ class _Runner:
                 self._folder.joinpath(f"{mutant.key}.killer").write_text(name)
                 return 1
         return 0
+
+
+def _fits(function: FunctionType, code: CodeType) -> bool:
+    return len(code.co_freevars) == len(function.__code__.co_freevars)
 
 
 def _codes(source: str) -> Iterator[tuple[str, CodeType]]:
