@@ -237,7 +237,7 @@ class _Mutation(MetaPathFinder):
 
     def __init__(self, mutant: Mutant) -> None:
         self._path = str(PACKAGE / mutant.module)
-        self._name = ".".join((PACKAGE.name, *Path(mutant.module).with_suffix("").parts))
+        self._name = _name_of(mutant.module)
         self._source = mutant.source
 
     def find_spec(self, fullname: str, path: object, target: object = None) -> ModuleSpec | None:  # noqa: ARG002
@@ -255,12 +255,18 @@ class _Loader(SourceFileLoader):
         return compile(self._source, self.path, "exec", dont_inherit=True)
 
 
+def _name_of(module: str) -> str:
+    return ".".join((PACKAGE.name, *Path(module).with_suffix("").parts))
+
+
 def _run(pending: Sequence[Mutant], tests: Sequence[str], end: float) -> Iterator[tuple[Mutant, bool]]:
     """Run the tests with each mutant, and yield whether it survived; stop at ``end``."""
     with tempfile.TemporaryDirectory() as folder:
         # In a fork, because the tests import the modules.
         if _wait(_fork(partial(_run_collected, pending, tests, end, Path(folder))), end + 600) != 0:
-            raise SystemExit(f"the tests fail without a mutation: pytest {' '.join(tests)}")
+            failed = Path(folder, "failed")
+            name = failed.read_text() if failed.exists() else " ".join(tests)
+            raise SystemExit(f"the tests fail without a mutation: pytest {name}")
         survivors: list[Mutant] = []
         for index, mutant in enumerate(pending):
             result = Path(folder, str(index))
@@ -268,8 +274,10 @@ def _run(pending: Sequence[Mutant], tests: Sequence[str], end: float) -> Iterato
                 outcome = result.read_text()
                 if outcome == IMPORTED:
                     survivors.append(mutant)
-                else:
-                    yield mutant, outcome == SURVIVED
+                    continue
+                if outcome == KILLED and not Path(folder, f"{mutant.key}.killer").exists():
+                    print(f"  ended without a failed test: {mutant.function}, line {mutant.line}\n    + {mutant.after}")
+                yield mutant, outcome == SURVIVED
         seconds = sum(duration for duration, _ in json.loads(Path(folder, "calls").read_text()).values())
     programs = ((partial(_run_imported, mutant, tests), 60.0 + 3 * seconds) for mutant in survivors)
     for index, code in _fork_each(programs, end):
@@ -307,6 +315,7 @@ class _Runner:
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         """Run the tests unchanged, then with each mutant."""
         sys.settrace(None)
+        importlib.import_module(_name_of(self._pending[0].module))  # tests may import it later
         self._items = {item.nodeid: item for item in session.items}
         names = {code: name for name, code in self._original.items()}
         functions = [function for function in gc.get_objects() if isinstance(function, FunctionType)]
@@ -330,7 +339,7 @@ class _Runner:
         self._calls = json.loads(calls.read_text())
         tests = [self._tests(mutant) for mutant in self._pending]
         programs = (
-            (partial(self._test, session, mutant, found), 10 + 3 * sum(self._calls[name][0] for name in found))
+            (partial(self._test, session, mutant, found), 60 + 3 * sum(self._calls[name][0] for name in found))
             for mutant, found in zip(self._pending, tests, strict=True)
         )
         for index, code in _fork_each(programs, self._end):
@@ -353,6 +362,9 @@ class _Runner:
             started = time.monotonic()
             with _traced(self.path, names):
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+            if session.testsfailed:
+                calls.with_name("failed").write_text(item.nodeid)
+                break
             found[item.nodeid] = time.monotonic() - started, sorted(names)
         calls.write_text(json.dumps(found))
         return session.testsfailed
@@ -384,7 +396,7 @@ class _Runner:
                 function.__code__ = changed[name]
         killers = [name for name in reversed(self._killers) if name in found]
         for name in dict.fromkeys((*killers, *found)):
-            signal.setitimer(signal.ITIMER_REAL, 5 + 5 * self._calls[name][0])
+            signal.setitimer(signal.ITIMER_REAL, 15 + 5 * self._calls[name][0])
             item = self._items[name]
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
             if session.testsfailed:
