@@ -100,6 +100,14 @@ class CallOptions:
 class Call(Generic[ResponseT]):
     """Sends a validated request with retries."""
 
+    _attempts = 0
+    _status: int | None = None  # of the last response
+    _request_id: str | None = None
+    _tokens = 0
+    _limit_exceeded = 0
+    _clock_corrected = False
+    _signed_with: "timedelta | None" = None
+
     def __init__(
         self,
         request: Request[ResponseT],
@@ -118,14 +126,7 @@ class Call(Generic[ResponseT]):
         self._body = encode(request)
         self._headers = headers_for(request.OPERATION, USER_AGENT, f"{context.id_prefix}{next(context.counter):012x}")
         self._loop = running_loop()
-        self._attempts = 0
-        self._status: int | None = None  # of the last response
-        self._request_id: str | None = None
-        self._tokens = 0
-        self._limit_exceeded = 0
         self._history: list[CognitoError] = []
-        self._clock_corrected = False
-        self._signed_with: timedelta | None = None
         self._started = self._loop.time()
         self._deadline = inf if timeouts.total is None else self._started + timeouts.total
 
@@ -170,7 +171,8 @@ class Call(Generic[ResponseT]):
             await self._wait_for_admission(rate_limited=permit)
         self._attempts += 1
         context.counts["attempts"] += 1
-        context.counts["retries"] += self._attempts > 1
+        if self._attempts > 1:
+            context.counts["retries"] += 1
         headers["amz-sdk-request"] = f"attempt={self._attempts}; max={self._policy.max_attempts}"
         limit = self._time_limit()
         request: HttpRequest | None = None
@@ -208,13 +210,14 @@ class Call(Generic[ResponseT]):
             return None  # type: ignore[return-value]  # the response has no members
         self._limiter.record_success()
         self._status, self._request_id = http_response.status, request_id_of(http_response)
-        facts: dict[str, object] = {
-            "request_id": self._request_id,
-            "status": self._status,
-            "attempts": self._attempts,
-            "duration": self._loop.time() - self._started,
-        }
-        keep_metadata(response, facts)
+        if response is not None:
+            facts: dict[str, object] = {
+                "request_id": self._request_id,
+                "status": self._status,
+                "attempts": self._attempts,
+                "duration": self._loop.time() - self._started,
+            }
+            keep_metadata(response, facts)
         return response
 
     async def _wait_for_admission(self, *, rate_limited: bool) -> None:
