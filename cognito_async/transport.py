@@ -8,7 +8,6 @@ import ssl
 from collections.abc import Callable
 from functools import lru_cache, partial
 from http.cookies import SimpleCookie
-from math import inf
 from pathlib import Path
 from typing import Any, Literal, Protocol
 from weakref import WeakSet
@@ -156,7 +155,7 @@ class _Connection(ResponseHandler):
             self._pool.suspend_reuse()
         self.abort()
 
-    def feed_data(self, data: tuple[RawResponseMessage, aiohttp.StreamReader], size: int = 0) -> None:  # noqa: ARG002 - unused by aiohttp
+    def feed_data(self, data: tuple[RawResponseMessage, aiohttp.StreamReader], size: int = 0) -> None:
         request_id = data[0].headers.get("x-amzn-RequestId")
         if request_id and request_id == self._request_id and self._pool.request_ids_differ:
             self._pool.suspend_reuse()  # the last response again; the awaited one may follow
@@ -164,7 +163,7 @@ class _Connection(ResponseHandler):
             return
         self._request_id = request_id
         self._pool.note_request_id(request_id)
-        super().feed_data(data)
+        super().feed_data(data, size)
 
     def take(self) -> bool:
         """Take the connection from the pool; return False if it must not be used again."""
@@ -201,7 +200,7 @@ class _Connector(aiohttp.TCPConnector):
             use_dns_cache=limits.dns_cache > 0,
         )
         self._factory = partial(_Connection, loop=self._loop, pool=self)  # type: ignore[assignment]
-        self._no_reuse_until = -inf
+        self._no_reuse_until: float | None = None
 
     async def connect(
         self,
@@ -234,7 +233,7 @@ class _Connector(aiohttp.TCPConnector):
         self._no_reuse_until = self._loop.time() + REUSE_SUSPENSION
 
     def _reuse_is_suspended(self) -> bool:
-        return self._loop.time() < self._no_reuse_until
+        return self._no_reuse_until is not None and self._loop.time() < self._no_reuse_until
 
 
 class _CheckedConnector:
@@ -331,7 +330,7 @@ class AiohttpTransport:
                 request.method,
                 route.url,
                 data=body or None,
-                headers={**request.headers, **route.headers},
+                headers={**request.headers, **route.headers} if route.headers else request.headers,
                 timeout=_timeout(request.connect_timeout),
                 allow_redirects=False,
                 proxy=route.proxy,
