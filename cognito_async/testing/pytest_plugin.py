@@ -185,7 +185,7 @@ def _output_shown(config: pytest.Config) -> Generator[None]:
 
 @pytest.fixture(scope="session")
 def cognito_pool_options() -> dict[str, Any]:
-    """Options of ``LocalPool`` for ``cognito_pool``. Override this fixture to change them."""
+    """Options of ``LocalPool`` for ``cognito_pool``. Override it in ``conftest.py``, with the scope ``session``."""
     return {}
 
 

@@ -234,11 +234,12 @@ class FakePool:
             email: The e-mail address; None for none.
             phone_number: The telephone number; None for none.
             attributes: Other user attributes.
-            status: The status, such as ``FORCE_CHANGE_PASSWORD`` for a temporary password.
+            status: ``CONFIRMED``, ``UNCONFIRMED`` (before the code of a sign-up), ``FORCE_CHANGE_PASSWORD`` (with a
+                temporary password) or ``RESET_REQUIRED``. To disable the user, set ``enabled`` of the result to False.
             mfa: The MFA types: ``SMS_MFA``, ``SOFTWARE_TOKEN_MFA``, ``EMAIL_OTP``. The TOTP secret is random.
             preferred_mfa: The MFA type that is used without asking; None to let the user select among several.
             required_attributes: Names of attributes that NEW_PASSWORD_REQUIRED asks for.
-            groups: The groups of the user.
+            groups: The names of the user's groups, for the claim ``cognito:groups``.
             passkeys: The credential IDs, in base64url, of the passkeys.
 
         Returns:
