@@ -56,8 +56,9 @@ def missing_members(cls: griffe.Class, entries: Mapping[str, str], texts: Mappin
     owners = [cls.canonical_path, *(base.canonical_path for base in cls.mro())]
     words = {word for owner in owners if owner in entries for word in re.findall(r"\w+", texts[entries[owner]])}
     for name, member in sorted(cls.all_members.items()):
-        if name == "__init__":
-            parameters = {parameter.name for parameter in member.parameters} - words
+        found = member.final_target if isinstance(member, griffe.Alias) else member
+        if name == "__init__" and isinstance(found, griffe.Function):
+            parameters = {parameter.name for parameter in found.parameters} - words
             yield from (f"{cls.canonical_path}({parameter})" for parameter in sorted(parameters - {"self"}))
         elif name.startswith("_") and name != "__call__":
             continue
