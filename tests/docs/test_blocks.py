@@ -400,7 +400,7 @@ EXAMPLES: Mapping[str, Sequence[Check]] = {
     ],
     "docs/migrating.md": migrating_blocks.CHECKS,
     "docs/operations.md": [in_a_repl] * len(python_blocks("docs/operations.md")),
-    "docs/other-frameworks.md": [is_tested_elsewhere] * 5,
+    "docs/other-frameworks.md": [is_tested_elsewhere] * len(python_blocks("docs/other-frameworks.md")),
     "docs/changelog.md": [],
     "docs/design.md": [],
     "docs/troubleshooting.md": [],
