@@ -165,7 +165,8 @@ class CsvParser(Parser):
             return Row(number, {}, problem or QUOTES)
         elif any(field.strip() for field in fields):  # spreadsheets write empty fields for empty rows
             if len(fields) != len(self._header):
-                return Row(number, {}, f"the line has {len(fields)} fields; the header has {len(self._header)}")
+                found = f"{len(fields)} field{'' if len(fields) == 1 else 's'}"
+                return Row(number, {}, f"the line has {found}; the header has {len(self._header)}")
             return row_of(number, dict(zip(self._header, fields, strict=True)), self._columns)
         return None
 

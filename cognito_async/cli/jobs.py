@@ -26,8 +26,6 @@ from cognito_async.files import OTHERS
 def start(action: str, options: Options) -> Exit:
     """Start a job, or resume it if its journal exists."""
     settings = JobSettings.of(action, options)
-    if settings.bulk_action().user_pool or settings.users is not None:
-        settings.target.require_user_pool()
     secret = _client_secret(settings, options)
     _warn_if_readable(settings)
     journal = None if options.dry_run else _journal(options)
@@ -119,7 +117,7 @@ async def _dry_run(job: Job, *, as_json: bool) -> Exit:
             if as_json:
                 output.put_json({"event": "bad row", "line": line, "username": username, "reason": reason})
             else:
-                output.put(f"line {line} {username or '(no username)'}: {reason}")
+                output.put(f"line {line}{f' {username}' if username else ''}: {reason}")
     estimate = job.estimate(rows, invalid)
     seconds, rate = estimate.seconds, estimate.rate
     if as_json:

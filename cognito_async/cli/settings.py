@@ -77,8 +77,10 @@ class Target:
     client_id: str | None = None
 
     @classmethod
-    def of(cls, options: Options) -> "Target":
+    def of(cls, options: Options, *, needs_user_pool: bool = False) -> "Target":
         pool = options.user_pool_id or os.environ.get("COGNITO_USER_POOL_ID") or None
+        if needs_user_pool and not pool:  # before the region, which is part of its ID
+            raise CommandError("no user pool: pass --user-pool-id or set COGNITO_USER_POOL_ID")
         known = options.region or os.environ.get("COGNITO_REGION") or region_of_pool(pool)
         endpoint_url = options.endpoint_url or os.environ.get("COGNITO_ENDPOINT_URL") or None
         location = Location(None, endpoint_url, use_fips=None, use_dualstack=None)
@@ -86,17 +88,13 @@ class Target:
             location.read_profile_blocking()
         region = location.region(known)
         if not region:
-            raise CommandError("no region: pass --region or set COGNITO_REGION or AWS_REGION")
+            raise CommandError("no region: pass --region or --user-pool-id, or set COGNITO_REGION or AWS_REGION")
         return cls(
             region=region,
             endpoint_url=location.endpoint_url,
             user_pool_id=pool,
             client_id=options.client_id or os.environ.get("COGNITO_CLIENT_ID") or None,
         )
-
-    def require_user_pool(self) -> None:
-        if not self.user_pool_id:
-            raise CommandError("no user pool: pass --user-pool-id or set COGNITO_USER_POOL_ID")
 
     def require_app_client(self) -> None:
         if not self.client_id:
@@ -172,7 +170,7 @@ class JobSettings:
             format=options.format,
             users=UserFilter.of(options) if options.pool else None,
             passwords=options.passwords_file and _absolute(options.passwords_file),
-            target=Target.of(options),
+            target=Target.of(options, needs_user_pool=options.pool or ACTIONS[action].user_pool),
             strict=options.strict,
             case_sensitive=options.case_sensitive,
         )

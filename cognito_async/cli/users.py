@@ -34,8 +34,7 @@ FIELDS: Final[Mapping[str, Callable[[UserType], Cell]]] = {
 
 
 def export(options: Options) -> Exit:
-    target = Target.of(options)
-    target.require_user_pool()
+    target = Target.of(options, needs_user_pool=True)
     output = options.output or STANDARD_STREAM
     form = options.format or SUFFIXES.get(Path(output).suffix.lower(), "csv")
     with writing(output) as file:

@@ -14,6 +14,7 @@ The tree::
      ├─ AmbiguousOutcomeError         may or may not have been applied; .how_to_verify
      ├─ InvalidResponseError          the response cannot be read
      ├─ TokenError                    a token is not acceptable
+     │   ├─ TokenMissingError             the request has none
      │   ├─ TokenMalformedError, TokenSignatureError, TokenUnknownKeyError
      │   ├─ TokenExpiredError, TokenNotYetValidError
      │   ├─ TokenIssuerError, TokenUseError, TokenClientError
@@ -55,8 +56,8 @@ __all__ = [
     "ScopeDoesNotExistException", "ServiceError", "ServiceQuotaExceededException", "SessionClosedError",
     "SignInExpiredError", "SignedOutError", "SoftwareTokenMFANotFoundException", "TermsExistsException",
     "TierChangeNotAllowedException", "TokenClientError", "TokenError", "TokenExpiredError", "TokenGroupError",
-    "TokenIssuerError", "TokenMalformedError", "TokenNotYetValidError", "TokenScopeError", "TokenSignatureError",
-    "TokenStoreError", "TokenUnknownKeyError", "TokenUseError", "TooManyFailedAttemptsException",
+    "TokenIssuerError", "TokenMalformedError", "TokenMissingError", "TokenNotYetValidError", "TokenScopeError",
+    "TokenSignatureError", "TokenStoreError", "TokenUnknownKeyError", "TokenUseError", "TooManyFailedAttemptsException",
     "TooManyRequestsException", "TransportError", "UnauthorizedException", "UnexpectedLambdaException",
     "UnsupportedIdentityProviderException", "UnsupportedOperationException", "UnsupportedTokenTypeException",
     "UnsupportedUserStateException", "UserImportInProgressException", "UserLambdaValidationException",

@@ -10,6 +10,7 @@ __all__ = [
     "TokenGroupError",
     "TokenIssuerError",
     "TokenMalformedError",
+    "TokenMissingError",
     "TokenNotYetValidError",
     "TokenScopeError",
     "TokenSignatureError",
@@ -20,6 +21,10 @@ __all__ = [
 
 class TokenError(CognitoError):
     """The token is not acceptable: respond with 401, or 403 for TokenScopeError and TokenGroupError."""
+
+
+class TokenMissingError(TokenError):
+    """The request has no access token: respond with 401, so that the user signs in."""
 
 
 class TokenMalformedError(TokenError):

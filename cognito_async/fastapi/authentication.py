@@ -24,10 +24,10 @@ from cognito_async.fastapi.open_pool import find_pool
 from cognito_async.fastapi.request_origin import SAFE_METHODS, cookie_values, is_same_origin, origins
 from cognito_async.fastapi.settings import DEFAULT_POOL
 from cognito_async.tokens import AccessToken
+from cognito_async.tokens.bearer import SCOPE
 
 UserDependency: TypeAlias = Callable[..., Coroutine[Any, Any, AccessToken | None]]
 
-_SCOPE: Final = re.compile(r"[\x21\x23-\x5B\x5D-\x7E]+")  # RFC 6749, section 3.3
 _COOKIE_NAME: Final = re.compile(r"[!#$%&'*+.^`|~\w-]+", re.ASCII)
 _SCHEME: Final = "bearer"
 
@@ -157,7 +157,7 @@ def require_scopes(*scopes: str, pool: str = DEFAULT_POOL, user: UserDependency 
         ParameterValidationError: There is no scope, or one is invalid.
     """
     required = _names("scopes", scopes)
-    if not all(map(_SCOPE.fullmatch, scopes)):
+    if not all(map(SCOPE.fullmatch, scopes)):
         raise ParameterValidationError("scopes", "must not contain spaces, quotes or characters that are not ASCII")
 
     def check(token: AccessToken) -> TokenError | None:
@@ -217,12 +217,3 @@ def _require(
 
     dependency: params.Depends = Depends(permitted_user)
     return dependency
-
-
-def bearer_challenge(error: CognitoError) -> str:
-    """Return the value of ``WWW-Authenticate`` for a response with status 401 or 403."""
-    if isinstance(error, TokenScopeError) and all(map(_SCOPE.fullmatch, error.required)):
-        return f'Bearer error="insufficient_scope", scope="{" ".join(error.required)}"'
-    if isinstance(error, TokenScopeError | TokenGroupError):
-        return 'Bearer error="insufficient_scope"'
-    return 'Bearer error="invalid_token"' if isinstance(error, TokenError) else "Bearer"

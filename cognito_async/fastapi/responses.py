@@ -21,9 +21,9 @@ from starlette.websockets import WebSocketState
 from cognito_async import errors as core_errors
 from cognito_async.errors import CognitoError, ServiceError, TokenError
 from cognito_async.fastapi import errors
-from cognito_async.fastapi.authentication import bearer_challenge
 from cognito_async.fastapi.errors import BadInputError
 from cognito_async.fastapi.problems import MISCONFIGURED, PROBLEMS, Problem, Problems, log_problem, problem_of
+from cognito_async.tokens.bearer import bearer_challenge
 
 PROBLEM_JSON: Final = "application/problem+json"
 NO_STORE: Final = {"Cache-Control": "no-store"}

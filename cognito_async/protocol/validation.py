@@ -314,10 +314,14 @@ def _document_scalar(value: object) -> Faults:
 
 def _bounds(size: int, shape: Shape, verb: str, unit: str) -> Faults:
     if shape.low is not None and size < shape.low:
-        return [("", f"must {verb} at least {shape.low} {unit}".rstrip())]
+        return [("", _rule_of_bound(f"{verb} at least", shape.low, unit))]
     if shape.high is not None and size > shape.high:
-        return [("", f"must {verb} at most {shape.high} {unit}".rstrip())]
+        return [("", _rule_of_bound(f"{verb} at most", shape.high, unit))]
     return _NONE
+
+
+def _rule_of_bound(verb: str, bound: float, unit: str) -> str:
+    return f"must {verb} {bound} {unit.removesuffix('s') if bound == 1 else unit}".rstrip()
 
 
 def _wrong_type(value: object, wanted: str) -> Faults:

@@ -86,5 +86,6 @@ def pool_group(client: CognitoClient) -> str:
     name = pool_name(user_pool_id)
     region = location_of(client).given_region
     if region is not None and region_of_pool(user_pool_id) != region:
-        raise ParameterValidationError("user_pool_id", f"must be in the session's region, {region}")
+        rule = f"must be in the session's region, {region}; leave the region out to use that of the user pool"
+        raise ParameterValidationError("user_pool_id", rule)
     return name

@@ -13,6 +13,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from cognito_async.tokens.bearer import bearer_challenge, bearer_token
     from cognito_async.tokens.claims import ANY_CLIENT, AccessToken, IdToken
     from cognito_async.tokens.jwks import verify_signature
     from cognito_async.tokens.model import Tokens
@@ -31,6 +32,8 @@ __all__ = [
     "TokenStore",
     "TokenVerifier",
     "Tokens",
+    "bearer_challenge",
+    "bearer_token",
     "verify_signature",
 ]
 
@@ -45,6 +48,8 @@ _MODULES = {
     "TokenStore": "stores",
     "TokenVerifier": "verifier",
     "Tokens": "model",
+    "bearer_challenge": "bearer",
+    "bearer_token": "bearer",
     "verify_signature": "jwks",
 }
 

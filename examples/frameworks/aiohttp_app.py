@@ -1,13 +1,33 @@
-"""aiohttp.web: routes that reset a password. Run it with: python aiohttp_app.py."""
+"""aiohttp.web: routes that sign users in and reset passwords. Run it with: python aiohttp_app.py."""
 
 import os
-from collections.abc import AsyncIterator
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 from aiohttp import web
+from cryptography.fernet import Fernet, InvalidToken
 
-from cognito_async import AmbiguousOutcomeError, AsyncCognitoSession, CognitoClient, Fault, ServiceError
+from cognito_async import (
+    AmbiguousOutcomeError,
+    AsyncCognitoSession,
+    CognitoClient,
+    CognitoError,
+    Fault,
+    ParameterValidationError,
+    SignInExpiredError,
+)
+from cognito_async.sign_in import (
+    EmailOtpChallenge,
+    SignedIn,
+    SignInResult,
+    SmsMfaChallenge,
+    SoftwareTokenMfaChallenge,
+)
 
-CLIENT = web.AppKey("cognito", CognitoClient)
+CLIENT = web.AppKey("client", CognitoClient)
+STATES = web.AppKey("states", Fernet)  # encrypts challenges, which the browser keeps until the code is entered
+POLICY = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])(?=.*[^A-Za-z0-9]).{8,256}", re.DOTALL)
+POLICY_TEXT = "must have at least 8 characters: letters in upper and lower case, digits and symbols"
 routes = web.RouteTableDef()
 
 
@@ -15,43 +35,108 @@ async def open_client(app: web.Application) -> AsyncIterator[None]:
     """Open one session for the process."""
     async with AsyncCognitoSession() as session:
         app[CLIENT] = session.client(
-            client_id=os.environ["COGNITO_CLIENT_ID"], client_secret=os.environ.get("COGNITO_CLIENT_SECRET")
+            client_id=os.environ["COGNITO_CLIENT_ID"],
+            client_secret=os.environ.get("COGNITO_CLIENT_SECRET"),
+            user_pool_id=os.environ["COGNITO_USER_POOL_ID"],
         )
         yield
+
+
+@web.middleware
+async def handle_errors(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Respond to errors of the user. All others are logged by aiohttp, which responds with status 500."""
+    try:
+        return await handler(request)
+    except ParameterValidationError as error:  # names the field, and does not contain its value
+        return message(str(error), status=400)
+    except AmbiguousOutcomeError as error:  # the password may have been changed
+        return message(error.how_to_verify, status=502)
+    except SignInExpiredError:
+        return message("Sign in again.", status=401)
+    except CognitoError as error:
+        if error.fault is not Fault.USER:
+            raise
+    # The same for all: whether the user exists must not be visible.
+    if request.path.startswith("/sign-in"):
+        return message("The username, password or code is wrong.", status=401)
+    return message("The code is wrong or has expired, or the password is not accepted.", status=400)
+
+
+def message(text: str, *, status: int = 200) -> web.Response:
+    """Return a response with a message."""
+    return web.json_response({"message": text}, status=status)
+
+
+async def form_of(request: web.Request, *names: str) -> list[str]:
+    """Return the fields of the request's form."""
+    form = await request.post()
+    values = [form.get(name) for name in names]
+    for name, value in zip(names, values, strict=True):
+        if not isinstance(value, str) or not value:
+            raise ParameterValidationError(name, "is required")
+    return [str(value) for value in values]
+
+
+@routes.post("/sign-in")
+async def sign_in(request: web.Request) -> web.Response:
+    """Sign a user in."""
+    username, password = await form_of(request, "username", "password")
+    return next_step(request, await request.app[CLIENT].sign_in(username=username, password=password))
+
+
+@routes.post("/sign-in/code")
+async def answer(request: web.Request) -> web.Response:
+    """Continue a sign-in with a code."""
+    state, code = await form_of(request, "state", "code")
+    try:
+        opened = request.app[STATES].decrypt(state, ttl=180).decode()
+    except InvalidToken:
+        return message("Sign in again.", status=401)
+    challenge = request.app[CLIENT].resume_sign_in(opened)
+    assert isinstance(challenge, SoftwareTokenMfaChallenge | SmsMfaChallenge | EmailOtpChallenge)  # noqa: S101
+    return next_step(request, await challenge.respond(code))
+
+
+def next_step(request: web.Request, result: SignInResult) -> web.Response:
+    """Return the tokens, or the challenge that the user has to answer."""
+    match result:
+        case SignedIn(tokens=tokens):
+            return web.json_response({"access_token": tokens.access_token, "refresh_token": tokens.refresh_token})
+        case SoftwareTokenMfaChallenge() | SmsMfaChallenge() | EmailOtpChallenge():
+            state = request.app[STATES].encrypt(result.state().encode()).decode()
+            return web.json_response({"challenge": result.name, "state": state})
+        case _:
+            return message(f"This site does not support {result.name}.", status=403)
 
 
 @routes.post("/forgot-password")
 async def forgot_password(request: web.Request) -> web.Response:
     """Send a code to the user."""
-    form = await request.post()
+    (username,) = await form_of(request, "username")
     try:
-        await request.app[CLIENT].forgot_password(username=str(form["username"]))
-    except ServiceError as error:
+        await request.app[CLIENT].forgot_password(username=username)
+    except CognitoError as error:
         if error.fault is not Fault.USER:
             raise
-    return web.json_response({"message": "If the user exists, a code was sent."}, status=202)
+    return message("If the user exists, a code was sent.", status=202)
 
 
 @routes.post("/reset-password")
 async def reset_password(request: web.Request) -> web.Response:
     """Set the new password."""
-    form = await request.post()
-    try:
-        await request.app[CLIENT].confirm_forgot_password(
-            username=str(form["username"]), confirmation_code=str(form["code"]), password=str(form["password"])
-        )
-    except AmbiguousOutcomeError as error:  # the password may have been changed
-        return web.json_response({"message": error.how_to_verify}, status=502)
-    except ServiceError as error:
-        if error.fault is not Fault.USER:
-            raise
-        return web.json_response({"message": "The code is wrong or has expired."}, status=400)
-    return web.json_response({"message": "The password was changed."})
+    username, code, password = await form_of(request, "username", "code", "password")
+    if not POLICY.fullmatch(password):  # checked here, because the service may check it for existing users only
+        raise ParameterValidationError("password", POLICY_TEXT)
+    await request.app[CLIENT].confirm_forgot_password(username=username, confirmation_code=code, password=password)
+    return message("The password was changed.")
 
 
 def create_app() -> web.Application:
     """Create the application."""
-    app = web.Application()
+    app = web.Application(middlewares=[handle_errors])
+    app[STATES] = Fernet(os.environ["STATE_KEY"])
     app.add_routes(routes)
     app.cleanup_ctx.append(open_client)
     return app

@@ -1,4 +1,4 @@
-"""Starlette: a route that needs an access token. Run it with: uvicorn starlette_app:app."""
+"""Starlette: routes that need an access token. Run it with: uvicorn starlette_app:app."""
 
 import os
 from collections.abc import AsyncGenerator
@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from cognito_async import JwksUnavailableError, TokenError
-from cognito_async.tokens import TokenVerifier
+from cognito_async import CognitoError, JwksUnavailableError, TokenError, TokenGroupError, TokenScopeError
+from cognito_async.tokens import AccessToken, TokenVerifier, bearer_challenge, bearer_token
 
 
 @asynccontextmanager
@@ -25,16 +25,30 @@ async def lifespan(_: Starlette) -> AsyncGenerator[dict[str, Any]]:
         yield {"verifier": verifier}
 
 
+async def verified(request: Request, *groups: str) -> AccessToken:
+    """Return the access token of the request; the user must be in all groups."""
+    verifier: TokenVerifier[AccessToken] = request.state.verifier
+    token = await verifier.verify(bearer_token(request.headers.get("authorization")))
+    if not token.groups.issuperset(groups):
+        raise TokenGroupError(f"the user must be in the groups: {', '.join(groups)}")
+    return token
+
+
 async def me(request: Request) -> Response:
     """Return the username."""
-    header = request.headers.get("authorization", "")
-    token = await request.state.verifier.verify(header.removeprefix("Bearer "))
-    return JSONResponse({"username": token.username})
+    return JSONResponse({"username": (await verified(request)).username})
 
 
-async def unauthorized(_: Request, error: Exception) -> Response:
-    """Respond to an invalid token, or a missing one."""
-    return JSONResponse({"error": str(error)}, 401, {"WWW-Authenticate": "Bearer"})
+async def staff(request: Request) -> Response:
+    """Return the username of a member of the group staff."""
+    return JSONResponse({"username": (await verified(request, "staff")).username})
+
+
+async def refuse(_: Request, error: Exception) -> Response:
+    """Respond to a request without an acceptable token."""
+    assert isinstance(error, CognitoError)  # noqa: S101 - for type checkers
+    status = 403 if isinstance(error, TokenGroupError | TokenScopeError) else 401
+    return JSONResponse({"error": str(error)}, status, {"WWW-Authenticate": bearer_challenge(error)})
 
 
 async def unavailable(_: Request, __: Exception) -> Response:
@@ -43,7 +57,7 @@ async def unavailable(_: Request, __: Exception) -> Response:
 
 
 app = Starlette(
-    routes=[Route("/me", me)],
+    routes=[Route("/me", me), Route("/staff", staff)],
     lifespan=lifespan,
-    exception_handlers={TokenError: unauthorized, JwksUnavailableError: unavailable},
+    exception_handlers={TokenError: refuse, JwksUnavailableError: unavailable},
 )

@@ -100,7 +100,7 @@ def test_csv_is_read(text: bytes, rows: list[tuple[int, object]]) -> None:
 @pytest.mark.parametrize(
     ("line", "error"),
     [
-        (b"bob", "the line has 1 fields; the header has 2"),
+        (b"bob", "the line has 1 field; the header has 2"),
         (b"bob,secret,more", "the line has 3 fields; the header has 2"),
         (b'bob,"secret', "the line has an unclosed quote, or a quote inside a field"),
         (b'bob,"sec"ret', "the line has an unclosed quote, or a quote inside a field"),

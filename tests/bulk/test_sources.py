@@ -98,7 +98,7 @@ async def test_job_invalid_rows_are_refused_and_others_sent(action: str, tmp_pat
         outcomes = await run_outcomes(harness.job(action))
         assert sorted(harness.service.users) == ["ada", "bob", "eve", "ian"]
     refused = {outcome.line: str(outcome.reason) for outcome in outcomes if outcome.state is State.REFUSED}
-    reasons = ["line 2", "1 fields", "4 fields", "username", "username", "NUL", "UTF-8", "longer"]
+    reasons = ["line 2", "1 field;", "4 fields", "username", "username", "NUL", "UTF-8", "longer"]
     assert list(refused) == [4, 6, 7, 8, 9, 10, 11, 12]
     assert not [line for line, reason in zip(refused, reasons, strict=True) if reason not in refused[line]]
     assert {outcome.code for outcome in outcomes} == {None, "DuplicateRow", "InvalidRow"}

@@ -215,6 +215,8 @@ def test_option_for_a_secret_names_the_place_for_it(
         (["bulk", "confirm", "u.csv"], "--region"),
         (["bulk", "confirm", "u.csv", "--region", "eu-west-1"], "--client-id"),
         (["bulk", "reset", "u.csv", "--region", "eu-west-1"], "--user-pool-id"),
+        (["bulk", "reset", "u.csv"], "no user pool"),  # whose ID also names the region
+        (["users", "export"], "no user pool"),
         (["bulk", "reset", "u.csv", *POOL, "--pool"], "INPUT and --pool"),
         (["bulk", "reset", *POOL], "INPUT"),
         (["bulk", "reset", *POOL, "--pool"], "--journal"),

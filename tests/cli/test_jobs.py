@@ -155,7 +155,7 @@ async def test_dry_run_lists_invalid_rows_and_sends_nothing(service: Service, cl
     assert completed.code == 3
     short, lonely, estimate = completed.out.splitlines()
     assert short.startswith("line 6 short: password ")
-    assert lonely.startswith("line 7 (no username): ")
+    assert lonely.startswith("line 7: ")
     assert estimate.startswith("6 rows, 2 invalid; about 2 s at 2 requests per second")
     as_json = await cli("bulk", "confirm", str(users), *service.options(rate="2"), "--dry-run", "--json")
     assert [event["event"] for event in as_json.objects] == ["bad row", "bad row", "estimate"]

@@ -16,10 +16,15 @@ from tests.support.docs import Block
 GRACE = "grace@example.com"
 
 
-async def result_of(function: Any, *arguments: Any) -> Any:
-    """Call a function in a thread, or await a coroutine function."""
+async def opens_a_session(block: Block, reader: Reader) -> None:
+    """A complete program with one session."""
+    assert await reader.run("-W", "error", str(reader.save(block))) == "CONFIRMED\n"
+
+
+async def result_of(function: Any, client: CognitoClient, *arguments: Any) -> Any:
+    """Call a function in a thread, or await a coroutine function, which takes a client."""
     if inspect.iscoroutinefunction(function):
-        return await function(*arguments)
+        return await function(client, *arguments)
     return await asyncio.to_thread(function, *arguments)
 
 
@@ -42,15 +47,15 @@ async def resets(block: Block, reader: Reader) -> None:
     async with with_user(reader) as client:
         await client.forgot_password(username=GRACE)
         code = await reader.pool.code_for(GRACE)
-        assert await result_of(reset_password, GRACE, "000000", NEW) == "wrong code"
-        assert await result_of(reset_password, GRACE, code, NEW) == "changed"
+        assert await result_of(reset_password, client, GRACE, "000000", NEW) == "wrong code"
+        assert await result_of(reset_password, client, GRACE, code, NEW) == "changed"
 
 
 async def lists(block: Block, reader: Reader) -> None:
     """A function that lists users."""
     async with with_user(reader) as client:
         user = await client.admin_get_user(username=GRACE)
-        assert user.username in await result_of(reader.names(block)["confirmed_users"])
+        assert user.username in await result_of(reader.names(block)["confirmed_users"], client)
 
 
 async def reads_a_status(block: Block, reader: Reader) -> None:
@@ -58,14 +63,14 @@ async def reads_a_status(block: Block, reader: Reader) -> None:
     if "aiobotocore" in block.text:
         compile(block.text, block.page, "exec")
         return
-    async with with_user(reader):
-        assert await reader.names(block)["user_status"](GRACE) == "CONFIRMED"
+    async with with_user(reader) as client:
+        assert await reader.names(block)["user_status"](client, GRACE) == "CONFIRMED"
 
 
 async def signs_in(block: Block, reader: Reader) -> None:
     """A function that returns an access token."""
     async with with_user(reader) as client:
-        token = await result_of(reader.names(block)["sign_in"], GRACE, OLD)
+        token = await result_of(reader.names(block)["sign_in"], client, GRACE, OLD)
         assert (await client.get_user(access_token=token)).username
 
 
@@ -86,7 +91,7 @@ async def refreshes(block: Block, reader: Reader) -> None:
         arguments = [tokens] if inspect.iscoroutinefunction(function) else [
             GRACE, tokens.access_token, tokens.refresh_token,
         ]  # fmt: skip
-        assert await result_of(function, *arguments) == tokens.access_token
+        assert await result_of(function, client, *arguments) == tokens.access_token
 
 
 async def public_keys(reader: Reader) -> list[Any]:
@@ -100,6 +105,7 @@ async def public_keys(reader: Reader) -> list[Any]:
 
 
 CHECKS: Sequence[Check] = [
+    opens_a_session,
     *[resets] * 2,
     *[lists] * 2,
     *[signs_in] * 2,

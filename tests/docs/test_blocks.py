@@ -24,7 +24,7 @@ from cognito_async import AsyncCognitoSession, CognitoError, RetryDetails, Retry
 from cognito_async.fastapi import current_user
 from cognito_async.testing import FakeCognito, LocalPool, TokenIssuer
 from cognito_async.tokens import AccessToken, TokenProvider, Tokens, TokenVerifier
-from tests.docs import migrating_blocks, quickstart_blocks, sign_in_blocks, testing_blocks
+from tests.docs import migrating_blocks, quickstart_blocks, sign_in_blocks, testing_blocks, users_blocks
 from tests.docs.reader import ADA, NEW, OLD, TIMEOUT, Check, Reader
 from tests.support.asgi import asgi_client
 from tests.support.docs import PAGES, Block, blocks, python_blocks
@@ -401,7 +401,7 @@ EXAMPLES: Mapping[str, Sequence[Check]] = {
     ],
     "docs/migrating.md": migrating_blocks.CHECKS,
     "docs/operations.md": [in_a_repl] * len(python_blocks("docs/operations.md")),
-    "docs/other-frameworks.md": [is_tested_elsewhere] * 5,
+    "docs/other-frameworks.md": [is_tested_elsewhere] * len(python_blocks("docs/other-frameworks.md")),
     "docs/changelog.md": [],
     "docs/design.md": [],
     "docs/troubleshooting.md": [],
@@ -410,6 +410,8 @@ EXAMPLES: Mapping[str, Sequence[Check]] = {
     "docs/ambiguous-outcomes.md": [verifies_a_reset],
     "docs/sign-in.md": sign_in_blocks.CHECKS,
     "docs/testing.md": testing_blocks.CHECKS,
+    "docs/user-pool.md": [],
+    "docs/users.md": users_blocks.CHECKS,
     "docs/tokens.md": [
         verifies_a_token,
         requires_claims,

@@ -1,16 +1,20 @@
 """Commands, options, make targets and links in the documentation exist."""
 
+import json
 import re
 import shlex
 from collections.abc import Iterator
+from typing import Any
 
 import click
 import pytest
+from botocore import xform_name
 
 from cognito_async import CognitoClient
 from cognito_async.cli.commands import CLI
-from tests.support.docs import PAGES, anchors, commands, links
+from tests.support.docs import PAGES, anchors, blocks, commands, links
 from tests.support.processes import ROOT
+from tests.support.strategies import service_model
 
 COMMAND_LINES = [(page, line) for page in PAGES for line in commands(page, "cognito-async")]
 CLI_PAGES = ("docs/command-line.md", "docs/run-book.md")
@@ -104,3 +108,69 @@ def test_methods_of_the_client_exist(page: str) -> None:
     """Each ``client.…`` in the text is an attribute of the client."""
     named = set(re.findall(r"`client\.(\w+)", (ROOT / page).read_text()))
     assert not [name for name in named - {"py"} if not hasattr(CognitoClient, name)]  # client.py is a file
+
+
+# --- docs/user-pool.md ------------------------------------------------------------------------------------------------
+
+USER_POOL = "docs/user-pool.md"
+GLOBAL_OPTIONS = {"region", "query", "output"}
+
+
+def aws_commands() -> list[list[str]]:
+    """Return the words of each command of the AWS CLI."""
+    texts = [block.text.replace("\\\n", " ") for block in blocks(USER_POOL) if block.language == "sh"]
+    lines = [shlex.split(line) for text in texts for line in text.splitlines()]
+    return [words[2:] for words in lines if words[:2] == ["aws", "cognito-idp"]]
+
+
+def input_of(command: str) -> Any:
+    """Return the members of an operation's request by the names of the AWS CLI's options."""
+    model = service_model()
+    names = {xform_name(name, "-"): name for name in model.operation_names}
+    members: dict[str, Any] = model.operation_model(names[command]).input_shape.members
+    return {xform_name(name, "-"): shape for name, shape in members.items()}
+
+
+@pytest.mark.parametrize("words", aws_commands(), ids=lambda words: words[0])
+def test_aws_command_has_known_options_and_values(words: list[str]) -> None:
+    """Options are members of the request, and values of enumerations and names in structures exist."""
+    known = input_of(words[0])
+    for option, following in zip(words[1:], [*words[2:], "--"], strict=True):
+        if not option.startswith("--"):
+            continue
+        name = option.removeprefix("--")
+        if name in GLOBAL_OPTIONS:
+            continue
+        shape = known[name if name in known else name.removeprefix("no-")]
+        if shape.type_name == "boolean":
+            assert following.startswith("--")
+        elif shape.type_name == "structure":
+            path, value = following.split("=", 1)
+            assert set(re.findall(r"(\w+)=", following)) <= set(names_in(shape)), following
+            assert path in shape.members
+            assert value
+        else:
+            item = shape.member if shape.type_name == "list" else shape
+            assert following in (getattr(item, "enum", None) or [following])
+
+
+def names_in(shape: Any) -> Iterator[str]:
+    """Yield the names of the members of a structure at any depth."""
+    if shape.type_name == "list":
+        yield from names_in(shape.member)
+    if shape.type_name == "structure":
+        for name, member in shape.members.items():
+            yield name
+            yield from names_in(member)
+
+
+def test_policy_allows_the_operations_of_the_guide() -> None:
+    """All actions exist and need AWS credentials; the guide calls no other operation of an administrator."""
+    (policy,) = [json.loads(block.text) for block in blocks(USER_POOL) if block.language == "json"]
+    allowed = {action.removeprefix("cognito-idp:") for action in policy["Statement"][0]["Action"]}
+    model = service_model()
+    signed = {name for name in model.operation_names if model.operation_model(name).auth_type != "none"}
+    assert allowed <= signed
+    methods = re.findall(r"client\.(?:iter_)?(\w+)\(", (ROOT / "docs/users.md").read_text())
+    names = {xform_name(name): name for name in signed}
+    assert {names[method] for method in methods if method in names} <= allowed

@@ -2,7 +2,9 @@
 
 import asyncio
 import os
+import subprocess
 import sys
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from importlib import import_module
@@ -11,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
+from cryptography.fernet import Fernet
 
 from cognito_async.sign_in import SignedIn
 from cognito_async.testing import FakeCognito, TokenIssuer
@@ -28,12 +31,13 @@ def environ(monkeypatch: pytest.MonkeyPatch, fake_cognito: FakeCognito) -> FakeC
     variables = {
         "COGNITO_USER_POOL_ID": fake_cognito.user_pool_id,
         "COGNITO_CLIENT_ID": app.client_id,
-        "AWS_REGION": "eu-west-1",
         "AWS_ENDPOINT_URL": fake_cognito.endpoint_url,
         "DJANGO_SECRET_KEY": "for tests",
+        "STATE_KEY": Fernet.generate_key().decode(),
     }
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
+    monkeypatch.delenv("AWS_REGION", raising=False)
     monkeypatch.syspath_prepend(ROOT / "examples" / "frameworks")
     return fake_cognito
 
@@ -80,11 +84,32 @@ async def test_route_requires_an_access_token_of_the_pool(name: str, environ: Fa
     token = await access_token(environ)
     forged = TokenIssuer(client_id=os.environ["COGNITO_CLIENT_ID"]).access_token()
     async with started(example(name).app) as client:
-        accepted = await client.get("/me", headers={"Authorization": f"Bearer {token}"})
-        assert (accepted.status_code, accepted.json()) == (200, {"username": "ada"})
-        for headers in ({}, {"Authorization": "Bearer x"}, {"Authorization": f"Bearer {forged}"}):
-            refused = await client.get("/me", headers=headers)
-            assert (refused.status_code, refused.headers["WWW-Authenticate"]) == (401, "Bearer")
+        for header in (f"Bearer {token}", f"bearer {token}"):
+            accepted = await client.get("/me", headers={"Authorization": header})
+            assert (accepted.status_code, accepted.json()) == (200, {"username": "ada"})
+        assert challenge_of(await client.get("/me")) == (401, "Bearer")
+        for header in (token, f"Basic {token}", "Bearer"):
+            assert challenge_of(await client.get("/me", headers={"Authorization": header})) == (401, "Bearer")
+        for header in ("Bearer x", f"Bearer {forged}"):
+            refused = challenge_of(await client.get("/me", headers={"Authorization": header}))
+            assert refused == (401, 'Bearer error="invalid_token"')
+
+
+def challenge_of(response: httpx.Response) -> tuple[int, str]:
+    """Return the status and the challenge of a response."""
+    return response.status_code, response.headers["WWW-Authenticate"]
+
+
+@pytest.mark.parametrize("name", ["starlette_app", "litestar_app"])
+async def test_route_requires_the_group(name: str, environ: FakeCognito) -> None:
+    """A valid token of another user is 403."""
+    environ.issuer.client_id = os.environ["COGNITO_CLIENT_ID"]
+    async with started(example(name).app) as client:
+        for groups, status in ((["staff"], 200), (["admins"], 403)):
+            headers = {"Authorization": f"Bearer {environ.issuer.access_token(groups=groups)}"}
+            response = await client.get("/staff", headers=headers)
+            assert response.status_code == status
+        assert challenge_of(response) == (403, 'Bearer error="insufficient_scope"')
 
 
 @pytest.mark.parametrize("name", ["starlette_app", "litestar_app"])
@@ -103,7 +128,7 @@ def test_authorizer_accepts_tokens_of_the_pool(environ: FakeCognito) -> None:
     with asyncio.Runner() as runner:
         token = runner.run(access_token(environ))
     authorizer = example("lambda_authorizer")
-    for header, allowed in ((f"Bearer {token}", True), ("Bearer x", False), (f"Bearer {token}", True)):
+    for header, allowed in ((f"Bearer {token}", True), ("Bearer x", False), (token, False), (f"bearer {token}", True)):
         assert authorizer.handler({"headers": {"authorization": header}}, None)["isAuthorized"] is allowed
     assert authorizer.handler({"headers": {}}, None) == {"isAuthorized": False}
     authorizer.runner.run(authorizer.verifier.close())
@@ -123,21 +148,33 @@ async def aiohttp_post() -> AsyncIterator[Post]:
 
 
 @asynccontextmanager
-async def django_post() -> AsyncIterator[Post]:
+async def django_client() -> AsyncIterator[httpx.AsyncClient]:
     """Run the Django application, which can be configured once."""
-    application = import_module("django_app").application
-    transport = httpx.ASGITransport(application)
+    transport = httpx.ASGITransport(import_module("django_app").application)
     async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
-        client.cookies.set("csrftoken", "a" * 32)
+        yield client
+    for thread in threading.enumerate():
+        if thread.name.endswith("(join)"):  # of asgiref; it has reported the end of a request, and ends now
+            thread.join(10)
+
+
+@asynccontextmanager
+async def django_post() -> AsyncIterator[Post]:
+    """Run the Django application for a page that has fetched the CSRF token."""
+    async with django_client() as client:
+        client.headers["X-CSRFToken"] = (await client.get("/csrf-token")).json()["token"]
 
         async def post(path: str, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
-            response = await client.post(path, data=form, headers={"X-CSRFToken": "a" * 32})
+            response = await client.post(path, data=form)
             return response.status_code, response.json()
 
         yield post
 
 
-@pytest.mark.parametrize("start", [aiohttp_post, django_post])
+both = pytest.mark.parametrize("start", [aiohttp_post, django_post])
+
+
+@both
 async def test_password_is_reset(start: Callable[[], Any], environ: FakeCognito) -> None:
     """A code is sent, a wrong one is refused, and unknown users look like known ones."""
     async with start() as post:
@@ -145,10 +182,96 @@ async def test_password_is_reset(start: Callable[[], Any], environ: FakeCognito)
         assert sent == await post("/forgot-password", {"username": "unknown"})
         assert sent[0] == 202
         form = {"username": "ada", "code": environ.messages[-1].code, "password": NEW}
-        assert (await post("/reset-password", form | {"code": "000000"}))[0] == 400
+        refused = await post("/reset-password", form | {"code": "000000"})
+        assert refused[0] == 400
+        assert refused == await post("/reset-password", form | {"username": "unknown"})
         environ.fail_next("ConfirmForgotPassword", lose_response=True, times=3)
         assert (await post("/reset-password", form))[0] == 502
         assert environ.users["ada"].password == NEW
+
+
+@both
+@pytest.mark.parametrize(
+    ("changed", "named"),
+    [
+        ({"password": "weak"}, "password"),
+        ({"password": "all-in-lower-case-1"}, "password"),
+        ({"password": ""}, "password"),
+        ({"username": ""}, "username"),
+        ({"username": "a" * 200}, "username"),
+        ({"code": ""}, "code"),
+        ({"code": "1" * 3000}, "code"),
+    ],
+)
+async def test_bad_input_is_refused_with_a_message(
+    start: Callable[[], Any], environ: FakeCognito, changed: dict[str, str], named: str
+) -> None:
+    """The response names the field, and nothing is sent."""
+    async with start() as post:
+        form = {"username": "ada", "code": "123456", "password": NEW}
+        status, content = await post("/reset-password", form | changed)
+    assert status == 400
+    assert named in str(content)
+    assert environ.requests == []
+
+
+@both
+async def test_missing_field_is_refused(start: Callable[[], Any], environ: FakeCognito) -> None:
+    """An empty form is not a server error."""
+    async with start() as post:
+        for path in ("/sign-in", "/forgot-password", "/reset-password"):
+            assert (await post(path, {}))[0] == 400
+
+
+@both
+async def test_user_signs_in_with_a_code(start: Callable[[], Any], environ: FakeCognito) -> None:
+    """A wrong code can be corrected; a challenge is answered once; wrong passwords look like unknown users."""
+    environ.users["ada"].mfa = ["EMAIL_OTP"]
+    async with start() as post:
+        refused = await post("/sign-in", {"username": "ada", "password": NEW})
+        assert refused == await post("/sign-in", {"username": "unknown", "password": OLD})
+        assert refused[0] == 401
+        _, challenge = await post("/sign-in", {"username": "ada", "password": OLD})
+        form = {"state": challenge.get("state", ""), "code": environ.messages[-1].code}
+        assert (await post("/sign-in/code", form | {"code": "000000"}))[0] == 401
+        assert (await post("/sign-in/code", form))[0] == 200
+        assert (await post("/sign-in/code", form))[0] in {400, 401}
+
+
+@both
+async def test_unsupported_challenge_is_refused(start: Callable[[], Any], environ: FakeCognito) -> None:
+    """The site says so; it does not fail."""
+    environ.create_user("grace", password=OLD, status="FORCE_CHANGE_PASSWORD")
+    async with start() as post:
+        assert (await post("/sign-in", {"username": "grace", "password": OLD}))[0] == 403
+
+
+def test_tests_of_the_examples_pass() -> None:
+    """As the page says: in the folder of the applications."""
+    options = ("-q", "-o", "asyncio_default_fixture_loop_scope=function", "-p", "no:cacheprovider", "-c", os.devnull)
+    command = [sys.executable, "-B", "-m", "pytest", *options, "--rootdir=.", "."]
+    folder = ROOT / "examples" / "frameworks"
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+    assert "5 passed" in done.stdout
+    assert done.returncode == 0, done.stdout
+
+
+async def test_changed_state_of_a_sign_in_is_refused(environ: FakeCognito) -> None:
+    """The browser of an aiohttp site keeps the state, and cannot create one."""
+    async with aiohttp_post() as post:
+        status, _ = await post("/sign-in/code", {"state": "x" * 200, "code": "123456"})
+    assert status == 401
+
+
+async def test_django_requires_the_csrf_token(environ: FakeCognito) -> None:
+    """A form of another site has none; the session knows the user after a sign-in."""
+    form = {"username": "ada", "password": OLD}
+    async with django_client() as client:
+        assert (await client.post("/sign-in", data=form)).status_code == 403
+        token = (await client.get("/csrf-token")).json()["token"]
+        assert (await client.get("/me")).status_code == 401
+        assert (await client.post("/sign-in", data=form, headers={"X-CSRFToken": token})).status_code == 200
+        assert (await client.get("/me")).json() == {"username": "ada"}
 
 
 @pytest.fixture(autouse=True)

@@ -178,11 +178,16 @@ def test_bounds_are_those_of_the_model(name: str) -> None:
             validate(place.build(of_size(place.shape, low)))
             if low > 0 or isinstance(place.shape, Integer):
                 rule = refused(place.build(of_size(place.shape, low - 1)), place.path)
-                assert rule == f"must {verb} at least {low} {unit}".rstrip()
+                assert rule == f"must {verb} at least {counted(low, unit)}"
         if high is not None:
             validate(place.build(of_size(place.shape, high)))
             rule = refused(place.build(of_size(place.shape, high + 1)), place.path)
-            assert rule == f"must {verb} at most {high} {unit}".rstrip()
+            assert rule == f"must {verb} at most {counted(high, unit)}"
+
+
+def counted(number: int, unit: str) -> str:
+    """Return a number with its unit, as in "1 character" and "2 characters"."""
+    return f"{number} {unit[:-1] if number == 1 else unit}".rstrip()
 
 
 def test_bounds_are_checked_at_any_depth() -> None:
@@ -346,7 +351,7 @@ def test_path_is_a_python_expression() -> None:
     request = operations.AdminUpdateUserAttributesRequest(
         user_pool_id="eu-west-1_AbC", username="ada", user_attributes=[attribute, attribute, attribute, broken]
     )
-    assert refused(request, "user_attributes[3].name") == "must have at least 1 characters"
+    assert refused(request, "user_attributes[3].name") == "must have at least 1 character"
     provider: Any = {"client_secret": CANARY, "two words": 7}
     other = operations.CreateIdentityProviderRequest(
         user_pool_id="eu-west-1_AbC",
@@ -714,7 +719,7 @@ def test_all_faults_of_a_request_are_reported() -> None:
     )
     assert errors_of(request) == {
         "user_pool_id": "is required",
-        "username": "must have at least 1 characters",
+        "username": "must have at least 1 character",
         "user_attributes[1].name": "must be a str, not int",
         "user_attributes[1].value": "must be a str, not int",
         "temporary_password": "must be a str, not int",

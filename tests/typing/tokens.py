@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import assert_type
 
-from cognito_async import CognitoClient
+from cognito_async import CognitoClient, TokenError
 from cognito_async.protocol.shapes import JsonValue
 from cognito_async.tokens import (
     ANY_CLIENT,
@@ -16,6 +16,8 @@ from cognito_async.tokens import (
     Tokens,
     TokenStore,
     TokenVerifier,
+    bearer_challenge,
+    bearer_token,
     verify_signature,
 )
 
@@ -34,6 +36,11 @@ async def verifiers_return_their_kind_of_token() -> None:
     assert_type((await identities.verify("…")).email, str | None)
     offline = TokenVerifier.offline(user_pool_id=POOL, token_use="id", client_ids=["abc"], jwks={"keys": []})
     assert_type(offline, TokenVerifier[IdToken])
+
+
+def headers_are_text(error: TokenError) -> None:
+    assert_type(bearer_token(None), str)
+    assert_type(bearer_challenge(error), str)
 
 
 async def providers_return_tokens(client: CognitoClient, tokens: Tokens) -> None:
