@@ -303,6 +303,24 @@ async def explains_a_reset(block: Block, reader: Reader) -> None:
         assert await reset_password(session.client("abc"), ADA, "123456", NEW) == "Sign in with the new password."
 
 
+async def resets_a_password(block: Block, reader: Reader) -> None:
+    """Two functions that return what to show to the user."""
+    names = reader.names(block)
+    async with FakeCognito() as fake, fake.session(retry=RetryPolicy(max_attempts=1)) as session:
+        fake.create_user(ADA, password=OLD, email=ADA)
+        client = fake.client(session)
+        assert "a***@e***" in await names["send_code"](client, ADA)
+        code = fake.messages[-1].code
+        texts = [
+            await names["set_password"](client, username, entered, password)
+            for username, entered, password in ((ADA, "000000", NEW), ("grace", code, NEW), (ADA, code, "weak1234"))
+        ]
+        assert texts[0] == texts[1] != texts[2]
+        fake.fail_next("ConfirmForgotPassword", lose_response=True)
+        assert "may have been changed" in await names["set_password"](client, ADA, code, NEW)
+        assert await client.verify_password(username=ADA, password=NEW)
+
+
 async def verifies_a_reset(block: Block, reader: Reader) -> None:
     """A function that verifies the password after an ambiguous outcome."""
     reset_password = reader.names(block)["reset_password"]
@@ -407,7 +425,7 @@ EXAMPLES: Mapping[str, Sequence[Check]] = {
     "docs/troubleshooting.md": [],
     "docs/retries.md": [logs_faults, reads_many_users, counts_events],
     "docs/run-book.md": [serves_a_pool],
-    "docs/ambiguous-outcomes.md": [verifies_a_reset],
+    "docs/ambiguous-outcomes.md": [resets_a_password, verifies_a_reset],
     "docs/sign-in.md": sign_in_blocks.CHECKS,
     "docs/testing.md": testing_blocks.CHECKS,
     "docs/user-pool.md": [],
