@@ -188,7 +188,7 @@ async def test_settings_are_those_of_the_pool_that_the_routes_use() -> None:
         app.router.lifespan_context = combine_lifespans(app.router.lifespan_context, staff.lifespan)
 
         @app.get("/staff")
-        async def read(user: staff_user) -> None:  # type: ignore[valid-type]
+        async def read(user: staff_user) -> None:
             """Do nothing."""
 
         return app
