@@ -52,11 +52,10 @@ def _dependencies(
         here = path + (getattr(route, "path", None) or "")
         pending = [*getattr(getattr(route, "dependant", None), "dependencies", ())]
         while pending:
-            dependant = pending.pop()
-            call = dependant.call
-            if (call.used_by if isinstance(call, RequiredSetting) else call) not in overrides:
-                yield here, call
-                pending += dependant.dependencies
+            found = pending.pop()
+            if (found.call.used_by if isinstance(found.call, RequiredSetting) else found.call) not in overrides:
+                yield here, found.call
+                pending += found.dependencies
         inner = getattr(getattr(route, "app", None), "dependency_overrides", ())
         yield from _dependencies(getattr(route, "routes", None) or (), inner, here)
 
