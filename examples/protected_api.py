@@ -4,8 +4,7 @@ Without an AWS account, with a fake user pool that has the user ada:
 
     python examples/protected_api.py
 
-With a user pool, after COGNITO_USER_POOL_ID, COGNITO_CLIENT_ID and COGNITO_CLIENT_SECRET are set; for an app client
-without a secret, COGNITO_STATE_KEYS:
+With a user pool, after COGNITO_USER_POOL_ID, COGNITO_CLIENT_ID and COGNITO_CLIENT_SECRET or COGNITO_STATE_KEYS are set:
 
     uvicorn --app-dir examples protected_api:app
 """
