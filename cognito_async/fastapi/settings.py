@@ -48,7 +48,7 @@ class CognitoSettings(BaseSettings):
     """The AWS region; None for that of ``user_pool_id``, of the environment or of the AWS profile, as for sessions."""
 
     user_pool_id: str | None = Field(default=None, min_length=1, max_length=55)
-    """The user pool ID, required to verify tokens and for operations that need AWS credentials."""
+    """The user pool ID, required to verify tokens, for SRP, and for operations that need AWS credentials."""
 
     endpoint_url: str | None = None
     """The URL of an emulator or private endpoint; None for that of the environment, the AWS profile or the region."""

@@ -200,7 +200,10 @@ async def test_settings_are_those_of_the_pool_that_the_routes_use() -> None:
     assert await starts(site(Cognito("staff", settings, verifier=ISSUER.verifier())))
 
 
-async def test_routes_that_cannot_be_inspected_report_settings_on_request(caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(("user_pool_id", "hint"), [("pool-1", "such as 'eu-west-1_"), (None, "COGNITO_USER_POOL_ID")])
+async def test_routes_that_cannot_be_inspected_report_settings_on_request(
+    user_pool_id: str | None, hint: str, caplog: pytest.LogCaptureFixture
+) -> None:
     """Another ASGI application around a mounted one hides its routes. The log has the variable, and no attempts."""
     inner = FastAPI()
     install_problems(inner)
@@ -210,7 +213,7 @@ async def test_routes_that_cannot_be_inspected_report_settings_on_request(caplog
     async def opaque(scope: Any, receive: Any, send: Any) -> None:
         await inner(scope, receive, send)
 
-    app = application(Cognito(settings=settings(user_pool_id="pool-1")))
+    app = application(Cognito(settings=settings(user_pool_id=user_pool_id)))
     app.mount("/", opaque)
     async with asgi_client(app) as http:
         responses: list[httpx.Response] = [
@@ -220,6 +223,7 @@ async def test_routes_that_cannot_be_inspected_report_settings_on_request(caplog
     assert [response.status_code for response in responses] == [500, 500]
     assert not [response for response in responses if "pool_id" in response.text or "STATE_KEYS" in response.text]
     first, second = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
-    assert "user_pool_id" in first
+    assert first.startswith("ParameterValidationError: user_pool_id ")
+    assert hint in first
     assert "COGNITO_STATE_KEYS" in second
     assert not [each for each in (first, second) if "attempts" in each or "None" in each]
