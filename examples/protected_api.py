@@ -4,7 +4,7 @@ Without an AWS account, with a fake user pool that has the user ada:
 
     python examples/protected_api.py
 
-With a user pool, after COGNITO_USER_POOL_ID, COGNITO_CLIENT_ID and COGNITO_CLIENT_SECRET are set:
+With a user pool, after COGNITO_USER_POOL_ID, COGNITO_CLIENT_ID and COGNITO_CLIENT_SECRET or COGNITO_STATE_KEYS are set:
 
     uvicorn --app-dir examples protected_api:app
 """

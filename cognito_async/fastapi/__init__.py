@@ -26,6 +26,7 @@ from cognito_async.fastapi.authentication import (
     TokenAuth,
     current_user,
     optional_user,
+    require_any_group,
     require_groups,
     require_scopes,
 )
@@ -133,6 +134,7 @@ __all__ = [
     "problem_responses",
     "problem_route",
     "rate_limit",
+    "require_any_group",
     "require_groups",
     "require_scopes",
     "same_origin",

@@ -30,6 +30,8 @@ UserDependency: TypeAlias = Callable[..., Coroutine[Any, Any, AccessToken | None
 
 _COOKIE_NAME: Final = re.compile(r"[!#$%&'*+.^`|~\w-]+", re.ASCII)
 _SCHEME: Final = "bearer"
+BEARER_SCHEME: Final = "CognitoBearer"
+COOKIE_SCHEME: Final = "CognitoCookie"
 
 
 def _cookie_name(_: object, __: object, name: str | None) -> None:
@@ -80,7 +82,7 @@ class TokenAuth(SecurityBase):
     @property
     def scheme_name(self) -> str:  # type: ignore[override]
         """The name of the security scheme in the OpenAPI document."""
-        kind = "CognitoBearer" if self.cookie is None else "CognitoCookie"
+        kind = BEARER_SCHEME if self.cookie is None else COOKIE_SCHEME
         return kind if self.pool == DEFAULT_POOL else re.sub(r"[^A-Za-z0-9._-]", "_", f"{kind}-{self.pool}")
 
     async def __call__(self, connection: HTTPConnection) -> AccessToken | None:
@@ -187,6 +189,32 @@ def require_groups(*groups: str, pool: str = DEFAULT_POOL, user: UserDependency 
 
     def check(token: AccessToken) -> TokenError | None:
         return None if required <= token.groups else _requiring(TokenGroupError("the user is not in a group"), required)
+
+    return _require(check, pool, user)
+
+
+def require_any_group(*groups: str, pool: str = DEFAULT_POOL, user: UserDependency | None = None) -> params.Depends:
+    """Return a dependency that refuses users who are in none of these groups: TokenGroupError, 403.
+
+        @app.get("/reports", dependencies=[require_any_group("staff", "auditors")])
+
+    Args:
+        *groups: The groups, one of which is required.
+        pool: The name of the pool whose tokens are accepted.
+        user: The dependency that returns the access token, such as ``TokenAuth(cookie="…")``. None for that of
+            the pool, which reads the Authorization header.
+
+    Returns:
+        The dependency, whose value is the access token, for ``dependencies=[…]`` or ``Annotated[AccessToken, …]``.
+
+    Raises:
+        ParameterValidationError: There is no group, or one is empty.
+    """
+    accepted = _names("groups", groups)
+
+    def check(token: AccessToken) -> TokenError | None:
+        refused = accepted.isdisjoint(token.groups)
+        return _requiring(TokenGroupError("the user is in none of the groups"), accepted) if refused else None
 
     return _require(check, pool, user)
 

@@ -16,8 +16,16 @@ from cognito_async.fastapi.errors import SettingsError
 from cognito_async.fastapi.open_pool import OpenPool, find_pool, state_key
 from cognito_async.fastapi.rate_limits import RateLimit, check_client_limit
 from cognito_async.fastapi.request_origin import SAFE_METHODS, Address, client_ip
+from cognito_async.fastapi.required_settings import check_routes
 from cognito_async.fastapi.reset_queue import ResetLimits, ResetQueue, ResetRequests
-from cognito_async.fastapi.settings import DEFAULT_POOL, CognitoSettings, SettingsSource, env_prefix, read_settings
+from cognito_async.fastapi.settings import (
+    DEFAULT_POOL,
+    CognitoSettings,
+    SettingsSource,
+    env_prefix,
+    prefix_of,
+    read_settings,
+)
 from cognito_async.operations import UserContextDataType
 from cognito_async.session import AsyncCognitoSession
 
@@ -185,9 +193,8 @@ class Cognito:
         On exit, queued password resets are sent and the session is closed.
 
         Raises:
-            SettingsError: A setting is missing or invalid.
+            SettingsError: A setting is missing or invalid, also one that only some routes of ``app`` need.
         """
-        del app
         settings, limits = read_settings(self.name, self._settings), self._reset_limits
         async with self._session(settings) as session, AsyncExitStack() as stack, ResetQueue(limits) as queue:
             client = session.client(
@@ -204,6 +211,7 @@ class Cognito:
                 reset_queue=queue,
                 verifier=self._open_verifier(settings, session, stack),
             )
+            check_routes(app, self.name, pool, prefix_of(self.name, self._settings))
             yield {state_key(self.name): pool}
 
     def _open_verifier(

@@ -249,5 +249,5 @@ def log_problem(error: Exception, problems: Problems = PROBLEMS) -> None:
         about_operator = problem.log_level >= ERROR and error.fault not in {Fault.USER, Fault.TRIGGER}
         message = f": {_RECIPIENT.sub('***', error.message)}" if about_operator else ""
         name = error.code or type(error).__name__
-        facts = f"operation {error.operation}, {error.attempts} attempts, request ID {error.request_id}"
-        _LOG.log(problem.log_level, "%s (%s)%s", name, facts, message)
+        facts = f" (operation {error.operation}, {error.attempts} attempts, request ID {error.request_id})"
+        _LOG.log(problem.log_level, "%s%s%s", name, facts if error.operation else "", message)

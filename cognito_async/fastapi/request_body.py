@@ -51,8 +51,13 @@ async def read_body(
     model: type[Body],
     timer: SharedTimer | None = None,
     media_types: Collection[str] = JSON_OR_FORM,
+    *,
+    optional: bool = False,
 ) -> Body:
-    """Parse a body as a model; the errors contain no values."""
+    """Parse a body as a model; the errors contain no values. ``optional`` accepts requests without a body."""
+    # Forms have a content type, even without fields. Whether there is a body is not known from the headers.
+    if optional and "content-type" not in request.headers and not await _read_bytes(request, timer):
+        return model.model_validate({})
     kind = media_type(request.headers)
     if kind not in media_types or request.headers.get("content-encoding", "identity") != "identity":
         raise errors.UnsupportedBodyError("the body has an unsupported media type or a content encoding")
@@ -116,12 +121,14 @@ async def _parse_form(request: Request, kind: str, body: bytes) -> Sequence[tupl
     return (await Request(request.scope, receive).form(max_files=0, max_fields=MAX_FORM_FIELDS)).multi_items()
 
 
-def body_schema(model: type[BaseModel], media_types: Collection[str] = JSON_OR_FORM) -> dict[str, Any]:
+def body_schema(
+    model: type[BaseModel], media_types: Collection[str] = JSON_OR_FORM, *, required: bool = True
+) -> dict[str, Any]:
     """Return the value for the ``openapi_extra`` of a route that calls ``read_body``."""
     schema = model.model_json_schema()
     resolved = _resolve(schema, schema.pop("$defs", {}))
     content = {kind: {"schema": resolved} for kind in sorted(media_types)}
-    return {"requestBody": {"required": True, "content": content}}
+    return {"requestBody": {"required": required, "content": content}}
 
 
 def _resolve(schema: Any, definitions: Mapping[str, Any]) -> Any:  # noqa: ANN401 - JSON

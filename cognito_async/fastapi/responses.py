@@ -21,8 +21,10 @@ from starlette.websockets import WebSocketState
 from cognito_async import errors as core_errors
 from cognito_async.errors import CognitoError, ServiceError, TokenError
 from cognito_async.fastapi import errors
+from cognito_async.fastapi.authentication import BEARER_SCHEME, COOKIE_SCHEME
 from cognito_async.fastapi.errors import BadInputError
 from cognito_async.fastapi.problems import MISCONFIGURED, PROBLEMS, Problem, Problems, log_problem, problem_of
+from cognito_async.fastapi.request_origin import SAFE_METHODS
 from cognito_async.tokens.bearer import bearer_challenge
 
 PROBLEM_JSON: Final = "application/problem+json"
@@ -123,7 +125,8 @@ def install_problems(app: Starlette, problems: Problems = PROBLEMS) -> None:
 
     Applications of Starlette without FastAPI are handled, too; they have no RequestValidationError and no OpenAPI.
 
-    The OpenAPI document describes the response to validation errors; for other errors see ``problem_responses``.
+    The OpenAPI document describes the responses to validation errors, and the refusals of protected routes (401, 403,
+    503); for other errors see ``problem_responses``.
 
     Raises:
         RuntimeError: The application has started, and does not take new handlers.
@@ -142,7 +145,7 @@ def install_problems(app: Starlette, problems: Problems = PROBLEMS) -> None:
         generate = app.openapi
 
         def openapi() -> dict[str, Any]:
-            return _document_validation_errors(generate(), problems)
+            return _document_problems(generate(), problems)
 
         app.openapi = openapi  # type: ignore[method-assign]  # FastAPI's documented way to extend the document
     app.add_exception_handler(CognitoError, cast("ExceptionHandler", handle))
@@ -227,17 +230,27 @@ def _describe(problems: Iterable[Problem]) -> dict[str, Any]:
     return description
 
 
-def _document_validation_errors(document: dict[str, Any], problems: Problems) -> dict[str, Any]:
-    """Replace FastAPI's description of its validation errors in an OpenAPI document."""
-    described = problem_responses(BadInputError.__name__, problems=problems)
+def _document_problems(document: dict[str, Any], problems: Problems) -> dict[str, Any]:
+    """Replace FastAPI's description of validation errors in an OpenAPI document, and add refusals of access tokens."""
     paths: dict[str, dict[str, Any]] = document.get("paths", {})
-    for path in paths.values():
-        for operation in path.values():
-            responses: dict[str, Any] = (
-                cast("Any", operation).get("responses", {}) if isinstance(operation, dict) else {}
-            )
-            if _VALIDATION_SCHEMA in str(responses.get("422")):
-                del responses["422"]
-                for code, response in described.items():
-                    responses.setdefault(str(code), response)
+    for method, operation in ((method, each) for path in paths.values() for method, each in path.items()):
+        if not isinstance(operation, dict):  # another member of a path
+            continue
+        members = cast("dict[str, Any]", operation)
+        responses: dict[str, Any] = members.get("responses", {})
+        names = _refusals(method, members)
+        if _VALIDATION_SCHEMA in str(responses.get("422")):
+            del responses["422"]
+            names.append(BadInputError.__name__)
+        for code, response in problem_responses(*names, problems=problems).items():
+            responses.setdefault(str(code), response)
     return document
+
+
+def _refusals(method: str, operation: dict[str, Any]) -> list[str]:
+    """Return the names of the errors with which TokenAuth refuses requests of an operation."""
+    schemes = " ".join(name for requirement in operation.get("security", ()) for name in requirement)
+    if BEARER_SCHEME not in schemes and COOKIE_SCHEME not in schemes:
+        return []
+    cross_origin = ["CrossOriginError"] if COOKIE_SCHEME in schemes and method.upper() not in SAFE_METHODS else []
+    return ["NotAuthenticatedError", "TokenError", "TokenScopeError", *cross_origin, "JwksUnavailableError"]

@@ -1,20 +1,34 @@
 """Settings of a user pool, read from the environment."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network
-from typing import Annotated, Any, ClassVar, Final, Self, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Self, TypeAlias, TypeVar, cast
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from cognito_async.fastapi.errors import SettingsError
 from cognito_async.fastapi.sealed_state import key_of
 from cognito_async.location import Location
 
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
+
 Network: TypeAlias = IPv4Network | IPv6Network
 Settings = TypeVar("Settings", bound="CognitoSettings")
 DEFAULT_POOL: Final = "default"
+_NO_REGION: Final = "no_region"
+_RULES: Final = {
+    "missing": "is not set",
+    "string_type": "must be a string",
+    "string_too_short": "must not be empty",
+    "too_short": "must not be empty",
+    "string_too_long": "must have at most {max_length} characters",
+    "too_long": "must have at most {max_length} characters",
+    **dict.fromkeys(("ip_v4_network", "ip_v6_network"), "must be networks such as 10.0.0.0/8, separated by commas"),
+}
 
 
 class CognitoSettings(BaseSettings):
@@ -34,7 +48,7 @@ class CognitoSettings(BaseSettings):
     """The AWS region; None for that of ``user_pool_id``, of the environment or of the AWS profile, as for sessions."""
 
     user_pool_id: str | None = Field(default=None, min_length=1, max_length=55)
-    """The user pool ID, required to verify tokens and for operations that need AWS credentials."""
+    """The user pool ID, required to verify tokens, for SRP, and for operations that need AWS credentials."""
 
     endpoint_url: str | None = None
     """The URL of an emulator or private endpoint; None for that of the environment, the AWS profile or the region."""
@@ -67,7 +81,7 @@ class CognitoSettings(BaseSettings):
             if location.needs_profile(location.region(None)):
                 location.read_profile_blocking()  # at startup
             if location.region(None) is None and location.endpoint_url is None:
-                raise ValueError("no region: set region, user_pool_id or AWS_REGION")
+                raise PydanticCustomError(_NO_REGION, "no region: set region, user_pool_id or AWS_REGION")
         return self
 
     @classmethod
@@ -98,20 +112,33 @@ def read_settings(pool: str, source: SettingsSource | None) -> CognitoSettings:
         return source
     if source is None:
         return CognitoSettings.from_environment(pool)
-    create: Callable[..., CognitoSettings] = source
-    prefix = env_prefix(pool)
-    if isinstance(source, type) and issubclass(source, CognitoSettings):
-        prefix = source.model_config.get("env_prefix", "")
-    return _create(pool, prefix, create)
+    return _create(pool, prefix_of(pool, source), source)
+
+
+def prefix_of(pool: str, source: SettingsSource | None) -> str:
+    """Return the prefix of the variables from which a source reads its settings."""
+    kind = source if isinstance(source, type) else type(source)
+    return kind.model_config.get("env_prefix", "") if issubclass(kind, CognitoSettings) else env_prefix(pool)
 
 
 def _create(pool: str, prefix: str, create: Callable[..., Settings]) -> Settings:
     try:
         return create()
     except ValidationError as error:
-        reasons: list[str] = []
-        for item in error.errors(include_input=False):
-            variable = f"{prefix}{str(item['loc'][0]).upper()}: " if item["loc"] else ""
-            reasons.append(variable + item["msg"].removeprefix("Value error, "))
+        reasons = [_reason(prefix, item) for item in error.errors(include_input=False)]
         # Without the cause, whose text contains the values.
-        raise SettingsError(f"invalid settings of Cognito pool {pool!r}: {'; '.join(reasons)}") from None
+        raise invalid_settings(pool, dict.fromkeys(reasons)) from None
+
+
+def invalid_settings(pool: str, reasons: Iterable[str]) -> SettingsError:
+    return SettingsError(f"invalid settings of Cognito pool {pool!r}: {'; '.join(reasons)}")
+
+
+def _reason(prefix: str, item: "ErrorDetails") -> str:
+    """Describe an error of pydantic, with the name of the variable and without its value."""
+    if item["type"] == _NO_REGION:
+        return f"{prefix}REGION is not set: set it, {prefix}USER_POOL_ID or AWS_REGION"
+    variable = f"{prefix}{str(item['loc'][0]).upper()}" if item["loc"] else ""
+    if variable and item["type"] in _RULES:
+        return f"{variable} {_RULES[item['type']].format_map(item.get('ctx', {}))}"
+    return f"{variable}: {item['msg']}".removeprefix(": ").replace("Value error, ", "", 1)

@@ -21,6 +21,7 @@ from cognito_async.fastapi.problems import PROBLEMS, Problems, log_problem
 from cognito_async.fastapi.rate_limits import MemoryRateLimit, RateLimit, check_client_limit, check_username_limit
 from cognito_async.fastapi.request_body import Body, body_schema, read_body
 from cognito_async.fastapi.request_origin import JSON, Address, cookie_values, is_same_origin, origins
+from cognito_async.fastapi.required_settings import RequiredSetting
 from cognito_async.fastapi.responses import (
     BODY_PROBLEMS,
     NO_STORE,
@@ -33,6 +34,7 @@ from cognito_async.fastapi.settings import DEFAULT_POOL, CognitoSettings, env_pr
 from cognito_async.fastapi.sign_in_models import (
     ChallengeBody,
     ChallengeResponse,
+    PasswordSignInBody,
     RefreshBody,
     SelectAnswer,
     SignedInResponse,
@@ -46,7 +48,7 @@ from cognito_async.operations import GetTokensFromRefreshTokenRequest, UserConte
 from cognito_async.protocol.settings import number
 from cognito_async.sign_in import Challenge, SelectChallenge, SignedIn, SignInResult, SoftwareTokenSecret, Tokens
 from cognito_async.sign_in.challenges import resumed
-from cognito_async.sign_in.flow import FLOWS, PASSWORD_FACTORS
+from cognito_async.sign_in.flow import FLOWS, PASSWORD_FACTORS, PASSWORDLESS_FLOWS
 from cognito_async.tokens.provider import REPEATED_REFRESH
 
 MAX_COOKIE_BYTES: Final = 4096
@@ -211,7 +213,8 @@ class _SignIn:
         if not is_same_origin(request.headers, self.allowed_origins):
             raise errors.CrossOriginError("the request was sent by a page of another origin")
         await check_client_limit(limit, client_ip)
-        return await read_body(request, model, self.timer, (JSON,))
+        optional = model is RefreshBody and self.cookies is not None
+        return await read_body(request, model, self.timer, (JSON,), optional=optional)
 
     def seal(self, call: _Call) -> Seal:
         """Return the seal for the challenges of an app client."""
@@ -266,7 +269,7 @@ def sign_in_router(
     """Return a router with the routes ``/sign-in``, ``/sign-in/challenge``, ``/refresh`` and ``/sign-out`` for JSON.
 
     It needs ``COGNITO_STATE_KEYS`` if the app client has no secret, see ``CognitoSettings.state_keys``, and
-    ``COGNITO_USER_POOL_ID`` for SRP.
+    ``COGNITO_USER_POOL_ID`` for SRP; the application does not start without them.
 
     Args:
         pool: The name of the pool in this application.
@@ -287,8 +290,15 @@ def sign_in_router(
     parts = _SignIn(
         pool=pool, options=options, allowed_origins=origins(allowed_origins), cookies=TokenCookies.of(pool, options)
     )
-    router = APIRouter(route_class=problem_route(problems), tags=["sign-in"])
     dependencies = dependencies_of(pool)
+    keys = "for an app client without a secret: create a key with `openssl rand -base64 32`"
+    required = [RequiredSetting(pool, ("state_keys", "client_secret"), keys, dependencies.settings)]
+    if options.auth_flow == "USER_SRP_AUTH":
+        required.append(RequiredSetting(pool, ("user_pool_id",), "for SRP", dependencies.client))
+    body_model = SignInBody if options.auth_flow in PASSWORDLESS_FLOWS else PasswordSignInBody
+    router = APIRouter(
+        route_class=problem_route(problems), tags=["sign-in"], dependencies=[Depends(each) for each in required]
+    )
 
     async def call(
         client: Annotated[CognitoClient, Depends(dependencies.client)],
@@ -303,11 +313,11 @@ def sign_in_router(
         "/sign-in",
         response_model=SignInResponse,
         responses=problem_responses(*_START_PROBLEMS, problems=problems),
-        openapi_extra=body_schema(SignInBody, (JSON,)),
+        openapi_extra=body_schema(body_model, (JSON,)),
     )
     async def sign_in(request: Request, call: Annotated[_Call, Depends(call)]) -> Response:
         """Start a sign-in. The response to a wrong password does not depend on whether the user exists."""
-        body = await parts.accept(request, call.client_ip, SignInBody, limit)
+        body = await parts.accept(request, call.client_ip, body_model, limit)
         seal = parts.seal(call)
         # A password alone does not count: with another first factor, it is not used.
         sends_code = body.password is None or body.preferred_challenge not in {None, *PASSWORD_FACTORS}
@@ -348,7 +358,7 @@ def sign_in_router(
         "/refresh",
         response_model=SignedInResponse,
         responses=problem_responses(*_REFRESH_PROBLEMS, problems=problems),
-        openapi_extra=body_schema(RefreshBody, (JSON,)),
+        openapi_extra=body_schema(RefreshBody, (JSON,), required=parts.cookies is None),
     )
     async def refresh(request: Request, call: Annotated[_Call, Depends(call)]) -> Response:
         """Return new tokens for the refresh token."""
@@ -361,7 +371,7 @@ def sign_in_router(
         "/sign-out",
         response_model=SignedOutResponse,
         responses=problem_responses(*BODY_PROBLEMS, problems=problems),
-        openapi_extra=body_schema(RefreshBody, (JSON,)),
+        openapi_extra=body_schema(RefreshBody, (JSON,), required=parts.cookies is None),
     )
     async def sign_out(request: Request, call: Annotated[_Call, Depends(call)]) -> Response:
         """Revoke the refresh token and delete the cookies, if there are any."""

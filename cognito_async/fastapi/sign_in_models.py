@@ -41,14 +41,20 @@ _INTERNAL: Final = frozenset({"USERNAME", "USER_ID_FOR_SRP"})
 
 
 class SignInBody(UserBody):
-    """The start of a sign-in."""
+    """The start of a sign-in with one of the flows USER_AUTH and CUSTOM_AUTH."""
 
     password: _Password | None = Field(
-        None, description="The password. Only the flows USER_AUTH and CUSTOM_AUTH work without.", repr=False
+        None, description="The password; not needed for other first factors.", repr=False
     )
     preferred_challenge: _Name | None = Field(
         None, description='The first factor of the flow USER_AUTH, such as "EMAIL_OTP".'
     )
+
+
+class PasswordSignInBody(SignInBody):
+    """The start of a sign-in with another flow."""
+
+    password: _Password = Field(repr=False)  # pyright: ignore[reportIncompatibleVariableOverride] - never assigned
 
 
 class _Answer(BaseModel):
@@ -204,7 +210,7 @@ class ChallengeBody(BaseModel):
 
 
 class RefreshBody(BaseModel):
-    """The tokens of the response to the sign-in. With cookies, send an empty object."""
+    """The tokens of the response to the sign-in. With cookies, no body is needed."""
 
     model_config: ClassVar[ConfigDict] = ConfigDict(hide_input_in_errors=True)
 

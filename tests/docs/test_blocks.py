@@ -22,6 +22,7 @@ from attrs import evolve
 
 from cognito_async import AsyncCognitoSession, CognitoError, RetryDetails, RetryKind, RetryPolicy, TokenError
 from cognito_async.fastapi import current_user
+from cognito_async.sign_in import SignedIn
 from cognito_async.testing import FakeCognito, LocalPool, TokenIssuer
 from cognito_async.tokens import AccessToken, TokenProvider, Tokens, TokenVerifier
 from tests.docs import migrating_blocks, quickstart_blocks, sign_in_blocks, testing_blocks, users_blocks
@@ -33,7 +34,13 @@ from tests.support.scripted_server import Connection, ScriptedServer, answer, cu
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="signals and process groups are POSIX")
 
-FASTAPI = {"COGNITO_CLIENT_ID": "abc", "COGNITO_STAFF_CLIENT_ID": "xyz", "AWS_REGION": "eu-west-1"}
+FASTAPI = {
+    "COGNITO_CLIENT_ID": "abc",
+    "COGNITO_USER_POOL_ID": "eu-west-1_AbC123",
+    "COGNITO_STAFF_CLIENT_ID": "xyz",
+    "COGNITO_STAFF_USER_POOL_ID": "eu-west-1_Staff1",
+    "AWS_REGION": "eu-west-1",
+}
 
 
 @pytest.fixture(scope="module")
@@ -172,6 +179,23 @@ async def signs_users_in(block: Block, reader: Reader) -> None:
                 assert (await http.post("/account/refresh", json=held)).json()["state"] == "signed_in"
                 assert (await http.post("/account/sign-out", json=held)).json()["revoked"]
                 assert (await http.post("/account/refresh", json=held)).status_code == 401
+
+
+async def shows_the_email_address(block: Block, reader: Reader) -> None:
+    """An application whose users have an e-mail address."""
+    async with FakeCognito() as fake, fake.session() as session:
+        app_client = fake.create_app_client()
+        fake.create_user("ada", password=OLD, email=ADA)
+        done = await fake.client(session, app_client).sign_in(username="ada", password=OLD)
+        assert isinstance(done, SignedIn)
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("COGNITO_ENDPOINT_URL", fake.endpoint_url)
+            patch.setenv("COGNITO_USER_POOL_ID", fake.user_pool_id)
+            patch.setenv("COGNITO_CLIENT_ID", app_client.client_id)
+            async with asgi_client(reader.names(block)["app"]) as http:
+                assert (await http.get("/me")).status_code == 401
+                found = await http.get("/me", headers={"Authorization": f"Bearer {done.tokens.access_token}"})
+        assert found.json() == {"id": fake.users["ada"].sub, "username": "ada", "email": ADA}
 
 
 async def returns_responses(block: Block, reader: Reader) -> None:
@@ -400,15 +424,17 @@ EXAMPLES: Mapping[str, Sequence[Check]] = {
     "docs/command-line.md": [],
     "docs/configuration.md": [in_a_repl] * len(python_blocks("docs/configuration.md")),
     "docs/fastapi.md": [
-        *[is_an_application] * 3,
-        is_a_test,
+        signs_users_in,
         protects_routes,
+        shows_the_email_address,
         is_an_application,
-        is_a_test_of(4, passed=2),
+        signs_users_in,
+        *[is_an_application] * 2,
         returns_responses,
+        is_an_application,
+        is_a_test_of(1, passed=2),
+        is_a_test,
         *[is_an_application] * 3,
-        signs_users_in,
-        signs_users_in,
     ],
     "docs/index.md": [
         quickstart_blocks.runs_without_aws,

@@ -9,11 +9,12 @@ import pytest
 from fastapi import Depends, FastAPI, WebSocket
 from starlette.requests import HTTPConnection
 
-from cognito_async import AsyncCognitoSession, ParameterValidationError, TokenExpiredError
+from cognito_async import AsyncCognitoSession, ParameterValidationError, TokenExpiredError, TokenGroupError
 from cognito_async.fastapi import (
     Cognito,
     CognitoSettings,
     CurrentUser,
+    NotAuthenticatedError,
     OptionalUser,
     PoolNotOpenError,
     TokenAuth,
@@ -21,6 +22,7 @@ from cognito_async.fastapi import (
     current_user,
     install_problems,
     problem_responses,
+    require_any_group,
     require_groups,
     require_scopes,
 )
@@ -203,6 +205,29 @@ async def test_missing_group_is_refused_without_naming_a_scope(app: FastAPI) -> 
         assert outcome(await http.get("/refunds", headers=bearer("a.b.c"))) == INVALID
 
 
+async def test_any_group_is_enough_for_require_any_group() -> None:
+    """The error lists them, and the dependency returns the user."""
+    app = FastAPI(lifespan=Cognito(settings=settings_of(), verifier=ISSUER.verifier()).lifespan)
+
+    @app.get("/reports")
+    async def reports(user: Annotated[AccessToken, require_any_group("staff", "auditors")]) -> str | None:
+        return user.username
+
+    async with asgi_client(app) as http:
+        for groups in (["staff"], ["auditors", "others"], ["auditors", "staff"]):
+            allowed = await http.get("/reports", headers=bearer(ISSUER.access_token(groups=groups)))
+            assert allowed.json() == "ada"
+        for groups in ([], ["Staff"], ["staff auditors"]):
+            with pytest.raises(TokenGroupError) as caught:
+                await http.get("/reports", headers=bearer(ISSUER.access_token(groups=groups)))
+            assert caught.value.required == ("auditors", "staff")
+        with pytest.raises(NotAuthenticatedError):
+            await http.get("/reports")
+    for invalid in ((), ("",), ("staff", 1)):
+        with pytest.raises(ParameterValidationError):
+            require_any_group(*invalid)
+
+
 @pytest.mark.parametrize(("scopes", "groups"), [((), ()), (("",), ("",)), ((1,), (1,)), (('a" b="c',), (None,))])
 def test_invalid_requirements_are_refused_when_they_are_declared(scopes: tuple[Any, ...], groups: tuple[Any]) -> None:
     """A route that requires nothing by mistake would be open."""
@@ -268,18 +293,6 @@ async def test_environment_is_enough(prefix: str, monkeypatch: pytest.MonkeyPatc
         monkeypatch.setenv("COGNITO_CLIENT_ID", CLIENT)
         async with asgi_client(create_app(Cognito())) as http:
             assert (await http.get("/me", headers=bearer(ISSUER.access_token()))).json() == "ada"
-
-
-@pytest.mark.parametrize("user_pool_id", [None, "pool-1"])
-async def test_unusable_pool_id_is_reported_by_protected_routes_only(
-    user_pool_id: str | None, caplog: pytest.LogCaptureFixture
-) -> None:
-    """The application starts, since others need no tokens; the log names the setting."""
-    settings = settings_of(user_pool_id=user_pool_id, region="eu-west-1")
-    async with asgi_client(create_app(Cognito(settings=settings))) as http:
-        assert outcome(await http.get("/me")) == (500, None, "misconfigured")
-    assert "user_pool_id" in caplog.text
-    assert "eu-west-1_" in caplog.text or user_pool_id is None
 
 
 async def test_named_pools_have_their_own_users(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -448,6 +461,37 @@ def test_openapi_describes_the_security_schemes(app: FastAPI) -> None:
     assert paths["/staff/admin"]["get"]["security"] == [{"CognitoBearer-staff": []}]
     assert paths["/me"]["get"]["responses"].keys() == {"200", "401", "403", "503"}
     assert "parameters" not in paths["/me"]["get"]
+
+
+def test_openapi_describes_refusals_of_protected_routes(app: FastAPI) -> None:
+    """What a route declares itself is kept. Reading with a cookie has no origin check; open routes have no refusals."""
+
+    @app.get("/declared", responses={401: {"description": "Mine"}})
+    async def declared(user: CurrentUser) -> None:
+        """Declares a response."""
+
+    @app.get("/open")
+    async def is_open() -> None:
+        """Needs no token."""
+
+    app.openapi_schema = None
+    for document in (app.openapi(), app.openapi()):
+        found = {
+            (method, path): each["responses"]
+            for path, item in document["paths"].items()
+            for method, each in item.items()
+        }
+        for key in (("get", "/maybe"), ("get", "/orders"), ("get", "/staff/admin"), ("post", "/page")):
+            assert found[key].keys() == {"200", "401", "403", "503"}
+        kinds = set(found["get", "/orders"]["401"]["content"]["application/problem+json"]["examples"])
+        assert kinds == {"urn:cognito-async:not-authenticated", "urn:cognito-async:invalid-token"}
+        refused = {key: str(found[key].get("403")) for key in found}
+        assert [key for key, text in refused.items() if "cross-origin" in text] == [
+            ("post", "/page"),
+            ("post", "/optional-page"),
+        ]
+        assert found["get", "/declared"]["401"] == {"description": "Mine"}
+        assert found["get", "/open"].keys() == {"200"}
 
 
 def test_security_scheme_of_a_pool_has_a_valid_name() -> None:

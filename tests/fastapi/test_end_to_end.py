@@ -144,7 +144,9 @@ def settings(pool: LocalPool) -> dict[str, Any]:
     return {name.removeprefix("COGNITO_").lower(): value for name, value in variables(pool).items()}
 
 
-async def test_quick_start_with_two_workers_resets_a_password(pool: LocalPool, email: str, tmp_path: Path) -> None:
+async def test_quick_start_with_two_workers_signs_in_and_resets_a_password(
+    pool: LocalPool, email: str, tmp_path: Path
+) -> None:
     """The first file of docs/fastapi.md is short and works in several processes; logs contain no values."""
     assert len([line for line in QUICK_START.splitlines() if line.strip()]) <= 20
     with two_workers(QUICK_START, pool, tmp_path) as log:
@@ -153,14 +155,16 @@ async def test_quick_start_with_two_workers_resets_a_password(pool: LocalPool, e
         url = f"http://127.0.0.1:{port}"
         async with httpx.AsyncClient(base_url=url) as http:
             await reset(http, pool, email, "/account")
-            signed_in = await http.post("/sign-in", data={"name": email, "password": NEW})
-            assert signed_in.json() is True
-            refused = await http.post("/sign-in", data={"name": email, "password": OLD})
+            signed_in = await http.post("/account/sign-in", json={"username": email, "password": NEW})
+            token = signed_in.json()["access_token"]
+            user = await http.get("/me", headers={"Authorization": f"Bearer {token}"})
+            assert user.json() == {"username": signed_in.json()["username"]}
+            refused = await http.post("/account/sign-in", json={"username": email, "password": OLD})
             assert (refused.status_code, refused.json()["type"]) == (401, "urn:cognito-async:sign-in-refused")
         assert len(await processes(url)) == 2
     output = log.read_text()
     assert output.count("Application shutdown complete") == 2
-    for text in ("Traceback", NEW, email):
+    for text in ("Traceback", NEW, email, token):
         assert text not in output
 
 

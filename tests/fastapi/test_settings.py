@@ -2,8 +2,10 @@
 
 from ipaddress import ip_network
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pydantic import field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from cognito_async.fastapi import CognitoSettings, SettingsError
@@ -54,7 +56,7 @@ def test_from_environment_uses_the_pool_name_or_the_subclass_prefix(environment:
     environment.setenv("COGNITO_STAFF_CLIENT_ID", "xyz")
     environment.setenv("COGNITO_STAFF_REGION", "eu-west-2")
     assert CognitoSettings.from_environment("staff").client_id == "xyz"
-    with pytest.raises(SettingsError, match="STAFF_CLIENT_ID: Field required"):
+    with pytest.raises(SettingsError, match="STAFF_CLIENT_ID is not set"):
         StaffSettings.from_environment()
     environment.setenv("STAFF_CLIENT_ID", "uvw")
     environment.setenv("STAFF_REGION", "eu-west-1")
@@ -73,7 +75,7 @@ def test_read_settings_accepts_an_object_or_a_function() -> None:
 def test_read_settings_with_a_subclass_uses_its_prefix(environment: pytest.MonkeyPatch) -> None:
     """Errors name the variables of the subclass."""
     environment.setenv("STAFF_REGION", "eu-west-1")
-    with pytest.raises(SettingsError, match=r"'staff'.*STAFF_CLIENT_ID: Field required"):
+    with pytest.raises(SettingsError, match=r"'staff'.*STAFF_CLIENT_ID is not set"):
         read_settings("staff", StaffSettings)
     environment.setenv("STAFF_CLIENT_ID", "xyz")
     assert read_settings("staff", StaffSettings).client_id == "xyz"
@@ -82,11 +84,12 @@ def test_read_settings_with_a_subclass_uses_its_prefix(environment: pytest.Monke
 @pytest.mark.parametrize(
     ("name", "value", "message"),
     [
-        ("COGNITO_CLIENT_ID", "", "COGNITO_CLIENT_ID: Field required"),
-        ("COGNITO_CLIENT_ID", "x" * 129, "COGNITO_CLIENT_ID: "),
-        ("COGNITO_CLIENT_SECRET", SECRET * 3, "COGNITO_CLIENT_SECRET: "),
-        ("COGNITO_TRUSTED_PROXIES", "10.0.0.0/8,proxy", "COGNITO_TRUSTED_PROXIES: "),
-        ("COGNITO_REGION", "", "region"),
+        ("COGNITO_CLIENT_ID", "", "COGNITO_CLIENT_ID is not set"),
+        ("COGNITO_CLIENT_ID", "x" * 129, "COGNITO_CLIENT_ID must have at most 128 characters"),
+        ("COGNITO_CLIENT_SECRET", SECRET * 3, "COGNITO_CLIENT_SECRET must have at most 64 characters"),
+        ("COGNITO_TRUSTED_PROXIES", "10.0.0.0/8,proxy,x", "COGNITO_TRUSTED_PROXIES must be networks[^;]*"),
+        ("COGNITO_STATE_KEYS", SECRET, "COGNITO_STATE_KEYS: [^;]*openssl rand -base64 32[^;]*"),
+        ("COGNITO_REGION", "", "COGNITO_REGION is not set: [^;]*COGNITO_USER_POOL_ID or AWS_REGION"),
     ],
 )
 def test_invalid_setting_is_named_without_its_value(
@@ -94,7 +97,7 @@ def test_invalid_setting_is_named_without_its_value(
 ) -> None:
     """Neither the message nor a cause contains the value."""
     environment.setenv(name, value)
-    with pytest.raises(SettingsError, match=message) as caught:
+    with pytest.raises(SettingsError, match=f"^invalid settings of Cognito pool 'default': {message}$") as caught:
         read_settings("default", None)
     assert SECRET not in str(caught.value)
     assert caught.value.__cause__ is None
@@ -117,13 +120,42 @@ def test_region_may_come_from_aws_variables(environment: pytest.MonkeyPatch, nam
     assert read_settings("default", None).region is None
 
 
+def test_all_invalid_settings_are_reported(environment: pytest.MonkeyPatch) -> None:
+    """Also those that a function or a subclass checks."""
+
+    class Strict(StaffSettings):
+        tenant: str
+
+        @field_validator("tenant")
+        @classmethod
+        def check(cls, value: str) -> str:
+            raise ValueError(f"must not be {{{len(value)}}}")
+
+        @model_validator(mode="before")
+        @classmethod
+        def check_all(cls, values: Any) -> Any:
+            if not values:
+                raise ValueError("there are no settings")
+            return values
+
+    with pytest.raises(SettingsError, match=r"'default': there are no settings$"):
+        read_settings("default", Strict)
+    environment.setenv("STAFF_TENANT", "x")
+    with pytest.raises(SettingsError, match=r"STAFF_CLIENT_ID is not set; STAFF_TENANT: must not be \{1\}$"):
+        read_settings("default", Strict)
+    with pytest.raises(
+        SettingsError, match="COGNITO_CLIENT_ID must be a string; COGNITO_USER_POOL_ID must not be empty"
+    ):
+        read_settings("default", lambda: CognitoSettings(client_id=1, user_pool_id=""))  # type: ignore[arg-type]
+
+
 def test_region_may_come_from_the_aws_profile(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """As for sessions."""
     environment.delenv("COGNITO_REGION")
     config = tmp_path / "config"
     config.write_text("[profile staging]\nregion = eu-west-1\n")
     environment.setenv("AWS_CONFIG_FILE", str(config))
-    with pytest.raises(SettingsError, match="no region"):
+    with pytest.raises(SettingsError, match="COGNITO_REGION is not set"):
         read_settings("default", None)
     environment.setenv("AWS_PROFILE", "staging")
     assert read_settings("default", None).region is None

@@ -480,19 +480,6 @@ def test_state_keys_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -
     assert "Zm9v" not in str(caught.value)
 
 
-async def test_missing_state_keys_are_reported_to_the_operator(
-    fake: FakeCognito, caplog: pytest.LogCaptureFixture
-) -> None:
-    """With every sign-in, not only with the first user who has a challenge."""
-    ada(fake)
-    async with site(fake, settings=settings_of(fake, secret=None)) as http:
-        response = await start(http)
-    assert kind_of(response) == (500, "misconfigured")
-    assert "COGNITO_STATE_KEYS" in caplog.text
-    assert "STATE_KEYS" not in response.text
-    assert not fake.requests
-
-
 def test_openapi_describes_answers_and_responses() -> None:
     """Each answer has its type; all references can be resolved."""
     app = FastAPI()
