@@ -61,6 +61,8 @@ def app_code_rule(value: object) -> str | None:
 
 def text_rule(value: object, longest: int | None = None) -> str | None:
     """Check a text of at least one character."""
+    if value is None:
+        return "is required"
     if not isinstance(value, str):
         return f"must be a str, not {type(value).__name__}"
     if not value:

@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypedDict, TypeVar,
 
 from cognito_async.call import Timeouts
 from cognito_async.client import CognitoClient
+from cognito_async.location import VARIABLES
 from cognito_async.operations import AccountRecoverySettingType, AttributeType, RecoveryOptionType
 from cognito_async.protocol.endpoints import check_region, region_of_pool
+from cognito_async.protocol.proxy import NO_PROXY_VARIABLES
 from cognito_async.protocol.retry import RetryPolicy
 from cognito_async.protocol.signing import Credentials
 from cognito_async.session import AsyncCognitoSession
@@ -295,17 +297,24 @@ def new_state_key() -> str:
 def application_variables(
     *, user_pool_id: str, client_id: str, client_secret: str | None, endpoint_url: str, state_key: str
 ) -> dict[str, str]:
-    """Return the environment variables for an application that uses a pool on this machine."""
+    """Return the environment variables for an application that uses a pool on this machine.
+
+    They include those that would take precedence, or change the endpoint, if the environment had other values.
+    """
+    region = region_of_pool(user_pool_id) or ""
     secret = {} if client_secret is None else {"COGNITO_CLIENT_SECRET": client_secret}
     return secret | {
         "COGNITO_USER_POOL_ID": user_pool_id,
         "COGNITO_CLIENT_ID": client_id,
         "COGNITO_STATE_KEYS": state_key,
-        "AWS_REGION": region_of_pool(user_pool_id) or "",
-        "AWS_ENDPOINT_URL": endpoint_url,
+        **dict.fromkeys(("AWS_REGION", "COGNITO_REGION"), region),
+        **dict.fromkeys((*VARIABLES["endpoint_url"], "COGNITO_ENDPOINT_URL"), endpoint_url),
+        **dict.fromkeys(("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_USE_FIPS_ENDPOINT"), "false"),
+        "AWS_USE_DUALSTACK_ENDPOINT": "false",
         "AWS_ACCESS_KEY_ID": ADMINISTRATOR.access_key_id,
         "AWS_SECRET_ACCESS_KEY": ADMINISTRATOR.secret_access_key,
-        "NO_PROXY": "127.0.0.1",
+        "AWS_SESSION_TOKEN": "",
+        **dict.fromkeys(NO_PROXY_VARIABLES, "127.0.0.1"),
     }
 
 

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import count
 from threading import Thread
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
 
 import pytest
 
@@ -88,14 +88,23 @@ class TestUsers:
             The user.
 
         Raises:
+            ParameterValidationError: The state is unknown.
             UsernameExistsException: A user with this address exists.
             InvalidPasswordException: The password is too weak.
         """
+        from cognito_async import ParameterValidationError, UsernameExistsException  # noqa: PLC0415
+
+        if state not in get_args(UserState):
+            raise ParameterValidationError("state", f"must be one of {', '.join(get_args(UserState))}")
         user = TestUser(email or f"user-{next(_NUMBERS)}@example.com", password)
         async with self._pool.session() as session:
             client = session.client(self._pool.client_id, self._pool.client_secret, self._pool.user_pool_id)
             self._created.append(user.email)
-            await _create(client, user, state, attributes or {})
+            try:
+                await _create(client, user, state, attributes or {})
+            except UsernameExistsException:
+                self._created.remove(user.email)  # another user's, which must stay
+                raise
         return user
 
     def create(
@@ -232,6 +241,7 @@ def cognito_users(cognito_pool: "LocalPool") -> Generator[TestUsers]:
 def cognito_environ(cognito_pool: "LocalPool", monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     """The variables of ``pool.environment()``, set for the application under test."""
     variables = cognito_pool.environment()
+    monkeypatch.delenv("COGNITO_CLIENT_SECRET", raising=False)  # if the pool's app client has none
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     return variables

@@ -21,7 +21,6 @@ USERS: Final = {
     "grace@example.com": "Compiler-1952",
     "alan@example.com": "Bombe-And-1936",
 }
-OTHER_SETTINGS: Final = ("COGNITO_ENDPOINT_URL", "COGNITO_REGION", "COGNITO_CLIENT_SECRET", "AWS_SESSION_TOKEN")
 BANNER: Final = """
   {url}
 
@@ -43,7 +42,7 @@ async def serve(port: int) -> None:
     """Serve the site until Ctrl-C."""
     print(f"Starting {BRAND}. The first start downloads the AWS emulator.", flush=True)
     async with LocalPool(users=USERS) as pool:
-        os.environ.update(dict.fromkeys(OTHER_SETTINGS, "") | pool.environment())
+        os.environ.update({"COGNITO_CLIENT_SECRET": "", **pool.environment()})
         async with pool.session() as session:
             app_codes = SoftwareTokenMfaConfigType(enabled=True)
             await session.client(user_pool_id=pool.user_pool_id).set_user_pool_mfa_config(

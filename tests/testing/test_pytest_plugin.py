@@ -19,11 +19,11 @@ async def test_users_are_deleted_after_their_test(cognito_users):
 """
 
 SYNC_TEST = """
-import os
-
+import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
+from cognito_async import ParameterValidationError, UsernameExistsException
 from cognito_async.fastapi import Cognito, CognitoDep
 
 def test_application_reads_the_variables(cognito_environ, cognito_users):
@@ -37,9 +37,35 @@ def test_application_reads_the_variables(cognito_environ, cognito_users):
     with TestClient(app) as client:
         assert client.post("/forgot").status_code == 200
 
+def test_users_of_others_stay(cognito_pool, cognito_users):
+    TestUsers = type(cognito_users)
+    TestUsers(cognito_pool).create("alan@example.com")
+    with pytest.raises(UsernameExistsException):
+        cognito_users.create("alan@example.com")
+
+def test_the_user_stayed(cognito_users):
+    with pytest.raises(UsernameExistsException):
+        cognito_users.create("alan@example.com")
+
+def test_unknown_states_are_refused(cognito_users):
+    with pytest.raises(ParameterValidationError):
+        cognito_users.create(state="confirmed")
+
 def test_fake_cognito_in_a_synchronous_test(fake_cognito):
     assert fake_cognito.endpoint_url.startswith("http://127.0.0.1:")
 """
+
+OTHER_SETTINGS = {
+    **dict.fromkeys(("COGNITO_ENDPOINT_URL", "AWS_ENDPOINT_URL_COGNITO_IDENTITY_PROVIDER"), "http://127.0.0.1:9"),
+    **dict.fromkeys(
+        ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "AWS_USE_FIPS_ENDPOINT", "AWS_USE_DUALSTACK_ENDPOINT"), "true"
+    ),
+    "COGNITO_REGION": "us-east-1",
+    "COGNITO_CLIENT_SECRET": "another",
+    "AWS_SESSION_TOKEN": "another",
+    "http_proxy": "http://127.0.0.1:9",
+    "no_proxy": "example.com",
+}
 
 MODES = {
     "asyncio auto, function loop": "asyncio_mode = auto\nasyncio_default_fixture_loop_scope = function",
@@ -69,10 +95,12 @@ def test_fixtures_work_in_every_mode(mode: str, pytester: pytest.Pytester) -> No
     pytester.runpytest_subprocess().assert_outcomes(passed=3)
 
 
-def test_fixtures_work_in_synchronous_tests(pytester: pytest.Pytester) -> None:
-    """With the test client of FastAPI, which runs the application in a separate thread."""
+def test_fixtures_work_in_synchronous_tests(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the test client of FastAPI, which runs the application in a separate thread, and other settings around."""
+    for name, value in OTHER_SETTINGS.items():
+        monkeypatch.setenv(name, value)
     pytester.makepyfile(SYNC_TEST)
-    pytester.runpytest_subprocess("-p", "no:asyncio").assert_outcomes(passed=2)
+    pytester.runpytest_subprocess("-p", "no:asyncio").assert_outcomes(passed=5)
 
 
 def test_plugin_starts_nothing_for_tests_that_do_not_use_it(pytester: pytest.Pytester) -> None:
