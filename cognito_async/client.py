@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cognito_async.protocol.idempotency import Idempotency
     from cognito_async.session import AsyncCognitoSession
     from cognito_async.sign_in import Device, SignInResult
+    from cognito_async.sign_in.flow import AdminSignInFlow, SignInFlow
 
 
 class CognitoClient(OperationMethods):
@@ -79,7 +80,7 @@ class CognitoClient(OperationMethods):
             ParameterValidationError: The request is invalid.
         """
         filled = self._fill(request)
-        validate(filled)
+        validate(filled, at_aws=location_of(self).is_at_aws)
         return filled
 
     async def send(self, request: Request[ResponseT]) -> ResponseT:
@@ -137,7 +138,7 @@ class CognitoClient(OperationMethods):
         *,
         username: str,
         password: str | None = None,
-        auth_flow: str = "USER_SRP_AUTH",
+        auth_flow: "SignInFlow" = "USER_SRP_AUTH",
         preferred_challenge: str | None = None,
         device: "Device | None" = None,
         remember_device: bool = False,
@@ -194,7 +195,7 @@ class CognitoClient(OperationMethods):
         *,
         username: str,
         password: str | None = None,
-        auth_flow: str = "ADMIN_USER_PASSWORD_AUTH",
+        auth_flow: "AdminSignInFlow" = "ADMIN_USER_PASSWORD_AUTH",
         preferred_challenge: str | None = None,
         device: "Device | None" = None,
         remember_device: bool = False,
