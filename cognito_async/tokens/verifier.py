@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, Literal, Required, Self, TypedDict, TypeVar, Unpack, cast, overload
 
 from cognito_async.errors import TokenError, TokenMalformedError, TokenSignatureError
-from cognito_async.protocol.endpoints import check_jwks_url, region_of_pool
+from cognito_async.protocol.endpoints import check_jwks_url
 from cognito_async.protocol.jwt import Jwt, parse_token
 from cognito_async.tokens.claims import AccessToken, AnyClient, Check, ClaimRules, IdToken
 from cognito_async.tokens.jwks import KeyCache, PublicKey, fetch_keys, is_signed, parse_jwks
@@ -123,7 +123,9 @@ class TokenVerifier(Generic[TokenT]):
         if session is None:
             from cognito_async.session import AsyncCognitoSession  # noqa: PLC0415 - offline verifiers need no HTTP
 
-            session = self._own_session = AsyncCognitoSession(region_of_pool(user_pool_id))
+            session = self._own_session = AsyncCognitoSession()
+        if jwks_url is None:
+            session.check_pool_id(user_pool_id)
         self._keys = KeyCache(partial(fetch_keys, session, user_pool_id, jwks_url))
 
     @overload
