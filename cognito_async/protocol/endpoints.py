@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import ip_address
 
 from yarl import URL
@@ -30,8 +31,8 @@ _AWS_REGION = r"[a-z]{2,5}(?:-[a-z0-9]+)+-\d+|aws-(?:[a-z]+-)*global"
 _POOL_ID = re.compile(
     r"[\w-]+_[0-9A-Za-z]+", re.ASCII
 )  # the service model's form, which the IDs of emulators have, too
-is_aws_pool_id = re.compile(rf"(?:{_AWS_REGION})_[0-9A-Za-z]+", re.ASCII).fullmatch
-LONGEST_POOL_ID = 55
+_AWS_POOL_ID = re.compile(rf"(?:{_AWS_REGION})_[0-9A-Za-z]+", re.ASCII)
+_LONGEST_POOL_ID = 55
 _POOL_ID_RULE = "must be a user pool ID such as 'eu-west-1_AbC123'"
 
 
@@ -50,11 +51,17 @@ def check_aws_region(region: object, name: str = "region") -> str:
     return check_region(region, name)
 
 
+@lru_cache(maxsize=16)  # most requests have one, and programs use few
+def is_aws_pool_id(user_pool_id: str) -> bool:
+    """Return whether a user pool ID is valid everywhere."""
+    return pool_id_rule(user_pool_id, at_aws=True) is None
+
+
 def pool_id_rule(user_pool_id: object, *, at_aws: bool) -> str | None:
     """Return the rule that a user pool ID breaks, if any; at AWS, other than in emulators, it starts with a region."""
-    if not isinstance(user_pool_id, str) or not _POOL_ID.fullmatch(user_pool_id) or len(user_pool_id) > LONGEST_POOL_ID:
+    if not isinstance(user_pool_id, str) or not _POOL_ID.fullmatch(user_pool_id) or len(user_pool_id) > _LONGEST_POOL_ID:
         return _POOL_ID_RULE
-    if at_aws and not is_aws_pool_id(user_pool_id):
+    if at_aws and not _AWS_POOL_ID.fullmatch(user_pool_id):
         return f"{_POOL_ID_RULE}; the IDs of emulators require an endpoint_url"
     return None
 

@@ -16,7 +16,7 @@ from typing import Any, Literal
 from attrs import define, field
 
 from cognito_async.errors import CognitoError, InvalidResponseError, ServiceError, TransportError
-from cognito_async.protocol.endpoints import LONGEST_POOL_ID, is_aws_pool_id
+from cognito_async.protocol.endpoints import is_aws_pool_id
 from cognito_async.protocol.operation import Operation, Request, ResponseT
 from cognito_async.protocol.shapes import Boolean, Integer, Shape, Text, known_values, members
 from cognito_async.protocol.validation import FILTER, MAX_INTEGER, POOL_ID, PRINTABLE_MEMBERS, guarded, validate
@@ -160,8 +160,7 @@ def _compile_encoder(kind: type[Request[Any]]) -> Encoder:
         high = MAX_INTEGER - 1 if about.shape.high is None else about.shape.high
         valid, encoded = _NEVER if (kind.__name__, name) == FILTER else _SIMPLE.get(type(about.shape), _NEVER)
         if about.wire_name == POOL_ID:
-            # Not that of an emulator.
-            valid = f"type(value) is str and len(value) <= {LONGEST_POOL_ID} and is_aws_pool_id(value)"
+            valid = "type(value) is str and is_aws_pool_id(value)"  # not that of an emulator
         elif about.wire_name in PRINTABLE_MEMBERS and type(about.shape) is Text:
             valid += " and value.isprintable()"
         if name in known:

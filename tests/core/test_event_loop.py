@@ -1,6 +1,6 @@
 """Outside of asyncio, as under trio: each entry point says that asyncio is required."""
 
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,6 @@ from tests.support.scripted_transport import ScriptedTransport, scripted_session
 POOL = "eu-west-1_TestPool1"
 ISSUER = TokenIssuer(user_pool_id=POOL)
 TOKENS = Tokens(access_token="a", expires_at=datetime.now(UTC) + timedelta(hours=1))
-USERS = [{"username": "ada"}]
 
 Use = Callable[[AsyncCognitoSession, Path], Coroutine[Any, Any, object]]
 
@@ -31,9 +30,14 @@ def verifier(session: AsyncCognitoSession) -> TokenVerifier[Any]:
     return TokenVerifier(user_pool_id=POOL, token_use="access", client_ids={"test-client"}, session=session)
 
 
+async def users() -> AsyncIterator[str]:
+    """Yield the rows of the job."""
+    yield "ada"
+
+
 async def run_job(session: AsyncCognitoSession, folder: Path) -> object:
     """Run a bulk job."""
-    return await Job(client(session), "reset", IterableSource(USERS), journal=folder / "journal").run_to_end()
+    return await Job(client(session), "reset", IterableSource(users()), journal=folder / "journal").run_to_end()
 
 
 USES: dict[str, Use] = {

@@ -265,12 +265,12 @@ async def test_environment_is_enough(prefix: str, monkeypatch: pytest.MonkeyPatc
             assert (await http.get("/me", headers=bearer(ISSUER.access_token()))).json() == "ada"
 
 
-@pytest.mark.parametrize("user_pool_id", [None, "pool-1"])
+@pytest.mark.parametrize("user_pool_id", [None, "Pool_1"])
 async def test_unusable_pool_id_is_reported_by_protected_routes_only(
     user_pool_id: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The application starts, since others need no tokens; the log names the setting."""
-    settings = settings_of(user_pool_id=user_pool_id, region="eu-west-1")
+    settings = settings_of("http://127.0.0.1:1", user_pool_id=user_pool_id, region="eu-west-1")  # an emulator
     async with asgi_client(create_app(Cognito(settings=settings))) as http:
         assert outcome(await http.get("/me")) == (500, None, "misconfigured")
     assert "user_pool_id" in caplog.text
