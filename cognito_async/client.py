@@ -103,9 +103,10 @@ class CognitoClient(OperationMethods):
     ) -> dict[str, Any]:
         """Call an operation by its AWS name, such as one that is newer than this version.
 
-        The payload is sent as it is: bound values are not filled in, and only its form is checked. Retries, time limits
-        and rate limits are those of other calls. Operations that this version knows keep their signing, quota category
-        and idempotency. Of others, only reads (Get…, List…, Describe…) are retried when the outcome is ambiguous.
+        The payload is sent as it is: bound values are not filled in, and only its form and a ``UserPoolId`` are
+        checked. Retries, time limits and rate limits are those of other calls. Operations that this version knows keep
+        their signing, quota category and idempotency. Of others, only reads (Get…, List…, Describe…) are retried when
+        the outcome is ambiguous.
 
         Args:
             operation: The AWS name, e.g. ``"DescribeUserPool"``.

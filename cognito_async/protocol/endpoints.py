@@ -59,7 +59,11 @@ def is_aws_pool_id(user_pool_id: str) -> bool:
 
 def pool_id_rule(user_pool_id: object, *, at_aws: bool) -> str | None:
     """Return the rule that a user pool ID breaks, if any; at AWS, other than in emulators, it starts with a region."""
-    if not isinstance(user_pool_id, str) or not _POOL_ID.fullmatch(user_pool_id) or len(user_pool_id) > _LONGEST_POOL_ID:
+    if (
+        not isinstance(user_pool_id, str)
+        or not _POOL_ID.fullmatch(user_pool_id)
+        or len(user_pool_id) > _LONGEST_POOL_ID
+    ):
         return _POOL_ID_RULE
     if at_aws and not _AWS_POOL_ID.fullmatch(user_pool_id):
         return f"{_POOL_ID_RULE}; the IDs of emulators require an endpoint_url"
