@@ -183,18 +183,23 @@ _VALUES: dict[type[Shape], Callable[[Any], SearchStrategy[Any]]] = {
 }
 
 
+CHECKED: Mapping[str, Any] = {
+    "AuthFlow": "USER_AUTH",
+    "ExplicitAuthFlows": ["ALLOW_USER_AUTH"],
+    POOL_ID: "eu-west-1_x",
+}
+"""Valid values of the members of which more than type and size is checked, by wire name."""
+
+
 def smallest(kind: type[Structure], character: str = "x") -> Any:
     """Return the smallest valid instance of a class, with the required members only."""
     return kind(
         **{
-            name: _SMALLEST.get(about.wire_name) or smallest_value(about.shape, _character(about, character))
+            name: CHECKED.get(about.wire_name) or smallest_value(about.shape, _character(about, character))
             for name, about in members(kind)
             if about.required
         }
     )
-
-
-_SMALLEST = {"AuthFlow": "USER_AUTH", POOL_ID: "eu-west-1_x"}
 
 
 def _character(about: Member, character: str) -> str:
