@@ -36,9 +36,10 @@ help:
 # $(call environment,FOLDER,PIP ARGUMENTS): uv installs faster, but does not read pip's configuration; then pip does it.
 define environment
 @test -n "$(PYTHON)" || { echo "Python 3.11 or newer was not found; pass one: make PYTHON=/path/to/python3"; exit 1; }
-@echo "creating $(1) with $(PYTHON)$(if $(UV), and uv)"
+@echo "creating $(1) with $(PYTHON)$(if $(UV), and uv); this takes up to a minute, and is done once"
 @$(PYTHON) -m venv --clear $(1)
 @$(if $(UV),$(UV) pip install --quiet --python $(1)/bin/python $(2) || )$(1)/bin/python -m pip install $(PIP_FLAGS) $(2)
+@echo "created $(1)"
 @touch $@
 endef
 

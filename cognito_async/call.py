@@ -102,6 +102,14 @@ class CallOptions:
 class Call(Generic[ResponseT]):
     """Sends a validated request with retries."""
 
+    _attempts = 0
+    _status: int | None = None  # of the last response
+    _request_id: str | None = None
+    _tokens = 0
+    _limit_exceeded = 0
+    _clock_corrected = False
+    _signed_with: "timedelta | None" = None
+
     def __init__(
         self,
         request: Request[ResponseT],
@@ -120,14 +128,7 @@ class Call(Generic[ResponseT]):
         self._body = encode(request, at_aws=context.at_aws)
         self._headers = headers_for(request.OPERATION, USER_AGENT, f"{context.id_prefix}{next(context.counter):012x}")
         self._loop = running_loop()
-        self._attempts = 0
-        self._status: int | None = None  # of the last response
-        self._request_id: str | None = None
-        self._tokens = 0
-        self._limit_exceeded = 0
         self._history: list[CognitoError] = []
-        self._clock_corrected = False
-        self._signed_with: timedelta | None = None
         self._started = self._loop.time()
         self._deadline = inf if timeouts.total is None else self._started + timeouts.total
 
@@ -137,18 +138,16 @@ class Call(Generic[ResponseT]):
         counts["calls"] += 1
         try:
             while True:
+                response = delay = None
                 try:
                     response = await self._attempt()
                 except CognitoError as error:
                     delay = self._after_failure(error)
-                    if delay is None:  # a delete that an earlier attempt had already applied
-                        self._log("succeeded")
-                        return None  # type: ignore[return-value]  # deletes have no response
-                else:
+                if delay is None:  # succeeded, or a delete that an earlier attempt had already applied
                     self._context.retry_quota.give_back(self._tokens or 1)
                     counts["succeeded"] += 1
                     self._log("succeeded")
-                    return response
+                    return response  # type: ignore[return-value]  # deletes have no response
                 await asyncio.sleep(delay)
         except asyncio.CancelledError:
             self._return_tokens()
@@ -174,7 +173,8 @@ class Call(Generic[ResponseT]):
             await self._wait_for_admission(rate_limited=permit)
         self._attempts += 1
         context.counts["attempts"] += 1
-        context.counts["retries"] += self._attempts > 1
+        if self._attempts > 1:
+            context.counts["retries"] += 1
         headers["amz-sdk-request"] = f"attempt={self._attempts}; max={self._policy.max_attempts}"
         limit = self._time_limit()
         request: HttpRequest | None = None
@@ -212,13 +212,14 @@ class Call(Generic[ResponseT]):
             return None  # type: ignore[return-value]  # the response has no members
         self._limiter.record_success()
         self._status, self._request_id = http_response.status, request_id_of(http_response)
-        facts: dict[str, object] = {
-            "request_id": self._request_id,
-            "status": self._status,
-            "attempts": self._attempts,
-            "duration": self._loop.time() - self._started,
-        }
-        keep_metadata(response, facts)
+        if response is not None:
+            facts: dict[str, object] = {
+                "request_id": self._request_id,
+                "status": self._status,
+                "attempts": self._attempts,
+                "duration": self._loop.time() - self._started,
+            }
+            keep_metadata(response, facts)
         return response
 
     async def _wait_for_admission(self, *, rate_limited: bool) -> None:
@@ -275,8 +276,6 @@ class Call(Generic[ResponseT]):
                 raise
             return delay
         if step is NextStep.GONE:
-            self._context.retry_quota.give_back(self._tokens or 1)
-            self._context.counts["succeeded"] += 1
             return None
         if step is NextStep.AMBIGUOUS:
             refused = error.code is not None and not is_ambiguous(error) and kind is not RetryKind.THROTTLED

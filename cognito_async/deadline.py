@@ -31,12 +31,12 @@ class Deadline:
 
     def __enter__(self) -> Self:
         if self._seconds is not None:
-            task = asyncio.current_task()
+            loop = asyncio.get_running_loop()
+            task = asyncio.current_task(loop)
             if task is None:
                 raise RuntimeError("a time limit needs a task; await this call from a coroutine")
             self._task = task
             self._cancelling = task.cancelling()
-            loop = asyncio.get_running_loop()
             self.when: float = loop.time() + self._seconds
             if self._shared_timer is None or not self._shared_timer.add(self, loop):
                 self._handle = loop.call_at(self.when, self.expire)

@@ -28,6 +28,7 @@ OWNER_ONLY: Final = 0o600  # the mode of files that may name users
 OTHERS: Final = 0o077  # the permissions of users other than the owner
 LOCK_INTERVAL: Final = 0.01  # seconds between two attempts to take a lock
 MAX_SYMLINKS: Final = 40
+NO_FOLLOW: Final[int] = getattr(os, "O_NOFOLLOW", 0)  # not on Windows
 
 Target: TypeAlias = str | Path | IO[str]
 
@@ -61,7 +62,7 @@ def _check_private(status: os.stat_result, path: Path) -> None:
 
 def open_private(path: Path, flags: int) -> int:
     """Open a private file, see ``check_private``, or create it with mode 0600; return the descriptor."""
-    flags |= getattr(os, "O_NOFOLLOW", 0)  # not on Windows
+    flags |= NO_FOLLOW
     while True:
         with suppress(FileExistsError):
             return os.open(path, flags | os.O_CREAT | os.O_EXCL, OWNER_ONLY)
@@ -86,8 +87,7 @@ def read_private(path: Path) -> bytes | None:
     """
     with suppress(FileNotFoundError):
         if check_private(path) is not None:  # before it is opened, which blocks for a named pipe
-            flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0)  # not on Windows
-            with os.fdopen(os.open(path, flags), "rb") as file:
+            with os.fdopen(os.open(path, os.O_RDONLY | NO_FOLLOW), "rb") as file:
                 _check_private(os.fstat(file.fileno()), path)
                 return file.read()
     return None

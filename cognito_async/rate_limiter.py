@@ -110,7 +110,6 @@ class LocalCategoryLimiter:
             if waiter.done() and not waiter.cancelled():
                 self.release()
             elif waiter in self._waiters:
-                waiter.cancel()
                 self._waiters.remove(waiter)
             if isinstance(error, TimeoutError):
                 raise self._timeout(wait) from None

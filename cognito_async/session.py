@@ -219,7 +219,7 @@ class AsyncCognitoSession:
     def start_call(
         self, request: Request[ResponseT], options: CallOptions, user_pool_id: str | None
     ) -> Coroutine[Any, Any, ResponseT]:
-        """Validate a request and return the coroutine that sends it; internal, see ``CognitoClient``."""
+        """Validate a request and return the coroutine that sends it, see ``CognitoClient.send``; internal."""
         self._check_open()
         location = self._location
         region = location.given_region
@@ -241,7 +241,7 @@ class AsyncCognitoSession:
         return Call(request, context, options.retry or self._retry, options.timeouts or self._timeouts, options).run()
 
     async def get(self, url: str, *, timeout: float, max_bytes: int) -> HttpResponse:  # noqa: ASYNC109 - see Deadline
-        """Send a GET request once, without credentials; internal, for key sets (JWKS).
+        """Send a GET request once, without credentials, for key sets (JWKS); internal.
 
         Args:
             url: The URL. Redirects are not followed.

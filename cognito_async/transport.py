@@ -9,7 +9,7 @@ from collections.abc import Callable
 from functools import lru_cache, partial
 from http.cookies import SimpleCookie
 from pathlib import Path
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, Protocol
 from weakref import WeakSet
 
 import aiohttp
@@ -121,9 +121,6 @@ class _TrackedPayload(BytesPayload):
             raise
         body.sent = True
 
-    async def write(self, writer: AbstractStreamWriter) -> None:
-        await self.write_with_length(writer, self._size)
-
 
 class _Request(aiohttp.ClientRequest):
     """A request that takes over its headers together, which is faster than one by one."""
@@ -145,7 +142,10 @@ class _Connection(ResponseHandler):
         super().__init__(loop)
         self._pool = pool
         self._request_id: str | None = None
-        self._poll: Callable[[float], object] | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._poll = _poll(transport)
 
     def data_received(self, data: bytes) -> None:
         if not self.idle or not data:  # aiohttp passes no data to continue parsing
@@ -168,21 +168,17 @@ class _Connection(ResponseHandler):
     def take(self) -> bool:
         """Take the connection from the pool; return False if it must not be used again."""
         self.idle = False
-        if self.should_close or self.transport is None:
-            return False
-        if self._poll is None:
-            self._poll = _poll(self.transport)
-        return not self._poll(0)  # data, or an end of file, that the event loop has not read yet
+        return not self._poll()  # data, or an end of file, that the event loop has not read yet
 
 
-def _poll(transport: asyncio.BaseTransport) -> Callable[[float], object]:
-    """Return a function that returns whether the socket is readable within a time."""
+def _poll(transport: asyncio.BaseTransport) -> Callable[[], object]:
+    """Return a function that returns whether the socket is readable."""
     socket: Any = transport.get_extra_info("socket")
     if not hasattr(select, "poll"):  # Windows
-        return lambda seconds: select.select([socket], (), (), seconds)[0]
+        return lambda: select.select([socket], (), (), 0)[0]
     poll = select.poll()
     poll.register(socket.fileno(), select.POLLIN)
-    return poll.poll
+    return partial(poll.poll, 0)
 
 
 class _Connector(aiohttp.TCPConnector):
@@ -204,7 +200,7 @@ class _Connector(aiohttp.TCPConnector):
             use_dns_cache=limits.dns_cache > 0,
         )
         self._factory = partial(_Connection, loop=self._loop, pool=self)  # type: ignore[assignment]
-        self._no_reuse_until = 0.0
+        self._no_reuse_until: float | None = None
 
     async def connect(
         self,
@@ -237,7 +233,7 @@ class _Connector(aiohttp.TCPConnector):
         self._no_reuse_until = self._loop.time() + REUSE_SUSPENSION
 
     def _reuse_is_suspended(self) -> bool:
-        return self._no_reuse_until > 0 and self._loop.time() < self._no_reuse_until
+        return self._no_reuse_until is not None and self._loop.time() < self._no_reuse_until
 
 
 class _CheckedConnector:
@@ -258,7 +254,7 @@ class _CheckedConnector:
                 if protocol is not None:
                     self._used.add(protocol)
                 return connection
-            if protocol.transport and not protocol.should_close and not _poll(protocol.transport)(0):
+            if protocol.transport and not protocol.should_close and not _poll(protocol.transport)():
                 return connection
             connection.close()  # nothing was sent on it; the next one is used instead
 
@@ -271,13 +267,13 @@ class _Route:
     proxy: URL | None
     tls: ssl.SSLContext | Literal[True]  # True for the settings of the connector
     headers: dict[str, str] = field(repr=False)  # for a proxy that receives the requests themselves
-    connect_headers: dict[str, str] = field(repr=False)  # for a proxy that opens a tunnel
+    connect_headers: dict[str, str] = field(repr=False)  # for a proxy that opens a tunnel; others ignore them
 
 
 @lru_cache(maxsize=32)
 def _timeout(connect: float | None) -> aiohttp.ClientTimeout:
     # The session enforces the limits of attempts and calls; aiohttp would round them up to whole seconds.
-    return aiohttp.ClientTimeout(total=None, sock_connect=connect)
+    return aiohttp.ClientTimeout(sock_connect=connect)
 
 
 class _NoCookies(aiohttp.DummyCookieJar):
@@ -374,9 +370,9 @@ class AiohttpTransport:
         if self._connector is not None and self._connector._loop is not loop:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
             raise ParameterValidationError("connector", "must be created in the event loop that sends the requests")
         self._loop = loop
-        connector = _Connector(self._limits) if self._connector is None else _CheckedConnector(self._connector)
+        connector: Any = _Connector(self._limits) if self._connector is None else _CheckedConnector(self._connector)
         self._http = aiohttp.ClientSession(
-            connector=cast("Connector", connector),
+            connector=connector,
             connector_owner=self._connector is None,
             cookie_jar=_NoCookies(),
             auto_decompress=False,
@@ -400,7 +396,7 @@ class AiohttpTransport:
             proxy=proxy.url if proxy else None,
             tls=self._context or True,
             headers=credentials if parsed.scheme == "http" else {},
-            connect_headers=credentials if parsed.scheme == "https" else {},
+            connect_headers=credentials,
         )
         return route
 

@@ -6,14 +6,19 @@ import threading
 from collections.abc import Callable, Iterator, Mapping
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.support.clocks import ManualClockLoop, VirtualClockLoop
 from tests.support.mocked_http import MockedHttp
 from tests.support.signals import restore_default_signals
 
 # Deterministic Hypothesis runs, without deadlines on slow machines.
-settings.register_profile("tests", deadline=None, derandomize=True)
+settings.register_profile(
+    "tests",
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],  # for machines under load
+)
 settings.load_profile("tests")
 
 CLOCKS: Mapping[str, Callable[[], asyncio.AbstractEventLoop]] = {

@@ -1,31 +1,40 @@
 """Mutation tests: ``python -m tools.mutants [MODULE …]``, with modules as in ``tools/tables/mutants.toml``.
 
-Each mutant changes one place of a module, and the module's own tests must fail. A mutant exists only in the memory of
-a forked process, so that the work tree never changes, and signatures and stack frames are those of the real code.
+Each mutant changes one place of a module, and the module's own tests must fail. The tests are collected once. For each
+mutant, a forked process replaces the code of the changed function and runs the tests that call it, those first that
+failed last. Mutants of functions that imports call, such as decorators, and those that replacing code does not apply,
+such as defaults of parameters, run a second time with the changed module imported. The work tree never changes, and
+signatures and stack frames are those of the real code. Programs that tests start run the unchanged module.
+
 mutmut provides the mutations; its runner would replace functions by trampolines, which tests of locals, slots and
-FastAPI dependencies notice. Programs that tests start run the unchanged module.
+FastAPI dependencies notice.
 
 The results are kept in ``.artefacts/mutants.jsonl``, and a run continues where the last one ended. Survivors run again
 when their tests change; killed mutants only when the module changes. Environment: MINUTES limits the run (default 10),
 JOBS is the number of processes (default 2).
 """
 
+import gc
 import hashlib
 import importlib
 import json
 import os
 import signal
 import sys
+import tempfile
+import threading
 import time
 import tomllib
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
 from difflib import unified_diff
+from functools import lru_cache, partial
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from importlib.util import spec_from_file_location
 from pathlib import Path
-from types import CodeType
+from types import CodeType, FrameType, FunctionType
+from typing import Any
 
 import libcst as cst
 import pytest
@@ -37,10 +46,13 @@ ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "cognito_async"
 TABLES = ROOT / "tools" / "tables"
 RESULTS = ROOT / ".artefacts" / "mutants.jsonl"
+KILLED, SURVIVED, IMPORTED = "killed", "survived", "imported"
+_CACHED = type(lru_cache(len))
 REQUIRED = 0.95  # of all mutants, in a complete run
 # Imported before the forks, to save their time.
 LIBRARIES = ("aiohttp.web", "botocore.session", "cattrs", "cryptography.hazmat.primitives.asymmetric.rsa", "fastapi")
-OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--assert=plain")  # rewriting hides mutants
+# Rewritten assertions would hide mutants.
+OPTIONS = ("-x", "-q", "-p", "no:cacheprovider", "-p", "no:xdist", "--assert=plain", "--timeout=0")
 
 
 @frozen(kw_only=True)
@@ -156,6 +168,9 @@ class _Visitor(cst.CSTVisitor):
         """Collect the changes of a node; do not enter annotations and decorators."""
         if isinstance(node, cst.Annotation | cst.Decorator):
             return False
+        if isinstance(node, cst.Call) and isinstance(node.func, cst.Name) and node.func.value == "cast":
+            node.args[1].visit(self)  # the type is ignored at run time
+            return False
         if self._functions:
             self.found += [(".".join(self._names), node, mutated) for mutated in _mutations(node)]
         if isinstance(node, cst.ClassDef | cst.FunctionDef):
@@ -222,7 +237,7 @@ class _Mutation(MetaPathFinder):
 
     def __init__(self, mutant: Mutant) -> None:
         self._path = str(PACKAGE / mutant.module)
-        self._name = ".".join((PACKAGE.name, *Path(mutant.module).with_suffix("").parts))
+        self._name = _name_of(mutant.module)
         self._source = mutant.source
 
     def find_spec(self, fullname: str, path: object, target: object = None) -> ModuleSpec | None:  # noqa: ARG002
@@ -240,42 +255,227 @@ class _Loader(SourceFileLoader):
         return compile(self._source, self.path, "exec", dont_inherit=True)
 
 
+def _name_of(module: str) -> str:
+    return ".".join((PACKAGE.name, *Path(module).with_suffix("").parts))
+
+
 def _run(pending: Sequence[Mutant], tests: Sequence[str], end: float) -> Iterator[tuple[Mutant, bool]]:
     """Run the tests with each mutant, and yield whether it survived; stop at ``end``."""
-    started = time.monotonic()
-    if _wait(_start(None, tests), started + 300) != 0:
-        raise SystemExit(f"the tests fail without a mutation: pytest {' '.join(tests)}")
-    limit = 10 + 4 * (time.monotonic() - started)
-    running: dict[int, tuple[Mutant, float]] = {}
-    waiting = iter(pending)
+    with tempfile.TemporaryDirectory() as folder:
+        # In a fork, because the tests import the modules.
+        if _wait(_fork(partial(_run_collected, pending, tests, end, Path(folder))), end + 600) != 0:
+            failed = Path(folder, "failed")
+            name = failed.read_text() if failed.exists() else " ".join(tests)
+            raise SystemExit(f"the tests fail without a mutation: pytest {name}")
+        survivors: list[Mutant] = []
+        for index, mutant in enumerate(pending):
+            result = Path(folder, str(index))
+            if result.exists():
+                outcome = result.read_text()
+                if outcome == IMPORTED:
+                    survivors.append(mutant)
+                    continue
+                if outcome == KILLED and not Path(folder, f"{mutant.key}.killer").exists():
+                    print(f"  ended without a failed test: {mutant.function}, line {mutant.line}\n    + {mutant.after}")
+                yield mutant, outcome == SURVIVED
+        seconds = sum(duration for duration, _ in json.loads(Path(folder, "calls").read_text()).values())
+    programs = ((partial(_run_imported, mutant, tests), 60.0 + 3 * seconds) for mutant in survivors)
+    for index, code in _fork_each(programs, end):
+        yield survivors[index], code == 0
+
+
+def _run_imported(mutant: Mutant, tests: Sequence[str]) -> int:
+    sys.meta_path.insert(0, _Mutation(mutant))
+    return int(pytest.main([*OPTIONS, *tests]))
+
+
+def _run_collected(pending: Sequence[Mutant], tests: Sequence[str], end: float, folder: Path) -> int:
+    runner = _Runner(pending, end, folder)
+    with _traced(runner.path, runner.imported):
+        return int(pytest.main([*OPTIONS, *tests], plugins=[runner]))
+
+
+class _Runner:
+    """A pytest plugin that runs the collected tests once for each mutant, and writes the outcomes to files."""
+
+    def __init__(self, pending: Sequence[Mutant], end: float, folder: Path) -> None:
+        self.path = str(PACKAGE / pending[0].module)
+        self.imported: set[str] = set()  # functions that were called before the tests ran
+        self._pending = pending
+        self._end = end
+        self._folder = folder
+        self._original = dict(_codes(Path(self.path).read_text(), self.path))
+        self._functions: list[tuple[FunctionType, str]] = []
+        self._caches: list[Any] = []
+        self._items: dict[str, pytest.Item] = {}
+        self._calls: dict[str, tuple[float, list[str]]] = {}  # duration and functions of each test
+        self._killers: dict[str, None] = {}  # names of tests; the last one failed last
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> bool:
+        """Run the tests unchanged, then with each mutant."""
+        sys.settrace(None)
+        importlib.import_module(_name_of(self._pending[0].module))  # tests may import it later
+        self._items = {item.nodeid: item for item in session.items}
+        names = {code: name for name, code in self._original.items()}
+        functions = [function for function in gc.get_objects() if isinstance(function, FunctionType)]
+        self._functions = [
+            (function, names[function.__code__])
+            for function in functions
+            if function.__code__.co_filename == self.path and function.__code__ in names
+        ]
+        cached = {id(function) for function, _ in self._functions}
+        self._caches = [
+            value
+            for value in gc.get_objects()
+            if isinstance(value, _CACHED) and id(getattr(value, "__wrapped__", None)) in cached
+        ]
+        gc.collect()
+        gc.freeze()  # forks share the memory
+        calls = self._folder / "calls"
+        if _wait(_fork(partial(self._record, session, calls)), time.monotonic() + 600) != 0:
+            session.testsfailed = 1
+            return True
+        self._calls = json.loads(calls.read_text())
+        tests = [self._tests(mutant) for mutant in self._pending]
+        programs = (
+            (partial(self._test, session, mutant, found), 60 + 3 * sum(self._calls[name][0] for name in found))
+            for mutant, found in zip(self._pending, tests, strict=True)
+        )
+        for index, code in _fork_each(programs, self._end):
+            killer = self._folder / f"{self._pending[index].key}.killer"
+            if killer.exists():
+                name = killer.read_text()
+                self._killers.pop(name, None)
+                self._killers[name] = None
+            again = code == 0 and self._needs_import(self._pending[index])
+            self._folder.joinpath(str(index)).write_text(IMPORTED if again else KILLED if code else SURVIVED)
+        return True
+
+    def _record(self, session: pytest.Session, calls: Path) -> int:
+        """Run the tests and record which functions each of them calls."""
+        found: dict[str, tuple[float, list[str]]] = {}
+        for item in session.items:
+            names: set[str] = set()
+            for cache in self._caches:  # each test calls the function
+                cache.cache_clear()
+            started = time.monotonic()
+            with _traced(self.path, names):
+                item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+            if session.testsfailed:
+                calls.with_name("failed").write_text(item.nodeid)
+                break
+            found[item.nodeid] = time.monotonic() - started, sorted(names)
+        calls.write_text(json.dumps(found))
+        return session.testsfailed
+
+    def _tests(self, mutant: Mutant) -> list[str]:
+        """Return the tests that call the changed function."""
+        return [
+            name
+            for name, (_, called) in self._calls.items()
+            if any(_contains(mutant.function, each) for each in called)
+        ]
+
+    def _needs_import(self, mutant: Mutant) -> bool:
+        """Return whether imports call the changed function, or no code was replaced: defaults, removed ``super()``."""
+        is_replaced = any(
+            _contains(mutant.function, name.partition(" ")[0])
+            and code != self._original[name]
+            and len(code.co_freevars) == len(self._original[name].co_freevars)
+            for name, code in _codes(mutant.source, self.path)
+            if name in self._original
+        )
+        return not is_replaced or any(_contains(mutant.function, name) for name in self.imported)
+
+    def _test(self, session: pytest.Session, mutant: Mutant, found: Sequence[str]) -> int:
+        """Run tests until one fails. A test that takes much longer than before ends the process."""
+        changed = dict(_codes(mutant.source, self.path))
+        for function, name in self._functions:
+            if name in changed and len(changed[name].co_freevars) == len(function.__code__.co_freevars):
+                function.__code__ = changed[name]
+        killers = [name for name in reversed(self._killers) if name in found]
+        for name in dict.fromkeys((*killers, *found)):
+            signal.setitimer(signal.ITIMER_REAL, 15 + 5 * self._calls[name][0])
+            item = self._items[name]
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=None)
+            if session.testsfailed:
+                self._folder.joinpath(f"{mutant.key}.killer").write_text(name)
+                return 1
+        return 0
+
+
+def _codes(source: str, path: str) -> Iterator[tuple[str, CodeType]]:
+    """Yield the code of each function of a module; the number tells functions with the same name apart."""
+    counts: dict[str, int] = {}
+    pending = [compile(source, path, "exec", dont_inherit=True)]
+    while pending:
+        code = pending.pop(0)
+        counts[code.co_qualname] = counts.get(code.co_qualname, 0) + 1
+        yield f"{code.co_qualname} {counts[code.co_qualname]}", code
+        pending += [constant for constant in code.co_consts if isinstance(constant, CodeType)]
+
+
+def _contains(function: str, name: str) -> bool:
+    """Return whether a qualified name is that of a function, or of one inside it."""
+    return f"{name.replace('.<locals>', '')}.".startswith(f"{function}.")
+
+
+@contextmanager
+def _traced(path: str, names: set[str]) -> Iterator[None]:
+    """Collect the qualified names of the functions of a file that the block calls."""
+
+    def trace(frame: FrameType, event: str, argument: object) -> None:  # noqa: ARG001 - the interface's
+        if frame.f_code.co_filename == path:
+            names.add(frame.f_code.co_qualname)
+
+    sys.settrace(trace)
+    threading.settrace(trace)
+    try:
+        yield
+    finally:
+        sys.settrace(None)
+        threading.settrace(None)
+
+
+# --- processes --------------------------------------------------------------------------------------------------------
+
+
+def _fork_each(programs: Iterable[tuple[Callable[[], int], float]], end: float) -> Iterator[tuple[int, int]]:
+    """Run each program in a fork, within its time limit in seconds, and yield its number and exit code."""
+    running: dict[int, tuple[int, float]] = {}
+    waiting = enumerate(programs)
     jobs = int(os.environ.get("JOBS", "2"))
-    while True:
-        while len(running) < jobs and time.monotonic() < end and (mutant := next(waiting, None)) is not None:
-            running[_start(mutant, tests)] = mutant, time.monotonic() + limit
-        if not running:
-            return
-        for pid, (mutant, deadline) in list(running.items()):
-            code = _poll(pid, deadline)
-            if code is not None:
-                del running[pid]
-                yield mutant, code == 0
-        time.sleep(0.01)
+    try:
+        while True:
+            while len(running) < jobs and time.monotonic() < end and (following := next(waiting, None)) is not None:
+                index, (program, seconds) = following
+                running[_fork(program)] = index, time.monotonic() + seconds
+            if not running:
+                return
+            for pid, (index, deadline) in list(running.items()):
+                code = _poll(pid, deadline)
+                if code is not None:
+                    del running[pid]
+                    yield index, code
+            time.sleep(0.005)
+    finally:
+        for pid in running:
+            _kill(pid)
 
 
-def _start(mutant: Mutant | None, tests: Sequence[str]) -> int:
-    """Start the tests in a fork, which leads its process group."""
+def _fork(program: Callable[[], int]) -> int:
+    """Run a program in a fork, which leads its process group."""
     pid = os.fork()
     if pid:
         return pid
-    os.setpgid(0, 0)
-    null = os.open(os.devnull, os.O_RDWR)
-    for descriptor in range(3):
-        os.dup2(null, descriptor)
     code = 1
     try:
-        if mutant is not None:
-            sys.meta_path.insert(0, _Mutation(mutant))
-        code = int(pytest.main([*OPTIONS, *tests]))
+        os.setpgid(0, 0)
+        null = os.open(os.devnull, os.O_RDWR)
+        for descriptor in range(3):
+            os.dup2(null, descriptor)
+        code = program()
     finally:
         os._exit(code)
 

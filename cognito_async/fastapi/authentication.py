@@ -215,7 +215,8 @@ def _require(
             raise error
         return token
 
-    return cast("params.Depends", Depends(permitted_user))
+    dependency: params.Depends = Depends(permitted_user)
+    return dependency
 
 
 def bearer_challenge(error: CognitoError) -> str:

@@ -52,10 +52,11 @@ def client_ip(peer: str | None, forwarded: Iterable[str], trusted: Sequence[Netw
 
 
 def origins(allowed: Collection[str]) -> frozenset[str]:
-    """Check the argument ``allowed_origins``: a single text would allow its parts, and "null" is sent by any page."""
-    if isinstance(allowed, str) or not all(map(_ORIGIN.fullmatch, allowed)):
-        rule = 'must be a list of origins such as "https://www.example.com", without a path'
-        raise ParameterValidationError("allowed_origins", rule)
+    """Check the argument ``allowed_origins``: the characters of a single text are refused; any page sends "null"."""
+    if not all(map(_ORIGIN.fullmatch, allowed)):
+        raise ParameterValidationError(
+            "allowed_origins", 'must be a list of origins such as "https://www.example.com", without a path'
+        )
     return frozenset(allowed)
 
 

@@ -124,7 +124,12 @@ def install_problems(app: Starlette, problems: Problems = PROBLEMS) -> None:
     Applications of Starlette without FastAPI are handled, too; they have no RequestValidationError and no OpenAPI.
 
     The OpenAPI document describes the response to validation errors; for other errors see ``problem_responses``.
+
+    Raises:
+        RuntimeError: The application has started, and does not take new handlers.
     """
+    if app.middleware_stack is not None:
+        raise RuntimeError("the application has started; call install_problems(app) where the application is created")
 
     async def handle(connection: HTTPConnection, error: CognitoError | RequestValidationError) -> Response | None:
         response = _respond(error, problems)

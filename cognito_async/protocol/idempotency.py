@@ -7,10 +7,9 @@ from math import inf
 from attrs import frozen
 
 from cognito_async.errors import CognitoError, InvalidResponseError, TransportError
-from cognito_async.protocol.retry import RetryKind, classify
+from cognito_async.protocol.retry import FIRST_ERROR_STATUS, RetryKind, classify
 
 FIRST_SERVER_ERROR = 500
-FIRST_CLIENT_ERROR = 300
 # Of a proxy that did not forward the request: authentication, size, wrong host, too early, header size.
 NOT_FORWARDED_STATUSES = frozenset({407, 413, 421, 425, 431})
 
@@ -66,7 +65,7 @@ def is_ambiguous(error: CognitoError) -> bool:
     if isinstance(error, TransportError):
         return error.sent is not False
     if isinstance(error, InvalidResponseError):
-        if status is None or status < FIRST_CLIENT_ERROR or status >= FIRST_SERVER_ERROR:
+        if status is None or status < FIRST_ERROR_STATUS or status >= FIRST_SERVER_ERROR:
             return True
         return error.request_id is None and status not in NOT_FORWARDED_STATUSES
     if classify(error) in {RetryKind.THROTTLED, RetryKind.LIMIT_EXCEEDED}:

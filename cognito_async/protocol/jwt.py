@@ -9,7 +9,7 @@ import json
 from binascii import Error as Base64Error
 from binascii import a2b_base64, b2a_base64
 from math import inf, isfinite
-from typing import Any
+from typing import Any, TypeGuard
 
 from cognito_async.errors import TokenMalformedError
 
@@ -119,7 +119,7 @@ def _is_cheap(encoded: bytes) -> bool:
     return encoded.count(b",") + encoded.count(b"{") + encoded.count(b"[") <= CHEAP_ELEMENTS
 
 
-def is_time(value: object) -> bool:
+def is_time(value: object) -> TypeGuard[int]:
     """Return whether a claim is a time in whole seconds since 1970, until the year 9999."""
     return type(value) is int and 0 <= value <= MAX_TIME
 
@@ -127,7 +127,7 @@ def is_time(value: object) -> bool:
 def decode_base64url(encoded: bytes) -> bytes | None:
     """Return the decoded bytes; None unless the text is the only one that stands for them, without padding."""
     try:
-        decoded = a2b_base64(encoded.translate(_TO_STANDARD) + b"=" * (-len(encoded) % 4))
+        decoded = a2b_base64(encoded.translate(_TO_STANDARD) + b"==")  # ignores padding that is not needed
     except Base64Error:
         return None
     # Encoding it again excludes padding, other characters, and bits beyond the last byte.

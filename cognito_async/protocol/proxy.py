@@ -31,7 +31,7 @@ class ProxyVariables:
             for scheme, names in PROXY_VARIABLES.items()
         }
         if "REQUEST_METHOD" in environ and self._values["http"] == ("HTTP_PROXY", environ.get("HTTP_PROXY")):
-            self._values["http"] = None  # in a CGI script, HTTP_PROXY is the request's header "Proxy"
+            del self._values["http"]  # in a CGI script, HTTP_PROXY is the request's header "Proxy"
         self._no_proxy = next((environ[name] for name in NO_PROXY_VARIABLES if name in environ), "")
 
     def find(self, url: URL) -> Proxy | None:
@@ -58,7 +58,7 @@ def parse_proxy(value: object) -> tuple[Proxy | None, str]:
         return None, invalid
     if url.scheme.startswith("socks"):
         return None, "must be an http or https URL; for a SOCKS proxy pass connector="
-    if url.scheme not in {"http", "https"} or not host or not port or url.path not in {"", "/"} or url.query_string:
+    if url.scheme not in {"http", "https"} or not host or not port or url.path != "/" or url.query_string:
         return None, invalid
     if url.raw_user is None and url.raw_password is None:
         return Proxy(url=url.origin()), ""

@@ -210,7 +210,7 @@ class _PydanticSerializer:
 
 
 class Structure(Record):
-    """Base of the generated classes."""
+    """Base of the requests, responses and types of operations."""
 
     __slots__ = ("_extra",)
 

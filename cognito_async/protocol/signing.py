@@ -87,7 +87,7 @@ def _canonical_request(url: str, headers: Mapping[str, str], body: bytes) -> tup
     lines = [(name, value) for name, value in sorted(signed.items()) if name not in UNSIGNED_HEADERS]
     names = ";".join(name for name, _ in lines)
     values = "".join(f"{name}:{value}\n" for name, value in lines)
-    path = quote(_normal_path(parts.path), safe="/~")
+    path = quote(_normal_path(parts.path))
     return names, f"POST\n{path}\n\n{values}\n{names}\n{sha256(body).hexdigest()}"
 
 

@@ -205,9 +205,7 @@ def _outcome(response: HttpResponse, request: Request[ResponseT], sent: HttpRequ
 
 
 def _is_part(response: HttpResponse) -> bool:
-    """Return whether a partial response is less than the whole."""
-    if response.status != PARTIAL_CONTENT:
-        return False
+    """Return whether a response is less than the whole, by its Content-Range."""
     content_range = response.headers.get("Content-Range")
     if content_range is None:
         return False

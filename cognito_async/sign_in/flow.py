@@ -191,9 +191,9 @@ class Step(Record):
     def exclusive(self) -> Generator[None, None, None]:
         """Refuse other answers within the block, and after an answer that was accepted."""
         if self._busy or self._answered:
-            state = "was answered" if self._answered else "is being answered by another task"
             raise ChallengeAlreadyAnsweredError(
-                f"the {self.name} challenge {state}; use the result of that answer, or start a new sign-in"
+                f"the {self.name} challenge was answered, or is being answered by another task; use the result of that "
+                "answer, or start a new sign-in"
             )
         self._busy = True
         try:

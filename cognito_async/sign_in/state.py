@@ -52,7 +52,7 @@ def load(client: CognitoClient, state: object, device: Device | None, user_conte
 
 def _parsed(state: object) -> dict[str, Any] | None:
     """Return the content of a state; None if it is unreadable."""
-    if not isinstance(state, str) or len(state) > MAX_LENGTH or not state.isascii():
+    if not isinstance(state, str) or len(state) > MAX_LENGTH:
         return None
     version, _, encoded = state.partition(".")
     try:

@@ -62,7 +62,7 @@ def app_code_rule(value: object) -> str | None:
 def text_rule(value: object, longest: int | None = None) -> str | None:
     """Check a text of at least one character."""
     if not isinstance(value, str):
-        return f"must be a str, not {'None' if value is None else type(value).__name__}"
+        return f"must be a str, not {type(value).__name__}"
     if not value:
         return "must not be empty"
     if longest is not None and len(value) > longest:

@@ -1,6 +1,8 @@
 """A local user pool for tests, with users and a mailbox."""
 
 import asyncio
+import base64
+import secrets
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from ssl import SSLContext
@@ -11,7 +13,7 @@ from cognito_async.call import Timeouts
 from cognito_async.client import CognitoClient
 from cognito_async.event_loop import running_loop
 from cognito_async.operations import AccountRecoverySettingType, AttributeType, RecoveryOptionType
-from cognito_async.protocol.endpoints import check_region
+from cognito_async.protocol.endpoints import check_region, region_of_pool
 from cognito_async.protocol.retry import RetryPolicy
 from cognito_async.protocol.signing import Credentials
 from cognito_async.session import AsyncCognitoSession
@@ -29,7 +31,7 @@ if TYPE_CHECKING:  # imported on first use, as in the session and the verifier
 Value = TypeVar("Value")
 
 # The emulator accepts this key as the account's administrator, with any signature.
-_ADMINISTRATOR: Final = Credentials(access_key_id="test", secret_access_key="test")
+ADMINISTRATOR: Final = Credentials(access_key_id="test", secret_access_key="test")
 _NAME: Final = "cognito_async"
 _AUTH_FLOWS: Final = (
     "ALLOW_USER_PASSWORD_AUTH", "ALLOW_ADMIN_USER_PASSWORD_AUTH", "ALLOW_USER_SRP_AUTH", "ALLOW_REFRESH_TOKEN_AUTH",
@@ -100,6 +102,7 @@ class LocalPool:
         self._user_pool_id: str | None = None
         self._app_client: tuple[str, str | None] | None = None
         self._jwks: bytes | None = None
+        self._state_key = new_state_key()
 
     def __repr__(self) -> str:
         return f"LocalPool(region={self._region!r}, user_pool_id={self._user_pool_id!r})"
@@ -163,7 +166,7 @@ class LocalPool:
         Args:
             **options: Options of AsyncCognitoSession.
         """
-        options.setdefault("credentials", _ADMINISTRATOR)
+        options.setdefault("credentials", ADMINISTRATOR)
         options.setdefault("proxy", False)  # the emulator is on this machine
         return AsyncCognitoSession(self._region, endpoint_url=self.endpoint_url, **options)
 
@@ -196,21 +199,21 @@ class LocalPool:
         """Return the environment variables for an application under test, such as ``COGNITO_USER_POOL_ID``.
 
         Returns:
-            The IDs of the pool and its app client, the region, the endpoint, and credentials that the emulator accepts.
+            The IDs of the pool and its app client, the region, the endpoint, credentials that the emulator accepts, and
+            a random key for the challenges of ``sign_in_router``, which is the same for each call.
         """
-        secret = {} if self.client_secret is None else {"COGNITO_CLIENT_SECRET": self.client_secret}
-        return secret | {
-            "COGNITO_USER_POOL_ID": self.user_pool_id,
-            "COGNITO_CLIENT_ID": self.client_id,
-            "AWS_REGION": self._region,
-            "AWS_ENDPOINT_URL": self.endpoint_url,
-            "AWS_ACCESS_KEY_ID": _ADMINISTRATOR.access_key_id,
-            "AWS_SECRET_ACCESS_KEY": _ADMINISTRATOR.secret_access_key,
-            "NO_PROXY": "127.0.0.1",
-        }
+        return application_variables(
+            user_pool_id=self.user_pool_id,
+            client_id=self.client_id,
+            client_secret=self.client_secret,
+            endpoint_url=self.endpoint_url,
+            state_key=self._state_key,
+        )
 
     async def create_user(self, email: str, password: str) -> None:
         """Create a confirmed user with a verified address, who can sign in immediately and gets no message.
+
+        For users in other states, use the fixture ``cognito_users``, or the operations of a client.
 
         Args:
             email: The user's address, which is also the username.
@@ -284,6 +287,28 @@ class LocalPool:
             if clock() >= deadline:
                 raise LocalPoolError(f"no code was sent to {email} within {timeout:g} s")
             await asyncio.sleep(_POLL)
+
+
+def new_state_key() -> str:
+    """Return a random value of ``COGNITO_STATE_KEYS``."""
+    return base64.b64encode(secrets.token_bytes(32)).decode()
+
+
+def application_variables(
+    *, user_pool_id: str, client_id: str, client_secret: str | None, endpoint_url: str, state_key: str
+) -> dict[str, str]:
+    """Return the environment variables for an application that uses a pool on this machine."""
+    secret = {} if client_secret is None else {"COGNITO_CLIENT_SECRET": client_secret}
+    return secret | {
+        "COGNITO_USER_POOL_ID": user_pool_id,
+        "COGNITO_CLIENT_ID": client_id,
+        "COGNITO_STATE_KEYS": state_key,
+        "AWS_REGION": region_of_pool(user_pool_id) or "",
+        "AWS_ENDPOINT_URL": endpoint_url,
+        "AWS_ACCESS_KEY_ID": ADMINISTRATOR.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": ADMINISTRATOR.secret_access_key,
+        "NO_PROXY": "127.0.0.1",
+    }
 
 
 async def _create_user_pool(client: CognitoClient) -> str:

@@ -20,9 +20,23 @@ if TYPE_CHECKING:
     from cognito_async import AsyncCognitoSession, CognitoClient
     from cognito_async.testing import FakeCognito, LocalPool
 
+__all__ = [
+    "TestUser",
+    "TestUsers",
+    "UserState",
+    "cognito_client",
+    "cognito_environ",
+    "cognito_pool",
+    "cognito_pool_options",
+    "cognito_session",
+    "cognito_users",
+    "fake_cognito",
+]
+
 Value = TypeVar("Value")
 
 UserState: TypeAlias = Literal["CONFIRMED", "UNCONFIRMED", "FORCE_CHANGE_PASSWORD", "RESET_REQUIRED", "DISABLED"]
+"""The states of users that ``TestUsers`` creates, see there."""
 
 
 class TestUser:
@@ -171,7 +185,7 @@ def _output_shown(config: pytest.Config) -> Generator[None]:
 
 @pytest.fixture(scope="session")
 def cognito_pool_options() -> dict[str, Any]:
-    """Options of ``LocalPool`` for ``cognito_pool``. Override this fixture to change them."""
+    """Options of ``LocalPool`` for ``cognito_pool``. Override it in ``conftest.py``, with the scope ``session``."""
     return {}
 
 

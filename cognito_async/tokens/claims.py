@@ -103,11 +103,11 @@ Check: TypeAlias = Callable[[Any], object]
 def _names(parameter: str, value: object, *, low: int = 0) -> frozenset[str]:
     """Check a collection of names; a single text is refused, as its letters are texts, too."""
     if isinstance(value, Collection) and not isinstance(value, str | bytes):
-        names = tuple(cast("Collection[object]", value))
-        if len(names) >= low and all(isinstance(name, str) and name for name in names):
-            return frozenset(cast("tuple[str, ...]", names))
-    some = f" of at least {low}" if low else ""
-    raise ParameterValidationError(parameter, f"must be a set, list or tuple{some} of texts that are not empty")
+        values = tuple(cast("Collection[object]", value))
+        names = [name for name in values if isinstance(name, str) and name]
+        if len(names) == len(values) >= low:
+            return frozenset(names)
+    raise ParameterValidationError(parameter, f"must be a set, list or tuple of {low} or more texts that are not empty")
 
 
 def _seconds(parameter: str, value: object, limit: float) -> float:
@@ -191,7 +191,7 @@ class ClaimRules:
         if _text(claims, "iss") not in self.issuers:
             raise TokenIssuerError("the token was issued by another user pool; check user_pool_id and issuers")
         if _text(claims, "token_use") != self.token_use:
-            raise TokenUseError(f"the token is not an {'access' if is_access else 'ID'} token (token_use)")
+            raise TokenUseError(f"the token_use of the token is not {self.token_use}")
         client_id, audience = _text(claims, "client_id"), _text(claims, "aud")
         if not is_access:
             client_id = audience
@@ -232,11 +232,12 @@ class ClaimRules:
         if now >= claims["exp"] + self.leeway:
             raise TokenExpiredError("the token has expired; refresh it, or sign in again")
         for name in ("nbf", "iat"):
-            if _time(claims, name, 0) > now + self.leeway:
+            if name in claims and _time(claims, name) > now + self.leeway:
                 raise TokenNotYetValidError(f"the token is not yet valid ({name}); check the clock, or set leeway")
-        auth_time = _time(claims, "auth_time", None if self.max_auth_age is not None else 0)
-        if self.max_auth_age is not None and now - auth_time > self.max_auth_age:
-            raise TokenExpiredError(f"the user signed in more than {self.max_auth_age:g} s ago; sign in again")
+        if self.max_auth_age is not None or "auth_time" in claims:
+            age = now - _time(claims, "auth_time")
+            if self.max_auth_age is not None and age > self.max_auth_age:
+                raise TokenExpiredError(f"the user signed in more than {self.max_auth_age:g} s ago; sign in again")
 
 
 def _awaitable_check() -> ParameterValidationError:
@@ -262,18 +263,21 @@ def _required_text(claims: dict[str, Any], name: str) -> str:
     return value
 
 
-def _time(claims: dict[str, Any], name: str, default: int | None) -> int:
-    value = claims.get(name, default)
-    if not is_time(value):
-        raise TokenMalformedError(f"the claim {name} must be a whole number of seconds")
-    return cast("int", value)
+def _time(claims: dict[str, Any], name: str) -> int:
+    value = claims.get(name)
+    if is_time(value):
+        return value
+    raise TokenMalformedError(f"the claim {name} must be a whole number of seconds")
 
 
 def _groups(claims: dict[str, Any]) -> frozenset[str]:
-    groups = claims.get("cognito:groups", [])
-    if not isinstance(groups, list) or not all(isinstance(group, str) for group in cast("list[object]", groups)):
-        raise TokenMalformedError("the claim cognito:groups must be a list of texts")
-    return frozenset(cast("list[str]", groups))
+    found = claims.get("cognito:groups", [])
+    if isinstance(found, list):
+        values = cast("list[object]", found)
+        groups = [group for group in values if isinstance(group, str)]
+        if len(groups) == len(values):
+            return frozenset(groups)
+    raise TokenMalformedError("the claim cognito:groups must be a list of texts")
 
 
 def _flag(claims: dict[str, Any], name: str) -> bool:

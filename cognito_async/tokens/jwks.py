@@ -50,7 +50,7 @@ FETCH_TIMEOUT = 3.0
 MAX_BYTES = 64 * 1024
 MAX_KEYS = 32
 MIN_BITS, MAX_BITS = 2048, 8192
-MIN_EXPONENT, MAX_EXPONENT = 2**16, 2**32
+MIN_EXPONENT, MAX_EXPONENT = 2**16 + 1, 2**32 - 1
 """Bounds of the exponent: small ones are unsound (FIPS 186-5), large ones slow down each verification."""
 
 HTTP_OK = 200
@@ -122,8 +122,10 @@ def parse_jwks(jwks: object) -> Keys:
         raise JwksUnavailableError("the key set has two keys with the same key ID")
     keys = {
         key_id: key
-        for key_id, member in zip(key_ids, members, strict=True)
-        if isinstance(key_id, str) and 0 < len(key_id) <= MAX_KEY_ID and (key := _public_key(member)) is not None
+        for member in members
+        if isinstance(key_id := member.get("kid"), str)
+        and 0 < len(key_id) <= MAX_KEY_ID
+        and (key := _public_key(member)) is not None
     }
     if not keys:
         raise JwksUnavailableError(f"the key set has no usable key: RSA of {MIN_BITS} to {MAX_BITS} bits for RS256")
@@ -144,22 +146,20 @@ def _public_key(member: Mapping[str, object]) -> PublicKey | None:
     if (
         not MIN_BITS <= modulus.bit_length() <= MAX_BITS
         or modulus % 2 == 0
-        or not MIN_EXPONENT < exponent < MAX_EXPONENT
-        or exponent % 2 == 0
+        or not MIN_EXPONENT <= exponent <= MAX_EXPONENT
         or _is_roca(modulus)
     ):
         return None
     try:
         return RSAPublicNumbers(exponent, modulus).public_key()
-    except ValueError:
+    except ValueError:  # such as an even exponent
         return None
 
 
 def _number(encoded: object) -> int:
     """Return a number in base64url; 0 for anything else."""
-    if not isinstance(encoded, str) or not encoded.isascii() or len(encoded) > MAX_BITS:
-        return 0
-    return int.from_bytes(decode_base64url(encoded.encode()) or b"", "big")
+    decoded = decode_base64url(encoded.encode("ascii", "replace")) if isinstance(encoded, str) else None
+    return int.from_bytes(decoded or b"", "big")
 
 
 def _powers(prime: int) -> frozenset[int]:
@@ -209,7 +209,7 @@ class KeyCache:
         self._fetch = fetch
         self._keys: Keys = keys or {}
         self._fetched_at = -inf if fetch else inf
-        self._next_fetch = -inf if fetch else inf
+        self._next_fetch = -inf
         self._failure: Exception | None = None
         self._flight: asyncio.Task[None] | None = None
         self._is_sent = False

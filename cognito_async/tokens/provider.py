@@ -257,9 +257,9 @@ class TokenProvider:
 
     async def _update(self) -> Tokens:
         """Save tokens that are not saved yet, else use newer ones of the store, else refresh."""
-        stored = await self._store.load(self._key)
         if self._unsaved is not None:
-            return await self._save(stored, self._unsaved)
+            return await self._save(self._unsaved)
+        stored = await self._store.load(self._key)
         if stored is not None and stored != self._tokens:
             return await self._use(stored)
         if self._tokens is None:
@@ -299,20 +299,19 @@ class TokenProvider:
         if not _is_same_user(_claims(new), _claims(tokens), same_origin=not rotated):
             raise InvalidResponseError("the refreshed tokens belong to another user or another sign-in")
         self._unsaved, self._unsaved_until = new, arrived + new.lifetime
-        return await self._save(tokens, new, since=tokens)
+        return await self._save(new, since=tokens)
 
-    async def _save(self, stored: Tokens | None, new: Tokens, since: Tokens | None = None) -> Tokens:
+    async def _save(self, new: Tokens, since: Tokens | None = None) -> Tokens:
         """Store tokens and use them, or use those with which another process was first.
 
         Args:
-            stored: What the store is expected to hold.
             new: The tokens to store.
             since: Tokens of the same user that expire later than these are another process's; None for ``new``.
         """
         for _ in range(_MAX_REPLACEMENTS):
+            stored = await self._store.load(self._key)
             winner = stored if stored is not None and _is_newer(stored, since or new) else None
             if winner is None and not await self._store.replace(self._key, stored, new):
-                stored = await self._store.load(self._key)
                 continue
             expires_at, self._unsaved, self._unsaved_until = self._unsaved_until, None, None
             if winner is None and since is not None and expires_at is not None:
@@ -327,7 +326,7 @@ class TokenProvider:
         self._owner, self._failures = {}, 0
         async with self._locked():
             stored = await self._store.load(self._key)
-            use_stored = stored is not None and (held is None or stored == held or _is_newer(stored, held))
+            use_stored = stored is not None and (held is None or _is_newer(stored, held))
             tokens = stored if use_stored else held
             try:
                 if tokens is not None and tokens.refresh_token is not None:
@@ -413,7 +412,7 @@ def _claims(tokens: Tokens) -> Mapping[str, Any]:
     """
     try:
         payload = tokens.access_token.split(".")[1]
-        claims = json.loads(urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        claims = json.loads(urlsafe_b64decode(payload + "=="))  # ignores padding that is not needed
         return {name: claims[name] for name in ("sub", "origin_jti") if name in claims}
     except (IndexError, ValueError, TypeError, RecursionError):
         return {}

@@ -104,8 +104,16 @@ async def test_each_event_is_logged_and_passed_to_the_hook(caplog: pytest.LogCap
             "ConfirmForgotPassword: ExpiredCodeException, HTTP status 400, attempts 1, duration 0.000 s, request ID r",
         ),
         (
+            [refuse("SomethingNew")],
+            "ConfirmForgotPassword: SomethingNew, HTTP status 400, attempts 1, duration 0.000 s, request ID r-1",
+        ),
+        (
             [ConnectError("refused", sent=False)] * 3,
             "ConfirmForgotPassword: ConnectError, HTTP status None, attempts 3, duration 0.150 s, request ID None",
+        ),
+        (
+            [hang(status=200)],  # the rest of a response without members
+            "ConfirmForgotPassword: succeeded, HTTP status 200, attempts 1, duration 10.000 s, request ID None",
         ),
     ],
 )
@@ -124,7 +132,20 @@ async def test_cancelled_call_is_logged(caplog: pytest.LogCaptureFixture) -> Non
     async with scripted_session(ScriptedTransport(hang())) as session:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(reset(session.client("abc")), 0.5)
-    assert [record.split(",")[0] for record in call_records(caplog)] == ["ConfirmForgotPassword: cancelled"]
+    assert call_records(caplog) == [
+        "ConfirmForgotPassword: cancelled, HTTP status None, attempts 1, duration 0.500 s, request ID None"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("step", "failure"), [(refuse("ThrottlingException"), "ThrottlingException"), (LOST, "TransportError")]
+)
+async def test_retry_is_logged_with_code_or_class(step: Step, failure: str, caplog: pytest.LogCaptureFixture) -> None:
+    """The code says more than the class of an unknown error."""
+    async with scripted_session(ScriptedTransport(step, respond())) as session:
+        await reset(session.client("abc"))
+    [record] = records(caplog)
+    assert record.getMessage().startswith(f"ConfirmForgotPassword: attempt 1 of 3 failed with {failure};")
 
 
 async def test_calls_are_not_logged_above_debug(caplog: pytest.LogCaptureFixture) -> None:

@@ -22,7 +22,7 @@ from cognito_async import (
 from tests.core.test_stale_connections import SURPLUS, Surplus, echo_user, http, username
 from tests.support.canaries import CANARY, leaking_frames
 from tests.support.proxy import Proxy
-from tests.support.scripted_server import ScriptedServer
+from tests.support.scripted_server import Connection, ScriptedServer, answer, never
 from tests.support.scripted_transport import ScriptedTransport, reset
 
 CERTIFICATE = Path(__file__).parents[1] / "data" / "localhost.pem"
@@ -156,7 +156,8 @@ async def test_refused_tunnel_is_a_connect_error(response: bytes) -> None:
     assert type(error) is ConnectError
     assert error.sent is False
     assert "proxy" in str(error)
-    assert ("407" in str(error)) == (b" 407 " in response)
+    assert "NoneType" not in str(error)
+    assert ("407" in str(error)) == ("credentials" in str(error)) == (b" 407 " in response)
     assert len(proxy.lines) == 1
 
 
@@ -167,7 +168,7 @@ async def test_refused_tunnel_is_retried() -> None:
             "eu-west-1", endpoint_url=HTTPS, proxy=proxy.url, retry=RetryPolicy(transient_base=0)
         )
         async with session:
-            with pytest.raises(ConnectError) as caught:
+            with pytest.raises(ConnectError, match=r"HTTP 502\b") as caught:
                 await reset(session.client("abc"))
         assert (caught.value.attempts, len(proxy.lines)) == (3, 3)
 
@@ -178,6 +179,20 @@ async def test_proxy_that_requires_credentials_forwards_nothing() -> None:
         error = await failure(HTTP, proxy=proxy.url.replace("//", f"//ada:{CANARY}@"))
     assert type(error) is ConnectError
     assert error.sent is False
+    assert "407" in str(error)
+    assert "credentials" in str(error)
+
+
+async def test_connection_to_a_proxy_that_requires_credentials_is_closed() -> None:
+    """The rest of its page is not read."""
+    page = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 99\r\n\r\n<html>"
+    async with (
+        ScriptedServer(never(page)) as proxy,
+        AsyncCognitoSession("eu-west-1", endpoint_url=HTTP, proxy=proxy.url, retry=ONCE) as session,
+    ):
+        with pytest.raises(ConnectError):
+            await reset(session.client("abc"))
+        await proxy.until(lambda: proxy.open == 0)
 
 
 @pytest.mark.parametrize("endpoint", [HTTP, HTTPS])
@@ -272,6 +287,37 @@ async def test_unusable_certificates_name_their_origin(
         await call(server.url, **options)
 
 
+async def test_http_1_is_negotiated(tls: ssl.SSLContext) -> None:
+    """A server may prefer HTTP/2."""
+    tls.set_alpn_protocols(["h2", "http/1.1"])
+    chosen: list[str | None] = []
+
+    async def act(connection: Connection) -> None:
+        chosen.append(connection.writer.get_extra_info("ssl_object").selected_alpn_protocol())
+        await answer()(connection)
+
+    async with ScriptedServer(act, tls=tls) as server:
+        await call(server.url, ssl=CERTIFICATE)
+    assert chosen == ["http/1.1"]
+
+
+@pytest.mark.parametrize(("name", "number"), [("AWS_CA_BUNDLE", 0), ("SSL_CERT_FILE", 1)])
+async def test_default_certificates_are_added_to_those_of_openssl_variables(
+    tls: ssl.SSLContext, name: str, number: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """SSL_CERT_DIR belongs to SSL_CERT_FILE; AWS_CA_BUNDLE replaces all others."""
+    loaded: list[ssl.SSLContext] = []
+
+    def load(context: ssl.SSLContext) -> None:
+        loaded.append(context)
+
+    monkeypatch.setenv(name, str(CERTIFICATE))
+    async with ScriptedServer(tls=tls) as server:
+        monkeypatch.setattr(ssl.SSLContext, "load_default_certs", load)
+        await call(server.url)
+    assert len(loaded) == number
+
+
 async def test_certificates_are_read_once_for_concurrent_calls(
     tls: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -328,6 +374,29 @@ async def test_connector_does_not_reuse_a_connection_with_surplus_data() -> None
             assert await username(client, "second") == "second"
             assert await username(client, "third") == "third"
         assert server.connections == 2
+
+
+async def test_early_data_on_a_new_connection_of_a_connector_is_not_surplus() -> None:
+    """Servers send TLS session tickets after the handshake."""
+    early = asyncio.Event()
+
+    async def send_early(connection: Connection) -> None:
+        await connection.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        early.set()
+
+    class Connector(aiohttp.TCPConnector):
+        async def connect(self, *args: Any, **kwargs: Any) -> aiohttp.connector.Connection:
+            connection = await super().connect(*args, **kwargs)
+            transport: Any = connection.transport
+            transport.pause_reading()
+            await early.wait()
+            transport.resume_reading()  # the data has arrived, and the event loop has not read it
+            return connection
+
+    async with ScriptedServer(on_connect=send_early, otherwise=echo_user) as server, Connector() as connector:
+        async with AsyncCognitoSession("eu-west-1", endpoint_url=server.url, connector=connector) as session:
+            assert await username(session.client("abc"), "first") == "first"
+        assert server.connections == 1
 
 
 async def test_closed_connector_ends_calls() -> None:

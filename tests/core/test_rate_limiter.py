@@ -20,6 +20,7 @@ from cognito_async import (
     Timeouts,
 )
 from cognito_async import operations as ops
+from cognito_async.credentials import CredentialsResolver
 from cognito_async.protocol.operation import Operation
 from cognito_async.rate_limiter import UNPUBLISHED_RATE, LocalCategoryLimiter, LocalRateLimiter
 from tests.support.clocks import now
@@ -201,7 +202,7 @@ async def test_permit_after_the_timeout_is_refused_immediately() -> None:
     limiter = limiter_of(1.0)
     tasks, _ = await queue(limiter, 5)
     with pytest.raises(RateLimitTimeoutError, match="UserAccountRecovery") as caught:
-        await limiter.acquire(4.0, ignore)
+        await limiter.acquire(5.0, ignore)  # the permit would come at the timeout
     assert now() == 0.0
     assert isinstance(caught.value, RequestTimeoutError)
     assert isinstance(caught.value, TimeoutError)
@@ -240,8 +241,16 @@ async def test_waiters_time_out_if_the_rate_drops() -> None:
     assert limiter.waiting == 0
 
 
-async def test_wait_without_timeout_is_unlimited() -> None:
-    """``total=None`` waits an hour."""
+async def test_wait_without_timeout_is_unlimited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``total=None`` waits an hour. There is no timer at infinity, which some event loops refuse."""
+    loop = asyncio.get_running_loop()
+    call_at = loop.call_at
+
+    def call_at_finite(when: float, *arguments: Any, **options: Any) -> asyncio.TimerHandle:
+        assert when < FOREVER
+        return call_at(when, *arguments, **options)
+
+    monkeypatch.setattr(loop, "call_at", call_at_finite)
     transport = ScriptedTransport(respond(), respond())
     quotas = Quotas(user_account_recovery=1 / 3600)
     async with scripted_session(transport, quotas=quotas, timeouts=Timeouts(total=None)) as session:
@@ -294,6 +303,18 @@ async def test_operation_without_category_has_a_separate_limiter() -> None:
     assert rate_limiter.limiter(terms).rate == UNPUBLISHED_RATE
     assert rate_limiter.limiter(describe).rate is None
     assert set(rate_limiter.limiters()) == {"ListTerms", "DescribeTerms"}
+
+
+async def test_rare_throttling_does_not_limit() -> None:
+    """Four throttled requests among 20 accepted ones, but four among ten."""
+    for accepted, rate in ((20, None), (10, UNPUBLISHED_RATE)):
+        limiter = LocalRateLimiter({}).limiter(ops.ListTermsRequest.OPERATION)
+        limiter.record_throttle()
+        for _ in range(accepted):
+            limiter.record_success()
+        for _ in range(3):
+            limiter.record_throttle()
+        assert limiter.rate == rate
 
 
 async def test_regions_of_a_session_share_limiters() -> None:
@@ -351,19 +372,23 @@ class RecordingRateLimiter:
 async def test_custom_rate_limiter_sees_every_attempt() -> None:
     """It grants each attempt, records each response, appears in the stats, and gets unused permits back."""
     rate_limiter, events = RecordingRateLimiter(), list[Any]()
-    transport = ScriptedTransport(THROTTLED, ConnectError("refused", sent=False), refuse("CodeMismatchException"))
+    refused = ConnectError("refused", sent=False)
+    refused.__cause__ = ConnectionRefusedError()
+    transport = ScriptedTransport(THROTTLED, refused, refuse("CodeMismatchException"), respond())
     async with scripted_session(transport, rate_limiter=rate_limiter, on_event=events.append) as session:
         with pytest.raises(Exception, match="CodeMismatch"):
             await reset(session.client("abc"))
+        await reset(session.client("abc"))
         assert session.stats.rates == {"everything": 5.0}
         assert session.stats.waiting == {"everything": 0}
-        assert session.stats.rate_limited == 3
+        assert session.stats.rate_limited == 4
     assert rate_limiter.only.calls == [
         *("acquire 30.0", "record_throttle"),
         *("acquire 28.5", "release"),
         *("acquire 27.9", "record_success"),
+        *("acquire 30.0", "record_success"),
     ]
-    assert [event.wait for event in events if isinstance(event, RateLimitDetails)] == [0.5, 0.5, 0.5]
+    assert [event.wait for event in events if isinstance(event, RateLimitDetails)] == [0.5] * 4
 
 
 # --- returned permits -------------------------------------------------------------------------------------------------
@@ -406,6 +431,28 @@ async def test_call_cancelled_before_sending_returns_its_permit() -> None:
         await asyncio.gather(call, return_exceptions=True)
         await reset(session.client("abc"))
         assert now() == pytest.approx(0.1)
+
+
+async def test_timeout_of_a_credentials_lookup_returns_its_permit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The request was not sent."""
+    future: asyncio.Future[Credentials] = asyncio.get_running_loop().create_future()
+
+    async def never(_: CredentialsResolver) -> Credentials:
+        return await future
+
+    transport = ScriptedTransport(respond(body=b'{"Username": "ada"}'))
+    policy, timeouts = RetryPolicy(max_attempts=1), Timeouts(attempt=3.0)
+    async with scripted_session(
+        transport, retry=policy, timeouts=timeouts, credentials=KEYS, quotas=Quotas(user_read=0.1)
+    ) as session:
+        client = session.client(user_pool_id="eu-west-1_AbC")
+        with monkeypatch.context() as patch:
+            patch.setattr(CredentialsResolver, "resolve", never)
+            with pytest.raises(RequestTimeoutError) as caught:
+                await client.admin_get_user(username="ada")
+        assert caught.value.sent is False
+        await client.admin_get_user(username="ada")
+        assert now() == pytest.approx(3.0)
 
 
 @pytest.mark.parametrize("sent", [True, None])

@@ -103,6 +103,7 @@ def test_repr_shows_the_members_that_are_set() -> None:
     """Secrets are shown as three asterisks, members that are None not at all."""
     result = AuthenticationResultType(access_token="eyJ", expires_in=3600)
     assert repr(result) == pretty_repr(result) == "AuthenticationResultType(access_token=***, expires_in=3600)"
+    assert pretty.pretty(result) == repr(result)
     keys = Credentials(access_key_id="AKID", secret_access_key="secret")
     assert repr(keys) == pretty_repr(keys) == "Credentials(access_key_id='AKID', secret_access_key=***)"
 
@@ -120,6 +121,14 @@ def test_dicts_in_place_of_structures_are_masked(how: str, given: Any) -> None:
     """The dicts that boto3 takes are invalid here, but may be printed before anybody notices."""
     request = AdminCreateUserRequest(username="ada", user_attributes=given)
     assert CANARY not in PRINTERS[how](request)
+
+
+@pytest.mark.parametrize("given", [{"a": {"AcrValue": CANARY}}, {"a": CANARY}, [{"AcrValue": CANARY}], CANARY])
+def test_maps_of_dicts_in_place_of_structures_are_masked(given: Any) -> None:
+    """Maps of structures are shown."""
+    assert CANARY not in repr(operations.UserPoolType(acr_configuration=given))
+    levels = {"a": operations.AcrLevelConfigType(acr_value="b")}
+    assert repr(levels) in repr(operations.UserPoolType(acr_configuration=levels))
 
 
 @pytest.mark.parametrize("pool_id", [f"{CANARY} ", f"{CANARY}\n", [CANARY]])

@@ -259,12 +259,18 @@ def reset_arguments(canaries: Canaries) -> dict[str, Any]:
     }
 
 
-async def quote_all(connection: Connection) -> None:
+async def quote_all(connection: Connection, padding: str = "") -> None:
     """Reject the request, and quote it in the message."""
     request = connection.request
     assert request is not None
     message = f"1 validation error detected: {request.body.decode()} {dict(request.headers)}"
-    await answer({"__type": "InvalidParameterException", "message": message, "reasonCode": message}, 400)(connection)
+    body = {"__type": "InvalidParameterException", "message": message, "reasonCode": message, "padding": padding}
+    await answer(body, 400)(connection)
+
+
+async def quote_in_large_response(connection: Connection) -> None:
+    """Do so in a response that is decoded in a thread."""
+    await quote_all(connection, padding=" " * 200_000)
 
 
 async def quote_each(connection: Connection) -> None:
@@ -322,6 +328,7 @@ def flat(value: Any) -> Iterable[Any]:
 FAULTS: dict[str, Action] = {
     "message quotes the request": quote_all,
     "message quotes each value": quote_each,
+    "large response quotes the request": quote_in_large_response,
     "proxy's page quotes the request": quote_in_html,
     "status line quotes the request": quote_as_status_line,
     "header quotes the request": quote_in_invalid_header,
@@ -333,7 +340,7 @@ FAULTS: dict[str, Action] = {
     "not JSON": answer(b"no", 400),
     "success": answer(),
 }
-QUOTING = (quote_all, quote_each)
+QUOTING = (quote_all, quote_each, quote_in_large_response)
 """Messages of the service that quote the request; they keep personal data."""
 
 

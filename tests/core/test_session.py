@@ -339,6 +339,7 @@ async def test_invalid_client_parameter_is_refused(arguments: dict[str, Any], pa
     with pytest.raises(ParameterValidationError) as caught:
         session.client(**arguments)
     assert caught.value.parameter == parameter
+    assert caught.value.rule
     assert isinstance(caught.value, ValueError)
     await session.close()
 

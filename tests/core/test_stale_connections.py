@@ -2,6 +2,8 @@
 
 import asyncio
 import json
+import os
+import select
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
@@ -11,7 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from cognito_async import AsyncCognitoSession, CognitoClient, PoolLimits, RetryPolicy
+from cognito_async import AsyncCognitoSession, CognitoClient, PoolLimits, RetryPolicy, transport
 from cognito_async.bulk import Job
 from tests.support.clocks import advance
 from tests.support.scripted_server import Action, Connection, ScriptedServer, answer
@@ -127,18 +129,40 @@ async def test_surplus_response_suspends_reuse(data: bytes, connections: list[in
         assert [request.connection for request in server.requests[1:]] == connections
 
 
-async def test_closed_connection_is_not_used_without_a_turn(tls: ssl.SSLContext | None) -> None:
-    """An end of file that the event loop has not read yet."""
+@pytest.mark.parametrize("polls", [True, False], ids=["poll", "select"])
+async def test_closed_connection_is_not_used_without_a_turn(
+    tls: ssl.SSLContext | None, monkeypatch: pytest.MonkeyPatch, *, polls: bool
+) -> None:
+    """An end of file that the event loop has not read yet. Windows has no ``poll``."""
+    if not polls:
+        monkeypatch.delattr(select, "poll")
     async with ScriptedServer(otherwise=echo_user, tls=tls) as server, client_of(server) as client:
         assert await username(client, "ada") == "ada"
         raw = next(iter(server._live.values())).writer.get_extra_info("socket")
         raw.shutdown(socket.SHUT_WR)
-        assert await username(client, "bob") == "bob"
-        assert [request.connection for request in server.requests] == [1, 2]
+        assert [await username(client, name) for name in ("bob", "cyd")] == ["bob", "cyd"]
+        assert [request.connection for request in server.requests] == [1, 2, 2]
 
 
-async def test_clean_connection_is_reused(tls: ssl.SSLContext | None) -> None:
-    """A hundred calls share one connection."""
+async def test_thousands_of_connections_are_reused(tls: ssl.SSLContext | None) -> None:
+    """``select`` is limited to 1024 file descriptors, ``poll`` is not."""
+    async with ScriptedServer(otherwise=echo_user, tls=tls) as server, client_of(server) as client:
+        files = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+        try:
+            assert [await username(client, name) for name in ("ada", "bob")] == ["ada", "bob"]
+        finally:
+            for file in files:
+                os.close(file)
+        assert server.connections == 1
+
+
+@pytest.mark.parametrize("polls", [True, False], ids=["poll", "select"])
+async def test_clean_connection_is_reused(
+    tls: ssl.SSLContext | None, monkeypatch: pytest.MonkeyPatch, *, polls: bool
+) -> None:
+    """A hundred calls share one connection, and do not wait for data on it."""
+    if not polls:
+        monkeypatch.delattr(select, "poll")
     async with ScriptedServer(otherwise=echo_user, tls=tls) as server, client_of(server) as client:
         for number in range(100):
             assert await username(client, f"u{number}") == f"u{number}"
@@ -216,20 +240,24 @@ async def test_endless_data_on_idle_connection_is_not_kept() -> None:
         assert await username(client, "bob") == "bob"
 
 
+def identified(name: str, request_id: str) -> bytes:
+    """Return the bytes of a response to GetUser with a request ID."""
+    head = f"x-amzn-RequestId: {request_id}\r\nContent-Length".encode()
+    return http({"Username": name, "UserAttributes": []}).replace(b"Content-Length", head)
+
+
+def respond(*names: str) -> Action:
+    """Send a response for each name, all of them to one request."""
+
+    async def act(connection: Connection) -> None:
+        for name in names:
+            await connection.write(identified(name, f"id-of-{name}"))
+
+    return act
+
+
 async def test_duplicated_response_during_the_next_request_is_skipped(caplog: pytest.LogCaptureFixture) -> None:
     """Its request ID is that of the last response, and the server has sent different ones before."""
-
-    def identified(name: str) -> bytes:
-        head = b"x-amzn-RequestId: id-of-%b\r\nContent-Length" % name.encode()
-        return http({"Username": name, "UserAttributes": []}).replace(b"Content-Length", head)
-
-    def respond(*names: str) -> Action:
-        async def act(connection: Connection) -> None:
-            for name in names:
-                await connection.write(identified(name))
-
-        return act
-
     script = [respond("ada"), respond("bob"), respond("bob", "cyd")]
     async with ScriptedServer(*script, otherwise=echo_user) as server, client_of(server) as client:
         names = ["ada", "bob", "cyd", "dan"]
@@ -238,15 +266,28 @@ async def test_duplicated_response_during_the_next_request_is_skipped(caplog: py
     assert [record.levelname for record in caplog.records if record.name == "cognito_async"] == ["WARNING"]
 
 
-async def test_constant_request_ids_are_not_duplicates() -> None:
-    """Test servers send the same request ID with every response."""
+async def test_connection_with_a_duplicated_response_is_not_reused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also if the awaited response arrives after the suspension of reuse."""
+    monkeypatch.setattr(transport, "REUSE_SUSPENSION", 0.0)
+    script = [respond("ada"), respond("bob"), respond("bob", "cyd")]
+    async with ScriptedServer(*script, otherwise=echo_user) as server, client_of(server) as client:
+        names = ["ada", "bob", "cyd", "dan", "eve"]
+        assert [await username(client, name) for name in names] == names
+        assert [request.connection for request in server.requests] == [1, 1, 1, 2, 2]
+
+
+@pytest.mark.parametrize("connections", [1, 2])
+async def test_constant_request_ids_are_not_duplicates(connections: int) -> None:
+    """Test servers send the same request ID with every response, or with those on one of their connections."""
 
     async def act(connection: Connection) -> None:
         assert connection.request is not None
-        body = http({"Username": connection.request.json["AccessToken"], "UserAttributes": []})
-        await connection.write(body.replace(b"Content-Length", b"x-amzn-RequestId: constant\r\nContent-Length"))
+        name = connection.request.json["AccessToken"]
+        await connection.write(identified(name, "constant") if connection.number == 1 else http({"Username": name}))
 
     async with ScriptedServer(otherwise=act) as server, client_of(server) as client:
         names = [f"u{number}" for number in range(20)]
-        assert [await username(client, name) for name in names] == names
-        assert server.connections == 1
+        first, rest = names[:connections], names[connections:]
+        assert await asyncio.gather(*[username(client, name) for name in first]) == first
+        assert [await username(client, name) for name in rest] == rest
+        assert server.connections == connections

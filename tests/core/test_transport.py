@@ -6,6 +6,7 @@ The server controls every byte and runs in the test's loop; nothing waits for a 
 # ruff: noqa: SIM117 - a client within its server
 
 import asyncio
+import gc
 import gzip
 import socket
 import ssl
@@ -37,6 +38,8 @@ from cognito_async import (
     call,
 )
 from cognito_async.protocol import wire
+from cognito_async.protocol.wire import Body, HttpRequest
+from cognito_async.transport import AiohttpTransport
 from tests.support.clocks import advance
 from tests.support.scripted_server import (
     Action,
@@ -98,6 +101,8 @@ async def test_connection_lost_in_the_head_is_a_transport_error(
     error = await failure(end(sent_before))
     assert type(error) is TransportError
     assert error.sent is True
+    assert "while waiting for the response" in str(error)
+    assert "None" not in str(error)
     assert error.status is None
     assert error.attempts == 1
     assert error.operation == "GetUser"
@@ -322,6 +327,42 @@ async def test_body_of_exactly_the_limit_is_read(size: int) -> None:
                 await reset(client)
 
 
+async def test_byte_after_exactly_the_limit_is_noticed() -> None:
+    """Although it arrives later than the rest."""
+    received = asyncio.Event()
+
+    async def act(connection: Connection) -> None:
+        await connection.write(HEAD + b"Content-Length: 1025\r\n\r\n" + b"{}".ljust(1024))
+        await received.wait()
+        await connection.write(b" ")
+
+    async with ScriptedServer(act) as server, client_of(server, pool=PoolLimits(response_bytes=1024)) as client:
+        call = asyncio.ensure_future(client.get_user(access_token="a token"))
+        await server.until(lambda: server.requests)
+        for _ in range(100):
+            await asyncio.sleep(0)
+        received.set()
+        with pytest.raises(InvalidResponseError, match="larger"):
+            await call
+
+
+@pytest.mark.parametrize("size", [2000, 200_000], ids=["arrives with the head", "is streamed"])
+@pytest.mark.parametrize("of_request", [True, False])
+async def test_limit_of_a_request_takes_precedence(size: int, *, of_request: bool) -> None:
+    """The error names the option to change only if there is one."""
+    http, limit = AiohttpTransport(PoolLimits(response_bytes=500_000 if of_request else 1024)), 1024
+    async with ScriptedServer(otherwise=answer(b"{}".ljust(size))) as server:
+        request = HttpRequest(server.url, {}, Body(b"{}"), max_response_bytes=limit if of_request else None)
+        with pytest.raises(
+            InvalidResponseError, match=r"1,024 bytes \(HTTP" if of_request else "1,024 bytes; .*PoolLimits"
+        ):
+            await http.send(request)
+        if of_request:
+            response = await http.send(HttpRequest(server.url, {}, Body(b"{}"), max_response_bytes=size))
+            assert len(response.body) == size
+        await http.close()
+
+
 async def test_compression_bomb_is_not_expanded() -> None:
     """40 MB that are sent as 40 kB take no more memory than that."""
     bomb = answer(gzip.compress(b" " * 40 * MEBIBYTE), Content_Encoding="gzip")
@@ -338,11 +379,13 @@ async def test_compression_bomb_is_not_expanded() -> None:
 
 
 async def test_large_response_is_decoded_in_a_thread(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The event loop is not blocked while megabytes of JSON are parsed."""
+    """The event loop is not blocked while megabytes of JSON are parsed, nor by a garbage collection."""
     threads: list[str] = []
+    collects: list[bool] = []
 
     def decode(*arguments: Any) -> Any:
         threads.append(threading.current_thread().name)
+        collects.append(gc.isenabled())
         return wire.decode(*arguments)
 
     monkeypatch.setattr(call, "decode", decode)
@@ -357,6 +400,7 @@ async def test_large_response_is_decoded_in_a_thread(monkeypatch: pytest.MonkeyP
                 assert [users[0].username, users[-1].username, len(users)] == ["u0", f"u{size - 1}", size]
     assert threads[0] == threading.main_thread().name
     assert threads[1] != threads[0]
+    assert [*collects, gc.isenabled()] == [True, False, True]
 
 
 async def test_large_response_of_containers_is_refused() -> None:
@@ -379,9 +423,9 @@ async def test_refused_connection_is_a_connect_error() -> None:
     """Nothing is sent."""
     with socket.socket() as unused:
         unused.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{unused.getsockname()[1]}"
-        async with AsyncCognitoSession("eu-west-1", endpoint_url=url, retry=ONCE) as session:
-            with pytest.raises(ConnectError) as caught:
+        address = f"127.0.0.1:{unused.getsockname()[1]}"
+        async with AsyncCognitoSession("eu-west-1", endpoint_url=f"http://{address}", retry=ONCE) as session:
+            with pytest.raises(ConnectError, match=rf"connection to {address}\b") as caught:
                 await reset(session.client("abc"))
     connection_failure(caught.value)
 
@@ -565,6 +609,19 @@ async def test_timeout_of_a_partly_sent_request_has_sent_none(monkeypatch: pytes
     assert caught.value.sent is None
 
 
+async def test_timeout_of_aiohttp_is_a_request_timeout_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connector may set a time limit."""
+
+    async def fail(*_: Any, **__: Any) -> Any:
+        raise aiohttp.SocketTimeoutError
+
+    monkeypatch.setattr(aiohttp.ClientResponse, "start", fail)
+    async with ScriptedServer() as server, client_of(server) as client:
+        with pytest.raises(RequestTimeoutError) as caught:
+            await client.get_user(access_token="a token")
+    assert type(caught.value) is RequestTimeoutError
+
+
 async def test_large_request_is_sent() -> None:
     """Several megabytes, without a warning."""
     async with ScriptedServer() as server, client_of(server) as client:
@@ -631,10 +688,25 @@ async def test_connection_closed_before_sending_has_sent_false(attempts: int, mo
             with pytest.raises(TransportError) as caught:
                 await client.forgot_password(username="ada")
             assert caught.value.sent is False
+            assert "before the request was sent" in str(caught.value)
             assert not server.requests
         else:
             await client.forgot_password(username="ada")
             assert [request.headers["amz-sdk-request"] for request in server.requests] == ["attempt=2; max=2"]
+
+
+async def test_get_request_that_is_lost_is_not_repeated() -> None:
+    """It may have been sent; callers decide whether to repeat it. The first response leaves a connection to reuse."""
+    http = AiohttpTransport(PoolLimits())
+    async with ScriptedServer(answer(), cut()) as server:
+        request = HttpRequest(server.url, {}, Body(), method="GET")
+        assert (await http.send(request)).status == 200
+        with pytest.raises(TransportError) as caught:
+            await http.send(request)
+        assert caught.value.sent is None
+        assert [received.line for received in server.requests] == ["GET / HTTP/1.1"] * 2
+        assert server.connections == 1
+        await http.close()
 
 
 async def test_surplus_data_is_not_a_response_to_the_next_call() -> None:
@@ -653,6 +725,45 @@ async def test_surplus_data_is_not_a_response_to_the_next_call() -> None:
         await server.until(lambda: server.open == 0)
         await reset(client)
         assert server.connections == 2
+
+
+@pytest.mark.parametrize(("keepalive", "connections"), [(5.0, [1, 1, 2]), (100.0, [1, 1, 1])])
+async def test_idle_connection_is_closed_after_keepalive(
+    keepalive: float, connections: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is reused before."""
+    clock = [1000.0]
+    monkeypatch.setattr(aiohttp.connector, "monotonic", lambda: clock[0])
+    async with ScriptedServer() as server, client_of(server, pool=PoolLimits(keepalive=keepalive)) as client:
+        for pause in (0.0, 4.9, 5.1):
+            clock[0] += pause
+            await reset(client)
+        assert [request.connection for request in server.requests] == connections
+
+
+@pytest.mark.parametrize(("seconds", "lookups"), [(0, [1, 2, 3, 4]), (1, [1, 1, 1, 2]), (10, [1, 1, 1, 1])])
+async def test_addresses_are_cached_as_configured(
+    seconds: int, lookups: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """For a number of seconds; 0 looks up the host for each connection."""
+    clock, counts = [1000.0], list[int]()
+    found: list[str] = []
+    monkeypatch.setattr(aiohttp.connector, "monotonic", lambda: clock[0])
+
+    async def look_up(host: str, port: int, **_: Any) -> Any:
+        found.append(host)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))]
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", look_up)
+    pool = PoolLimits(keepalive=0, dns_cache=seconds)
+    async with ScriptedServer() as server:
+        url = f"http://service.test:{server.port}"
+        async with AsyncCognitoSession("eu-west-1", endpoint_url=url, retry=ONCE, pool=pool) as session:
+            for pause in (0.0, 0.0, 0.9, 5.0):
+                clock[0] += pause
+                await reset(session.client("abc"))
+                counts.append(len(found))
+    assert counts == lookups
 
 
 async def test_keepalive_of_zero_reuses_no_connection() -> None:

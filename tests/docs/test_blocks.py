@@ -369,7 +369,8 @@ EXAMPLES: Mapping[str, Sequence[Check]] = {
     "CODE_OF_CONDUCT.md": [],
     "CONTRIBUTING.md": [],
     "README.md": [
-        quickstart_blocks.signs_in_at_the_terminal,
+        quickstart_blocks.signs_in_without_aws,
+        quickstart_blocks.signs_in,
         quickstart_blocks.verifies_tokens,
         explains_a_reset,
         signs_users_in,

@@ -47,7 +47,12 @@ def settings_of(fake: FakeCognito, *, secret: str | None = SECRET, **changes: An
 
 @asynccontextmanager
 async def site(
-    fake: FakeCognito, how: SignInOptions | None = None, *, settings: CognitoSettings | None = None, **router: Any
+    fake: FakeCognito,
+    how: SignInOptions | None = None,
+    *,
+    settings: CognitoSettings | None = None,
+    pool: str = "default",
+    **router: Any,
 ) -> AsyncIterator[httpx.AsyncClient]:
     """Run an application; requests come from a page of the site and have no cookies but those that a test passes."""
 
@@ -55,9 +60,9 @@ async def site(
         retry = RetryPolicy(max_attempts=2, throttled_base=0, transient_base=0)
         return AsyncCognitoSession(settings.region, endpoint_url=settings.endpoint_url, retry=retry)
 
-    cognito = Cognito(settings=settings or settings_of(fake), session=session)
+    cognito = Cognito(pool, settings=settings or settings_of(fake), session=session)
     app = FastAPI(lifespan=cognito.lifespan, title="Acme")
-    app.include_router(sign_in_router(options=how or options(), **{"address_limit": unlimited(), **router}))
+    app.include_router(sign_in_router(pool, options=how or options(), **{"address_limit": unlimited(), **router}))
     async with asgi_client(app) as http:
         http.base_url = ORIGIN
         http.headers["Origin"] = ORIGIN

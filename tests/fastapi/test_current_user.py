@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import httpx
 import pytest
 from fastapi import Depends, FastAPI, WebSocket
+from starlette.requests import HTTPConnection
 
 from cognito_async import AsyncCognitoSession, ParameterValidationError, TokenExpiredError
 from cognito_async.fastapi import (
@@ -14,6 +15,7 @@ from cognito_async.fastapi import (
     CognitoSettings,
     CurrentUser,
     OptionalUser,
+    PoolNotOpenError,
     TokenAuth,
     combine_lifespans,
     current_user,
@@ -185,8 +187,9 @@ async def test_missing_scope_is_refused_with_the_required_scopes(app: FastAPI) -
     async with asgi_client(app) as http:
         for scopes in ([], [READ], ["openid"], ["OPENID", READ]):
             assert outcome(await http.get("/orders", headers=bearer(ISSUER.access_token(scopes=scopes)))) == NO_SCOPE
-        allowed = ISSUER.access_token(scopes=[READ, "openid", "email"])
-        assert (await http.get("/orders", headers=bearer(allowed))).status_code == 200
+        for scopes in ([READ, "openid"], [READ, "openid", "email"]):
+            allowed = bearer(ISSUER.access_token(scopes=scopes))
+            assert (await http.get("/orders", headers=allowed)).status_code == 200
         assert outcome(await http.get("/orders")) == MISSING
 
 
@@ -203,10 +206,12 @@ async def test_missing_group_is_refused_without_naming_a_scope(app: FastAPI) -> 
 @pytest.mark.parametrize(("scopes", "groups"), [((), ()), (("",), ("",)), ((1,), (1,)), (('a" b="c',), (None,))])
 def test_invalid_requirements_are_refused_when_they_are_declared(scopes: tuple[Any, ...], groups: tuple[Any]) -> None:
     """A route that requires nothing by mistake would be open."""
-    with pytest.raises(ParameterValidationError):
+    with pytest.raises(ParameterValidationError) as caught:
         require_scopes(*scopes)
-    with pytest.raises(ParameterValidationError):
+    assert caught.value.parameter == "scopes"
+    with pytest.raises(ParameterValidationError) as caught:
         require_groups(*groups)
+    assert caught.value.parameter == "groups"
 
 
 async def test_requirements_of_the_verifier_are_refused_alike() -> None:
@@ -274,6 +279,7 @@ async def test_unusable_pool_id_is_reported_by_protected_routes_only(
     async with asgi_client(create_app(Cognito(settings=settings))) as http:
         assert outcome(await http.get("/me")) == (500, None, "misconfigured")
     assert "user_pool_id" in caplog.text
+    assert "eu-west-1_" in caplog.text or user_pool_id is None
 
 
 async def test_named_pools_have_their_own_users(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -297,6 +303,12 @@ async def test_named_pools_have_their_own_users(monkeypatch: pytest.MonkeyPatch)
             assert outcome(await http.get("/me", headers=admin)) == INVALID
             no_admin = bearer(other.access_token())
             assert outcome(await http.get("/staff/admin", headers=no_admin)) == NO_GROUP
+
+
+async def test_token_without_lifespan_raises_pool_not_open_error() -> None:
+    """Servers that run no lifespan need not have a state."""
+    with pytest.raises(PoolNotOpenError):
+        await current_user(HTTPConnection({"type": "http", "headers": []}))
 
 
 # --- cookies ----------------------------------------------------------------------------------------------------------
@@ -364,17 +376,18 @@ async def test_allowed_origin_may_send_the_cookie() -> None:
     auth = TokenAuth(cookie=COOKIE, allowed_origins=[origin])
     app = FastAPI(lifespan=Cognito(settings=settings_of(), verifier=ISSUER.verifier()).lifespan)
 
-    @app.post("/", dependencies=[require_groups("staff", user=auth)])
+    @app.post("/", dependencies=[require_groups("staff", user=auth), require_scopes("openid", user=auth)])
     async def post() -> None:
         """Change something."""
 
-    cookie = {"Cookie": f"{COOKIE}={ISSUER.access_token(groups=['staff'])}"}
+    cookie = {"Cookie": f"{COOKIE}={ISSUER.access_token(groups=['staff'], scopes=['openid'])}"}
     async with asgi_client(app) as http:
         assert (await http.post("/", headers={"Origin": origin, **cookie})).status_code == 200
     assert auth == TokenAuth(cookie=COOKIE, allowed_origins=(origin,))
     assert auth != TokenAuth(cookie=COOKIE)
-    with pytest.raises(ParameterValidationError):
+    with pytest.raises(ParameterValidationError) as caught:
         TokenAuth(cookie="a=b; c")
+    assert caught.value.parameter == "cookie"
 
 
 # --- applications -----------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from cognito_async.fastapi import (
     install_problems,
     rate_limit,
 )
-from cognito_async.fastapi.rate_limits import rate_limit_key
+from cognito_async.fastapi.rate_limits import check_client_limit, rate_limit_key
 from cognito_async.fastapi.request_origin import parse_address
 from tests.support.asgi import SETTINGS, asgi_client
 
@@ -109,6 +109,7 @@ def test_memory_rate_limit_with_invalid_arguments_raises_value_error(hits: int, 
         MemoryRateLimit(hits, seconds, max_keys=max_keys)
     with pytest.raises(ValueError, match="at least 1"):
         MemoryRateLimit(1, 1.0, network_hits={48: 0})
+    assert len(MemoryRateLimit(1, 0.5, network_hits={48: 1}, max_keys=1)) == 0
 
 
 class FakeRateLimit:
@@ -133,6 +134,24 @@ async def test_check_username_limit_uses_a_hash_of_the_folded_name() -> None:
         assert caught.value.retry_after == 7
     assert len(set(limit.keys)) == 1
     assert "zo" not in limit.keys[0]
+
+
+async def test_check_username_limit_accepts_any_text() -> None:
+    """Also text that cannot be encoded."""
+    limit = FakeRateLimit()
+    await check_username_limit(limit, "ada\ud800")
+    assert len(limit.keys) == 1
+
+
+async def test_short_wait_is_a_rate_limited_error() -> None:
+    """The key of an IPv4 client is its address."""
+    clock = SimpleNamespace(now=0.0)
+    limit = MemoryRateLimit(1, 0.5, clock=lambda: clock.now)
+    await check_client_limit(limit, ip_address("192.0.2.1"))
+    assert await limit.hit("192.0.2.1") == 0.5
+    with pytest.raises(RateLimitedError) as caught:
+        await check_client_limit(limit, ip_address("192.0.2.1"))
+    assert caught.value.retry_after == 0.5
 
 
 async def test_check_username_limit_with_client_ip_counts_by_username_and_client() -> None:

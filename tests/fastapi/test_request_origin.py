@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 from fastapi import Depends, FastAPI
+from starlette.datastructures import Headers
 
 from cognito_async import ParameterValidationError
 from cognito_async.fastapi import TokenAuth, install_problems, password_reset_router, same_origin, sign_in_router
-from cognito_async.fastapi.request_origin import is_same_origin
+from cognito_async.fastapi.request_origin import cookie_values, is_same_origin
 from tests.support.asgi import asgi_client
 
 HOST = {"host": "site.example"}
@@ -72,6 +73,11 @@ def test_allowed_origins_are_accepted() -> None:
     sign_in_router(allowed_origins=allowed)
 
 
+def test_cookie_values_may_contain_equals_signs() -> None:
+    """As base64 does."""
+    assert cookie_values(Headers({"cookie": "a=Zg==; b=1; a = \t2"}), "a") == ["Zg==", "2"]
+
+
 async def test_same_origin_dependency_rejects_cross_site_forms() -> None:
     """Forms and other simple requests are rejected; JSON is left to CORS, and safe methods pass."""
     app = FastAPI()
@@ -81,6 +87,10 @@ async def test_same_origin_dependency_rejects_cross_site_forms() -> None:
     async def route() -> None:
         pass
 
+    @app.post("/shared", dependencies=[Depends(same_origin("https://www.example.com"))])
+    async def shared() -> None:
+        pass
+
     headers = {"Sec-Fetch-Site": "cross-site"}
     async with asgi_client(app) as http:
         assert (await http.post("/", headers=headers, data={"a": "b"})).status_code == 403
@@ -88,3 +98,5 @@ async def test_same_origin_dependency_rejects_cross_site_forms() -> None:
         assert (await http.get("/", headers=headers)).status_code == 200
         assert (await http.post("/", headers=headers, json={})).status_code == 200
         assert (await http.post("/")).status_code == 200
+        for origin, status in (("https://www.example.com", 200), ("https://example.com", 403)):
+            assert (await http.post("/shared", headers={**headers, "Origin": origin})).status_code == status

@@ -340,3 +340,12 @@ async def test_install_problems_handles_applications_of_starlette() -> None:
         check(await http.get("/wrong"), 400, "wrong-code")
         missing = await http.get("/missing")
     assert (missing.status_code, missing.headers["content-type"]) == (404, "application/problem+json")
+
+
+async def test_install_problems_after_the_first_request_is_refused() -> None:
+    """Starlette ignores handlers that are added later."""
+    app = Starlette()
+    async with asgi_client(app) as client:
+        await client.get("/")
+    with pytest.raises(RuntimeError):
+        install_problems(app)

@@ -3,8 +3,9 @@
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 
 import pytest
+from pydantic import SecretStr
 
-from cognito_async.fastapi.sealed_state import Seal, derived_key
+from cognito_async.fastapi.sealed_state import Seal, derived_key, key_of
 
 KEYS = (b"a" * 32, b"b" * 32)
 TEXT = "ada\nsession-of-the-sign-in"
@@ -74,6 +75,18 @@ def test_changed_text_does_not_open() -> None:
 def test_other_text_does_not_open(text: str) -> None:
     """Without an error."""
     assert seal().open(text) is None
+
+
+@pytest.mark.parametrize("text", ["-_-_" * 10 + "-_8=", "+/+/" * 10 + "+/8=", " " + "-/+_" * 10 + "-/8=\n"])
+def test_key_is_32_bytes_in_base64(text: str) -> None:
+    """Standard or URL-safe, with spaces around it."""
+    assert key_of(SecretStr(text)) == bytes.fromhex("fbffbf" * 10 + "fbff")
+
+
+@pytest.mark.parametrize("text", ["", "AAAA", "A" * 43, "A" * 44, "A" * 42 + "AA==", "!" + "A" * 43 + "=", "é" * 43])
+def test_other_text_is_no_key(text: str) -> None:
+    """Another length, or other characters, which decoders may skip."""
+    assert key_of(SecretStr(text)) is None
 
 
 def test_derived_key_depends_on_the_client_secret() -> None:

@@ -97,17 +97,19 @@ async def test_second_factor_is_selected(fake: FakeCognito) -> None:
         tokens(await answer(http, selected, type="code", code=codes(fake)[-1]))
 
 
-async def test_authenticator_app_is_set_up(fake: FakeCognito) -> None:
-    """The URI has the title of the application and the name that the user typed."""
+@pytest.mark.parametrize("issuer", [None, "Shop"])
+async def test_authenticator_app_is_set_up(fake: FakeCognito, issuer: str | None) -> None:
+    """The URI has the issuer, else the title of the application, and the name that the user typed."""
     ada(fake)
     fake.mfa_setup = ("SOFTWARE_TOKEN_MFA", "EMAIL_OTP")
-    async with site(fake) as http:
+    async with site(fake, options(totp_issuer=issuer)) as http:
         first = await challenge(http, "MFA_SETUP")
         assert first["challenge"]["options"] == ["SOFTWARE_TOKEN_MFA", "EMAIL_OTP"]
         second = (await answer(http, first, type="associate_software_token")).json()
         secret = second["challenge"]["secret"]
         assert secret == fake.users[NAME].totp_secret
-        assert second["challenge"]["otpauth_uri"] == f"otpauth://totp/Acme:{EMAIL}?secret={secret}&issuer=Acme"
+        name = issuer or "Acme"
+        assert second["challenge"]["otpauth_uri"] == f"otpauth://totp/{name}:{EMAIL}?secret={secret}&issuer={name}"
         verify = {"type": "verify_software_token", "device_name": "Ada's phone"}
         code = fake.totp_code(NAME)
         assert kind_of(await answer(http, second, **verify, code=wrong(code))) == (400, "wrong-code")
@@ -417,14 +419,36 @@ async def test_sign_in_without_refresh_token_deletes_that_of_another_user(fake: 
     assert (found[ACCESS]["value"], found[REFRESH]["value"], found[REFRESH]["max-age"]) == ("a", "", "0")
 
 
-async def test_cookie_that_browsers_ignore_is_logged(fake: FakeCognito, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize("size", [4096, 4097])
+async def test_cookie_that_browsers_ignore_is_logged(
+    fake: FakeCognito, caplog: pytest.LogCaptureFixture, size: int
+) -> None:
     """Without the token."""
-    large = "t" * 5000
+    large = "t" * (size - len(ACCESS))
     fake.fail_next("InitiateAuth", response={"AuthenticationResult": {"AccessToken": large, "ExpiresIn": 60}})
     async with site(fake, options(**COOKIES)) as http:
         await start(http)
-    assert ACCESS in caplog.text
+    assert (ACCESS in caplog.text) is (size > 4096)
     assert "ttt" not in caplog.text
+
+
+@pytest.mark.parametrize("value", ["", "~device", "é", "a b"])
+async def test_invalid_refresh_cookie_is_ignored(fake: FakeCognito, value: str) -> None:
+    """Like a missing one."""
+    async with site(fake, options(**COOKIES)) as http:
+        headers = {b"Cookie": f"{REFRESH}={value}".encode()}
+        assert kind_of(await http.post("/refresh", json={}, headers=headers)) == (401, "sign-in-refused")
+        assert (await http.post("/sign-out", json={}, headers=headers)).json() == {"state": "signed_out"}
+    assert not fake.requests
+
+
+async def test_cookies_of_a_named_pool_have_its_name(fake: FakeCognito) -> None:
+    """Cookie names have letters, digits and underscores only."""
+    ada(fake)
+    async with site(fake, options(**COOKIES), pool="our staff") as http:
+        response = await start(http)
+        assert set(cookies(response)) == {"__Host-our_staff_access_token", "__Host-our_staff_refresh_token"}
+        tokens(await http.post("/refresh", json={}, headers=cookie_header(response)))
 
 
 # --- settings and OpenAPI ---------------------------------------------------------------------------------------------

@@ -205,6 +205,7 @@ GOOD_URLS = (
     ("http://[::1]:65535/", "http://[::1]:65535"),
     ("http://[0:0::0:1]", "http://[::1]"),
     ("https://proxy.example/cognito/", "https://proxy.example/cognito"),
+    ("https://proxy.example/X/", "https://proxy.example/X"),
     ("HTTP://LOCALHOST:1", "http://localhost:1"),
     ("http://cognito_local:9229", "http://cognito_local:9229"),
     ("http://localhost.:80", "http://localhost."),
@@ -303,8 +304,9 @@ def test_at_sign_in_a_path_is_allowed() -> None:
 def test_endpoint_with_fips_or_dualstack_is_refused(*, fips: bool, dualstack: bool) -> None:
     """FIPS and dual-stack select the endpoint; botocore's rules refuse the combination, too."""
     url = "https://host.example"
-    with pytest.raises(ParameterValidationError, match="use_fips or use_dualstack"):
+    with pytest.raises(ParameterValidationError, match="use_fips or use_dualstack") as caught:
         check_endpoint_url(url, use_fips=fips, use_dualstack=dualstack)
+    assert caught.value.parameter == "endpoint_url"
     with pytest.raises(ParameterValidationError):
         AsyncCognitoSession("eu-west-1", endpoint_url=url, use_fips=fips, use_dualstack=dualstack)
     with pytest.raises(Exception, match="not supported"):

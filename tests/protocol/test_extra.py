@@ -153,6 +153,17 @@ def test_copies_keep_extra(copied: Any) -> None:
     assert copied(received({})).extra == {}
 
 
+def test_hash_depends_on_the_members() -> None:
+    """Sets of structures are quick."""
+    assert len({hash(GroupType(group_name=str(number))) for number in range(100)}) > 90
+
+
+def test_pickle_of_another_version_is_refused() -> None:
+    """It has another number of members."""
+    with pytest.raises(ValueError, match="zip"):
+        GroupType().__setstate__(("g", None))
+
+
 @pytest.mark.parametrize("made", [GroupType(), UserType(), AttributeType(name="a")])
 def test_own_instances_have_an_empty_extra(made: Structure) -> None:
     """Such as those of tests."""

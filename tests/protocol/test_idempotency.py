@@ -26,7 +26,7 @@ from cognito_async import (
 from cognito_async import operations as ops
 from cognito_async.errors import ExpiredCodeException, TooManyRequestsException, UserNotFoundException
 from cognito_async.operations.facts import IDEMPOTENCY
-from cognito_async.protocol.idempotency import Idempotency, NextStep, is_ambiguous, next_step
+from cognito_async.protocol.idempotency import Idempotency, NextStep, idempotency_by_name, is_ambiguous, next_step
 from tests.support.scripted_transport import ScriptedTransport, scripted_session
 from tools.model import Reader, load_model
 
@@ -128,6 +128,21 @@ def test_kinds_of_important_operations(name: str, kind: str) -> None:
     assert IDEMPOTENCY[name].kind == kind
 
 
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [
+        ("DescribeSomethingNew", "idempotent"),
+        ("AdminListSomethingNew", "idempotent"),
+        ("GetNewToken", "sends_message"),
+        ("GetawayPlan", "sends_message"),
+        ("StartSomethingNew", "sends_message"),
+    ],
+)
+def test_kind_of_unknown_operation_follows_its_name(name: str, kind: str) -> None:
+    """Only reads may be repeated, and not all operations named like reads are."""
+    assert idempotency_by_name(name).kind == kind
+
+
 def test_most_operations_are_idempotent() -> None:
     """Only one is unsafe."""
     kinds = Counter(idempotency.kind for idempotency in IDEMPOTENCY.values())
@@ -168,6 +183,8 @@ def test_most_operations_are_idempotent() -> None:
         (InvalidResponseError("moved", status=307), True),
         (InvalidResponseError("proxy", status=403), True),
         (InvalidResponseError("proxy", status=403, request_id="r-1"), False),
+        (InvalidResponseError("moved", status=300, request_id="r-1"), False),
+        (InvalidResponseError("proxy", status=500, request_id="r-1"), True),
         (InvalidResponseError("proxy", status=502, request_id="r-1"), True),
         (InvalidResponseError("proxy", status=407), False),
         (InvalidResponseError("what came back is not HTTP", status=None), True),

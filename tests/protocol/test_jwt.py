@@ -1,6 +1,7 @@
 """The parser of tokens: one text for each token, bounds before any decoding, strict JSON."""
 
 import time
+from string import ascii_lowercase, ascii_uppercase, digits
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from cognito_async import TokenMalformedError
 from cognito_async.protocol.jwt import (
     CHEAP_ELEMENTS,
     MAX_DEPTH,
+    MAX_HEADER,
     MAX_TIME,
     MAX_TOKEN,
     Jwt,
@@ -120,9 +122,11 @@ def test_numbers_and_headers_that_are_slow_to_parse_are_refused(text: str) -> No
 
 def test_longest_token_is_parsed() -> None:
     """16 KiB exactly."""
-    signature = "A" * (MAX_TOKEN - len(HEAD) - len(BODY) - 2)
-    signature = signature[: len(signature) // 4 * 4]
-    assert isinstance(parse_token(f"{HEAD}.{BODY}.{signature}"), Jwt)
+    start = f"{encode(header(kid='key'))}.{BODY}."
+    longest = start.ljust(MAX_TOKEN, "A")
+    assert (len(longest) - len(start)) % 4 == 2  # so that one more character is base64url, too
+    assert isinstance(parse_token(longest), Jwt)
+    assert isinstance(parse_token(f"{longest}A"), TokenMalformedError)
 
 
 @given(st.binary(max_size=200))
@@ -132,6 +136,12 @@ def test_base64url_of_any_bytes_is_decoded(content: bytes) -> None:
     assert decode_base64url(encoded) == content
     assert decode_base64url(encoded + b"=") is None
     assert decode_base64url(encoded + b"\n") is None
+
+
+def test_base64url_has_64_letters() -> None:
+    """Each in the last place, where encoders add padding."""
+    values = [decode_base64url(b"AAA" + letter.encode()) for letter in f"{ascii_uppercase}{ascii_lowercase}{digits}-_"]
+    assert values == [bytes((0, 0, value)) for value in range(64)]
 
 
 @given(st.text("ABCDEFGHQZabcdgkoswz0189-_+/= \n.", max_size=12))
@@ -159,7 +169,7 @@ HEADERS: dict[str, bytes] = {
     "Latin-1": '{"alg":"RS256","kid":"é"}'.encode("latin-1"),
     "NaN": b'{"alg":"RS256","kid":"a","x":NaN}',
     "20,000 levels": b"[" * 12_000,
-    "long": header(x="x" * 2048),
+    "long": header(x="x" * (MAX_HEADER + 1 - len(header(x="")))),
     "without alg": header(alg=DROP),
     **{
         f"alg {alg!r}": header(alg=alg)
@@ -196,7 +206,14 @@ def test_header_is_refused(content: bytes) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [header(typ="JWT"), header(typ="jwt"), header(kid="k" * 256), header(kid="../../etc' OR 1=1 --"), header(x=1)],
+    [
+        header(typ="JWT"),
+        header(typ="jwt"),
+        header(kid="k" * 256),
+        header(kid="../../etc' OR 1=1 --"),
+        header(x=1),
+        header(x="x" * (MAX_HEADER - len(header(x="")))),
+    ],
 )
 def test_header_is_accepted(content: bytes) -> None:
     """The key ID may be any text, and unknown members are ignored."""
@@ -271,6 +288,7 @@ def test_payload_is_refused(content: bytes) -> None:
         rb'{"exp":1,"a":"\ud83d\ude00 \u00e9"}',
         '{"exp":1,"a":"é😀"}'.encode(),
         b'{"exp":1,"a":1.5,"b":-1234567890123456789,"c":[1,{"b":[]}],"d":null}',
+        b'{"exp":1,"a":1.' + b"1" * 30 + b"}",
     ],
 )
 def test_payload_is_accepted(content: bytes) -> None:
@@ -285,7 +303,15 @@ def test_payload_with_many_elements_is_parsed_on_request_only() -> None:
     assert isinstance(parsed, Jwt)
     assert parsed.claims is None
     assert parse_claims(parsed.payload) == {"exp": NOW, "a": list(range(2000))}
-    assert isinstance(parse_token(token(payload=b"{" + b'"a":1,' * 2000)), Jwt)
+
+
+@pytest.mark.parametrize("element", [b",", b"{", b"["])
+def test_elements_of_a_payload_are_counted_before_it_is_parsed(element: bytes) -> None:
+    """So that its length and form do not matter."""
+    assert isinstance(parse_token(token(payload=element * CHEAP_ELEMENTS)), TokenMalformedError)
+    many = parse_token(token(payload=element * (CHEAP_ELEMENTS + 1)))
+    assert isinstance(many, Jwt)
+    assert many.claims is None
 
 
 JSON = st.recursive(

@@ -24,6 +24,7 @@ LOCAL = URL("http://127.0.0.1:4566/")
         ("ada:secret@proxy.example:3128", "http://proxy.example:3128", "Basic YWRhOnNlY3JldA=="),
         ("http://ada:p%40ss%3A%2F@proxy.example", "http://proxy.example", "Basic YWRhOnBAc3M6Lw=="),
         ("http://ada@proxy.example", "http://proxy.example", "Basic YWRhOg=="),
+        ("http://:secret@proxy.example", "http://proxy.example", "Basic OnNlY3JldA=="),
     ],
 )
 def test_proxy_url_is_split_from_its_credentials(value: str, url: str, authorization: str | None) -> None:
@@ -60,6 +61,7 @@ def test_invalid_proxy_url_is_refused_without_its_value(value: object) -> None:
     assert proxy is None
     assert rule.startswith("must be a")
     assert "pa/ss" not in rule
+    assert ("connector=" in rule) == str(value).startswith("socks")
 
 
 @pytest.mark.parametrize(
@@ -76,6 +78,7 @@ def test_invalid_proxy_url_is_refused_without_its_value(value: object) -> None:
         ({"HTTP_PROXY": "http://a.example:1", "REQUEST_METHOD": "GET"}, LOCAL, None),
         ({"http_proxy": "http://a.example:1", "REQUEST_METHOD": "GET"}, LOCAL, "http://a.example:1"),
         ({"HTTP_PROXY": "http://a.example:1", "NO_PROXY": "127.0.0.1"}, LOCAL, None),
+        ({"HTTP_PROXY": "http://a.example:1", "NO_PROXY": "127.0.0.1:4566"}, LOCAL, None),
         ({"HTTP_PROXY": "http://a.example:1", "NO_PROXY": "127.0.0.1", "no_proxy": ""}, LOCAL, "http://a.example:1"),
         ({"HTTPS_PROXY": "http://a.example:1", "no_proxy": ".amazonaws.com"}, SERVICE, None),
         ({"HTTPS_PROXY": "not a URL", "no_proxy": ".amazonaws.com"}, SERVICE, None),
@@ -94,6 +97,7 @@ def test_invalid_environment_proxy_names_the_variable(name: str) -> None:
     with pytest.raises(ParameterValidationError) as caught:
         ProxyVariables({name: "http://ada:secret@proxy.example:port"}).find(SERVICE)
     assert caught.value.parameter == name
+    assert "must be a URL" in str(caught.value)
     assert "secret" not in str(caught.value)
 
 
@@ -107,12 +111,14 @@ def test_invalid_environment_proxy_names_the_variable(name: str) -> None:
         (".example.com", "a.example.com", 443),
         (".example.com", "example.com", 443),
         ("*.example.com", "a.example.com", 443),
-        ("a.example , example.com", "example.com", 443),
+        ("a.example,example.com , b.example", "example.com", 443),
         ("a.example example.com", "example.com", 443),
         ("example.com:443", "example.com", 443),
+        ("example.com:8443,example.com:443", "example.com", 443),
         ("127.0.0.1", "127.0.0.1", 80),
         ("127.0.0.1:80", "127.0.0.1", 80),
         ("127.0.0.0/8", "127.1.2.3", 80),
+        ("127.0.0.1/8", "127.1.2.3", 80),
         ("::1", "::1", 80),
         ("[::1]", "::1", 80),
         ("[::1]:80", "::1", 80),
@@ -131,6 +137,7 @@ def test_no_proxy_excludes_hosts_domains_addresses_and_networks(no_proxy: str, h
         ("example.com", "notexample.com", 443),
         ("example.com", "example.com.evil", 443),
         ("example.com:8443", "example.com", 443),
+        ("example.com:", "example.com", 443),
         ("127.0.0.1:81", "127.0.0.1", 80),
         ("10.0.0.0/8", "127.0.0.1", 80),
         ("0.0.1", "127.0.0.1", 80),

@@ -91,6 +91,10 @@ def test_new_attributes_and_choices_are_kept() -> None:
         ("null", '{"blocked":null}'),
         ("correct horse", "incorrect horses"),
         ("a", "an error, as always"),
+        ("TEAM", "STEAM TEAMS"),
+        ("1 abc", "21 abc"),
+        ("abc 1", "abc 12"),
+        ("7", base64.b64encode(b"7").decode()),
     ],
 )
 def test_parts_of_words_and_numbers_are_kept(code: str, message: str) -> None:
@@ -114,9 +118,15 @@ def test_parts_of_words_and_numbers_are_kept(code: str, message: str) -> None:
         ("team", "team? 'team' team_1", "***? '***' ***_1"),
         ("123 456", "Value '123 456' at", "Value '***' at"),
         ("aZ9", "got aZ9.", "got ***."),
+        ("aZ9", '{"code":aZ9}', '{"code":***}'),
         (" 123456 ", "code '123456'", "code '***'"),
         ("日本語", "'日本語'", "'***'"),
         ("a\\d+", "a\\d+ aad", "*** aad"),
+        ("p\ud800q-1", "'p\ud800q-1'", "'***'"),
+        ("123456", base64.b64encode(b"123456").decode(), "***"),
+        ("hunter-2W", base64.b64encode(b"hunter-2W").decode(), "***"),
+        (" ", "is ' ' empty?", "is ' ' empty?"),
+        ("", "is '' empty?", "is '' empty?"),
     ],
 )
 def test_codes_are_masked_as_whole_values(code: str, message: str, masked: str) -> None:
@@ -127,6 +137,8 @@ def test_codes_are_masked_as_whole_values(code: str, message: str, masked: str) 
 def test_secrets_within_secrets_are_masked() -> None:
     """The longer one is masked first, so that no part of it remains."""
     assert redact("hunter2 is mine, hunter2", confirm("hunter2", "hunter2 is mine")) == "***, ***"
+    assert redact("my hunter2, hunter2", confirm("my hunter2", "hunter2")) == "***, ***"
+    assert redact("a hunter2, hunter2", confirm("hunter2", "a hunter2")) == "***, ***"
 
 
 SPELLINGS: dict[str, Callable[[str], str]] = {
@@ -261,6 +273,8 @@ def test_secrets_beside_the_request_are_masked() -> None:
         ({"Config": {"ClientSecret": "xk4-9"}}, "secret xk4-9", "secret ***"),
         ({"Items": [{"Name": "ada", "Password": "xk4-9"}]}, "ada: xk4-9", "ada: ***"),
         ({"Passphrase": {"Parts": ["xk4-9"]}}, "parts xk4-9", "parts ***"),
+        ({"private_keypair": "xk4-9"}, "keys xk4-9", "keys ***"),
+        ({"12": "xk4-9"}, "12 is xk4-9", "12 is xk4-9"),
         ({"Pin": 123456}, "pin 123456", "pin ***"),
         ({"Pin": 12.5}, "pin 12.5", "pin ***"),
         ({"Limit": 123456, "Name": "xk4-9"}, "at most 123456 of xk4-9", "at most 123456 of xk4-9"),
@@ -274,6 +288,8 @@ def test_secrets_of_raw_calls_are_masked_by_name(payload: dict[str, Any], messag
 
 
 def test_members_that_are_not_secret_are_kept() -> None:
-    """Such as the user pool ID."""
+    """Such as the user pool ID, and the values of tags, whatever their keys."""
     request = ops.AdminGetUserRequest(user_pool_id=POOL, username="ada")
     assert redact(f"user pool {POOL} does not exist", request) == f"user pool {POOL} does not exist"
+    tagging = ops.TagResourceRequest(resource_arn="arn:aws:x", tags={"session": "winter"})
+    assert redact("winter is no tag", tagging) == "winter is no tag"

@@ -22,8 +22,10 @@ from cognito_async import (
     CodeMismatchException,
     CognitoError,
     ConnectError,
+    Credentials,
     InvalidResponseError,
     LimitExceededException,
+    Quotas,
     RequestTimeoutError,
     RetryDetails,
     RetryKind,
@@ -207,6 +209,7 @@ async def test_client_errors_are_not_retried(code: str, status: int) -> None:
         (respond(429, b""), RetryKind.THROTTLED),
         (respond(501, b""), None),
         (respond(404, b"<html>"), None),
+        (respond(300, b""), None),
         (respond(307, b""), None),
         (respond(200, b"<html>"), RetryKind.TRANSIENT),
         (TransportError("lost", sent=None), RetryKind.TRANSIENT),
@@ -351,6 +354,7 @@ async def test_default_timeouts() -> None:
     assert {attempt.connect_timeout for attempt in transport.attempts} == {3.0}
     assert caught.value.attempts == 3
     assert caught.value.sent is True
+    assert "9.85 s" in str(caught.value)
 
 
 @pytest.mark.parametrize("sent", [True, False, None])
@@ -404,11 +408,14 @@ async def test_timeout_in_body_of_response_without_members_is_success(status: in
 @pytest.mark.virtual_clock
 async def test_connect_timeout_is_passed_to_the_transport() -> None:
     """None means no limit."""
-    transport = ScriptedTransport(respond(), respond())
-    async with scripted_session(transport) as session:
-        await reset(session.client("abc").with_options(timeouts=Timeouts(connect=0.5)))
-        await reset(session.client("abc").with_options(timeouts=Timeouts(connect=None)))
-    assert [attempt.connect_timeout for attempt in transport.attempts] == [0.5, None]
+    transport = ScriptedTransport(respond(), respond(), respond())
+    keys = Credentials(access_key_id="AKIDEXAMPLE", secret_access_key="a secret of many characters")
+    async with scripted_session(transport, credentials=keys) as session:
+        client = session.client("abc", user_pool_id="eu-west-1_AbC").with_options(timeouts=Timeouts(connect=0.5))
+        await reset(client)
+        await client.admin_delete_user(username="ada")  # is signed
+        await reset(client.with_options(timeouts=Timeouts(connect=None)))
+    assert [attempt.connect_timeout for attempt in transport.attempts] == [0.5, 0.5, None]
 
 
 @pytest.mark.virtual_clock
@@ -417,7 +424,7 @@ async def test_timeout_error_of_transport_becomes_request_timeout_error() -> Non
     transport = ScriptedTransport(TimeoutError())
     policy = RetryPolicy(max_attempts=1)
     async with scripted_session(transport, retry=policy, timeouts=UNLIMITED) as session:
-        with pytest.raises(RequestTimeoutError):
+        with pytest.raises(RequestTimeoutError, match=r"Last: no response\)"):
             await reset(session.client("abc"))
 
 
@@ -585,19 +592,24 @@ async def test_retry_budget_is_full_after_all_calls_succeeded(seed: int) -> None
         assert session._retry_quota.available == 500
 
 
-@pytest.mark.parametrize("seconds", [0.5, 1.5], ids=["backoff", "second attempt"])
+@pytest.mark.parametrize(
+    ("seconds", "rate"),
+    [(0.5, None), (1.5, None), (1.5, 0.1)],
+    ids=["backoff", "second attempt", "wait for the rate limit"],
+)
 @pytest.mark.virtual_clock
-async def test_cancelled_retry_returns_its_tokens(seconds: float) -> None:
+async def test_cancelled_retry_returns_its_tokens(seconds: float, rate: float | None) -> None:
     """The retry is not sent."""
     transport = ScriptedTransport(THROTTLED, hang())
-    async with scripted_session(transport) as session:
+    async with scripted_session(transport, quotas=Quotas(user_account_recovery=rate)) as session:
+        session._retry_quota.available = 100
         call = asyncio.ensure_future(reset(session.client("abc")))
         await asyncio.sleep(seconds)
-        assert session._retry_quota.available == 495
+        assert session._retry_quota.available == 95
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        assert session._retry_quota.available == 500
+        assert session._retry_quota.available == 100
 
 
 @pytest.mark.virtual_clock

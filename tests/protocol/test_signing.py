@@ -116,6 +116,14 @@ def test_empty_session_token_is_not_sent() -> None:
     )
 
 
+def test_spaces_inside_credentials_are_signed() -> None:
+    """They are valid, other than spaces at the start or end."""
+    keys = Credentials(access_key_id="AK ID", secret_access_key="a secret", session_token="a token")
+    assert sign(URL, HEADERS, b"{}", keys, "eu-west-1", NOON) == signed_by_botocore(
+        URL, HEADERS, b"{}", keys, "eu-west-1", NOON
+    )
+
+
 def test_signing_again_replaces_the_signature() -> None:
     """The old date and signature are not signed."""
     earlier = sign(URL, HEADERS, b"{}", KEYS, "eu-west-1", NOON.replace(hour=11))

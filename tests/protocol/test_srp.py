@@ -1,15 +1,14 @@
-"""SRP: vectors of other projects, random exchanges with an independent server, and invalid challenges."""
+"""SRP: vectors of other projects, exchanges with an independent server, and invalid challenges."""
 
-import hmac
 import json
 import subprocess
 import sys
-from base64 import b64decode, b64encode
+import time
+from base64 import b64decode
 from collections.abc import Generator, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 from random import Random
-from types import SimpleNamespace
 from typing import Any, TypeVar
 
 import gmpy2
@@ -40,7 +39,6 @@ NOON = datetime(2026, 6, 5, 12, 0, 0, tzinfo=UTC)
 NOON_TEXT = "Fri Jun 5 12:00:00 UTC 2026"
 B = f"{PRIME - 2:x}"
 CHALLENGE = {"SALT": "7f", "SRP_B": B, "SECRET_BLOCK": "AAAA", "USER_ID_FOR_SRP": "ada"}
-EXCHANGES = 10_000
 
 
 def run(steps: Generator[None, None, ResultT]) -> ResultT:
@@ -167,14 +165,6 @@ def test_numbers_are_encoded_as_in_the_table_of_amplify(number: int, encoded: st
 # Exchanges with an independent server
 
 
-@pytest.mark.parametrize("first", range(0, EXCHANGES, 1000))
-def test_server_accepts_proofs_of_random_exchanges(first: int) -> None:
-    """In each kind of exchange, another number has leading zero bytes."""
-    for number in range(first, first + 1000):
-        one = exchange(number)
-        assert proof_of(one).signature == one.signature(NOON_TEXT), number
-
-
 @pytest.mark.parametrize("number", SHORT_SECRETS)
 def test_server_accepts_proofs_with_a_short_secret(number: int) -> None:
     """S has leading zero bytes."""
@@ -211,21 +201,6 @@ def test_server_rejects_the_proof_of_another_password() -> None:
     assert len({variation.signature for variation in variations}) == len(variations)
 
 
-def test_prove_agrees_with_pycognito(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Pycognito pads the text of the salt, hence it is passed the number's shortest text."""
-    monkeypatch.setattr(aws_srp, "pow", lambda *numbers: int(gmpy2.powmod(*numbers)), raising=False)
-    other = aws_srp.AWSSRP("", "", "eu-west-1_pool", "client", client=SimpleNamespace())
-    for one in map(exchange, [*range(250), *SHORT_SECRETS]):
-        account = one.account
-        other.small_a_value, other.large_a_value = one.client_private, one.client_public
-        key = other.get_device_authentication_key(
-            account.group, account.user_id, account.password, one.server_public, f"{account.salt:x}"
-        )
-        message = f"{account.group}{account.user_id}".encode() + one.block + NOON_TEXT.encode()
-        signature = b64encode(hmac.digest(key, message, "sha256")).decode()
-        assert proof_of(one).signature == signature
-
-
 @pytest.mark.parametrize(("number", "signature"), VECTORS["cognito_srp_helper"]["signatures"].items())
 def test_prove_agrees_with_cognito_srp_helper(number: str, signature: str) -> None:
     """Recorded: the project is written in TypeScript."""
@@ -237,7 +212,7 @@ def test_device_that_was_verified_can_prove_its_password() -> None:
     """The salt of a device comes back as a number, too; here its first byte is 0 and its second below 0x80."""
     keys = {"device_group_key": "-group", "device_key": "eu-west-1_device"}
     salt = b"\x00\x7f" + bytes(range(14))
-    verifier = run(srp.device_verifier(lambda size: salt[:size], **keys, password="secret"))
+    verifier = run(srp.device_verifier({16: salt}.__getitem__, **keys, password="secret"))
     assert b64decode(verifier.salt) == salt[1:]
     account = Account.of(keys["device_group_key"], keys["device_key"], "secret", int.from_bytes(salt))
     assert b64decode(verifier.verifier) == java_bytes(account.verifier)
@@ -270,6 +245,8 @@ class Counted(int):
 
     def __mul__(self, other: int) -> "Counted":
         Counted.done += 1
+        assert int(self) < PRIME
+        assert int(other) < PRIME
         return Counted(int(self) * int(other))
 
     def __mod__(self, modulus: int) -> "Counted":
@@ -290,10 +267,11 @@ def multiplications(steps: Iterable[None]) -> Iterator[int]:
 
 
 def test_power_without_gmpy2_is_cut_into_short_slices(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A multiplication takes about 20 us, so that a slice stays well below a millisecond."""
+    """A multiplication takes about 20 us, so that a slice stays well below a millisecond; shorter ones cost turns."""
     monkeypatch.setattr(srp, "_powmod", None)
     slices = list(multiplications(srp._power(Counted(PRIME // 3), 2**512 - 1)))
     assert max(slices) <= 24
+    assert len(slices) <= 29
     assert sum(slices) <= 650  # pow multiplies as often
 
 
@@ -305,6 +283,8 @@ def test_power_of_the_generator_and_its_table_are_cut_into_short_slices(monkeypa
     assert max(first) <= 34
     assert sum(first) > 300
     assert max(second) <= 34
+    assert len(first) <= 28
+    assert len(second) <= 7
     assert sum(second) <= 90
 
 
@@ -451,6 +431,21 @@ def test_zero_u_is_refused_without_the_password_in_the_traceback(monkeypatch: py
     assert leaking_frames(caught.value, "4242424242") == []
 
 
+@pytest.mark.parametrize("computation", ["prove", "device_verifier"])
+def test_interrupted_computation_has_no_password_in_the_traceback(computation: str) -> None:
+    """The password is needed at the start only."""
+    steps: Generator[None, None, object]
+    if computation == "prove":
+        ephemeral, challenge = Ephemeral(private=3, public=8), srp.parse_challenge(CHALLENGE)
+        steps = srp.prove(ephemeral, challenge, group="pool", user_id="ada", password=CANARY, now=NOON)
+    else:
+        steps = srp.device_verifier(bytes, device_group_key="-group", device_key="device", password=CANARY)
+    next(steps)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        steps.throw(KeyboardInterrupt())
+    assert leaking_frames(caught.value) == []
+
+
 def test_password_that_is_not_unicode_is_not_quoted_in_an_error() -> None:
     """A UnicodeEncodeError would hold the password; callers validate it."""
     assert proof(Ephemeral(private=3, public=8), CHALLENGE, "\ud800", f"{CANARY}\ud800").signature
@@ -526,6 +521,17 @@ def test_timestamp_is_english_with_an_unpadded_day(moment: tuple[int, ...], text
     assert aws_srp.AWSSRP.get_cognito_formatted_timestamp(now) == text
 
 
+@pytest.fixture
+def local_time_is_not_utc() -> Iterator[None]:
+    """Run a test in another time zone."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TZ", "XXX-6")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("local_time_is_not_utc")
 def test_timestamp_of_another_time_zone_is_in_utc() -> None:
     """The date may differ, too."""
     assert srp.timestamp(datetime(2026, 1, 1, 5, 30, tzinfo=timezone(timedelta(hours=6)))) == (

@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 
 from cognito_async.protocol.token_bucket import (
     BURST,
+    FAST_GROWTH,
     FEW,
     LOWEST_RATE,
     MANY,
     MEMORY,
+    REACTION,
     SAMPLE,
     WINDOW,
     AdaptiveTokenBucket,
@@ -41,6 +43,23 @@ def limited(start: float = 30.0, now: float = 0.0) -> AdaptiveTokenBucket:
     while bucket.rate is None:
         bucket.record_throttle(now)
     return bucket
+
+
+def cut_below(bucket: AdaptiveTokenBucket, rate: float, now: float) -> float:
+    """Throttle a limited bucket until it is slower; return the time of the last cut."""
+    while True:
+        bucket.record_throttle(now)
+        assert bucket.rate is not None
+        if bucket.rate < rate:
+            return now
+        now += REACTION
+
+
+def use_up(bucket: AdaptiveTokenBucket, now: float, seconds: float) -> None:
+    """Take all permits for a time."""
+    for n in range(int(seconds * 1000) + 1):
+        while bucket.try_acquire(now + n / 1000):
+            pass
 
 
 # --- configured rate --------------------------------------------------------------------------------------------------
@@ -102,6 +121,7 @@ def test_wait_time_is_exact() -> None:
     assert bucket.try_acquire(0.0)
     assert bucket.wait_time(0.0) == pytest.approx(0.1)
     assert bucket.wait_time(0.0, ahead=4) == pytest.approx(0.5)
+    assert bucket.wait_time(0.04) == pytest.approx(0.06)
     assert not bucket.try_acquire(0.099)
     assert bucket.try_acquire(0.1001)
 
@@ -115,6 +135,17 @@ def test_released_permit_is_available_immediately() -> None:
     assert bucket.wait_time(0.0) == 0.0
     assert bucket.try_acquire(0.0)
     assert not bucket.try_acquire(0.0)
+
+
+def test_released_permits_are_counted() -> None:
+    """As many as were released."""
+    bucket = AdaptiveTokenBucket(100.0, 100.0)
+    assert bucket.wait_time(0.0) == 0.0
+    assert [bucket.try_acquire(1.0) for _ in range(4)] == [True, True, True, False]
+    for number in (1, 2):
+        for _ in range(number):
+            bucket.release()
+        assert [bucket.try_acquire(1.0) for _ in range(3)] == [n < number for n in range(3)]
 
 
 def test_clock_that_goes_back_grants_nothing() -> None:
@@ -227,9 +258,80 @@ def test_throttled_responses_together_cut_once() -> None:
     assert bucket.rate >= 50.0
 
 
-def test_cut_is_at_most_half() -> None:
-    """Also without accepted requests."""
+def test_cut_takes_the_permits() -> None:
+    """The next one comes at the new rate."""
+    bucket = AdaptiveTokenBucket(10.0, 10.0)
+    assert bucket.try_acquire(0.0)
+    bucket.record_throttle(1.0)
+    assert bucket.rate == 5.0
+    assert not bucket.try_acquire(1.0)
+    assert bucket.wait_time(1.0) == pytest.approx(0.2)
+
+
+def test_rate_changes_again_after_the_reaction() -> None:
+    """Before, throttled requests were sent before the cut, and nothing is known about the new rate."""
+    bucket = AdaptiveTokenBucket(2.0, 2.0)
+    bucket.record_throttle(10.0)
+    bucket.record_throttle(10.0 + REACTION / 2)
+    bucket.try_acquire(10.0 + REACTION / 2)
+    assert bucket.rate == 1.0
+    bucket.try_acquire(10.0 + REACTION)
+    assert 1.0 < bucket.rate < 1.01
+    bucket.record_throttle(10.0 + REACTION)
+    assert 0.5 < bucket.rate < 0.51
+
+
+def test_growth_is_limited_after_a_pause() -> None:
+    """To that of one second."""
+    bucket = limited(0.5)
+    bucket.try_acquire(1.9)
+    assert bucket.rate == pytest.approx(0.5 * (1 + FAST_GROWTH))
+
+
+@pytest.mark.parametrize(("pause", "growth"), [(0.25, 0.02), (16.0, 0.34), (60.0, FAST_GROWTH)])
+def test_slow_growth_doubles_while_nothing_is_throttled(pause: float, growth: float) -> None:
+    """Every four seconds, up to the fast growth."""
+    bucket = AdaptiveTokenBucket(1000.0, 1000.0)
+    now = cut_below(bucket, 100.0, 0.0)
+    assert bucket.rate is not None
+    start, now = bucket.rate, now + pause
+    bucket.wait_time(now)
+    use_up(bucket, now, 1.0)
+    assert bucket.rate / start - 1 == pytest.approx(growth, rel=0.15)
+
+
+@pytest.mark.parametrize(
+    ("accepted", "expected"),
+    [((4, 2, 1), 1.8), ((4, 2), 1.8), ((2, 4), 1.8), ((1, 5, 4), 3.6), ((4,), 0.7), ((), 0.7)],
+)
+def test_rate_returns_quickly_to_most_of_the_second_best_second(accepted: tuple[int, ...], expected: float) -> None:
+    """The best one may be due to a burst; a single one proves nothing. Then the rate grows slowly."""
     bucket = AdaptiveTokenBucket(100.0, 100.0)
+    for second, number in enumerate(accepted):
+        for _ in range(number):
+            bucket.record_success(second + 0.5)
+    use_up(bucket, cut_below(bucket, 0.8, 3.0), 1.5)
+    assert bucket.rate is not None
+    assert expected <= bucket.rate < expected * 1.2
+
+
+def test_second_in_progress_proves_nothing() -> None:
+    """It is not over."""
+    bucket = AdaptiveTokenBucket(2.0, 2.0)
+    for second in (0.5, 3.0):
+        for _ in range(4):
+            bucket.record_success(second)
+    bucket.record_throttle(3.3)
+    bucket.record_throttle(3.3 + REACTION)
+    use_up(bucket, 3.3 + REACTION, 0.4)
+    assert bucket.rate == pytest.approx(0.5, rel=0.01)
+
+
+def test_cut_is_at_most_half() -> None:
+    """Also if the accepted requests were long before."""
+    bucket = AdaptiveTokenBucket(100.0, 100.0)
+    for _ in range(100):
+        bucket.record_success(9.0)
     bucket.record_throttle(10.0)
     assert bucket.rate == 50.0
     bucket.record_throttle(20.0)

@@ -35,6 +35,7 @@ from cognito_async.protocol.shapes import (
 )
 from cognito_async.protocol.validation import (
     CLOSED_MEMBERS,
+    MAX_DOCUMENT_BITS,
     MAX_DOCUMENT_DEPTH,
     POOL_ID,
     PRINTABLE_MEMBERS,
@@ -440,6 +441,7 @@ async def test_invalid_request_is_not_sent() -> None:
         (5, False, "must be a str, not int"),
         (None, False, "must be a str, not None"),
         (b"abc", False, "must be a str, not bytes"),
+        ("abcdefgh", False, None),
         ("abcdefghi", False, "must have at most 8 characters"),
         ("a b", False, "must not contain spaces"),
         (" ab", True, "must not start or end with a space"),
@@ -449,6 +451,7 @@ async def test_invalid_request_is_not_sent() -> None:
 def test_broken_form_returns_the_rule(value: object, spaces: bool, rule: str | None) -> None:  # noqa: FBT001
     """The value is never part of the rule."""
     assert broken_form(value, 8, spaces=spaces) == rule
+    assert spaces or broken_form(value, 8) == rule
 
 
 @pytest.mark.parametrize(
@@ -485,14 +488,7 @@ class HostileMap(dict[str, str]):
         raise RuntimeError(str(self))
 
 
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"username": Hostile("canary")},
-        {"client_metadata": HostileMap(a="canary")},
-        {"username": "ada", "client_id": ""},
-    ],
-)
+@pytest.mark.parametrize("changes", [{"username": Hostile("canary")}, {"client_metadata": HostileMap(a="canary")}])
 def test_validate_method_of_a_value_raises_is_a_validation_error(changes: dict[str, Any]) -> None:
     """Neither the error nor its context quotes what the method raised."""
     request = operations.ForgotPasswordRequest(**{"client_id": "c", "username": "ada", **changes})
@@ -500,7 +496,8 @@ def test_validate_method_of_a_value_raises_is_a_validation_error(changes: dict[s
         validate(request)
     assert "canary" not in repr(caught.value)
     assert caught.value.__context__ is None
-    assert caught.value.operation == "ForgotPassword"
+    assert (caught.value.parameter, caught.value.operation) == ("request", "ForgotPassword")
+    assert "RuntimeError" in caught.value.rule
 
 
 def test_subclasses_and_other_collections_are_accepted() -> None:
@@ -566,6 +563,7 @@ def test_document_nested_too_deeply_is_refused(*, mapping: bool) -> None:
         with pytest.raises(ParameterValidationError) as caught:
             validate(settings_request(nested(depth, CANARY, mapping=mapping)))
         assert caught.value.rule == f"must be JSON of at most {MAX_DOCUMENT_DEPTH} levels"
+        assert caught.value.parameter == "settings" + ("['k']" if mapping else "[0]") * (MAX_DOCUMENT_DEPTH + 1)
         assert len(str(caught.value)) < 1_000
 
 
@@ -631,6 +629,19 @@ def test_huge_integer_is_refused(name: str) -> None:
             refused(place.build(-HUGE), place.path)
         elif isinstance(place.shape, Document):
             refused(place.build({"a": HUGE}), f"{place.path}['a']")
+
+
+@pytest.mark.parametrize("number", [2**63 - 1, -(2**63)])
+def test_integers_of_64_bits_are_valid(number: int) -> None:
+    """Those in documents may have more."""
+    kind = operations.UpdateProvisionedLimitRequest
+    request = changed(smallest(kind), requested_limit_value=number)
+    validate(request)
+    assert json.loads(encode(request))["RequestedLimitValue"] == number
+    wider = changed(request, requested_limit_value=number + (1 if number > 0 else -1))
+    assert refused(wider, "requested_limit_value") == "must fit into 64 bits"
+    validate(settings_request(2**MAX_DOCUMENT_BITS - 1))
+    assert "bits" in refused(settings_request(2**MAX_DOCUMENT_BITS), "settings")
 
 
 ANYTHING = st.recursive(
@@ -723,6 +734,8 @@ def test_number_of_reported_faults_is_limited() -> None:
     wrong: Any = [5] * 10_000
     request = operations.AdminUpdateUserAttributesRequest(user_pool_id="l_p", username="ada", user_attributes=wrong)
     assert len(errors_of(request)) == 100
+    many: Any = {f"key{number}": 5 for number in range(101)}
+    assert len(errors_of(operations.ForgotPasswordRequest(client_id="c", username="u", client_metadata=many))) == 100
 
 
 @pytest.mark.parametrize(
@@ -815,6 +828,28 @@ def test_user_pool_id_has_the_form_of_the_service_model(pool: str, *, refused_ev
             assert ("endpoint_url" in caught.value.rule) is not refused_everywhere
         else:
             assert json.loads(encode(valid, at_aws=at_aws)) == {"UserPoolId": pool, "Username": "ada"}
+
+
+@pytest.mark.parametrize(
+    ("value", "meant", "is_slip"),
+    [
+        ("EMAIK", "EMAIL", True),
+        ("EXAIL", "EMAIL", True),
+        ("XMAIL", "EMAIL", False),
+        ("SMST", "SMSS", False),
+        ("USER_RP_AUTH", "USER_SRP_AUTH", True),
+        ("USER_P_AUTH", "USER_SRP_AUTH", False),
+        ("SHA_X56", "SHA_256", False),
+        ("SHA_2B6", "SHA_XB6", False),
+        ("SHA_XB6", "SHA_2B6", False),
+        ("a" * 100, "A" * 100, True),
+        ("a" * 101, "A" * 101, False),
+    ],
+    ids=lambda value: str(value)[:14],
+)
+def test_slip_of_one_letter_is_a_misspelling(value: str, meant: str, *, is_slip: bool) -> None:
+    """Not of the first letter, of a digit, or in a short or very long value."""
+    assert misspelled(value, {meant, "OTHER"}) == (meant if is_slip else None)
 
 
 def test_no_value_of_the_model_is_taken_for_a_misspelling() -> None:

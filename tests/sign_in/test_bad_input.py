@@ -12,7 +12,7 @@ from cognito_async.sign_in.flow import Flow, SignInFlow, Step
 from cognito_async.testing import FakeCognito
 from tests.sign_in.support import NAME, PASSWORD, SECRET, codes, expect, signed_in
 from tests.support.canaries import CANARY, leaking_frames
-from tests.support.scripted_transport import ScriptedTransport, scripted_session
+from tests.support.scripted_transport import ScriptedTransport, respond, scripted_session
 
 POOL = "eu-west-1_FakePool1"
 SURROGATE = f"{CANARY}\ud800"
@@ -33,6 +33,7 @@ def refused(error: ParameterValidationError, parameter: str) -> None:
         ({"username": f"{CANARY}\n"}, "username"),
         ({"username": f"{CANARY}\x9b"}, "username"),
         ({"username": SURROGATE}, "username"),
+        ({"username": f"{CANARY}\udfff"}, "username"),
         ({"username": None}, "username"),
         ({"password": ""}, "password"),
         ({"password": None}, "password"),
@@ -64,6 +65,15 @@ async def test_invalid_argument_of_sign_in_is_refused(method: str, change: dict[
     refused(caught.value, parameter)
 
 
+async def test_type_of_a_password_that_is_no_text_is_named(client: CognitoClient) -> None:
+    """The value is not."""
+    password: Any = CANARY.encode()
+    with pytest.raises(ParameterValidationError) as caught:
+        await client.sign_in(username="ada", password=password)
+    refused(caught.value, "password")
+    assert "bytes" in caught.value.rule
+
+
 @pytest.mark.parametrize("pool_id", [None, "eu", "eu-west-1", "eu-west-1_", "us-east-1_FakePool1", "local_FakePool1"])
 @pytest.mark.parametrize("verify", [False, True])
 async def test_srp_needs_the_id_of_a_pool_in_the_region(pool_id: str | None, *, verify: bool) -> None:
@@ -75,7 +85,9 @@ async def test_srp_needs_the_id_of_a_pool_in_the_region(pool_id: str | None, *, 
     refused(caught.value, "user_pool_id")
 
 
-@pytest.mark.parametrize("url", ["http://cognito.example.com", "http://10.0.0.1:4566", "http://[fe80::1]:80"])
+@pytest.mark.parametrize(
+    "url", ["http://cognito.example.com", "http://10.0.0.1:4566", "http://[fe80::1]:80", "http://notlocalhost"]
+)
 @pytest.mark.parametrize("auth_flow", ["USER_SRP_AUTH", "USER_PASSWORD_AUTH"])
 async def test_sign_in_without_tls_is_refused(url: str, auth_flow: SignInFlow) -> None:
     """SRP does not authenticate the server, so TLS has to."""
@@ -84,6 +96,15 @@ async def test_sign_in_without_tls_is_refused(url: str, auth_flow: SignInFlow) -
         with pytest.raises(ParameterValidationError) as caught:
             await client.sign_in(username="ada", password=CANARY, auth_flow=auth_flow)
     refused(caught.value, "endpoint_url")
+
+
+@pytest.mark.parametrize("url", ["http://localhost:1", "http://aws.localhost", "http://127.0.0.2:1", "http://[::1]:1"])
+async def test_sign_in_without_tls_on_this_machine_is_allowed(url: str) -> None:
+    """For emulators."""
+    tokens = respond(200, b'{"AuthenticationResult": {"AccessToken": "a", "RefreshToken": "r", "ExpiresIn": 60}}')
+    async with scripted_session(ScriptedTransport(tokens), endpoint_url=url) as session:
+        client = session.client("app")
+        signed_in(await client.sign_in(username="ada", password=PASSWORD, auth_flow="USER_PASSWORD_AUTH"))
 
 
 async def test_longest_username_and_password_and_any_unicode_are_accepted(

@@ -35,6 +35,7 @@ from cognito_async.sign_in import (
     SmsMfaChallenge,
     SmsOtpChallenge,
     SoftwareTokenMfaChallenge,
+    SoftwareTokenSecret,
     UnknownChallenge,
     WebAuthnChallenge,
 )
@@ -237,6 +238,14 @@ async def test_sent_code_is_answered_after_a_wrong_one(  # noqa: PLR0917
     assert answers(fake)[f"{mfa}_CODE"] == codes(fake)[-1]
 
 
+async def test_medium_of_a_code_has_two_names(fake: FakeCognito, client: CognitoClient) -> None:
+    """Either is read."""
+    parameters = {"CODE_DELIVERY_MEDIUM": "SMS"}
+    fake.fail_next("InitiateAuth", response={"ChallengeName": "SMS_OTP", "ChallengeParameters": parameters})
+    result = await client.sign_in(username=NAME, auth_flow="USER_AUTH")
+    assert expect(result, SmsOtpChallenge).medium == "SMS"
+
+
 async def test_code_of_authenticator_app_is_answered_after_a_wrong_one(
     fake: FakeCognito, client: CognitoClient
 ) -> None:
@@ -257,6 +266,7 @@ async def test_expired_session_asks_for_a_new_sign_in(fake: FakeCognito, client:
     with pytest.raises(SignInExpiredError) as caught:
         await challenge.respond(codes(fake)[-1])
     assert isinstance(caught.value.__cause__, NotAuthorizedException)
+    assert caught.value.message != caught.value.__cause__.message
     assert (caught.value.code, caught.value.status) == ("NotAuthorizedException", 400)
     assert caught.value.operation == "RespondToAuthChallenge"
     assert caught.value.request_id
@@ -301,8 +311,9 @@ async def test_unsuccessful_status_of_verification_is_a_wrong_code(fake: FakeCog
     challenge = expect(await client.sign_in(username=EMAIL, password=PASSWORD), MfaSetupChallenge)
     await challenge.associate_software_token()
     fake.fail_next("VerifySoftwareToken", response={"Status": "ERROR"})
-    with pytest.raises(CodeMismatchException):
+    with pytest.raises(CodeMismatchException) as caught:
         await challenge.verify_software_token("123456")
+    assert (caught.value.code, caught.value.operation) == ("CodeMismatchException", "VerifySoftwareToken")
     signed_in(await challenge.verify_software_token(fake.totp_code(NAME)))
 
 
@@ -315,6 +326,12 @@ async def test_uri_of_authenticator_app_is_escaped(fake: FakeCognito, client: Co
     uri = secret.uri(issuer="Acme & Söhne", account=EMAIL)
     issuer = "Acme%20%26%20S%C3%B6hne"
     assert uri == f"otpauth://totp/{issuer}:{EMAIL}?secret={secret.secret}&issuer={issuer}"
+
+
+def test_uri_of_authenticator_app_has_no_further_path() -> None:
+    """A slash in a name would add one."""
+    uri = SoftwareTokenSecret("A/B").uri(issuer="Acme/Shop", account="ada/1@example.com")
+    assert uri == "otpauth://totp/Acme%2FShop:ada%2F1@example.com?secret=A%2FB&issuer=Acme%2FShop"
 
 
 async def test_email_is_set_up_as_second_factor(fake: FakeCognito, client: CognitoClient) -> None:

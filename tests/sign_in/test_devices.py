@@ -85,6 +85,16 @@ async def test_forgotten_device_is_dropped_and_the_sign_in_starts_over(
     assert done.device != device
 
 
+async def test_forgotten_device_is_not_part_of_the_result(remembering: FakeCognito, client: CognitoClient) -> None:
+    """The caller would keep it."""
+    device = (await remember(remembering, client)).device
+    remembering.remembers_devices = None
+    remembering.fail_next("InitiateAuth", code="ResourceNotFoundException", message="Device does not exist.")
+    result = await client.sign_in(username=NAME, password=PASSWORD, device=device)
+    done = signed_in(await expect(result, SmsMfaChallenge).respond(codes(remembering)[-1]))
+    assert (done.device, done.tokens.device_key) == (None, None)
+
+
 async def test_missing_pool_is_not_a_missing_device(remembering: FakeCognito, client: CognitoClient) -> None:
     """Only the device's error starts over, and only with a device."""
     device = (await remember(remembering, client)).device
@@ -170,6 +180,7 @@ async def test_device_of_a_resumed_sign_in(remembering: FakeCognito, client: Cog
     challenge = expect(await client.sign_in(username=NAME, password=PASSWORD, device=device), SmsMfaChallenge)
     resumed = expect(client.resume_sign_in(challenge.state(), device=device), SmsMfaChallenge)
     assert signed_in(await resumed.respond(codes(remembering)[-1])).device == device
+    assert remembering.requests[-1].payload["ChallengeResponses"]["DEVICE_KEY"] == device.key
 
 
 async def test_device_that_is_forgotten_before_the_answer_is_dropped(

@@ -73,3 +73,11 @@ async def test_other_flows_do_not_start_again() -> None:
     result, operations = await sign_in(WITH_SESSION, LATE, auth_flow="USER_AUTH")
     assert isinstance(result, SignInExpiredError)
     assert operations == [START, PROOF]
+
+
+@pytest.mark.virtual_clock
+async def test_proof_that_the_service_calls_expired_does_not_start_again() -> None:
+    """It was sent, and each proof tests a guess of the password."""
+    result, operations = await sign_in(CHALLENGE, refuse("NotAuthorizedException", "Invalid session for the user."))
+    assert isinstance(result, SignInExpiredError)
+    assert operations == [START, PROOF]

@@ -261,6 +261,7 @@ async def test_malformed_response_to_a_set_up_is_an_invalid_response(
     sent = len(fake.requests)
     fake.fail_next(operation, response=response)
     associate = operation == "AssociateSoftwareToken"
-    with pytest.raises(InvalidResponseError):
+    with pytest.raises(InvalidResponseError) as caught:
         await (set_up.associate_software_token() if associate else set_up.verify_software_token("123456"))
     assert len(fake.requests) == sent + 1
+    assert caught.value.operation == operation or "Session" in response

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cognito_async import CognitoClient, ParameterValidationError, UserContextDataType
-from cognito_async.sign_in import SmsMfaChallenge
+from cognito_async.sign_in import SelectChallenge, SmsMfaChallenge
 from cognito_async.testing import FakeCognito
 from tests.sign_in.support import NAME, PASSWORD, SECRET, codes, expect, signed_in
 from tests.support.canaries import CANARY, leaking_frames
@@ -31,12 +31,21 @@ async def test_state_is_answered_in_another_session(fake: FakeCognito, client: C
         context = UserContextDataType(ip_address="192.0.2.1")
         resumed = expect(later.resume_sign_in(state, user_context_data=context), SmsMfaChallenge)
         assert repr(resumed) == repr(challenge)
+        assert resumed != challenge
         assert (resumed.username, resumed.parameters) == (NAME, challenge.parameters)
         assert resumed.state() == state
         assert signed_in(await resumed.respond(codes(fake)[-1])).username == NAME
     payload = fake.requests[-1].payload
     assert payload["ClientMetadata"] == {"tenant": "acme"}
     assert payload["UserContextData"] == {"IpAddress": "192.0.2.1"}
+
+
+async def test_state_keeps_the_options(fake: FakeCognito, client: CognitoClient) -> None:
+    """Those of a choice-based sign-in are not among the parameters."""
+    fake.create_user(NAME, password=PASSWORD, email="ada@example.com")
+    choice = expect(await client.sign_in(username=NAME, auth_flow="USER_AUTH"), SelectChallenge)
+    assert choice.options
+    assert expect(client.resume_sign_in(choice.state()), SelectChallenge).options == choice.options
 
 
 def changed(state: str, **changes: Any) -> str:
@@ -74,6 +83,15 @@ async def test_state_with_other_content_is_refused(
     with pytest.raises(ParameterValidationError) as caught:
         client.resume_sign_in(state)
     assert caught.value.parameter == "state"
+
+
+@pytest.mark.parametrize("change", [{"challenges": 1}, {"challenges": 10}, {"session": None}, {"client_metadata": {}}])
+async def test_state_with_other_valid_content_is_accepted(
+    fake: FakeCognito, client: CognitoClient, change: dict[str, Any]
+) -> None:
+    """Up to the last challenge."""
+    state = changed((await sms_challenge(fake, client)).state(), **change)
+    assert expect(client.resume_sign_in(state), SmsMfaChallenge).username == NAME
 
 
 BAD: list[Any] = [

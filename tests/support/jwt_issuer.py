@@ -1,5 +1,6 @@
 """An issuer of tokens with throw-away keys, and a transport that serves its key set."""
 
+import asyncio
 import json
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
@@ -135,20 +136,25 @@ class JwksTransport:
     Attributes:
         requests: The requests.
         failure: Raised, or returned, in place of the key set; None for the key set.
+        delay: The seconds between a request and its response.
     """
 
     def __init__(self, issuer: JwtIssuer) -> None:
         self.issuer = issuer
         self.requests: list[HttpRequest] = []
         self.failure: Exception | HttpResponse | None = None
+        self.delay = 0.0
         self.closed = 0
 
     async def send(self, request: HttpRequest) -> HttpResponse:
-        """Respond with the key set."""
+        """Respond with the key set as it was when the request arrived."""
         self.requests.append(request)
-        if isinstance(self.failure, Exception):
-            raise self.failure
-        return self.failure or respond(body=dump(self.issuer.jwks))
+        response = self.failure or respond(body=dump(self.issuer.jwks))
+        if self.delay:
+            await asyncio.sleep(self.delay)
+        if isinstance(response, Exception):
+            raise response
+        return response
 
     async def close(self) -> None:
         """Count the call."""

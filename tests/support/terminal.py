@@ -9,7 +9,7 @@ import struct
 import sys
 import termios
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import Any, Self
@@ -267,13 +267,16 @@ def _take_terminal() -> None:
 
 @asynccontextmanager
 async def terminal(
-    *arguments: str, variables: Mapping[str, str] | None = None, cwd: Path | None = None
+    *arguments: str,
+    program: Sequence[str] = PROGRAM,
+    variables: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
 ) -> AsyncIterator[Terminal]:
-    """Run the command line on a terminal of 100 columns."""
+    """Run the command line, or another program, on a terminal of 100 columns."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 100, 0, 0))
     process = await asyncio.create_subprocess_exec(
-        *PROGRAM,
+        *program,
         *arguments,
         env=environment(variables),
         cwd=cwd,

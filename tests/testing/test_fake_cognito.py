@@ -1001,6 +1001,19 @@ async def test_updated_issuer_is_in_the_tokens() -> None:
     assert issuer == "https://issuer-cognito-idp.eu-west-1.amazonaws.com/eu-west-1_FakePool1"
 
 
+async def test_environment_names_pool_app_client_and_state_key(aws: Aws) -> None:
+    """Without an app client, each call creates a public one; the key is that of the pool."""
+    own = aws.fake.create_app_client(client_secret=SECRET)
+    variables, of_new_client = aws.fake.environment(own), aws.fake.environment()
+    assert (variables["COGNITO_CLIENT_ID"], variables["COGNITO_CLIENT_SECRET"]) == (own.client_id, SECRET)
+    assert variables["COGNITO_USER_POOL_ID"] == aws.fake.user_pool_id
+    assert variables["AWS_ENDPOINT_URL"] == aws.fake.endpoint_url
+    assert variables["AWS_REGION"] == "eu-west-1"
+    assert "COGNITO_CLIENT_SECRET" not in of_new_client
+    assert of_new_client["COGNITO_CLIENT_ID"] in aws.fake.app_clients
+    assert of_new_client["COGNITO_STATE_KEYS"] == variables["COGNITO_STATE_KEYS"]
+
+
 async def test_unknown_operations_and_bodies_are_refused(aws: Aws) -> None:
     """The fake implements some operations."""
     with pytest.raises(Refused, match="UnknownOperationException"):

@@ -1,6 +1,7 @@
 """The local user pool: users, app clients, mail, sessions, and its process."""
 
 import asyncio
+import base64
 import inspect
 import subprocess
 import sys
@@ -123,6 +124,16 @@ async def test_create_client(pool: LocalPool, *, secret: bool) -> None:
     assert (client_secret is not None) is secret
     async with pool.session() as session:
         await sign_in(session.client(client_id, client_secret), ADA)
+
+
+def test_environment_has_the_same_state_key_for_each_call(pool: LocalPool) -> None:
+    """Processes of one application open the challenges of each other; other pools have other keys."""
+    variables = pool.environment()
+    assert variables == pool.environment()
+    assert (variables["COGNITO_USER_POOL_ID"], variables["COGNITO_CLIENT_ID"]) == (pool.user_pool_id, pool.client_id)
+    assert variables["AWS_REGION"] == "eu-west-1"
+    assert len(base64.b64decode(variables["COGNITO_STATE_KEYS"])) == 32
+    assert local_pool.new_state_key() != variables["COGNITO_STATE_KEYS"]
 
 
 async def test_session_takes_options(pool: LocalPool) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from typing import Any
 
 import pytest
@@ -16,8 +16,13 @@ from cognito_async import (
     ParameterValidationError,
     PoolLimits,
     RequestTimeoutError,
+    TokenClientError,
     TokenError,
+    TokenExpiredError,
+    TokenGroupError,
+    TokenIssuerError,
     TokenMalformedError,
+    TokenScopeError,
     TokenSignatureError,
     TokenUnknownKeyError,
     TransportError,
@@ -29,6 +34,7 @@ from tests.support.clocks import advance
 from tests.support.jwt_issuer import (
     CLIENT,
     DROP,
+    ISSUER,
     NOW,
     POOL,
     JwksTransport,
@@ -88,7 +94,7 @@ UNUSABLE: dict[str, Any] = {
     "e number": jwk("a", e=65537),
     **{
         f"e {e}": jwk("a", e=encode(e.to_bytes(256, "big").lstrip(b"\0")))
-        for e in (0, 1, 2, 3, 65536, 2**32 + 1, 2**2047 + 1)
+        for e in (0, 1, 2, 3, 65535, 65536, 65538, 2**32, 2**32 + 1, 2**2047 + 1)
     },
     "512 bits": jwk("a", n=encode((2**511 + 9).to_bytes(64, "big"))),
     "1024 bits": jwk("a", bits=1024),
@@ -116,8 +122,9 @@ def test_unusable_key_is_left_out(member: Any) -> None:
         jwk("a", bits=3072),
         jwk("a", n=encode(b"\0" + MODULUS.to_bytes(256, "big"))),
         jwk("a", n=encode((2**8191 + 9).to_bytes(1024, "big"))),
+        jwk("a", e=encode((2**32 - 1).to_bytes(4, "big"))),
     ],
-    ids=["no alg and use", "key_ops", "long kid", "more members", "3072 bits", "leading zero", "8192 bits"],
+    ids=["no alg and use", "key_ops", "long kid", "more members", "3072 bits", "leading zero", "8192 bits", "large e"],
 )
 def test_sound_key_is_used(member: Any) -> None:
     """Optional members can be missing."""
@@ -130,6 +137,7 @@ SETS: dict[str, Any] = {
     "empty object": {},
     "keys null": {"keys": None},
     "keys object": {"keys": {"a": jwk("a")}},
+    "keys number": {"keys": 1},
     "no keys": {"keys": []},
     "duplicate key ID": {"keys": [jwk("a"), jwk("a", 1)]},
     "duplicate key ID of an unusable key": {"keys": [jwk("a"), jwk("a", 1, use="enc")]},
@@ -143,7 +151,7 @@ SETS: dict[str, Any] = {
     "duplicate name": b'{"keys":[],' + dump({"keys": [jwk("a")]})[1:],
     "cut": dump({"keys": [jwk("a")]})[:-1],
     "deep": b'{"keys":' + b"[" * 20_000,
-    "over 64 KiB": dump({"keys": [jwk("a")]}) + b" " * 64 * 1024,
+    "over 64 KiB": dump({"keys": [jwk("a")]}).ljust(64 * 1024 + 1),
 }
 
 
@@ -158,6 +166,11 @@ def test_unusable_set_is_refused_at_construction(jwks: Any) -> None:
 def test_32_keys_are_accepted() -> None:
     """The maximum."""
     assert len(used(*(jwk(f"{number}") for number in range(32)))) == 32
+
+
+def test_64_kib_are_accepted() -> None:
+    """The maximum."""
+    assert set(parse_jwks(dump({"keys": [jwk("a")]}).ljust(64 * 1024))) == {"a"}
 
 
 # --- signatures alone -------------------------------------------------------------------------------------------------
@@ -252,6 +265,30 @@ async def test_keys_are_fetched_by_the_first_token_only() -> None:
         assert {name.lower() for name in request.headers} == {"accept", "accept-encoding", "user-agent"}
 
 
+RULES: list[tuple[dict[str, Any], dict[str, Any], type[TokenError] | None]] = [
+    ({}, {"exp": NOW}, TokenExpiredError),
+    ({"leeway": 1}, {"exp": NOW}, None),
+    ({"issuers": ["https://other.example"]}, {}, TokenIssuerError),
+    ({"replica_regions": ["eu-central-1"]}, {"iss": ISSUER.replace("eu-west-1.", "eu-central-1.")}, None),
+    ({"audience": "https://api.example.com"}, {}, TokenClientError),
+    ({"required_scopes": ["admin"]}, {}, TokenScopeError),
+    ({"required_groups": ["admin"]}, {}, TokenGroupError),
+    ({"max_auth_age": 59}, {"auth_time": NOW - 60}, TokenExpiredError),
+    ({"check": lambda token: (_ for _ in ()).throw(TokenError("refused"))}, {}, TokenError),
+]
+
+
+@pytest.mark.virtual_clock
+@pytest.mark.parametrize(("rules", "claims", "error"), RULES, ids=str)
+async def test_rules_apply_with_fetched_keys(
+    rules: dict[str, Any], claims: dict[str, Any], error: type[TokenError] | None
+) -> None:
+    """As they do offline."""
+    async with online(**rules) as on:
+        with nullcontext() if error is None else pytest.raises(error):
+            await on.verifier.verify(on.issuer.access_token(**claims))
+
+
 @pytest.mark.virtual_clock
 async def test_concurrent_callers_share_a_fetch() -> None:
     """One that is cancelled does not cancel it for the others."""
@@ -272,7 +309,10 @@ async def test_verify_cached_never_waits() -> None:
         with pytest.raises(JwksUnavailableError):
             on.verifier.verify_cached(token)
         await on.settle()
+        await asyncio.sleep(COOLDOWN)
         assert on.verifier.verify_cached(token).username == "ada"
+        await on.settle()
+        assert on.fetches == 1
         on.issuer.rotate()
         await asyncio.sleep(COOLDOWN)
         with pytest.raises(TokenUnknownKeyError):
@@ -286,8 +326,9 @@ def test_verify_cached_works_without_an_event_loop() -> None:
     issuer = JwtIssuer()
     assert TokenVerifier.offline(**TOKEN_RULES, jwks=issuer.jwks).verify_cached(issuer.access_token())
     verifier: TokenVerifier[Any] = TokenVerifier(**TOKEN_RULES)
-    with pytest.raises(JwksUnavailableError):
+    with pytest.raises(JwksUnavailableError) as caught:
         verifier.verify_cached(issuer.access_token())
+    assert caught.value.retry_after == 0.0
 
 
 @pytest.mark.virtual_clock
@@ -346,6 +387,7 @@ async def test_outage_of_an_hour_fails_no_token_of_a_known_key(caplog: pytest.Lo
         assert await on.accepts()
         await on.settle()
         assert [record.levelno for record in caplog.records] == [logging.WARNING] * (on.fetches - 2)
+        assert all("the connection was lost" in record.getMessage() for record in caplog.records)
 
 
 @pytest.mark.virtual_clock
@@ -353,15 +395,21 @@ async def test_keys_are_unusable_after_a_day_without_a_refresh() -> None:
     """And usable again as soon as there are new ones."""
     async with online() as on:
         assert await on.accepts()
+        fetched_at = asyncio.get_running_loop().time()
         on.transport.failure = respond(500)
         await asyncio.sleep(UNUSABLE_AFTER - 1)
         assert await on.accepts()
+        await asyncio.sleep(1)
+        assert asyncio.get_running_loop().time() == fetched_at + UNUSABLE_AFTER
+        with pytest.raises(JwksUnavailableError):
+            on.verifier.verify_cached(on.issuer.access_token())
         await asyncio.sleep(COOLDOWN)
         with pytest.raises(JwksUnavailableError) as caught:
             await on.verifier.verify(on.issuer.access_token())
         assert caught.value.retry_after == COOLDOWN
         assert isinstance(caught.value.__cause__, JwksUnavailableError)
         assert caught.value.__cause__.status == 500
+        assert str(caught.value.__cause__) in str(caught.value)
         with pytest.raises(JwksUnavailableError):
             on.verifier.verify_cached(on.issuer.access_token())
         on.transport.failure = None
@@ -465,6 +513,30 @@ async def test_refresh_keys_raises_and_keeps_the_last_good_set() -> None:
         await asyncio.sleep(0)
         await asyncio.gather(first, *(on.verifier.refresh_keys() for _ in range(10)))
         assert on.fetches == 5
+
+
+@pytest.mark.virtual_clock
+async def test_refresh_keys_shares_no_fetch_that_was_sent_before() -> None:
+    """Its response may be older than the change that the caller knows of."""
+    async with online() as on:
+        on.transport.delay = 1.0
+        first = asyncio.create_task(on.accepts())
+        await asyncio.sleep(0.5)
+        on.issuer.rotate()
+        await on.verifier.refresh_keys()
+        assert on.fetches == 2
+        assert await on.accepts()
+        assert await first
+
+
+@pytest.mark.virtual_clock
+async def test_refresh_keys_shares_a_fetch_that_was_not_sent_yet() -> None:
+    """Such as that of a token."""
+    async with online() as on:
+        with pytest.raises(JwksUnavailableError):
+            on.verifier.verify_cached(on.issuer.access_token())
+        await on.verifier.refresh_keys()
+        assert on.fetches == 1
 
 
 async def test_offline_verifier_keeps_its_keys() -> None:
@@ -682,6 +754,15 @@ async def test_unusable_response_is_unavailable(action: Action) -> None:
         assert len(server.requests) == 2
 
 
+async def test_compressed_response_has_its_status() -> None:
+    """Like responses with another status than 200."""
+    async with against(ScriptedServer(compressed(GOOD))) as verifier:
+        with pytest.raises(JwksUnavailableError) as caught:
+            await verifier.refresh_keys()
+        assert isinstance(caught.value.__cause__, JwksUnavailableError)
+        assert caught.value.__cause__.status == 200
+
+
 @pytest.mark.manual_clock
 async def test_hanging_response_is_given_up() -> None:
     """In the head and in the body."""
@@ -743,6 +824,8 @@ async def test_endpoint_that_is_neither_https_nor_loopback_serves_no_keys() -> N
     transport = JwksTransport(JwtIssuer())
     session = scripted_session(transport, endpoint_url="http://cognito.internal:9229")
     async with session, TokenVerifier(**TOKEN_RULES, session=session) as verifier:
-        with pytest.raises(JwksUnavailableError):
+        with pytest.raises(JwksUnavailableError) as caught:
             await verifier.verify(JwtIssuer().access_token())
+    assert isinstance(caught.value.__cause__, ParameterValidationError)
+    assert caught.value.__cause__.parameter == "endpoint_url"
     assert transport.requests == []

@@ -196,10 +196,10 @@ async def test_lifetime_counts_from_the_arrival_of_the_response(client: CognitoC
 async def test_wall_clock_that_jumps_does_no_harm(
     client: CognitoClient, service: RefreshService, wall: WallClock, offset: float
 ) -> None:
-    """In one process it has no effect, neither before nor after a refresh."""
+    """In one process it has no effect, neither before nor after the first call and a refresh."""
     provider = provider_of(client, service)
-    first = await provider.access_token()
     wall.offset = offset
+    first = await provider.access_token()
     await asyncio.sleep(DUE - 1)
     assert await provider.access_token() == first
     await asyncio.sleep(LIFETIME)
@@ -217,14 +217,26 @@ async def test_stored_tokens_with_an_implausible_expiry_are_refreshed(
 ) -> None:
     """Their expiry is in the past, or further ahead than their lifetime."""
     store = MemoryTokenStore()
-    await store.replace("default", None, service.sign_in(NOW))
+    stored = service.sign_in(NOW)
+    await store.replace("default", None, stored)
     wall.offset = offset
     provider = TokenProvider(client, store=store)
-    await provider.tokens()
+    assert await provider.tokens() != stored
     await asyncio.sleep(DUE - 1)
     await provider.tokens()
     await settle()
     assert service.refreshes == 1
+
+
+async def test_stored_tokens_of_a_clock_that_is_a_second_ahead_are_used(
+    client: CognitoClient, service: RefreshService, wall: WallClock
+) -> None:
+    """Their expiry is further ahead than their lifetime by as much."""
+    store = MemoryTokenStore()
+    await store.replace("default", None, service.sign_in(NOW))
+    wall.offset = -1.0
+    await TokenProvider(client, store=store).tokens()
+    assert service.requests == []
 
 
 async def test_refresh_on_request_is_shared(client: CognitoClient, service: RefreshService) -> None:
@@ -235,6 +247,40 @@ async def test_refresh_on_request_is_shared(client: CognitoClient, service: Refr
     assert len(set(new)) == 1
     assert service.refreshes == 1
     assert await provider.tokens() == new[0]
+
+
+async def test_tokens_that_expire_while_they_are_saved_are_returned(
+    client: CognitoClient, service: RefreshService
+) -> None:
+    """Another refresh might take as long."""
+
+    class SlowStore(Store):
+        async def replace(self, key: str, old: Tokens | None, new: Tokens) -> bool:
+            await asyncio.sleep(2)
+            return await super().replace(key, old, new)
+
+    provider = provider_of(client, service, store=SlowStore())
+    await provider.tokens()
+    result = {"AccessToken": jwt(sub="ada", origin_jti="ada-1"), "ExpiresIn": 1}
+    service.script = [respond(body=json.dumps({"AuthenticationResult": result}).encode())]
+    assert (await provider.refresh()).access_token == result["AccessToken"]
+    assert len(service.requests) == 1
+
+
+async def test_users_of_a_store_do_not_wait_for_each_other(client: CognitoClient, service: RefreshService) -> None:
+    """Each key has its lock."""
+    store = MemoryTokenStore()
+    await store.replace("grace", None, service.sign_in(NOW))
+    service.script = [hang()]
+    async with provider_of(client, service, store=store, key="ada") as ada:
+        await ada.tokens()
+        refresh = asyncio.create_task(ada.refresh())
+        await settle()
+        started = asyncio.get_running_loop().time()
+        assert await TokenProvider(client, store=store, key="grace").tokens() == await store.load("grace")
+        assert asyncio.get_running_loop().time() == started
+    with pytest.raises(SessionClosedError):
+        await refresh
 
 
 # --- cancellation -----------------------------------------------------------------------------------------------------
@@ -268,12 +314,52 @@ async def test_close_lets_a_refresh_end_but_not_for_long(client: CognitoClient, 
         waiting = asyncio.create_task(provider.refresh())
         await settle()
         started = asyncio.get_running_loop().time()
+        refreshing = asyncio.all_tasks() - {waiting}
     assert asyncio.get_running_loop().time() - started == 5
+    assert asyncio.all_tasks() < refreshing | {waiting}  # the refresh has ended
     with pytest.raises(SessionClosedError):
         await waiting
     with pytest.raises(SessionClosedError):
         await provider.access_token()
     await provider.aclose()
+
+
+async def test_unused_provider_can_be_closed(client: CognitoClient) -> None:
+    """And then raises the same error as others."""
+    async with TokenProvider(client) as provider:
+        pass
+    with pytest.raises(SessionClosedError):
+        await provider.tokens()
+
+
+async def test_refresh_that_an_application_cancelled_is_repeated(
+    client: CognitoClient, service: RefreshService
+) -> None:
+    """As by one that cancels all tasks."""
+    provider = provider_of(client, service)
+    others = asyncio.all_tasks()
+    waiting = asyncio.create_task(provider.tokens())
+    await asyncio.sleep(0)
+    [refresh] = asyncio.all_tasks() - others - {waiting}
+    refresh.cancel()
+    with pytest.raises(SessionClosedError):
+        await waiting
+    assert (await provider.tokens()).access_token
+
+
+def test_provider_can_be_created_without_an_event_loop() -> None:
+    """As at the start of a program."""
+    service = RefreshService()
+    tokens = service.sign_in()
+    session = session_with(service)
+    provider = TokenProvider(session.client("app"), tokens=tokens)
+
+    async def run() -> Tokens:
+        async with session:
+            return await provider.tokens()
+
+    assert asyncio.run(run()) == tokens
+    assert service.requests == []
 
 
 async def test_failed_refresh_without_waiting_callers_is_not_reported_by_asyncio(
@@ -368,6 +454,62 @@ async def test_backoff_grows_with_jitter_and_callers_share_the_error(
     assert len(raised.traceback) <= depth
 
 
+@pytest.mark.parametrize("signed_out", [False, True])
+async def test_first_backoff_is_a_second_or_half_of_it(
+    client: CognitoClient, service: RefreshService, monkeypatch: pytest.MonkeyPatch, *, signed_out: bool
+) -> None:
+    """Also after a success, and after a sign-out that followed failures."""
+    monkeypatch.setattr("random.uniform", lambda low, _: low)
+    store = MemoryTokenStore()
+    provider = TokenProvider(client, store=store)
+    tokens = service.sign_in(NOW - timedelta(hours=2))
+    if signed_out:
+        await store.replace("default", None, tokens)
+        service.script = [refuse("ForbiddenException")]
+        with pytest.raises(ServiceError):
+            await provider.tokens()
+        await provider.sign_out()
+        service.revoked = False
+    await store.replace("default", None, tokens)
+    for _ in range(2):
+        service.script = [refuse("ForbiddenException")]
+        with pytest.raises(ServiceError):
+            await provider.tokens()
+        await asyncio.sleep(0.49)
+        with pytest.raises(ServiceError):
+            await provider.tokens()
+        await asyncio.sleep(0.02)
+        assert await provider.tokens() != tokens
+        await asyncio.sleep(LIFETIME)
+
+
+async def test_log_names_the_class_of_an_error_without_a_code(
+    client: CognitoClient, service: RefreshService, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Others are named by their code."""
+    provider = provider_of(client, service)
+    await provider.tokens()
+    service.script = [LOST] * 3
+    with pytest.raises(AmbiguousOutcomeError):
+        await provider.refresh()
+    assert "AmbiguousOutcomeError" in caplog.text
+    await asyncio.sleep(MAX_BACKOFF)
+    service.script = [refuse("NewException")]
+    with pytest.raises(ServiceError):
+        await provider.refresh()
+    assert "NewException" in caplog.text
+
+
+async def test_response_without_tokens_names_the_operation(client: CognitoClient, service: RefreshService) -> None:
+    """In a typed error."""
+    provider = provider_of(client, service)
+    await provider.tokens()
+    service.script = [respond(body=b"{}")]
+    with pytest.raises(InvalidResponseError) as raised:
+        await provider.refresh()
+    assert raised.value.operation == "GetTokensFromRefreshToken"
+
+
 async def test_retry_after_of_the_service_prolongs_the_backoff(client: CognitoClient, service: RefreshService) -> None:
     """Up to the longest backoff."""
     provider = provider_of(client, service)
@@ -387,6 +529,7 @@ async def test_retry_after_of_the_service_prolongs_the_backoff(client: CognitoCl
     "failure",
     [
         refuse("InternalErrorException", status=500),
+        refuse("NotAuthorizedException", status=500),
         refuse("NotAuthorizedException", status=503),
         refuse("TooManyRequestsException"),
         refuse("LimitExceededException"),
@@ -445,6 +588,7 @@ async def test_tokens_are_forgotten_only_for_a_closed_list_of_codes(
         return
     assert isinstance(raised.value, SignedOutError)
     assert raised.value.code == code
+    assert ("twice" in str(raised.value)) is (code == "RefreshTokenReuseException")  # as by a thief
     assert isinstance(raised.value.__cause__, ServiceError)
     assert signed_out == [raised.value]
     assert await store.load("default") is None
@@ -544,6 +688,20 @@ async def test_loser_of_a_race_uses_the_tokens_of_the_winner(client: CognitoClie
     assert store.entries["default"] == winner
 
 
+@pytest.mark.parametrize(("store", "seconds"), [(MemoryTokenStore(), 0.0), (Store(), 1.4)], ids=["lock", "no lock"])
+async def test_loser_waits_for_the_winner_if_the_store_has_no_lock(
+    client: CognitoClient, service: RefreshService, store: Any, seconds: float
+) -> None:
+    """With a lock, the winner has saved its tokens before the loser's refresh."""
+    provider = provider_of(client, service, store=store)
+    await provider.tokens()
+    started = asyncio.get_running_loop().time()
+    service.script = [refuse("NotAuthorizedException")]
+    with pytest.raises(SignedOutError):
+        await provider.refresh()
+    assert asyncio.get_running_loop().time() - started == pytest.approx(seconds)
+
+
 async def test_winner_that_saved_during_the_refresh_is_used(client: CognitoClient, service: RefreshService) -> None:
     """The compare-and-set fails, and the tokens of the store are used."""
     store = Store()
@@ -559,6 +717,26 @@ async def test_winner_that_saved_during_the_refresh_is_used(client: CognitoClien
     service.script = [race]
     assert await provider.refresh() == winner
     assert store.writes[1:] == []
+
+
+async def test_winner_that_saved_just_before_the_compare_and_set_is_used(
+    client: CognitoClient, service: RefreshService
+) -> None:
+    """The store is read again."""
+    store = Store()
+    provider = provider_of(client, service, store=store)
+    await provider.tokens()
+    winner = service.sign_in(NOW + timedelta(seconds=5))
+    replace = store.replace
+
+    async def lose(key: str, old: Tokens | None, new: Tokens) -> bool:
+        store.entries[key] = winner
+        return await replace(key, old, new)
+
+    await asyncio.sleep(10)
+    store.replace = lose  # type: ignore[method-assign]
+    assert await provider.refresh() == winner
+    assert store.entries["default"] == winner
 
 
 async def test_two_providers_of_one_store_refresh_once(client: CognitoClient, service: RefreshService) -> None:
@@ -600,6 +778,28 @@ async def test_refreshed_tokens_of_another_sign_in_are_refused(
     assert await provider.tokens() == tokens
 
 
+async def test_rotated_tokens_may_belong_to_another_sign_in(client: CognitoClient, service: RefreshService) -> None:
+    """Rotation changes the origin; the user stays the same."""
+    provider = provider_of(client, service)
+    await provider.tokens()
+    result = {"AccessToken": jwt(sub="ada", origin_jti="other"), "RefreshToken": "rotated", "ExpiresIn": 3600}
+    service.script = [respond(body=json.dumps({"AuthenticationResult": result}).encode())]
+    assert (await provider.refresh()).access_token == result["AccessToken"]
+
+
+async def test_new_sign_in_of_the_same_user_in_the_store_is_used(
+    client: CognitoClient, service: RefreshService
+) -> None:
+    """By another process."""
+    store = MemoryTokenStore()
+    provider = provider_of(client, service, store=store)
+    tokens = await provider.tokens()
+    again = service.sign_in(NOW, access_token=jwt(sub="ada", origin_jti="other"))
+    await store.replace("default", tokens, again)
+    assert await provider.refresh() == again
+    assert service.requests == []
+
+
 async def test_provider_does_not_switch_to_another_user_of_the_store(
     client: CognitoClient, service: RefreshService
 ) -> None:
@@ -625,6 +825,8 @@ async def test_tokens_of_a_new_sign_in_replace_those_of_another_user(
     assert await store.load("default") == first
     earlier = service.sign_in(NOW - timedelta(seconds=60))
     assert await TokenProvider(client, tokens=earlier, store=store).tokens() == first
+    await store.replace("default", first, service.sign_in(NOW + timedelta(days=1)))  # by a wrong clock
+    assert await TokenProvider(client, tokens=first, store=store).tokens() == first
 
 
 # --- no tokens, sign-out ----------------------------------------------------------------------------------------------
@@ -645,10 +847,16 @@ async def test_tokens_without_a_refresh_token_are_used_until_they_expire(
     client: CognitoClient, service: RefreshService
 ) -> None:
     """No refresh is tried."""
-    provider = TokenProvider(client, tokens=service.sign_in(NOW, refresh_token=None))
+    store = Store()
+    loads: list[None] = []
+    store.on_load = lambda: loads.append(None)
+    provider = TokenProvider(client, tokens=service.sign_in(NOW, refresh_token=None), store=store)
     await provider.tokens()
+    before = len(loads)
     await asyncio.sleep(LIFETIME - 1)
     await provider.tokens()
+    await settle()
+    assert len(loads) == before
     await asyncio.sleep(1)
     with pytest.raises(SignedOutError):
         await provider.tokens()
@@ -675,6 +883,47 @@ async def test_sign_out_revokes_the_current_refresh_token_and_forgets(
     assert await store.load("default") is None
     await provider.sign_out()
     assert [operation for operation, _ in service.requests].count("RevokeToken") == 1
+
+
+@pytest.mark.parametrize(
+    ("held", "stored", "revoked", "left"),
+    [
+        ("now", None, "now", None),
+        (None, "now", "now", None),
+        (None, None, None, None),
+        ("now", "later", "later", None),
+        ("now", "earlier", "now", None),
+        ("now", "another user", "now", "another user"),
+    ],
+)
+async def test_sign_out_revokes_the_newest_tokens_of_the_user(
+    client: CognitoClient,
+    service: RefreshService,
+    *,
+    held: str | None,
+    stored: str | None,
+    revoked: str | None,
+    left: str | None,
+) -> None:
+    """Those of the store or of the provider; another user stays signed in."""
+    known = {
+        None: None,
+        "now": service.sign_in(NOW),
+        "later": service.sign_in(NOW + timedelta(seconds=60)),
+        "earlier": service.sign_in(NOW - timedelta(seconds=60)),
+        "another user": RefreshService(sub="grace").sign_in(NOW + timedelta(seconds=60)),
+    }
+    store = Store()
+    provider = TokenProvider(client, tokens=known[held], store=store)
+    if held is not None:
+        await provider.tokens()
+    await asyncio.sleep(60)
+    found = known[stored]
+    store.entries = {} if found is None else {"default": found}
+    await provider.sign_out()
+    token = known[revoked]
+    assert [members["Token"] for _, members in service.requests] == ([] if token is None else [token.refresh_token])
+    assert store.entries.get("default") == known[left]
 
 
 async def test_sign_out_forgets_even_if_the_revocation_fails(client: CognitoClient, service: RefreshService) -> None:

@@ -16,6 +16,7 @@ from attrs import evolve
 from rich.console import Console
 
 from cognito_async import ParameterValidationError, TokenStoreError
+from cognito_async.files import FileLock
 from cognito_async.tokens import FileTokenStore, LockingTokenStore, MemoryTokenStore, TokenProvider, Tokens, stores
 from tests.support.canaries import CANARY, leaking_frames
 from tests.support.processes import ROOT, until
@@ -117,22 +118,56 @@ async def test_home_directory_is_expanded(monkeypatch: pytest.MonkeyPatch, tmp_p
     monkeypatch.setenv("HOME", str(tmp_path))
     await FileTokenStore("~/.config/shop/tokens.json").replace("default", None, tokens())
     assert (tmp_path / ".config/shop/tokens.json").exists()
-    with pytest.raises(ParameterValidationError):
+    with pytest.raises(ParameterValidationError) as raised:
         FileTokenStore("~no-such-user/tokens.json")
+    assert raised.value.parameter == "path"
 
 
-async def test_failed_write_leaves_the_previous_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And no temporary file, and no lock."""
+async def test_any_text_can_be_a_key(store: LockingTokenStore) -> None:
+    """Such as a username that is no path and half a character."""
+    key = "../ada\0\ud800"
+    async with store.lock(key):
+        assert await store.replace(key, None, tokens())
+    assert await store.load(key) == tokens()
+
+
+async def test_tokens_are_on_the_disk_before_they_replace_others(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Complete, so that a power failure loses no rotated refresh token."""
+    synced: list[int] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.fstat(descriptor).st_size))
+    await FileTokenStore(path).replace("ada", None, tokens())
+    assert synced == [path.stat().st_size]
+
+
+async def test_write_waits_for_that_of_another_process(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It takes a moment only."""
+    store = FileTokenStore(path)
+    await store.replace("ada", None, tokens(1))
+    writing = FileLock(path.with_name(".tokens.json.write.lock"))
+    monkeypatch.setattr("time.sleep", lambda _: writing.release())
+    assert await store.replace("ada", tokens(1), tokens(2))
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(OSError(28, "No space left on device"), "No space left on device"), (TimeoutError(), "TimeoutError")],
+    ids=["strerror", "class"],
+)
+async def test_failed_write_leaves_the_previous_file(
+    path: Path, monkeypatch: pytest.MonkeyPatch, error: OSError, reason: str
+) -> None:
+    """And no temporary file, and no lock. The error names the reason."""
     store = FileTokenStore(path)
     await store.replace("ada", None, tokens(1))
 
     def fail(_: int) -> None:
-        raise OSError(28, "No space left on device")
+        raise error
 
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", fail)
         with pytest.raises(TokenStoreError) as raised:
             await store.replace("ada", tokens(1), tokens(2))
+    assert reason in str(raised.value)
     assert leaking_frames(raised.value) == []
     assert [each.name for each in path.parent.iterdir()] == ["tokens.json"]
     assert await store.load("ada") == tokens(1)
@@ -260,21 +295,26 @@ async def test_invalid_tokens_are_not_written(path: Path) -> None:
         {"expires_at": "soon"},
     ]
     for changes in invalid:
-        with pytest.raises(ParameterValidationError):
+        with pytest.raises(ParameterValidationError) as raised:
             await store.replace("ada", None, evolve(tokens(), **changes))
+        assert raised.value.parameter == "new"
     assert not path.exists()
 
 
-async def test_lock_taken_for_a_cancelled_task_is_released(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The thread cannot be cancelled: it takes the lock after the task has ended."""
+@pytest.mark.parametrize("fails", [False, True])
+async def test_lock_taken_for_a_cancelled_task_is_released(
+    path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, *, fails: bool
+) -> None:
+    """The thread cannot be cancelled: it takes the lock, or fails to, after the task has ended."""
     store, go, taken = FileTokenStore(path), threading.Event(), threading.Event()
     try_lock = store._try_lock
 
     def take_late(lock: Path) -> Any:
         go.wait(60)
-        result = try_lock(lock)
         taken.set()
-        return result
+        if fails:
+            raise TokenStoreError("disk failure")
+        return try_lock(lock)
 
     monkeypatch.setattr(store, "_try_lock", take_late)
     waiting = asyncio.create_task(store.lock("ada").__aenter__())
@@ -284,17 +324,27 @@ async def test_lock_taken_for_a_cancelled_task_is_released(path: Path, monkeypat
         await waiting
     go.set()
     await asyncio.to_thread(taken.wait, 60)
+    monkeypatch.undo()
     async with asyncio.timeout(20), store.lock("ada"):
         pass
+    assert caplog.records == []
 
 
 async def test_lock_that_is_held_for_too_long_is_an_error(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Of a stopped process, for example."""
-    monkeypatch.setattr(stores, "LOCK_TIMEOUT", 0.0)
+    """Of a stopped process, for example. Few attempts are made to take it."""
+    attempts: list[Path] = []
+
+    def attempt(file: Path) -> FileLock:
+        attempts.append(file)
+        return FileLock(file)
+
+    monkeypatch.setattr(stores, "LOCK_TIMEOUT", 2 * stores.LOCK_INTERVAL)
     store = FileTokenStore(path)
     async with store.lock("ada"):
+        monkeypatch.setattr(stores, "FileLock", attempt)
         with pytest.raises(TokenStoreError):
             await store.lock("ada").__aenter__()
+    assert 2 <= len(attempts) <= 4
 
 
 async def test_stores_show_no_tokens(store: LockingTokenStore) -> None:
@@ -303,6 +353,11 @@ async def test_stores_show_no_tokens(store: LockingTokenStore) -> None:
     console = Console(record=True, quiet=True)
     console.print(store, vars(store), await store.load("ada"))
     assert CANARY not in f"{store!r}{vars(store)}{console.export_text()}{await store.load('ada')}"
+
+
+def test_file_store_shows_its_path(path: Path) -> None:
+    """For logs."""
+    assert str(path) in repr(FileTokenStore(path))
 
 
 def test_tokens_survive_a_dict_and_refuse_another() -> None:

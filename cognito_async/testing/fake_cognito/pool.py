@@ -132,28 +132,25 @@ class FakeUser:
 
 
 class FakePool:
-    """Users, app clients and settings of a user pool; see ``FakeCognito``, which serves it over HTTP.
-
-    Attributes:
-        user_pool_id: The user pool ID.
-        issuer: Issues the tokens. Its attribute ``issuer`` may be changed to ``issuer_url(…, updated=True)``.
-        messages: All codes that were sent, the newest last.
-        remembers_devices: ``"ALWAYS"``, ``"USER_OPT_IN"``, or None for a pool without devices.
-        custom_challenges: The challenges of CUSTOM_AUTH: parameters and the expected answer of each.
-        mfa_setup: The MFA types that users without MFA must set up when they sign in; empty for optional MFA.
-        first_factors: The factors that USER_AUTH offers, of those that a user has.
-    """
+    """Users, app clients and settings of a user pool; see ``FakeCognito``, which serves it over HTTP."""
 
     def __init__(self, *, user_pool_id: str, updated_issuer: bool) -> None:
         self.user_pool_id = user_pool_id
+        """The user pool ID."""
         self.issuer: TokenIssuer = TokenIssuer(
             user_pool_id=user_pool_id, issuer=issuer_url(user_pool_id, updated=updated_issuer), clock=lambda: self.now
         )
+        """Issues the tokens."""
         self.messages: list[SentCode] = []
+        """All codes that were sent, the newest last."""
         self.remembers_devices: Literal["ALWAYS", "USER_OPT_IN"] | None = None
+        """Whether devices are remembered; None for a pool without devices."""
         self.custom_challenges: list[tuple[Mapping[str, str], str]] = []
+        """The challenges of CUSTOM_AUTH: parameters and the expected answer of each."""
         self.mfa_setup: tuple[str, ...] = ()
+        """The MFA types that users without MFA must set up when they sign in; empty for optional MFA."""
         self.first_factors: tuple[str, ...] = ("PASSWORD", "PASSWORD_SRP", "EMAIL_OTP", "SMS_OTP", "WEB_AUTHN")
+        """The factors that USER_AUTH offers, of those that a user has."""
         self.users: dict[str, FakeUser] = {}
         self.app_clients: dict[str, FakeAppClient] = {}
         self._ahead = 0.0
@@ -237,11 +234,12 @@ class FakePool:
             email: The e-mail address; None for none.
             phone_number: The telephone number; None for none.
             attributes: Other user attributes.
-            status: The status, such as ``FORCE_CHANGE_PASSWORD`` for a temporary password.
+            status: ``CONFIRMED``, ``UNCONFIRMED`` (before the code of a sign-up), ``FORCE_CHANGE_PASSWORD`` (with a
+                temporary password) or ``RESET_REQUIRED``. To disable the user, set ``enabled`` of the result to False.
             mfa: The MFA types: ``SMS_MFA``, ``SOFTWARE_TOKEN_MFA``, ``EMAIL_OTP``. The TOTP secret is random.
             preferred_mfa: The MFA type that is used without asking; None to let the user select among several.
             required_attributes: Names of attributes that NEW_PASSWORD_REQUIRED asks for.
-            groups: The groups of the user.
+            groups: The names of the user's groups, for the claim ``cognito:groups``.
             passkeys: The credential IDs, in base64url, of the passkeys.
 
         Returns:
@@ -294,14 +292,14 @@ class FakePool:
     # The rest serves the operations.
 
     def app_client(self, client_id: object) -> FakeAppClient:
-        """Return an app client by its ID."""
+        """Return an app client by its ID; internal."""
         client = self.app_clients.get(str(client_id))
         if client is None:
             raise Refusal("ResourceNotFoundException", f"User pool client {client_id} does not exist.")
         return client
 
     def find(self, name: str) -> FakeUser | None:
-        """Return a user by username, verified e-mail address or verified telephone number."""
+        """Return a user by username, verified e-mail address or verified telephone number; internal."""
         if name in self.users:
             return self.users[name]
         for user in self.users.values():
@@ -311,14 +309,14 @@ class FakePool:
         return None
 
     def user(self, name: str) -> FakeUser:
-        """Return an existing user."""
+        """Return an existing user; internal."""
         user = self.find(name)
         if user is None:
             raise Refusal("UserNotFoundException", "User does not exist.")
         return user
 
     def check_secret_hash(self, client: FakeAppClient, name: str, given: str | None, *, initial: bool = True) -> None:
-        """Compare a secret hash; a surplus one is an error only in the first request of a sign-in."""
+        """Compare a secret hash; a surplus one is an error only in the first request of a sign-in; internal."""
         if client.client_secret is None:
             if given is not None and initial:
                 raise Refusal(
@@ -337,21 +335,21 @@ class FakePool:
             raise Refusal("NotAuthorizedException", f"Unable to verify secret hash for client {client.client_id}")
 
     def salt_of(self, name: str) -> str:
-        """Return the SRP salt of a name, which is stable, also for users that do not exist."""
+        """Return the SRP salt of a name, which is stable, also for users that do not exist; internal."""
         return hashlib.sha256(f"{self.user_pool_id}/{name}".encode()).hexdigest()[:32]
 
     def verifier_of(self, user: FakeUser) -> int:
-        """Return the SRP verifier of a user's password; a random one without a password."""
+        """Return the SRP verifier of a user's password; a random one without a password; internal."""
         password = secrets.token_hex() if user.password is None else user.password
         return password_verifier(self.pool_name + user.username, password, int(user.salt, 16))
 
     @property
     def pool_name(self) -> str:
-        """The part of the user pool ID after the region."""
+        """The part of the user pool ID after the region; internal."""
         return self.user_pool_id.partition("_")[2]
 
     def check_password(self, user: FakeUser, *, correct: bool) -> None:
-        """Count wrong passwords; after five, the user is locked for one second, then twice as long each time."""
+        """Count wrong passwords; after five, the user is locked, each time for twice as long; internal."""
         if self.now < user.locked_until:
             raise Refusal("NotAuthorizedException", "Password attempts exceeded")
         if correct:
@@ -363,7 +361,7 @@ class FakePool:
         raise Refusal("NotAuthorizedException", INCORRECT)
 
     def send_code(self, user: FakeUser, purpose: str, attribute: str, *, digits: int = 6) -> tuple[str, str]:
-        """Send a code that replaces the last one for this purpose; return the masked destination and the medium."""
+        """Send a code in place of the last one; return the masked destination and the medium; internal."""
         code = f"{secrets.randbelow(10**digits):0{digits}d}"
         user.codes[purpose] = (code, self.now + _CODE_LIFETIME)
         destination = user.attributes.get(attribute)
@@ -374,7 +372,7 @@ class FakePool:
         return masked(destination), medium
 
     def take_code(self, user: FakeUser, purpose: str, code: str) -> None:
-        """Use up a verification code."""
+        """Use up a verification code; internal."""
         expected, expires = user.codes.get(purpose, ("", 0.0))
         if code != expected:
             raise Refusal("CodeMismatchException", "Invalid verification code provided, please try again.")
@@ -383,7 +381,7 @@ class FakePool:
         del user.codes[purpose]
 
     def take_totp(self, user: FakeUser, code: str, mismatch: Refusal) -> None:
-        """Check a TOTP code (RFC 6238) with one step of clock skew; each step is accepted once."""
+        """Check a TOTP code (RFC 6238) with one step of clock skew; each step is accepted once; internal."""
         now = int(self.now) // _TOTP_STEP
         matching = [step for step in (now, now - 1, now + 1) if totp(user.totp_secret or "", step) == code]
         if not matching:

@@ -15,18 +15,21 @@ from attrs import frozen
 from cognito_async.client import CognitoClient
 from cognito_async.event_loop import running_loop
 from cognito_async.protocol.endpoints import region_of_pool
-from cognito_async.protocol.signing import Credentials
 from cognito_async.session import AsyncCognitoSession
 from cognito_async.testing.fake_cognito.accounts import Accounts
 from cognito_async.testing.fake_cognito.pool import FakeAppClient, FakePool, Operations, Payload, Refusal
 from cognito_async.testing.fake_cognito.sign_in import SignInService
 from cognito_async.testing.fake_cognito.tokens import Tokens
-from cognito_async.testing.local_pool import SessionOptions
+from cognito_async.testing.local_pool import (
+    ADMINISTRATOR,
+    SessionOptions,
+    application_variables,
+    new_state_key,
+)
 
 __all__ = ["FakeCognito", "ReceivedRequest"]
 
 _CONTENT_TYPE: Final = "application/x-amz-json-1.1"
-_CREDENTIALS: Final = Credentials(access_key_id="test", secret_access_key="test")
 
 
 class ReceivedRequest(NamedTuple):
@@ -54,7 +57,7 @@ class _Fault:
 
 
 class FakeCognito(FakePool):
-    """A user pool in this process that really checks sign-ins, served over HTTP within an ``async with`` block.
+    """A user pool in this process that checks sign-ins as the service does; it runs in an ``async with`` block.
 
         async with FakeCognito() as fake, fake.session() as session:
             app = fake.create_app_client()
@@ -73,7 +76,8 @@ class FakeCognito(FakePool):
     is locked for a growing time. Its clock moves with ``advance``.
 
     It does not check AWS signatures, the signatures of passkeys, the attribute schema, scopes or quotas. It has no
-    Lambda triggers, group operations, identity providers or managed login. Messages are kept in ``messages``.
+    Lambda triggers, identity providers or managed login. It has no group operations: ``create_user`` sets the groups of
+    a user. Messages are kept in ``messages``.
 
     Tokens are signed with keys of this process; ``{endpoint_url}/{user_pool_id}/.well-known/jwks.json`` has the
     public keys. This class needs the extra ``tokens``.
@@ -100,6 +104,7 @@ class FakeCognito(FakePool):
         self._runner: web.AppRunner | None = None
         self._closing = asyncio.Event()
         self._endpoint_url: str | None = None
+        self._state_key = new_state_key()
 
     async def __aenter__(self) -> Self:
         """Start the server on a free port of the loopback interface.
@@ -147,7 +152,7 @@ class FakeCognito(FakePool):
         Returns:
             A new session, for ``async with``.
         """
-        options.setdefault("credentials", _CREDENTIALS)
+        options.setdefault("credentials", ADMINISTRATOR)
         options.setdefault("proxy", False)
         return AsyncCognitoSession(region_of_pool(self.user_pool_id), endpoint_url=self.endpoint_url, **options)
 
@@ -163,6 +168,25 @@ class FakeCognito(FakePool):
         """
         app_client = app_client or self.create_app_client()
         return session.client(app_client.client_id, app_client.client_secret, self.user_pool_id)
+
+    def environment(self, app_client: FakeAppClient | None = None) -> dict[str, str]:
+        """Return the environment variables for an application under test, such as ``COGNITO_USER_POOL_ID``.
+
+        Args:
+            app_client: The app client; None for a new public one.
+
+        Returns:
+            The IDs of the pool and the app client, the region, the endpoint, AWS credentials, and a random key for the
+            challenges of ``sign_in_router``, which is the same for each call.
+        """
+        app_client = app_client or self.create_app_client()
+        return application_variables(
+            user_pool_id=self.user_pool_id,
+            client_id=app_client.client_id,
+            client_secret=app_client.client_secret,
+            endpoint_url=self.endpoint_url,
+            state_key=self._state_key,
+        )
 
     def fail_next(
         self,
