@@ -21,6 +21,7 @@ from cognito_async.errors import (
     SessionClosedError,
     TransportError,
 )
+from cognito_async.event_loop import running_loop
 from cognito_async.protocol.operation import Request, ResponseT, keep_metadata
 from cognito_async.protocol.retry import RetryKind, RetryPolicy, RetryQuota, classify
 from cognito_async.protocol.settings import number
@@ -74,6 +75,7 @@ class CallContext:
 
     url: str
     region: str | None  # to sign for
+    at_aws: bool  # False for a configured endpoint, such as an emulator's
     transport: "Transport"
     signer: "Callable[[], Signer]"  # only called for operations that need AWS credentials
     retry_quota: RetryQuota
@@ -123,7 +125,7 @@ class Call(Generic[ResponseT]):
         self._timeouts = timeouts
         self._options = options
         self._limiter = context.rate_limiter.limiter(request.OPERATION)
-        self._body = encode(request)
+        self._body = encode(request, at_aws=context.at_aws)
         self._headers = headers_for(request.OPERATION, USER_AGENT, f"{context.id_prefix}{next(context.counter):012x}")
         self._loop = running_loop()
         self._history: list[CognitoError] = []
@@ -352,18 +354,6 @@ class Call(Generic[ResponseT]):
         _LOG.log(level, text, details.operation, *values, extra={"cognito_event": details})
         if self._context.on_event is not None:
             self._context.on_event(details)
-
-
-def running_loop() -> asyncio.AbstractEventLoop:
-    """Return asyncio's event loop; raise RuntimeError under another event loop, such as trio's."""
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        pass
-    raise RuntimeError(
-        "cognito_async requires asyncio, and no asyncio event loop is running; nothing was sent. Under trio, run the "
-        "calls in a thread with asyncio.run(), or use anyio.run(main, backend='asyncio')."
-    )
 
 
 def _decode_large(response: HttpResponse, request: Request[ResponseT], sent: HttpRequest) -> ResponseT:

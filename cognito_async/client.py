@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from cognito_async.protocol.idempotency import Idempotency
     from cognito_async.session import AsyncCognitoSession
     from cognito_async.sign_in import Device, SignInResult
+    from cognito_async.sign_in.flow import AdminSignInFlow, SignInFlow
 
 
 class CognitoClient(OperationMethods):
@@ -79,7 +80,7 @@ class CognitoClient(OperationMethods):
             ParameterValidationError: The request is invalid.
         """
         filled = self._fill(request)
-        validate(filled)
+        validate(filled, at_aws=location_of(self).is_at_aws)
         return filled
 
     async def send(self, request: Request[ResponseT]) -> ResponseT:
@@ -102,9 +103,10 @@ class CognitoClient(OperationMethods):
     ) -> dict[str, Any]:
         """Call an operation by its AWS name, such as one that is newer than this version.
 
-        The payload is sent as it is: bound values are not filled in, and only its form is checked. Retries, time limits
-        and rate limits are those of other calls. Operations that this version knows keep their signing, quota category
-        and idempotency. Of others, only reads (Get…, List…, Describe…) are retried when the outcome is ambiguous.
+        The payload is sent as it is: bound values are not filled in, and only its form and a ``UserPoolId`` are
+        checked. Retries, time limits and rate limits are those of other calls. Operations that this version knows keep
+        their signing, quota category and idempotency. Of others, only reads (Get…, List…, Describe…) are retried when
+        the outcome is ambiguous.
 
         Args:
             operation: The AWS name, e.g. ``"DescribeUserPool"``.
@@ -137,7 +139,7 @@ class CognitoClient(OperationMethods):
         *,
         username: str,
         password: str | None = None,
-        auth_flow: str = "USER_SRP_AUTH",
+        auth_flow: "SignInFlow" = "USER_SRP_AUTH",
         preferred_challenge: str | None = None,
         device: "Device | None" = None,
         remember_device: bool = False,
@@ -194,7 +196,7 @@ class CognitoClient(OperationMethods):
         *,
         username: str,
         password: str | None = None,
-        auth_flow: str = "ADMIN_USER_PASSWORD_AUTH",
+        auth_flow: "AdminSignInFlow" = "ADMIN_USER_PASSWORD_AUTH",
         preferred_challenge: str | None = None,
         device: "Device | None" = None,
         remember_device: bool = False,

@@ -12,8 +12,8 @@ from cognito_async.errors import ParameterValidationError
 from cognito_async.protocol.endpoints import (
     check_aws_region,
     check_endpoint_url,
-    check_pool_id,
     check_region,
+    region_of_pool,
     service_url,
 )
 from cognito_async.protocol.shapes import Record
@@ -77,12 +77,15 @@ class Location:
             return known
         return _checked(configured, check_region)
 
-    def check_pool(self, user_pool_id: str) -> None:
-        """Check a user pool ID, unless a configured endpoint decides where requests go, such as to an emulator."""
-        if self._endpoint_url is not None or self._selects_profile:
-            return
-        region = check_pool_id(user_pool_id)
-        if region is not None and self.given_region not in {None, region} and not self._pool_warned:
+    @property
+    def is_at_aws(self) -> bool:
+        """Whether requests go to AWS; False for a configured endpoint, and while a profile may still contain one."""
+        return self._endpoint_url is None and (self._profile_was_read or not self._selects_profile)
+
+    def check_pool_region(self, user_pool_id: str) -> None:
+        """Warn if a valid user pool ID names another region than the session."""
+        region = region_of_pool(user_pool_id)
+        if self.is_at_aws and self.given_region not in {None, region} and not self._pool_warned:
             self._pool_warned = True  # once: the replicas of a user pool have the same ID in other regions
             text = "the session is for %s, a user pool is in %s; omit the region unless the pool has a replica"
             _LOG.warning(text, self.given_region, region)
@@ -111,7 +114,10 @@ class Location:
                 rule += f"; profile {name!r} has no region, or cannot be read without the extra: "
                 rule += "pip install '.[aws]' in a checkout of cognito_async"
             raise ParameterValidationError("region", rule)
-        return service_url(check_aws_region(region), **self._variant)
+        configured = self._settings.get("region")
+        is_given = configured is None or self.given_region is not None or configured.value != region
+        name = "region" if configured is None or is_given else configured.origin
+        return service_url(check_aws_region(region, name), **self._variant)
 
     def needs_profile(self, region: str | None) -> bool:
         """Return whether to call ``read_profile`` before the first call to a region."""

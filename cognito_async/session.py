@@ -11,16 +11,18 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 # The classes of the most common operations, created here and not while the event loop runs.
 import cognito_async.operations.account_recovery  # noqa: F401  # pyright: ignore[reportUnusedImport]
-from cognito_async.call import USER_AGENT, Call, CallContext, CallOptions, Timeouts, running_loop
+from cognito_async.call import USER_AGENT, Call, CallContext, CallOptions, Timeouts
 from cognito_async.client import CognitoClient
 from cognito_async.deadline import Deadline, SharedTimer
 from cognito_async.errors import ParameterValidationError, RequestTimeoutError, SessionClosedError, TransportError
+from cognito_async.event_loop import running_loop
 from cognito_async.location import Location
 from cognito_async.protocol.binding import Bound
-from cognito_async.protocol.endpoints import region_of_pool
+from cognito_async.protocol.endpoints import check_pool_id, region_of_pool
 from cognito_async.protocol.operation import Operation, Request, ResponseT
 from cognito_async.protocol.proxy import parse_proxy
 from cognito_async.protocol.retry import RetryPolicy, RetryQuota
+from cognito_async.protocol.validation import validate
 from cognito_async.protocol.wire import Body, HttpRequest, HttpResponse
 from cognito_async.rate_limiter import LocalRateLimiter
 from cognito_async.transport import AiohttpTransport, Connector, PoolLimits, Transport
@@ -162,9 +164,9 @@ class AsyncCognitoSession:
         """
         bound = Bound(client_id=client_id, client_secret=client_secret, user_pool_id=user_pool_id)
         del client_id, client_secret, user_pool_id  # tracebacks with locals show the masked values instead
-        bound.check()
+        bound.check(at_aws=self._location.is_at_aws)
         if bound.user_pool_id is not None:
-            self._location.check_pool(bound.user_pool_id)
+            self._location.check_pool_region(bound.user_pool_id)
         return CognitoClient(self, bound, CallOptions(timeouts, retry))
 
     async def __aenter__(self) -> Self:
@@ -206,7 +208,13 @@ class AsyncCognitoSession:
             ParameterValidationError: The request is invalid; nothing was sent.
             CognitoError: Any other failure, see ``cognito_async.errors``.
         """
+        if user_pool_id is not None:
+            self.check_pool_id(user_pool_id)
         return await self.start_call(request, CallOptions(timeouts, retry), user_pool_id)
+
+    def check_pool_id(self, user_pool_id: str) -> None:
+        """Raise ParameterValidationError for an ID that no user pool has; internal."""
+        check_pool_id(user_pool_id, at_aws=self._location.is_at_aws)
 
     def start_call(
         self, request: Request[ResponseT], options: CallOptions, user_pool_id: str | None
@@ -214,19 +222,21 @@ class AsyncCognitoSession:
         """Validate a request and return the coroutine that sends it, see ``CognitoClient.send``; internal."""
         self._check_open()
         location = self._location
-        region, pool = location.given_region, None
+        region = location.given_region
         if region is None:
-            pool = getattr(request, "user_pool_id", None) or user_pool_id
-            region = region_of_pool(pool)
+            region = region_of_pool(getattr(request, "user_pool_id", None) or user_pool_id)
         context = self._contexts.get(region)
         if context is None:
-            if pool is not None and region is not None:
-                location.check_pool(pool)
+            validate(request, at_aws=location.is_at_aws)  # else a misspelled user pool ID is reported as its region
+            if user_pool_id is not None:
+                self.check_pool_id(user_pool_id)
             signing_region = location.region(region)
             if location.needs_profile(signing_region):
                 running_loop()
                 return self._read_profile_and_send(request, options, user_pool_id)
-            context = self._new_context(url=f"{location.url(signing_region)}/", region=signing_region)
+            context = self._new_context(
+                url=f"{location.url(signing_region)}/", region=signing_region, at_aws=location.is_at_aws
+            )
             self._contexts[region] = context
         return Call(request, context, options.retry or self._retry, options.timeouts or self._timeouts, options).run()
 

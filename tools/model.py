@@ -151,6 +151,7 @@ class Reader:
         self.secrets = set(self.tables["secrets"]["unmarked"]["members"])
         self.not_secret = set(self.tables["secrets"]["not_secret"]["names"])
         self.sent = self.reachable("input")
+        self.received = self.reachable("output")
         self.rows = {name: self._row(name) for name in self._operation_names()}
         self.unreviewed_phrases: set[str] = set()
         self.unreviewed_secrets: set[str] = set()
@@ -173,7 +174,7 @@ class Reader:
         """Return the whole service."""
         check_values(self)
         operations = tuple(self.operation(name) for name in self.rows)
-        nested_names = sorted(self.reachable("input") | self.reachable("output"))
+        nested_names = sorted(self.sent | self.received)
         nested = {name: self.structure(name, self._type_doc(name)) for name in nested_names}
         enums = {name: tuple(shape["enum"]) for name, shape in sorted(self.shapes.items()) if shape.get("enum")}
         structures = [*nested.values(), *(each for op in operations for each in (op.request, op.response) if each)]
@@ -256,7 +257,9 @@ class Reader:
         return Member(
             wire_name=wire_name,
             name=name,
-            annotation=self.annotation(shape_name, received_only=received_only),
+            annotation=self.annotation(
+                shape_name, received_only=received_only, sent_only=not received_only and owner not in self.received
+            ),
             expression=self._expression(shape_name, low, high),
             required=wire_name in self.shapes[owner].get("required", ()),
             secret=self._is_secret(owner, wire_name),
@@ -265,8 +268,12 @@ class Reader:
             phrase=self._phrase(operation, wire_name) if operation else "",
         )
 
-    def annotation(self, shape_name: str, *, received_only: bool) -> str:
-        """Return the annotation of a shape; types that are only received have concrete lists and dicts."""
+    def annotation(self, shape_name: str, *, received_only: bool, sent_only: bool = False) -> str:
+        """Return the annotation of a shape.
+
+        Types that are only received have concrete lists and dicts. Those that are only sent have enumerations of the
+        known values, so that type checkers find typos; all others may hold values that this version does not know.
+        """
         shape = self.shapes[shape_name]
         kind = shape["type"]
         if shape.get("document"):
@@ -274,12 +281,14 @@ class Reader:
         if kind == "structure":
             return shape_name
         if kind == "list":
-            inner = self.annotation(shape["member"]["shape"], received_only=received_only)
+            inner = self.annotation(shape["member"]["shape"], received_only=received_only, sent_only=sent_only)
             return f"{'list' if received_only else 'Sequence'}[{inner}]"
         if kind == "map":
-            inner = self.annotation(shape["value"]["shape"], received_only=received_only)
+            inner = self.annotation(shape["value"]["shape"], received_only=received_only, sent_only=sent_only)
             return f"{'dict' if received_only else 'Mapping'}[str, {inner}]"
-        return f"{shape_name} | str" if shape.get("enum") else SCALARS[kind]
+        if shape.get("enum"):
+            return shape_name if sent_only else f"{shape_name} | str"
+        return SCALARS[kind]
 
     def _expression(self, shape_name: str, low: int | None, high: int | None) -> str:
         shape = self.shapes[shape_name]

@@ -161,7 +161,7 @@ def _operation(operation: Operation) -> str:
 
 
 def _known(name: str, known: tuple[str, ...]) -> str:
-    """Render the known values of an enumeration, for completion; other values are valid too."""
+    """Render the known values of an enumeration, for completion and typos; the service may send others."""
     return packed(f"{name}: TypeAlias = Literal[", map(_quoted, known), "]")
 
 

@@ -16,6 +16,7 @@ from cognito_async.bulk.concurrency import StopSignal
 from cognito_async.bulk.errors import BulkError, JournalError
 from cognito_async.bulk.journal import Journal
 from cognito_async.bulk.rows import USERNAME, Outcome, Values
+from cognito_async.event_loop import running_loop
 from cognito_async.files import open_private
 
 Arguments = ParamSpec("Arguments")
@@ -52,7 +53,7 @@ class JournalWriter:
     async def call(
         self, function: Callable[Arguments, Result], *args: Arguments.args, **kwargs: Arguments.kwargs
     ) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, lambda: function(*args, **kwargs))
+        return await running_loop().run_in_executor(self._thread, lambda: function(*args, **kwargs))
 
     def mark_sent(self, line: int) -> asyncio.Future[None]:
         """Record that a row is about to be sent; await the result before sending it."""

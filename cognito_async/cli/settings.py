@@ -20,7 +20,7 @@ from cognito_async.cli.output import STANDARD_STREAM, find_file
 from cognito_async.cli.secrets import SecretValue
 from cognito_async.location import Location
 from cognito_async.operations.facts import PUBLISHED
-from cognito_async.protocol.endpoints import region_of_pool, service_url
+from cognito_async.protocol.endpoints import pool_id_rule, region_of_pool, service_url
 
 FACT: Final = "command line"  # the journal's fact that holds a job's settings
 CALL_TIMEOUT: Final = 30.0
@@ -86,6 +86,9 @@ class Target:
         location = Location(None, endpoint_url, use_fips=None, use_dualstack=None)
         if location.needs_profile(location.region(known)):
             location.read_profile_blocking()
+        rule = None if pool is None else pool_id_rule(pool, at_aws=location.is_at_aws)
+        if rule is not None:
+            raise CommandError(f"{'--user-pool-id' if options.user_pool_id else 'COGNITO_USER_POOL_ID'} {rule}")
         region = location.region(known)
         if not region:
             raise CommandError("no region: pass --region or --user-pool-id, or set COGNITO_REGION or AWS_REGION")

@@ -9,9 +9,11 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_core import PydanticCustomError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from cognito_async.errors import ParameterValidationError
 from cognito_async.fastapi.errors import SettingsError
 from cognito_async.fastapi.sealed_state import key_of
 from cognito_async.location import Location
+from cognito_async.protocol.endpoints import check_pool_id, region_of_pool
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
@@ -47,7 +49,7 @@ class CognitoSettings(BaseSettings):
     region: str | None = None
     """The AWS region; None for that of ``user_pool_id``, of the environment or of the AWS profile, as for sessions."""
 
-    user_pool_id: str | None = Field(default=None, min_length=1, max_length=55)
+    user_pool_id: str | None = None
     """The user pool ID, required to verify tokens, for SRP, and for operations that need AWS credentials."""
 
     endpoint_url: str | None = None
@@ -75,13 +77,18 @@ class CognitoSettings(BaseSettings):
         return value
 
     @model_validator(mode="after")
-    def _check_region(self) -> Self:
-        if not (self.region or self.endpoint_url or "_" in (self.user_pool_id or "")):
-            location = Location(None, None, use_fips=None, use_dualstack=None)
-            if location.needs_profile(location.region(None)):
-                location.read_profile_blocking()  # at startup
-            if location.region(None) is None and location.endpoint_url is None:
-                raise PydanticCustomError(_NO_REGION, "no region: set region, user_pool_id or AWS_REGION")
+    def _check_location(self) -> Self:
+        """Find the faults of a session with these settings at startup."""
+        location = Location(self.region, self.endpoint_url, use_fips=None, use_dualstack=None)
+        pool_region = region_of_pool(self.user_pool_id)
+        if location.needs_profile(location.region(pool_region)):
+            location.read_profile_blocking()  # at startup
+        if self.user_pool_id is not None:
+            check_pool_id(self.user_pool_id, at_aws=location.is_at_aws)
+        region = location.region(pool_region)
+        if region is None and location.endpoint_url is None:
+            raise PydanticCustomError(_NO_REGION, "no region: set region, user_pool_id or AWS_REGION")
+        location.url(region)
         return self
 
     @classmethod
@@ -136,6 +143,10 @@ def invalid_settings(pool: str, reasons: Iterable[str]) -> SettingsError:
 
 def _reason(prefix: str, item: "ErrorDetails") -> str:
     """Describe an error of pydantic, with the name of the variable and without its value."""
+    fault = item.get("ctx", {}).get("error")
+    if isinstance(fault, ParameterValidationError):
+        name = fault.parameter  # a setting, or a variable of AWS
+        return f"{prefix + name.upper() if name in CognitoSettings.model_fields else name}: {fault.rule}"
     if item["type"] == _NO_REGION:
         return f"{prefix}REGION is not set: set it, {prefix}USER_POOL_ID or AWS_REGION"
     variable = f"{prefix}{str(item['loc'][0]).upper()}" if item["loc"] else ""

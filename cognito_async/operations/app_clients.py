@@ -172,7 +172,7 @@ class CreateUserPoolClientRequest(Request[CreateUserPoolClientResponse]):
     )
     read_attributes: Sequence[str] | None = member("ReadAttributes", ListOf(Text(1, 2048)), default=None)
     write_attributes: Sequence[str] | None = member("WriteAttributes", ListOf(Text(1, 2048)), default=None)
-    explicit_auth_flows: Sequence[ExplicitAuthFlowsType | str] | None = member(
+    explicit_auth_flows: Sequence[ExplicitAuthFlowsType] | None = member(
         "ExplicitAuthFlows", ListOf(Text()), default=None,
     )
     supported_identity_providers: Sequence[str] | None = member(
@@ -181,7 +181,7 @@ class CreateUserPoolClientRequest(Request[CreateUserPoolClientResponse]):
     callback_urls: Sequence[str] | None = member("CallbackURLs", ListOf(Text(1, 1024), 0, 100), default=None)
     logout_urls: Sequence[str] | None = member("LogoutURLs", ListOf(Text(1, 1024), 0, 100), default=None)
     default_redirect_uri: str | None = member("DefaultRedirectURI", Text(1, 1024), default=None)
-    allowed_oauth_flows: Sequence[OAuthFlowType | str] | None = member(
+    allowed_oauth_flows: Sequence[OAuthFlowType] | None = member(
         "AllowedOAuthFlows", ListOf(Text(), 0, 3), default=None,
     )
     allowed_oauth_scopes: Sequence[str] | None = member(
@@ -193,7 +193,7 @@ class CreateUserPoolClientRequest(Request[CreateUserPoolClientResponse]):
     analytics_configuration: AnalyticsConfigurationType | None = member(
         "AnalyticsConfiguration", Struct(AnalyticsConfigurationType), default=None,
     )
-    prevent_user_existence_errors: PreventUserExistenceErrorTypes | str | None = member(
+    prevent_user_existence_errors: PreventUserExistenceErrorTypes | None = member(
         "PreventUserExistenceErrors", Text(), default=None,
     )
     enable_token_revocation: bool | None = member("EnableTokenRevocation", Boolean(), default=None)
@@ -245,7 +245,7 @@ class ListUserPoolClientsRequest(Request[ListUserPoolClientsResponse]):
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
     max_results: int | None = member("MaxResults", Integer(1, 60), default=None)
     next_token: str | None = member("NextToken", Text(1, 131072), default=None)
-    client_type: ClientTypeType | str | None = member("ClientType", Text(), default=None)
+    client_type: ClientTypeType | None = member("ClientType", Text(), default=None)
 
 
 @structure
@@ -272,7 +272,7 @@ class UpdateUserPoolClientRequest(Request[UpdateUserPoolClientResponse]):
     )
     read_attributes: Sequence[str] | None = member("ReadAttributes", ListOf(Text(1, 2048)), default=None)
     write_attributes: Sequence[str] | None = member("WriteAttributes", ListOf(Text(1, 2048)), default=None)
-    explicit_auth_flows: Sequence[ExplicitAuthFlowsType | str] | None = member(
+    explicit_auth_flows: Sequence[ExplicitAuthFlowsType] | None = member(
         "ExplicitAuthFlows", ListOf(Text()), default=None,
     )
     supported_identity_providers: Sequence[str] | None = member(
@@ -281,7 +281,7 @@ class UpdateUserPoolClientRequest(Request[UpdateUserPoolClientResponse]):
     callback_urls: Sequence[str] | None = member("CallbackURLs", ListOf(Text(1, 1024), 0, 100), default=None)
     logout_urls: Sequence[str] | None = member("LogoutURLs", ListOf(Text(1, 1024), 0, 100), default=None)
     default_redirect_uri: str | None = member("DefaultRedirectURI", Text(1, 1024), default=None)
-    allowed_oauth_flows: Sequence[OAuthFlowType | str] | None = member(
+    allowed_oauth_flows: Sequence[OAuthFlowType] | None = member(
         "AllowedOAuthFlows", ListOf(Text(), 0, 3), default=None,
     )
     allowed_oauth_scopes: Sequence[str] | None = member(
@@ -293,7 +293,7 @@ class UpdateUserPoolClientRequest(Request[UpdateUserPoolClientResponse]):
     analytics_configuration: AnalyticsConfigurationType | None = member(
         "AnalyticsConfiguration", Struct(AnalyticsConfigurationType), default=None,
     )
-    prevent_user_existence_errors: PreventUserExistenceErrorTypes | str | None = member(
+    prevent_user_existence_errors: PreventUserExistenceErrorTypes | None = member(
         "PreventUserExistenceErrors", Text(), default=None,
     )
     enable_token_revocation: bool | None = member("EnableTokenRevocation", Boolean(), default=None)
@@ -487,7 +487,7 @@ class UpdateClientMetadataURLStateRequest(Request[None]):
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
     cimd_policy_id: str = member("CIMDPolicyId", Text(1, 64))
     url: str = member("URL", Text(12, 256))
-    action: CIMDCacheActionType | str = member("Action", Text())
+    action: CIMDCacheActionType = member("Action", Text())
 
 
 class DeleteUserPoolClientSecretResponse(Response): """Has no members; the call returns None."""

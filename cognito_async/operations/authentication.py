@@ -90,7 +90,7 @@ class InitiateAuthRequest(Request[InitiateAuthResponse]):
         "InitiateAuth", signed=False, category="UserAuthentication", response=InitiateAuthResponse,
         fills=(("client_id", "client_id"), ("secret_hash_in_map", "auth_parameters")),
     )
-    auth_flow: AuthFlowType | str = member("AuthFlow", Text())
+    auth_flow: AuthFlowType = member("AuthFlow", Text())
     auth_parameters: Mapping[str, str] | None = member(
         "AuthParameters", MapOf(Text(0, 131072), Text(0, 131072)), default=None, secret=True,
     )
@@ -131,7 +131,7 @@ class RespondToAuthChallengeRequest(Request[RespondToAuthChallengeResponse]):
         fills=(("client_id", "client_id"), ("secret_hash_in_map", "challenge_responses")),
     )
     client_id: str | None = member("ClientId", Text(1, 128), default=None, required=True, secret=True)
-    challenge_name: ChallengeNameType | str = member("ChallengeName", Text())
+    challenge_name: ChallengeNameType = member("ChallengeName", Text())
     session: str | None = member("Session", Text(20, 4096), default=None, secret=True)
     challenge_responses: Mapping[str, str] | None = member(
         "ChallengeResponses", MapOf(Text(0, 131072), Text(0, 131072)), default=None, secret=True,
@@ -172,7 +172,7 @@ class AdminInitiateAuthRequest(Request[AdminInitiateAuthResponse]):
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
     client_id: str | None = member("ClientId", Text(1, 128), default=None, required=True, secret=True)
-    auth_flow: AuthFlowType | str = member("AuthFlow", Text())
+    auth_flow: AuthFlowType = member("AuthFlow", Text())
     auth_parameters: Mapping[str, str] | None = member(
         "AuthParameters", MapOf(Text(0, 131072), Text(0, 131072)), default=None, secret=True,
     )
@@ -211,7 +211,7 @@ class AdminRespondToAuthChallengeRequest(Request[AdminRespondToAuthChallengeResp
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
     client_id: str | None = member("ClientId", Text(1, 128), default=None, required=True, secret=True)
-    challenge_name: ChallengeNameType | str = member("ChallengeName", Text())
+    challenge_name: ChallengeNameType = member("ChallengeName", Text())
     challenge_responses: Mapping[str, str] | None = member(
         "ChallengeResponses", MapOf(Text(0, 131072), Text(0, 131072)), default=None, secret=True,
     )
@@ -295,14 +295,12 @@ class GetDerivedTokenRequest(Request[GetDerivedTokenResponse]):
     client_id: str | None = member("ClientId", Text(1, 128), default=None, required=True, secret=True)
     client_secret: str | None = member("ClientSecret", Text(24, 64), default=None, secret=True)
     subject_token: str = member("SubjectToken", Text(0, 131072), secret=True)
-    subject_token_type: TokenTypeIdentifierType | str = member("SubjectTokenType", Text())
+    subject_token_type: TokenTypeIdentifierType = member("SubjectTokenType", Text())
     subject_token_provider_name: str | None = member("SubjectTokenProviderName", Text(1, 32), default=None)
     actor_token: str | None = member("ActorToken", Text(0, 131072), default=None, secret=True)
-    actor_token_type: TokenTypeIdentifierType | str | None = member("ActorTokenType", Text(), default=None)
+    actor_token_type: TokenTypeIdentifierType | None = member("ActorTokenType", Text(), default=None)
     actor_token_provider_name: str | None = member("ActorTokenProviderName", Text(1, 32), default=None)
     scopes: Sequence[str] | None = member("Scopes", ListOf(Text(1, 256), None, 50), default=None)
     audiences: Sequence[str] | None = member("Audiences", ListOf(Text(1, 256), 0, 1), default=None)
     resources: Sequence[str] | None = member("Resources", ListOf(Text(1, 256), 0, 1), default=None)
-    requested_token_type: IssuedTokenTypeIdentifierType | str | None = member(
-        "RequestedTokenType", Text(), default=None,
-    )
+    requested_token_type: IssuedTokenTypeIdentifierType | None = member("RequestedTokenType", Text(), default=None)

@@ -344,8 +344,8 @@ class CreateTermsRequest(Request[CreateTermsResponse]):
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
     client_id: str | None = member("ClientId", Text(1, 128), default=None, required=True, secret=True)
     terms_name: str = member("TermsName", Text())
-    terms_source: TermsSourceType | str = member("TermsSource", Text())
-    enforcement: TermsEnforcementType | str = member("Enforcement", Text())
+    terms_source: TermsSourceType = member("TermsSource", Text())
+    enforcement: TermsEnforcementType = member("Enforcement", Text())
     links: Mapping[str, str] | None = member("Links", MapOf(Text(), Text(1, 1024), 1, 13), default=None)
 
 
@@ -418,8 +418,8 @@ class UpdateTermsRequest(Request[UpdateTermsResponse]):
     terms_id: str = member("TermsId", Text())
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
     terms_name: str | None = member("TermsName", Text(), default=None)
-    terms_source: TermsSourceType | str | None = member("TermsSource", Text(), default=None)
-    enforcement: TermsEnforcementType | str | None = member("Enforcement", Text(), default=None)
+    terms_source: TermsSourceType | None = member("TermsSource", Text(), default=None)
+    enforcement: TermsEnforcementType | None = member("Enforcement", Text(), default=None)
     links: Mapping[str, str] | None = member("Links", MapOf(Text(), Text(1, 1024), 1, 13), default=None)
 
 

@@ -79,7 +79,7 @@ class CreateIdentityProviderRequest(Request[CreateIdentityProviderResponse]):
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
     provider_name: str = member("ProviderName", Text(1, 32))
-    provider_type: IdentityProviderTypeType | str = member("ProviderType", Text())
+    provider_type: IdentityProviderTypeType = member("ProviderType", Text())
     provider_details: Mapping[str, str] = member(
         "ProviderDetails", MapOf(Text(0, 131072), Text(0, 131072)), secret=True,
     )

@@ -339,9 +339,7 @@ class UpdateDeviceStatusRequest(Request[None]):
     OPERATION: ClassVar[Operation] = Operation("UpdateDeviceStatus", signed=False, category="UserResourceUpdate")
     access_token: str = member("AccessToken", Text(), secret=True)
     device_key: str = member("DeviceKey", Text(1, 55))
-    device_remembered_status: DeviceRememberedStatusType | str | None = member(
-        "DeviceRememberedStatus", Text(), default=None,
-    )
+    device_remembered_status: DeviceRememberedStatusType | None = member("DeviceRememberedStatus", Text(), default=None)
 
 
 @structure
@@ -402,9 +400,7 @@ class AdminUpdateDeviceStatusRequest(Request[None]):
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
     username: str = member("Username", Text(1, 128), secret=True)
     device_key: str = member("DeviceKey", Text(1, 55))
-    device_remembered_status: DeviceRememberedStatusType | str | None = member(
-        "DeviceRememberedStatus", Text(), default=None,
-    )
+    device_remembered_status: DeviceRememberedStatusType | None = member("DeviceRememberedStatus", Text(), default=None)
 
 
 class SetUserMFAPreferenceResponse(Response): """Has no members; the call returns None."""

@@ -180,7 +180,7 @@ class SetUserPoolMfaConfigRequest(Request[SetUserPoolMfaConfigResponse]):
     email_mfa_configuration: EmailMfaConfigType | None = member(
         "EmailMfaConfiguration", Struct(EmailMfaConfigType), default=None,
     )
-    mfa_configuration: UserPoolMfaType | str | None = member("MfaConfiguration", Text(), default=None)
+    mfa_configuration: UserPoolMfaType | None = member("MfaConfiguration", Text(), default=None)
     web_authn_configuration: WebAuthnConfigurationType | None = member(
         "WebAuthnConfiguration", Struct(WebAuthnConfigurationType), default=None,
     )
@@ -272,7 +272,7 @@ class UpdateUserPoolReplicaRequest(Request[UpdateUserPoolReplicaResponse]):
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
     region_name: str = member("RegionName", Text(5, 32))
-    status: UpdateReplicaStatusType | str = member("Status", Text())
+    status: UpdateReplicaStatusType = member("Status", Text())
 
 
 @structure

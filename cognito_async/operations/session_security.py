@@ -224,7 +224,7 @@ class RevokeTokenRequest(Request[None]):
     token: str = member("Token", Text(), secret=True)
     client_id: str | None = member("ClientId", Text(1, 128), default=None, required=True, secret=True)
     client_secret: str | None = member("ClientSecret", Text(24, 64), default=None, secret=True)
-    revoke_associated_sessions: RevokeAssociatedSessionsType | str | None = member(
+    revoke_associated_sessions: RevokeAssociatedSessionsType | None = member(
         "RevokeAssociatedSessions", Text(), default=None,
     )
 
@@ -252,7 +252,7 @@ class RevokeUserSessionRequest(Request[None]):
     OPERATION: ClassVar[Operation] = Operation("RevokeUserSession", signed=False)
     access_token: str = member("AccessToken", Text(), secret=True)
     session_id: str = member("SessionId", Text(28, 28))
-    revoke_associated_sessions: RevokeAssociatedSessionsType | str | None = member(
+    revoke_associated_sessions: RevokeAssociatedSessionsType | None = member(
         "RevokeAssociatedSessions", Text(), default=None,
     )
 
@@ -284,7 +284,7 @@ class AdminRevokeUserSessionRequest(Request[None]):
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
     username: str = member("Username", Text(1, 128), secret=True)
     session_id: str = member("SessionId", Text(28, 28))
-    revoke_associated_sessions: RevokeAssociatedSessionsType | str | None = member(
+    revoke_associated_sessions: RevokeAssociatedSessionsType | None = member(
         "RevokeAssociatedSessions", Text(), default=None,
     )
 
@@ -327,7 +327,7 @@ class SetUserPoolSessionConfigurationRequest(Request[SetUserPoolSessionConfigura
         fills=(("user_pool_id", "user_pool_id"),),
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
-    user_session_tracking: UserSessionTrackingType | str = member("UserSessionTracking", Text())
+    user_session_tracking: UserSessionTrackingType = member("UserSessionTracking", Text())
     token_session: UserPoolTokenSessionConfigType = member("TokenSession", Struct(UserPoolTokenSessionConfigType))
 
 
@@ -450,7 +450,7 @@ class AdminUpdateAuthEventFeedbackRequest(Request[None]):
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
     username: str = member("Username", Text(1, 128), secret=True)
     event_id: str = member("EventId", Text(1, 50))
-    feedback_value: FeedbackValueType | str = member("FeedbackValue", Text())
+    feedback_value: FeedbackValueType = member("FeedbackValue", Text())
 
 
 @structure
@@ -464,7 +464,7 @@ class UpdateAuthEventFeedbackRequest(Request[None]):
     username: str = member("Username", Text(1, 128), secret=True)
     event_id: str = member("EventId", Text(1, 50))
     feedback_token: str = member("FeedbackToken", Text(), secret=True)
-    feedback_value: FeedbackValueType | str = member("FeedbackValue", Text())
+    feedback_value: FeedbackValueType = member("FeedbackValue", Text())
 
 
 class GlobalSignOutResponse(Response): """Has no members; the call returns None."""

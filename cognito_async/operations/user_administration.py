@@ -71,8 +71,8 @@ class AdminCreateUserRequest(Request[AdminCreateUserResponse]):
     )
     temporary_password: str | None = member("TemporaryPassword", Text(None, 256), default=None, secret=True)
     force_alias_creation: bool | None = member("ForceAliasCreation", Boolean(), default=None)
-    message_action: MessageActionType | str | None = member("MessageAction", Text(), default=None)
-    desired_delivery_mediums: Sequence[DeliveryMediumType | str] | None = member(
+    message_action: MessageActionType | None = member("MessageAction", Text(), default=None)
+    desired_delivery_mediums: Sequence[DeliveryMediumType] | None = member(
         "DesiredDeliveryMediums", ListOf(Text()), default=None,
     )
     client_metadata: Mapping[str, str] | None = member(
@@ -246,7 +246,7 @@ class CreateUserImportJobRequest(Request[CreateUserImportJobResponse]):
     job_name: str = member("JobName", Text(1, 128))
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
     cloud_watch_logs_role_arn: str = member("CloudWatchLogsRoleArn", Text(20, 2048))
-    password_hashing_algorithm: PasswordHashingAlgorithmType | str | None = member(
+    password_hashing_algorithm: PasswordHashingAlgorithmType | None = member(
         "PasswordHashingAlgorithm", Text(), default=None,
     )
 

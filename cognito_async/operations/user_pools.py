@@ -403,15 +403,13 @@ class CreateUserPoolRequest(Request[CreateUserPoolResponse]):
     )
     pool_name: str = member("PoolName", Text(1, 128))
     policies: UserPoolPolicyType | None = member("Policies", Struct(UserPoolPolicyType), default=None)
-    deletion_protection: DeletionProtectionType | str | None = member("DeletionProtection", Text(), default=None)
+    deletion_protection: DeletionProtectionType | None = member("DeletionProtection", Text(), default=None)
     lambda_config: LambdaConfigType | None = member("LambdaConfig", Struct(LambdaConfigType), default=None)
-    auto_verified_attributes: Sequence[VerifiedAttributeType | str] | None = member(
+    auto_verified_attributes: Sequence[VerifiedAttributeType] | None = member(
         "AutoVerifiedAttributes", ListOf(Text()), default=None,
     )
-    alias_attributes: Sequence[AliasAttributeType | str] | None = member(
-        "AliasAttributes", ListOf(Text()), default=None,
-    )
-    username_attributes: Sequence[UsernameAttributeType | str] | None = member(
+    alias_attributes: Sequence[AliasAttributeType] | None = member("AliasAttributes", ListOf(Text()), default=None)
+    username_attributes: Sequence[UsernameAttributeType] | None = member(
         "UsernameAttributes", ListOf(Text()), default=None,
     )
     sms_verification_message: str | None = member("SmsVerificationMessage", Text(6, 140), default=None)
@@ -421,7 +419,7 @@ class CreateUserPoolRequest(Request[CreateUserPoolResponse]):
         "VerificationMessageTemplate", Struct(VerificationMessageTemplateType), default=None,
     )
     sms_authentication_message: str | None = member("SmsAuthenticationMessage", Text(6, 140), default=None)
-    mfa_configuration: UserPoolMfaType | str | None = member("MfaConfiguration", Text(), default=None)
+    mfa_configuration: UserPoolMfaType | None = member("MfaConfiguration", Text(), default=None)
     user_attribute_update_settings: UserAttributeUpdateSettingsType | None = member(
         "UserAttributeUpdateSettings", Struct(UserAttributeUpdateSettingsType), default=None,
     )
@@ -451,7 +449,7 @@ class CreateUserPoolRequest(Request[CreateUserPoolResponse]):
     account_recovery_setting: AccountRecoverySettingType | None = member(
         "AccountRecoverySetting", Struct(AccountRecoverySettingType), default=None,
     )
-    user_pool_tier: UserPoolTierType | str | None = member("UserPoolTier", Text(), default=None)
+    user_pool_tier: UserPoolTierType | None = member("UserPoolTier", Text(), default=None)
     key_configuration: KeyConfigurationType | None = member(
         "KeyConfiguration", Struct(KeyConfigurationType), default=None,
     )
@@ -504,9 +502,9 @@ class UpdateUserPoolRequest(Request[None]):
     )
     user_pool_id: str | None = member("UserPoolId", Text(1, 55), default=None, required=True)
     policies: UserPoolPolicyType | None = member("Policies", Struct(UserPoolPolicyType), default=None)
-    deletion_protection: DeletionProtectionType | str | None = member("DeletionProtection", Text(), default=None)
+    deletion_protection: DeletionProtectionType | None = member("DeletionProtection", Text(), default=None)
     lambda_config: LambdaConfigType | None = member("LambdaConfig", Struct(LambdaConfigType), default=None)
-    auto_verified_attributes: Sequence[VerifiedAttributeType | str] | None = member(
+    auto_verified_attributes: Sequence[VerifiedAttributeType] | None = member(
         "AutoVerifiedAttributes", ListOf(Text()), default=None,
     )
     sms_verification_message: str | None = member("SmsVerificationMessage", Text(6, 140), default=None)
@@ -519,7 +517,7 @@ class UpdateUserPoolRequest(Request[None]):
     user_attribute_update_settings: UserAttributeUpdateSettingsType | None = member(
         "UserAttributeUpdateSettings", Struct(UserAttributeUpdateSettingsType), default=None,
     )
-    mfa_configuration: UserPoolMfaType | str | None = member("MfaConfiguration", Text(), default=None)
+    mfa_configuration: UserPoolMfaType | None = member("MfaConfiguration", Text(), default=None)
     device_configuration: DeviceConfigurationType | None = member(
         "DeviceConfiguration", Struct(DeviceConfigurationType), default=None,
     )
@@ -541,7 +539,7 @@ class UpdateUserPoolRequest(Request[None]):
         "AccountRecoverySetting", Struct(AccountRecoverySettingType), default=None,
     )
     pool_name: str | None = member("PoolName", Text(1, 128), default=None)
-    user_pool_tier: UserPoolTierType | str | None = member("UserPoolTier", Text(), default=None)
+    user_pool_tier: UserPoolTierType | None = member("UserPoolTier", Text(), default=None)
     key_configuration: KeyConfigurationType | None = member(
         "KeyConfiguration", Struct(KeyConfigurationType), default=None,
     )

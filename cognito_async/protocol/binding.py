@@ -3,18 +3,15 @@
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
 # (this module works on values of any type)
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from cognito_async.errors import ParameterValidationError
+from cognito_async.protocol.endpoints import pool_id_rule
 from cognito_async.protocol.operation import Request
 from cognito_async.protocol.secret_hash import secret_hash
 from cognito_async.protocol.shapes import MASK
 from cognito_async.protocol.validation import broken_form
-
-# Wider than the <region>_<id> of AWS, for the IDs of emulators.
-_POOL_ID = re.compile(r"[\w-]{1,55}", re.ASCII)
 
 
 class Bound:
@@ -32,24 +29,21 @@ class Bound:
 
     def __repr__(self) -> str:
         client_id, secret = (None if value is None else MASK for value in (self.client_id, self.client_secret))
-        pool_id = self.user_pool_id if self.user_pool_id is None or _is_pool_id(self.user_pool_id) else MASK
+        pool_id = self.user_pool_id
+        if pool_id is not None and pool_id_rule(pool_id, at_aws=False) is not None:  # it may be a misplaced secret
+            pool_id = MASK
         return f"Bound(client_id={client_id}, client_secret={secret}, user_pool_id={pool_id})"
 
-    def check(self) -> None:
-        """Raise ParameterValidationError for a value of an invalid form."""
+    def check(self, *, at_aws: bool) -> None:
+        """Raise ParameterValidationError for a value of an invalid form; ``at_aws`` is as for ``pool_id_rule``."""
         rules = {
             "client_id": None if self.client_id is None else broken_form(self.client_id, 128),
             "client_secret": None if self.client_secret is None else broken_form(self.client_secret, 64, spaces=True),
+            "user_pool_id": None if self.user_pool_id is None else pool_id_rule(self.user_pool_id, at_aws=at_aws),
         }
-        if self.user_pool_id is not None and not _is_pool_id(self.user_pool_id):
-            rules["user_pool_id"] = "must be a user pool ID such as 'eu-west-1_AbC123'"
         for name, rule in rules.items():
             if rule is not None:
                 raise ParameterValidationError(name, rule)
-
-
-def _is_pool_id(value: object) -> bool:
-    return isinstance(value, str) and _POOL_ID.fullmatch(value) is not None
 
 
 def missing(request: Request[Any], bound: Bound) -> dict[str, Any]:

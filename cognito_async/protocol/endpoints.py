@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 from ipaddress import ip_address
 
 from yarl import URL
@@ -27,7 +28,12 @@ FIPS_DUAL_STACK_REGIONS = frozenset({"us-east-1", "us-east-2", "us-west-1", "us-
 
 _REGION = r"[a-z](?:[a-z0-9-]{0,61}[a-z0-9])?"
 _AWS_REGION = r"[a-z]{2,5}(?:-[a-z0-9]+)+-\d+|aws-(?:[a-z]+-)*global"
-_LIKE_REGION = r"[a-z]{2,4}[-_]?(?:[a-z]+[-_])?(?:north|south|east|west|central)"  # the start of a misspelled one, too
+_POOL_ID = re.compile(
+    r"[\w-]+_[0-9A-Za-z]+", re.ASCII
+)  # the service model's form, which the IDs of emulators have, too
+_AWS_POOL_ID = re.compile(rf"(?:{_AWS_REGION})_[0-9A-Za-z]+", re.ASCII)
+_LONGEST_POOL_ID = 55
+_POOL_ID_RULE = "must be a user pool ID such as 'eu-west-1_AbC123'"
 
 
 def check_region(region: object, name: str = "region") -> str:
@@ -37,21 +43,38 @@ def check_region(region: object, name: str = "region") -> str:
     return region
 
 
-def check_aws_region(region: object) -> str:
+def check_aws_region(region: object, name: str = "region") -> str:
     """Return the region if it has the form of AWS's names; raise ParameterValidationError otherwise."""
-    if not re.fullmatch(_AWS_REGION, check_region(region), re.ASCII):
+    if not re.fullmatch(_AWS_REGION, check_region(region, name), re.ASCII):
         rule = "must be the name of an AWS region, such as 'eu-west-1'; other names require an endpoint_url"
-        raise ParameterValidationError("region", rule)
-    return check_region(region)
+        raise ParameterValidationError(name, rule)
+    return check_region(region, name)
 
 
-def check_pool_id(user_pool_id: str) -> str | None:
-    """Return the region of a user pool ID of AWS, None for the ID of an emulator; raise for a misspelled one."""
-    if re.fullmatch(rf"(?:{_AWS_REGION})_[0-9A-Za-z]+", user_pool_id, re.ASCII):
-        return user_pool_id.partition("_")[0]
-    if re.match(_LIKE_REGION, user_pool_id, re.ASCII | re.IGNORECASE):
-        raise ParameterValidationError("user_pool_id", "must be a user pool ID such as 'eu-west-1_AbC123'")
+@lru_cache(maxsize=16)  # most requests have one, and programs use few
+def is_aws_pool_id(user_pool_id: str) -> bool:
+    """Return whether a user pool ID is valid everywhere."""
+    return pool_id_rule(user_pool_id, at_aws=True) is None
+
+
+def pool_id_rule(user_pool_id: object, *, at_aws: bool) -> str | None:
+    """Return the rule that a user pool ID breaks, if any; at AWS, other than in emulators, it starts with a region."""
+    if (
+        not isinstance(user_pool_id, str)
+        or not _POOL_ID.fullmatch(user_pool_id)
+        or len(user_pool_id) > _LONGEST_POOL_ID
+    ):
+        return _POOL_ID_RULE
+    if at_aws and not _AWS_POOL_ID.fullmatch(user_pool_id):
+        return f"{_POOL_ID_RULE}; the IDs of emulators require an endpoint_url"
     return None
+
+
+def check_pool_id(user_pool_id: object, *, at_aws: bool) -> None:
+    """Raise ParameterValidationError for an invalid user pool ID."""
+    rule = pool_id_rule(user_pool_id, at_aws=at_aws)
+    if rule is not None:
+        raise ParameterValidationError("user_pool_id", rule)
 
 
 def region_of_pool(user_pool_id: str | None) -> str | None:
@@ -79,9 +102,10 @@ def issuers(user_pool_id: str, replica_regions: Iterable[str] = ()) -> frozenset
     Raises:
         ParameterValidationError: The user pool ID or a region is invalid.
     """
+    check_pool_id(user_pool_id, at_aws=False)
     region = region_of_pool(user_pool_id)
-    if region is None or not re.fullmatch(r"[A-Za-z0-9]+", user_pool_id.partition("_")[2], re.ASCII):
-        raise ParameterValidationError("user_pool_id", "must be the ID of a user pool, such as 'eu-west-1_AbCdEfGhI'")
+    if region is None:
+        raise ParameterValidationError("user_pool_id", _POOL_ID_RULE)
     regions = (region, *(check_region(replica, "replica_regions") for replica in replica_regions))
     hosts = [service_url(each).removeprefix("https://") for each in regions]
     return frozenset(f"https://{prefix}{host}/{user_pool_id}" for host in hosts for prefix in ("", "issuer-"))

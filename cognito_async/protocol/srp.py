@@ -22,6 +22,7 @@ from typing import TypeVar
 from attrs import field, frozen
 
 from cognito_async.errors import InvalidResponseError, ParameterValidationError
+from cognito_async.protocol.endpoints import check_pool_id
 from cognito_async.protocol.shapes import Record
 
 _powmod: Callable[[int, int, int], int] | None
@@ -200,15 +201,16 @@ def device_verifier(
 
 
 def pool_name(user_pool_id: str) -> str:
-    """Return the part of a user pool ID after the underscore.
+    """Return the part of a user pool ID after its only underscore.
 
     Raises:
-        ParameterValidationError: The ID is not of the form ``<region>_<name>``.
+        ParameterValidationError: The ID is invalid.
     """
-    match = re.fullmatch(r"[0-9A-Za-z-]+_([0-9A-Za-z]+)", user_pool_id)
-    if match is None:
-        raise ParameterValidationError("user_pool_id", 'must have the form "<region>_<name>", such as eu-west-1_AbCdEf')
-    return match[1]
+    check_pool_id(user_pool_id, at_aws=False)
+    _, name = user_pool_id.split("_", 1)
+    if "_" in name:  # a wrong name would look like a wrong password
+        raise ParameterValidationError("user_pool_id", "must contain one underscore only for SRP")
+    return name
 
 
 def timestamp(now: datetime) -> str:

@@ -1,7 +1,8 @@
-"""Validation before anything is sent; patterns and unknown enumeration values are left to the service.
+"""Validation before anything is sent; most patterns and unknown enumeration values are left to the service.
 
-The service model is unreliable there; only misspellings of known values are refused. Errors name the rule and never the
-value. Checks return faults, to be raised from frames that do not hold the value.
+The service model is unreliable there; misspellings of known values, unknown authentication flows and malformed user
+pool IDs are refused. Errors name the rule and never the value. Checks return faults, to be raised from frames that do
+not hold the value.
 """
 
 # pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false, reportUnknownMemberType=false
@@ -15,6 +16,7 @@ from math import isfinite
 from typing import Any, TypeVar
 
 from cognito_async.errors import CognitoError, ParameterValidationError
+from cognito_async.protocol.endpoints import pool_id_rule
 from cognito_async.protocol.filters import broken_filter
 from cognito_async.protocol.operation import RawRequest, Request
 from cognito_async.protocol.shapes import (
@@ -37,11 +39,15 @@ from cognito_async.protocol.shapes import (
 Fault = tuple[str, str]  # the path below the checked value, and the broken rule
 Faults = Sequence[Fault]
 Check = Callable[[Any, Any], Faults]
+EnumRule = Callable[[str, frozenset[str]], str | None]
 ResultT = TypeVar("ResultT")
 
+POOL_ID = "UserPoolId"
+# Enumerations with long, similar values, to which the service rarely adds one: unknown values are refused, too.
+CLOSED_MEMBERS = frozenset({"AuthFlow", "ExplicitAuthFlows"})
 FILTER = ("ListUsersRequest", "filter")  # the member whose syntax the service model describes in prose only
 # IDs, tokens and hashes: they never contain line breaks or control characters.
-PRINTABLE_MEMBERS = frozenset({"AccessToken", "ClientId", "RefreshToken", "SecretHash", "Token", "UserPoolId"})
+PRINTABLE_MEMBERS = frozenset({"AccessToken", "ClientId", "RefreshToken", "SecretHash", "Token"})
 MAX_INTEGER = 2**63
 MAX_DOCUMENT_DEPTH = 100
 MAX_DOCUMENT_BITS = 10_000  # well below the number of digits that Python refuses to print
@@ -52,9 +58,14 @@ MIN_MISSPELLED = 5  # letters; shorter values, such as "ON", differ in one lette
 _PRINTABLE_KEY = r"[A-Za-z][\w:.-]{0,63}"
 
 
-def validate(request: Request[Any]) -> None:
-    """Raise ParameterValidationError for the members that break the service's published constraints."""
+def validate(request: Request[Any], *, at_aws: bool = False) -> None:
+    """Raise ParameterValidationError for the members that break the service's published constraints.
+
+    ``at_aws`` is whether the request is sent to AWS, where the ID of a user pool starts with a region.
+    """
     faults = guarded(_structure, request)
+    if at_aws and all(path != ".user_pool_id" for path, _ in faults):
+        faults = [*guarded(_pool_id_at_aws, request), *faults]
     if request.extra is not None:
         faults = [*faults, *guarded(_extra, request)]
     if faults:
@@ -104,6 +115,12 @@ def _structure(value: Structure) -> Faults:
     return faults
 
 
+def _pool_id_at_aws(request: Request[Any]) -> Faults:
+    value = getattr(request, "user_pool_id", None)
+    rule = None if value is None else pool_id_rule(value, at_aws=True)
+    return _NONE if rule is None else [(".user_pool_id", rule)]
+
+
 def _joined(faults: Faults, path: str, found: Faults) -> Faults:
     """Add the faults of a member or element."""
     return [*faults, *((f"{path}{below}", rule) for below, rule in found)][:MAX_FAULTS]
@@ -141,24 +158,35 @@ def _plan(kind: type[Structure]) -> "list[tuple[str, bool, Check, Shape]]":
 def _check_of(about: Member, known: frozenset[str] | None) -> Check:
     check = _CHECKS[type(about.shape)]
     if known is not None:
-        return partial(_spelled, check, known)
+        return partial(_enumerated, check, _closed_rule if about.wire_name in CLOSED_MEMBERS else _spelling_rule, known)
+    if about.wire_name == POOL_ID:
+        return _pool_id
     is_printable = about.wire_name in PRINTABLE_MEMBERS and type(about.shape) is Text
     return _printable_text if is_printable else check
 
 
-def _spelled(check: Check, known: frozenset[str], value: Any, shape: Shape) -> Faults:
+def _enumerated(check: Check, rule_of: EnumRule, known: frozenset[str], value: Any, shape: Shape) -> Faults:
     """Check a value of an enumeration, or a list of such values."""
     faults = check(value, shape)
     if faults:
         return faults
     if isinstance(value, str):
-        intended = None if value in known else misspelled(value, known)
-        return _NONE if intended is None else [("", f"must be spelled {intended!r}; client.call sends any value")]
+        rule = None if value in known else rule_of(value, known)
+        return _NONE if rule is None else [("", rule)]
     return [
         (f"[{index}]{path}", rule)
         for index, element in enumerate(value)
-        for path, rule in _spelled(_text, known, element, _ANY_TEXT)
+        for path, rule in _enumerated(_text, rule_of, known, element, _ANY_TEXT)
     ][:MAX_FAULTS]
+
+
+def _closed_rule(_: str, known: frozenset[str]) -> str:
+    return f"must be one of {', '.join(map(repr, sorted(known)))}; client.call sends newer values"
+
+
+def _spelling_rule(value: str, known: frozenset[str]) -> str | None:
+    intended = misspelled(value, known)
+    return None if intended is None else f"must be spelled {intended!r}; client.call sends any value"
 
 
 def misspelled(value: str, known: Iterable[str]) -> str | None:
@@ -194,6 +222,14 @@ def _printable_text(value: Any, shape: Shape) -> Faults:
     return faults
 
 
+def _pool_id(value: Any, shape: Shape) -> Faults:
+    faults = _text(value, shape)
+    if faults:
+        return faults
+    rule = pool_id_rule(value, at_aws=False)
+    return _NONE if rule is None else [("", rule)]
+
+
 def _struct(value: Any, shape: Any) -> Faults:
     if isinstance(value, shape.type):
         return _structure(value)
@@ -202,13 +238,16 @@ def _struct(value: Any, shape: Any) -> Faults:
 
 def _described(kind: type[Structure], value: object) -> str:
     """Name a class; for a dict, such as boto3's, with the members that the dict holds."""
-    article = "an" if kind.__name__[0] in "AEIOU" else "a"
+    article = "an" if kind.__name__[0] in "AEIO" else "a"  # types that start with U start with User or UI
     if not isinstance(value, Mapping):
         return f"{article} {kind.__name__}"
     given = [name for name, about in members(kind) if name in value or about.wire_name in value]
     shown = given or [name for name, about in members(kind) if about.required] or [members(kind)[0][0]]
-    example = ", ".join(f"{name}=..." for name in shown[:MAX_EXAMPLE])
-    return f"{article} {kind.__name__}, such as cognito_async.{kind.__name__}({example})"
+    return f"{article} {kind.__name__}, such as {_example(kind, shown)}"
+
+
+def _example(kind: type[Structure], names: Sequence[str]) -> str:
+    return f"cognito_async.{kind.__name__}({', '.join(f'{name}=...' for name in names[:MAX_EXAMPLE])})"
 
 
 def _text(value: Any, shape: Shape) -> Faults:
@@ -253,7 +292,11 @@ def _timestamp(value: Any, _: Shape) -> Faults:
 
 def _list(value: Any, shape: Any) -> Faults:
     if not isinstance(value, Sequence) or isinstance(value, str | bytes | bytearray | memoryview):
-        return _wrong_type(value, "a list or tuple")
+        wanted = "a list or tuple"
+        if isinstance(shape.element, Struct) and isinstance(value, Mapping | Structure):
+            kind = shape.element.type
+            wanted += f" of {kind.__name__}, such as [{_example(kind, [name for name, _ in members(kind)])}]"
+        return _wrong_type(value, wanted)
     check = _CHECKS[type(shape.element)]
     faults: Faults = _NONE
     for index, element in enumerate(value):

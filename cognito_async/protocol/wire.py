@@ -16,9 +16,10 @@ from typing import Any, Literal
 from attrs import define, field
 
 from cognito_async.errors import CognitoError, InvalidResponseError, ServiceError, TransportError
+from cognito_async.protocol.endpoints import is_aws_pool_id
 from cognito_async.protocol.operation import Operation, Request, ResponseT
 from cognito_async.protocol.shapes import Boolean, Integer, Shape, Text, known_values, members
-from cognito_async.protocol.validation import FILTER, MAX_INTEGER, PRINTABLE_MEMBERS, guarded, validate
+from cognito_async.protocol.validation import FILTER, MAX_INTEGER, POOL_ID, PRINTABLE_MEMBERS, guarded, validate
 
 CONTENT_TYPE = "application/x-amz-json-1.1"
 MAX_MESSAGE_LENGTH = 2_000
@@ -116,12 +117,12 @@ def needs_no_body(operation: Operation, status: int | None) -> bool:
     return operation.response is None and status is not None and is_success(status, complete=False)
 
 
-def encode(request: Request[Any]) -> Body:
-    """Validate a request and return its JSON body. Members that are None are omitted."""
+def encode(request: Request[Any], *, at_aws: bool = False) -> Body:
+    """Validate a request, see ``validate``, and return its JSON body. Members that are None are omitted."""
     kind = type(request)
     text = (_ENCODERS.get(kind) or _compile_encoder(kind))(request)
     if text is None:
-        validate(request)
+        validate(request, at_aws=at_aws)
         text = guarded(_encode_any, request)
     return Body(text.encode("ascii"))
 
@@ -158,7 +159,9 @@ def _compile_encoder(kind: type[Request[Any]]) -> Encoder:
         low = -MAX_INTEGER if about.shape.low is None else about.shape.low
         high = MAX_INTEGER - 1 if about.shape.high is None else about.shape.high
         valid, encoded = _NEVER if (kind.__name__, name) == FILTER else _SIMPLE.get(type(about.shape), _NEVER)
-        if about.wire_name in PRINTABLE_MEMBERS and type(about.shape) is Text:
+        if about.wire_name == POOL_ID:
+            valid = "type(value) is str and is_aws_pool_id(value)"  # not that of an emulator
+        elif about.wire_name in PRINTABLE_MEMBERS and type(about.shape) is Text:
             valid += " and value.isprintable()"
         if name in known:
             valid += f" and value in {sorted(known[name])}"  # other values may be misspelled
@@ -169,7 +172,7 @@ def _compile_encoder(kind: type[Request[Any]]) -> Encoder:
             f"        parts.append('\"{about.wire_name}\": ' + {encoded})",
         ]
     lines.append("    return '{' + ', '.join(parts) + '}'")
-    names: dict[str, Any] = {"quoted": encode_basestring_ascii}
+    names: dict[str, Any] = {"quoted": encode_basestring_ascii, "is_aws_pool_id": is_aws_pool_id}
     exec("\n".join(lines), names)  # noqa: S102 - made of the names and bounds of the service model
     _ENCODERS[kind] = names["encode_simple"]
     return _ENCODERS[kind]

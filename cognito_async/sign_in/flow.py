@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from ipaddress import ip_address
 from math import inf
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, Literal, TypeAlias, get_args
 from urllib.parse import urlsplit
 
 from attrs import define, evolve, field, frozen
@@ -24,6 +24,7 @@ from cognito_async.errors import (
     ResourceNotFoundException,
     SignInExpiredError,
 )
+from cognito_async.event_loop import running_loop
 from cognito_async.protocol.idempotency import Idempotency
 from cognito_async.protocol.operation import Request, ResponseT
 from cognito_async.protocol.shapes import Record
@@ -40,8 +41,10 @@ PROOF_TIMEOUT: Final = 5.0
 """How long a password challenge is answered, in seconds. The service accepts proofs for "a few seconds", and reports
 later ones like a wrong password."""
 
-FLOWS: Final = ("USER_SRP_AUTH", "USER_PASSWORD_AUTH", "USER_AUTH", "CUSTOM_AUTH")
-ADMIN_FLOWS: Final = ("ADMIN_USER_PASSWORD_AUTH", "USER_SRP_AUTH", "USER_AUTH", "CUSTOM_AUTH")
+SignInFlow: TypeAlias = Literal["USER_SRP_AUTH", "USER_PASSWORD_AUTH", "USER_AUTH", "CUSTOM_AUTH"]
+AdminSignInFlow: TypeAlias = Literal["ADMIN_USER_PASSWORD_AUTH", "USER_SRP_AUTH", "USER_AUTH", "CUSTOM_AUTH"]
+FLOWS: Final = get_args(SignInFlow)
+ADMIN_FLOWS: Final = get_args(AdminSignInFlow)
 PASSWORDLESS_FLOWS: Final = frozenset({"USER_AUTH", "CUSTOM_AUTH"})
 PASSWORD_FACTORS: Final = ("PASSWORD", "PASSWORD_SRP")
 
@@ -393,7 +396,7 @@ def _initiate_request(flow: Flow, how: Start, exchange: Exchange | None) -> Auth
 
 async def _prove(step: Step, exchange: Exchange) -> AuthResponse:
     """Answer a password challenge of the user or the device."""
-    deadline = asyncio.get_running_loop().time() + PROOF_TIMEOUT
+    deadline = running_loop().time() + PROOF_TIMEOUT
     device = step.flow.device if step.name == DEVICE_PROOF else None
     challenge = parse_challenge({**({} if device is None else {"USERNAME": step.flow.username}), **step.parameters})
     proof = await run(

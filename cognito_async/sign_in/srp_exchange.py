@@ -8,6 +8,7 @@ from attrs import field, frozen
 
 from cognito_async.client import CognitoClient, location_of
 from cognito_async.errors import ParameterValidationError
+from cognito_async.event_loop import running_loop
 from cognito_async.protocol.endpoints import region_of_pool
 from cognito_async.protocol.shapes import Record
 from cognito_async.protocol.srp import Ephemeral, ResultT, Steps, ephemeral, pool_name
@@ -46,7 +47,7 @@ async def run(steps: Steps[ResultT], *, starts_exchange: bool = False) -> Result
     One computation runs at a time: if each of many sign-ins ran a slice in each turn of the event loop, other tasks
     would wait for all of them.
     """
-    loop = asyncio.get_running_loop()
+    loop = running_loop()
     turns = _TURNS.setdefault(loop, _Turns())
     turns.users += 1
     try:

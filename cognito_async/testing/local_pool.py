@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Self, TypedDict, TypeVar,
 
 from cognito_async.call import Timeouts
 from cognito_async.client import CognitoClient
+from cognito_async.event_loop import running_loop
 from cognito_async.location import VARIABLES
 from cognito_async.operations import AccountRecoverySettingType, AttributeType, RecoveryOptionType
 from cognito_async.protocol.endpoints import check_region, region_of_pool
@@ -115,6 +116,7 @@ class LocalPool:
             LocalPoolError: The emulator does not start; the message says why, and how to fix it.
             CognitoError: The emulator rejects the configuration, such as a weak password.
         """
+        running_loop()
         await self._emulator.__aenter__()
         try:
             async with self.session() as session:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, Literal, overload
 from attrs import field, frozen
 
 from cognito_async.errors import ParameterValidationError
-from cognito_async.protocol.endpoints import region_of_pool, service_url
+from cognito_async.protocol.endpoints import check_pool_id, region_of_pool, service_url
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
@@ -228,9 +228,10 @@ class TokenIssuer:
 
 def issuer_url(user_pool_id: str, *, updated: bool = False) -> str:
     """Return the issuer of a user pool: the original one, or the one of the issuer configuration ``UPDATED``."""
+    check_pool_id(user_pool_id, at_aws=False)
     region = region_of_pool(user_pool_id)
     if region is None:
-        raise ParameterValidationError("user_pool_id", "must have the form <region>_<name>")
+        raise ParameterValidationError("user_pool_id", "must start with a region, such as 'eu-west-1_AbC123'")
     url = service_url(region)
     return f"{url.replace('https://', 'https://issuer-') if updated else url}/{user_pool_id}"
 

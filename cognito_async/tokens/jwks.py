@@ -25,6 +25,7 @@ from cognito_async.errors import (
     TokenSignatureError,
     TokenUnknownKeyError,
 )
+from cognito_async.event_loop import running_loop
 from cognito_async.protocol.endpoints import check_jwks_url, region_of_pool, service_url
 from cognito_async.protocol.jwt import ALGORITHM, MAX_KEY_ID, Jwt, decode_base64url, parse_object, parse_signed
 
@@ -229,6 +230,7 @@ class KeyCache:
             TokenUnknownKeyError: There is no such key.
             JwksUnavailableError: No usable keys could be fetched.
         """
+        self._check_event_loop()
         await self._wait()
         return self.get(key_id)
 
@@ -248,6 +250,7 @@ class KeyCache:
         Raises:
             JwksUnavailableError: They could not be fetched; the last ones are kept.
         """
+        self._check_event_loop()
         if self._is_sent:  # the response may be older than the change that the caller knows of
             await self._wait()
         self._start()
@@ -262,6 +265,11 @@ class KeyCache:
         if self._flight is not None:
             self._flight.cancel()
             await self._wait()
+
+    def _check_event_loop(self) -> None:
+        """Raise RuntimeError if keys have to be fetched but cannot."""
+        if self._fetch is not None:
+            running_loop()
 
     async def _wait(self) -> None:
         """Wait for the fetch that is under way in this event loop, if any."""

@@ -22,6 +22,7 @@ from cognito_async.errors import (
     SignedOutError,
     TokenStoreError,
 )
+from cognito_async.event_loop import running_loop
 from cognito_async.operations import GetTokensFromRefreshTokenRequest
 from cognito_async.protocol.idempotency import FIRST_SERVER_ERROR, Idempotency
 from cognito_async.tokens.model import Tokens, is_valid
@@ -157,7 +158,7 @@ class TokenProvider:
 
     async def tokens(self) -> Tokens:
         """Return tokens that have not expired. Raises like ``access_token``."""
-        clock = asyncio.get_running_loop().time
+        clock = running_loop().time
         current = self._tokens
         if current is None:
             current = await _landed(self._join(clock()))
@@ -183,7 +184,7 @@ class TokenProvider:
         """
         if self._tokens is None:
             await self.tokens()
-        return await _landed(self._join(asyncio.get_running_loop().time()))
+        return await _landed(self._join(running_loop().time()))
 
     async def sign_out(self) -> None:
         """Revoke the refresh token, then forget the tokens; do nothing if there are none.
@@ -198,6 +199,7 @@ class TokenProvider:
             SessionClosedError: The provider or the session is closed.
             CognitoError: The revocation failed: the refresh token may still be valid.
         """
+        running_loop()
         while self._flight is not None and not self._flight.done():
             await asyncio.wait([self._flight])  # it may rotate the refresh token
         self._retry_at = -inf
@@ -225,7 +227,7 @@ class TokenProvider:
             raise SessionClosedError("the token provider is closed; create a new TokenProvider")
         flight = self._flight
         if flight is None or (flight.done() and now >= self._retry_at):
-            flight = self._flight = asyncio.create_task((start or self._fly)())
+            flight = self._flight = running_loop().create_task((start or self._fly)())
             flight.add_done_callback(_retrieve)
         return flight
 

@@ -12,6 +12,7 @@ from typing import Protocol, cast, runtime_checkable
 from weakref import WeakValueDictionary
 
 from cognito_async.errors import ParameterValidationError, TokenStoreError
+from cognito_async.event_loop import running_loop
 from cognito_async.files import FileLock, read_private, replace_file
 from cognito_async.tokens.model import Tokens, is_valid
 
@@ -135,16 +136,19 @@ class FileTokenStore:
 
     async def load(self, key: str) -> Tokens | None:
         """Return the tokens of a key; None if there are none."""
+        running_loop()
         return (await asyncio.to_thread(self._read)).get(key)
 
     async def replace(self, key: str, old: Tokens | None, new: Tokens) -> bool:
         """Replace the tokens of a key if they are ``old``; return whether they were replaced."""
         if not is_valid(new):
             raise ParameterValidationError("new", "must be Tokens, with an aware datetime in expires_at")
+        running_loop()
         return await asyncio.to_thread(self._replace, key, old, new)
 
     async def remove(self, key: str) -> None:
         """Remove the tokens of a key, if there are any."""
+        running_loop()
         await asyncio.to_thread(self._remove, key)
 
     @asynccontextmanager
@@ -157,7 +161,7 @@ class FileTokenStore:
             await asyncio.shield(asyncio.to_thread(lock.release))
 
     async def _acquire(self, path: Path) -> FileLock:
-        loop = asyncio.get_running_loop()
+        loop = running_loop()
         deadline = loop.time() + LOCK_TIMEOUT
         while True:
             attempt = asyncio.ensure_future(asyncio.to_thread(self._try_lock, path))

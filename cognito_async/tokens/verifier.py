@@ -124,6 +124,8 @@ class TokenVerifier(Generic[TokenT]):
             from cognito_async.session import AsyncCognitoSession  # noqa: PLC0415 - offline verifiers need no HTTP
 
             session = self._own_session = AsyncCognitoSession()
+        if jwks_url is None:
+            session.check_pool_id(user_pool_id)
         self._keys = KeyCache(partial(fetch_keys, session, user_pool_id, jwks_url))
 
     @overload

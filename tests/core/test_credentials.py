@@ -480,7 +480,7 @@ async def test_optionally_signed_operations_use_credentials_at_hand(
     async with scripted_session(transport, credentials=given) as session:
         client = session.client("abc", "a secret of at least 24 characters")
         await client.get_client_token()
-        await client.get_derived_token(subject_token="a token", subject_token_type="a type")
+        await client.get_derived_token(subject_token="a token", subject_token_type="ID_TOKEN")
     assert [key_id(attempt) for attempt in transport.attempts] == [signed_by] * 2
     assert source.finds == 0
 

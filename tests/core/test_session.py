@@ -5,7 +5,7 @@
 import asyncio
 import gc
 import warnings
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -32,7 +32,7 @@ from cognito_async import (
     TransportError,
 )
 from cognito_async.client import send_with
-from cognito_async.operations import AdminGetUserRequest, ConfirmForgotPasswordRequest
+from cognito_async.operations import AdminGetUserRequest, ConfirmForgotPasswordRequest, GetUserRequest
 from cognito_async.protocol.wire import HttpRequest, HttpResponse
 from tests.support.clocks import now
 from tests.support.scripted_server import ScriptedServer, answer, never
@@ -352,7 +352,6 @@ REGION_SOURCES: list[tuple[str | None, str | None, Mapping[str, str], str]] = [
     (None, None, {"AWS_REGION": "us-west-2", "AWS_DEFAULT_REGION": "us-west-1"}, "us-west-2"),
     (None, None, {"AWS_DEFAULT_REGION": "us-west-1"}, "us-west-1"),
     (None, None, {"AWS_REGION": "", "AWS_DEFAULT_REGION": "us-west-1"}, "us-west-1"),
-    (None, "no-prefix", {"AWS_REGION": "us-west-2"}, "us-west-2"),
 ]
 
 
@@ -454,7 +453,7 @@ async def test_custom_endpoint_needs_no_region() -> None:
     ) as session:
         await reset(session.client("abc"))
         with pytest.raises(CredentialsError, match="region"):
-            await session.client(user_pool_id="without").admin_get_user(username="ada")
+            await session.client(user_pool_id="WithoutRegion_1").admin_get_user(username="ada")
     assert len(transport.attempts) == 1
 
 
@@ -722,18 +721,40 @@ def test_misspelled_region_is_refused_when_the_session_is_created(region: str) -
     AsyncCognitoSession(region.strip("-"), endpoint_url="http://127.0.0.1:1")
 
 
-@pytest.mark.parametrize("pool", ["eu-west1_AbC", "eu-west-1-AbC", "EU-WEST-1_AbC", "us_east_1_AbC", "eu-west-1_"])
-async def test_misspelled_user_pool_id_is_refused_before_sending(pool: str) -> None:
-    """When the client is created, or when the ID names the region of a call."""
-    transport = ScriptedTransport()
-    async with scripted_session(transport, region=None, credentials=KEYS) as session:
+@pytest.mark.parametrize("region", [None, "eu-west-1"])
+@pytest.mark.parametrize(
+    "pool",
+    ["eu-west1_AbC", "eu-west-1-AbC", "EU-WEST-1_AbC", "us_east_1_AbC", "eu-west-1_", "AbC123", "_AbC123", "local_abc"],
+)
+async def test_misspelled_user_pool_id_is_refused_before_sending(pool: str, region: str | None) -> None:
+    """In the client, in a request, beside a request, and in a call by AWS names; the first call knows no region yet."""
+    transport, request = ScriptedTransport(), AdminGetUserRequest(user_pool_id=pool, username="")
+    async with scripted_session(transport, region=region, credentials=KEYS) as session:
         with pytest.raises(ParameterValidationError) as caught:
             session.client(user_pool_id=pool)
         assert caught.value.parameter == "user_pool_id"
-    async with scripted_session(transport, region=None, credentials=KEYS) as session:
-        with pytest.raises(ParameterValidationError):
-            await session.client().admin_get_user(user_pool_id=pool, username="ada")
+        for send in (session.send, session.client().send):
+            with pytest.raises(ParameterValidationError) as caught:
+                await send(request)
+            assert [parameter for parameter, _ in caught.value.errors] == ["user_pool_id", "username"]
+        with pytest.raises(ParameterValidationError, match="user_pool_id"):
+            session.client().prepare(request)
+        with pytest.raises(ParameterValidationError, match="user_pool_id"):
+            await session.send(GetUserRequest(access_token="…"), user_pool_id=pool)
+        with pytest.raises(ParameterValidationError, match="user_pool_id"):
+            await session.client().call("DescribeUserPool", {"UserPoolId": pool})
     assert not transport.attempts
+
+
+async def test_user_pool_id_of_an_emulator_is_sent_to_its_endpoint() -> None:
+    """The form of the service model is required there, too."""
+    transport = ScriptedTransport(respond(), respond())
+    async with scripted_session(transport, endpoint_url="http://127.0.0.1:1", credentials=KEYS) as session:
+        await session.client(user_pool_id="local_abc").admin_get_user(username="ada")
+        await session.client().call("DescribeUserPool", {"UserPoolId": "local_abc"})
+        with pytest.raises(ParameterValidationError, match="user_pool_id"):
+            session.client(user_pool_id="AbC123")
+    assert len(transport.attempts) == 2
 
 
 async def test_pool_in_another_region_than_the_session_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -744,20 +765,3 @@ async def test_pool_in_another_region_than_the_session_is_logged_once(caplog: py
         session.client(user_pool_id="eu-west-1_AbC")
         session.client(user_pool_id="eu-west-1_AbC")
     assert [record.levelname for record in caplog.records] == ["WARNING"]
-
-
-@pytest.mark.parametrize("use", ["open", "call", "get"])
-def test_session_outside_asyncio_names_the_fix(use: str) -> None:
-    """As under trio: no event loop of asyncio is running."""
-    transport = ScriptedTransport()
-    session = scripted_session(transport)
-    uses: dict[str, Coroutine[Any, Any, object]] = {
-        "open": session.__aenter__(),
-        "call": reset(session.client("abc")),
-        "get": session.get("https://keys.example", timeout=1, max_bytes=1),
-    }
-    with pytest.raises(RuntimeError, match=r"requires asyncio.*trio"):
-        uses[use].send(None)
-    for other in uses.values():
-        other.close()
-    assert not transport.attempts

@@ -147,7 +147,7 @@ async def test_user_pool_id_with_other_characters_is_refused(pool_id: str) -> No
 @pytest.mark.parametrize("pool_id", ["eu-west-1_AbC123", "us-gov-west-1_A", "local_6E2rLZ1q", "us-east-1_" + "0f" * 16])
 async def test_user_pool_ids_of_emulators_are_accepted(pool_id: str) -> None:
     """cognito-local, moto and LocalStack have IDs of other forms than AWS."""
-    async with scripted_session(ScriptedTransport()) as session:
+    async with scripted_session(ScriptedTransport(), endpoint_url="http://127.0.0.1:1") as session:
         assert session.client(user_pool_id=pool_id).bound.user_pool_id == pool_id
 
 

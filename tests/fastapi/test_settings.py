@@ -159,3 +159,36 @@ def test_region_may_come_from_the_aws_profile(environment: pytest.MonkeyPatch, t
         read_settings("default", None)
     environment.setenv("AWS_PROFILE", "staging")
     assert read_settings("default", None).region is None
+
+
+@pytest.mark.parametrize(
+    ("variables", "named"),
+    [
+        ({"COGNITO_USER_POOL_ID": "AbC123"}, "COGNITO_USER_POOL_ID"),
+        ({"COGNITO_USER_POOL_ID": "_AbC123"}, "COGNITO_USER_POOL_ID"),
+        ({"COGNITO_USER_POOL_ID": "eu-west1_X", "COGNITO_REGION": ""}, "COGNITO_USER_POOL_ID"),
+        ({"COGNITO_USER_POOL_ID": "local_abc"}, "COGNITO_USER_POOL_ID"),
+        ({"COGNITO_USER_POOL_ID": "AbC123", "COGNITO_ENDPOINT_URL": "http://127.0.0.1:1"}, "COGNITO_USER_POOL_ID"),
+        ({"COGNITO_REGION": "eu-west1"}, "COGNITO_REGION"),
+        ({"COGNITO_REGION": "", "AWS_REGION": "eu-west1"}, "AWS_REGION"),
+        ({"COGNITO_ENDPOINT_URL": "ftp://127.0.0.1"}, "COGNITO_ENDPOINT_URL"),
+        ({"AWS_ENDPOINT_URL": "ftp://127.0.0.1"}, "AWS_ENDPOINT_URL"),
+    ],
+)
+def test_misspelled_pool_region_or_endpoint_is_found_at_startup(
+    environment: pytest.MonkeyPatch, variables: dict[str, str], named: str
+) -> None:
+    """The message names the variable that has the value."""
+    for name, value in variables.items():
+        environment.setenv(name, value)
+    with pytest.raises(SettingsError, match=f": {named}: must be "):
+        read_settings("default", None)
+
+
+@pytest.mark.parametrize("name", ["COGNITO_ENDPOINT_URL", "AWS_ENDPOINT_URL"])
+def test_pool_and_region_of_an_emulator_require_an_endpoint(environment: pytest.MonkeyPatch, name: str) -> None:
+    """The endpoint may come from any variable that sessions read."""
+    environment.setenv("COGNITO_USER_POOL_ID", "local_abc")
+    environment.setenv("COGNITO_REGION", "local")
+    environment.setenv(name, "http://127.0.0.1:1")
+    assert read_settings("default", None).user_pool_id == "local_abc"

@@ -147,7 +147,11 @@ async def create_app_client(client: CognitoClient) -> tuple[str, str]:
     """Create an app client with a secret, change it, and return its ID and secret."""
     made = required((await client.create_user_pool_client(client_name="tour", generate_secret=True)).user_pool_client)
     client_id = required(made.client_id)
-    flows = ["ALLOW_USER_PASSWORD_AUTH", "ALLOW_ADMIN_USER_PASSWORD_AUTH", "ALLOW_REFRESH_TOKEN_AUTH"]
+    flows: list[ops.ExplicitAuthFlowsType] = [
+        "ALLOW_USER_PASSWORD_AUTH",
+        "ALLOW_ADMIN_USER_PASSWORD_AUTH",
+        "ALLOW_REFRESH_TOKEN_AUTH",
+    ]
     await client.update_user_pool_client(client_id=client_id, client_name="changed", explicit_auth_flows=flows)
     found = required((await client.describe_user_pool_client(client_id=client_id)).user_pool_client)
     assert (found.client_name, found.explicit_auth_flows) == ("changed", flows)

@@ -221,8 +221,8 @@ def test_secret_hash_covers_utf8_of_username() -> None:
 
 def test_longest_bound_values_are_valid() -> None:
     """A secret may contain spaces; without values there is nothing to check."""
-    Bound(client_id="c" * 128, client_secret=f"a secret {'x' * 55}", user_pool_id="p" * 55).check()
-    Bound().check()
+    Bound(client_id="c" * 128, client_secret=f"a secret {'x' * 55}", user_pool_id=f"p_{'x' * 53}").check(at_aws=False)
+    Bound().check(at_aws=True)
 
 
 def test_repr_of_client_hides_secret_and_id() -> None:

@@ -15,7 +15,15 @@ from hypothesis import strategies as st
 
 from cognito_async import AsyncCognitoSession
 from cognito_async.errors import CognitoError, ParameterValidationError
-from cognito_async.protocol.endpoints import check_endpoint_url, check_region, region_of_pool, service_url
+from cognito_async.protocol.endpoints import (
+    check_endpoint_url,
+    check_pool_id,
+    check_region,
+    is_aws_pool_id,
+    pool_id_rule,
+    region_of_pool,
+    service_url,
+)
 
 RECORDED = Path(__file__).parents[1] / "data" / "endpoints.csv"
 VARIANTS = tuple(product((False, True), repeat=2))
@@ -338,3 +346,40 @@ POOLS: tuple[tuple[Any, str | None], ...] = (
 def test_region_of_user_pool_id(user_pool_id: Any, region: str | None) -> None:
     """The ID starts with the region."""
     assert region_of_pool(user_pool_id) == region
+
+
+@pytest.mark.parametrize("pool", ["eu-west-1_X", "us-gov-west-1_AbC123", "eusc-de-east-1_9", f"eu-west-1_{'x' * 45}"])
+def test_user_pool_id_of_aws_is_valid_everywhere(pool: str) -> None:
+    """It starts with a region."""
+    assert pool_id_rule(pool, at_aws=True) is None
+    assert pool_id_rule(pool, at_aws=False) is None
+    assert is_aws_pool_id(pool)
+    check_pool_id(pool, at_aws=True)
+
+
+@pytest.mark.parametrize("pool", ["local_abc", "Local_abc", "my_local_abc", "eu-west1_X", "EU-WEST-1_X", "-_0"])
+def test_user_pool_id_of_an_emulator_is_valid_at_an_endpoint_only(pool: str) -> None:
+    """The error names the option."""
+    assert pool_id_rule(pool, at_aws=False) is None
+    assert "endpoint_url" in str(pool_id_rule(pool, at_aws=True))
+    assert not is_aws_pool_id(pool)
+    with pytest.raises(ParameterValidationError) as caught:
+        check_pool_id(pool, at_aws=True)
+    assert caught.value.parameter == "user_pool_id"
+
+
+@pytest.mark.parametrize(
+    "pool",
+    [
+        *("", "eu-west-1-X", "AbC123", "_AbC123", "eu-west-1_", "eu-west-1_A\n", "eu west_X", "eu-west-1_\uff11"),
+        *("eu-west-1_A-b", f"eu-west-1_{'x' * 46}", None, 7, b"eu-west-1_X"),
+    ],
+)
+def test_user_pool_id_of_another_form_is_refused(pool: Any) -> None:
+    """The form is that of the service model."""
+    for at_aws in (False, True):
+        rule = pool_id_rule(pool, at_aws=at_aws)
+        assert rule is not None
+        assert "endpoint_url" not in rule
+    with pytest.raises(ParameterValidationError):
+        check_pool_id(pool, at_aws=False)

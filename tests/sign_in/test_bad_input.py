@@ -8,7 +8,7 @@ import pytest
 from cognito_async import AsyncCognitoSession, CognitoClient, ParameterValidationError
 from cognito_async.sign_in import SignInResult, SmsMfaChallenge
 from cognito_async.sign_in.challenges import result_of
-from cognito_async.sign_in.flow import Flow, Step
+from cognito_async.sign_in.flow import Flow, SignInFlow, Step
 from cognito_async.testing import FakeCognito
 from tests.sign_in.support import NAME, PASSWORD, SECRET, codes, expect, signed_in
 from tests.support.canaries import CANARY, leaking_frames
@@ -89,7 +89,7 @@ async def test_srp_needs_the_id_of_a_pool_in_the_region(pool_id: str | None, *, 
     "url", ["http://cognito.example.com", "http://10.0.0.1:4566", "http://[fe80::1]:80", "http://notlocalhost"]
 )
 @pytest.mark.parametrize("auth_flow", ["USER_SRP_AUTH", "USER_PASSWORD_AUTH"])
-async def test_sign_in_without_tls_is_refused(url: str, auth_flow: str) -> None:
+async def test_sign_in_without_tls_is_refused(url: str, auth_flow: SignInFlow) -> None:
     """SRP does not authenticate the server, so TLS has to."""
     async with scripted_session(ScriptedTransport(), endpoint_url=url) as session:
         client = session.client("app", user_pool_id=POOL)

@@ -39,7 +39,7 @@ from cognito_async.sign_in import (
     UnknownChallenge,
     WebAuthnChallenge,
 )
-from cognito_async.sign_in.flow import Flow, Start, start
+from cognito_async.sign_in.flow import AdminSignInFlow, Flow, SignInFlow, Start, start
 from cognito_async.testing import FakeCognito
 from tests.sign_in.support import (
     EMAIL,
@@ -69,7 +69,7 @@ def ada(fake: FakeCognito, **options: Any) -> None:
 @pytest.mark.parametrize("auth_flow", ["USER_SRP_AUTH", "USER_PASSWORD_AUTH", "USER_AUTH"])
 @pytest.mark.parametrize("name", [NAME, EMAIL])
 async def test_password_of_user_or_alias_signs_in(
-    fake: FakeCognito, client: CognitoClient, auth_flow: str, name: str
+    fake: FakeCognito, client: CognitoClient, auth_flow: SignInFlow, name: str
 ) -> None:
     """SRP never sends the password, and answers carry the service's name and its hash."""
     ada(fake)
@@ -98,7 +98,7 @@ async def test_expiry_is_counted_from_the_arrival_of_the_tokens(fake: FakeCognit
 
 @pytest.mark.parametrize("auth_flow", ["ADMIN_USER_PASSWORD_AUTH", "USER_SRP_AUTH", "USER_AUTH", "CUSTOM_AUTH"])
 async def test_admin_sign_in_uses_the_admin_operations(
-    fake: FakeCognito, client: CognitoClient, auth_flow: str
+    fake: FakeCognito, client: CognitoClient, auth_flow: AdminSignInFlow
 ) -> None:
     """Challenges of the user, too, also after state()."""
     ada(fake, mfa=["SOFTWARE_TOKEN_MFA"] if auth_flow != "CUSTOM_AUTH" else [])
@@ -192,7 +192,7 @@ async def test_unknown_user_is_reported_as_the_pool_does(fake: FakeCognito, sess
 
 @pytest.mark.parametrize("auth_flow", ["USER_SRP_AUTH", "USER_PASSWORD_AUTH", "USER_AUTH", "CUSTOM_AUTH"])
 async def test_flow_that_is_not_enabled_names_the_setting(
-    fake: FakeCognito, session: AsyncCognitoSession, auth_flow: str
+    fake: FakeCognito, session: AsyncCognitoSession, auth_flow: SignInFlow
 ) -> None:
     """As a note on the service's error."""
     ada(fake)

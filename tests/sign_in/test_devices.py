@@ -1,9 +1,12 @@
 """Remembered devices: confirmation, sign-in without MFA, and forgotten devices."""
 
+from typing import Any
+
 import pytest
 
 from cognito_async import AmbiguousOutcomeError, CognitoClient, NotAuthorizedException, ResourceNotFoundException
 from cognito_async.sign_in import Device, SignedIn, SmsMfaChallenge
+from cognito_async.sign_in.flow import SignInFlow
 from cognito_async.testing import FakeCognito
 from tests.sign_in.support import NAME, PASSWORD, codes, expect, operations, signed_in
 
@@ -46,7 +49,7 @@ async def test_remembered_device_replaces_mfa(remembering: FakeCognito, client: 
 
 @pytest.mark.parametrize("auth_flow", ["USER_PASSWORD_AUTH", "USER_AUTH", "ADMIN_USER_PASSWORD_AUTH"])
 async def test_remembered_device_works_with_other_flows(
-    remembering: FakeCognito, client: CognitoClient, auth_flow: str
+    remembering: FakeCognito, client: CognitoClient, auth_flow: Any
 ) -> None:
     """The exchange of the device is independent of the user's."""
     device = (await remember(remembering, client)).device
@@ -66,7 +69,7 @@ async def test_device_is_not_remembered_unless_asked_for(remembering: FakeCognit
 
 @pytest.mark.parametrize("auth_flow", ["USER_SRP_AUTH", "USER_PASSWORD_AUTH"])
 async def test_forgotten_device_is_dropped_and_the_sign_in_starts_over(
-    remembering: FakeCognito, client: CognitoClient, auth_flow: str
+    remembering: FakeCognito, client: CognitoClient, auth_flow: SignInFlow
 ) -> None:
     """Once, and the new device is remembered if asked for."""
     device = (await remember(remembering, client)).device

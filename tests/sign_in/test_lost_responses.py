@@ -25,7 +25,7 @@ from cognito_async.sign_in import (
     SoftwareTokenMfaChallenge,
 )
 from cognito_async.sign_in.challenges import result_of
-from cognito_async.sign_in.flow import Flow, Step
+from cognito_async.sign_in.flow import Flow, SignInFlow, Step
 from cognito_async.testing import FakeCognito
 from tests.sign_in.support import NAME, NEW_PASSWORD, PASSWORD, codes, expect, operations, signed_in, wrong
 from tests.support.scripted_transport import ScriptedTransport, hang, respond, scripted_session
@@ -61,7 +61,7 @@ async def test_third_lost_start_of_srp_is_a_transport_error(fake: FakeCognito, c
 @pytest.mark.parametrize("auth_flow", ["USER_SRP_AUTH", "USER_AUTH", "CUSTOM_AUTH"])
 @pytest.mark.parametrize("lost", [1, 2, 3])
 async def test_lost_proof_is_repeated_twice(
-    fake: FakeCognito, client: CognitoClient, auth_flow: str, lost: int
+    fake: FakeCognito, client: CognitoClient, auth_flow: SignInFlow, lost: int
 ) -> None:
     """The service accepts the same proof again, with and without a session."""
     ada(fake)

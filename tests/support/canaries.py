@@ -6,7 +6,7 @@ from traceback import walk_tb
 from typing import Any
 
 from cognito_async.protocol.shapes import Blob, Document, ListOf, MapOf, Shape, Struct, Structure, Text, members
-from tests.support.strategies import is_filter, smallest_value
+from tests.support.strategies import CHECKED, is_filter, smallest_value
 
 CANARY = "c4n4ry"
 TESTS = str(Path(__file__).parent.parent)
@@ -21,7 +21,9 @@ def filled(kind: type[Structure], *, secret: bool = False) -> Any:
     """Return a valid instance with every member set, and a canary in each secret one at any depth."""
     return kind(
         **{
-            name: f'email = "{CANARY}"' if is_filter(kind, name) else _value(about.shape, secret=secret or about.secret)
+            name: f'email = "{CANARY}"'
+            if is_filter(kind, name)
+            else CHECKED.get(about.wire_name) or _value(about.shape, secret=secret or about.secret)
             for name, about in members(kind)
         }
     )

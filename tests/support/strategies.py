@@ -32,9 +32,10 @@ from cognito_async.protocol.shapes import (
     Structure,
     Text,
     Timestamp,
+    known_values,
     members,
 )
-from cognito_async.protocol.validation import PRINTABLE_MEMBERS
+from cognito_async.protocol.validation import CLOSED_MEMBERS, POOL_ID, PRINTABLE_MEMBERS
 
 Json: TypeAlias = Any
 """What json.loads gives."""
@@ -85,6 +86,8 @@ FILTERS = st.builds(
     st.text(CHARACTERS, max_size=50).map(lambda value: value.replace("\\", "\\\\").replace('"', '\\"')),
 )
 """Filters of ListUsers."""
+POOL_IDS = st.from_regex(r"[a-z]{2}(-[a-z]{2,9}){1,2}-[0-9]_[0-9A-Za-z]{1,9}", fullmatch=True)
+"""User pool IDs of AWS."""
 SCALARS = st.none() | st.booleans() | st.integers(-INT64, INT64 - 1) | st.floats(allow_nan=False, allow_infinity=False)
 DOCUMENTS: SearchStrategy[Json] = st.recursive(
     SCALARS | st.text(CHARACTERS, max_size=5),
@@ -115,6 +118,11 @@ def member_values(kind: type[Structure], name: str, about: Member) -> SearchStra
     """Make valid values of a member."""
     if is_filter(kind, name):
         return FILTERS
+    if about.wire_name == POOL_ID:
+        return POOL_IDS
+    if about.wire_name in CLOSED_MEMBERS:
+        known = st.sampled_from(sorted(known_values(kind)[name]))
+        return known if isinstance(about.shape, Text) else st.lists(known, max_size=ROOM)
     if about.wire_name in PRINTABLE_MEMBERS:
         return values(about.shape).filter(str.isprintable)
     return values(about.shape)
@@ -175,11 +183,19 @@ _VALUES: dict[type[Shape], Callable[[Any], SearchStrategy[Any]]] = {
 }
 
 
+CHECKED: Mapping[str, Any] = {
+    "AuthFlow": "USER_AUTH",
+    "ExplicitAuthFlows": ["ALLOW_USER_AUTH"],
+    POOL_ID: "eu-west-1_x",
+}
+"""Valid values of the members of which more than type and size is checked, by wire name."""
+
+
 def smallest(kind: type[Structure], character: str = "x") -> Any:
     """Return the smallest valid instance of a class, with the required members only."""
     return kind(
         **{
-            name: smallest_value(about.shape, _character(about, character))
+            name: CHECKED.get(about.wire_name) or smallest_value(about.shape, _character(about, character))
             for name, about in members(kind)
             if about.required
         }

@@ -11,6 +11,7 @@ import pytest
 from attrs.exceptions import FrozenInstanceError
 
 from cognito_async import (
+    AsyncCognitoSession,
     ParameterValidationError,
     TokenClientError,
     TokenError,
@@ -449,6 +450,23 @@ def test_invalid_parameter_is_refused_at_construction(name: str, value: Any) -> 
     with pytest.raises(ParameterValidationError) as caught:
         verifier(**{"token_use": "access", name: value})
     assert caught.value.parameter == name
+
+
+@pytest.mark.parametrize("pool", ["eu-west1_AbC", "local_abc", "AbC123", "_AbC123"])
+async def test_misspelled_user_pool_id_is_refused_by_online_verifiers(pool: str) -> None:
+    """At AWS, the ID names the URL of the keys; the IDs of emulators have no region."""
+    rules: Any = {"user_pool_id": pool, "token_use": "access", "client_ids": ANY_CLIENT}
+    with pytest.raises(ParameterValidationError) as caught:
+        TokenVerifier(**rules)
+    assert caught.value.parameter == "user_pool_id"
+    async with AsyncCognitoSession("eu-west-1") as session:
+        with pytest.raises(ParameterValidationError):
+            TokenVerifier(**rules, session=session)
+    async with AsyncCognitoSession("eu-west-1", endpoint_url="http://127.0.0.1:1") as session:
+        if pool.startswith(("local", "eu")):
+            await TokenVerifier(**rules, session=session).close()
+    if pool.startswith(("local", "eu")):
+        await TokenVerifier(**rules, jwks_url="http://127.0.0.1:1/keys").close()
 
 
 @pytest.mark.parametrize(("name", "value"), [("audience", "x"), ("required_scopes", ["x"])])

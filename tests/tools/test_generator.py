@@ -331,7 +331,7 @@ print(*(name for name in dir(CognitoClient) if "shoe" in name))
 assert hasattr(CognitoClient, "call_") == hasattr(operations, "CallRequest")
 assert all(getattr(operations, name) for name in dir(operations))
 assert all(getattr(errors, name) for name in dir(errors))
-request = operations.CreateGroupRequest(group_name="g", user_pool_id="p", description="d")
+request = operations.CreateGroupRequest(group_name="g", user_pool_id="l_p", description="d")
 body = b'{"Group": {"GroupName": "g", "Shoe": {"Size": 7.5, "Laces": [{}]}}}'
 assert encode(request) and decode(HttpResponse(200, {}, body), request).group.group_name == "g"
 """

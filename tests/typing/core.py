@@ -18,9 +18,13 @@ from cognito_async.operations import (
     AdminGetUserRequest,
     AdminGetUserResponse,
     AttributeType,
+    AuthFlowType,
+    ChallengeNameType,
     ConfirmForgotPasswordRequest,
+    CreateUserPoolClientRequest,
     ForgotPasswordResponse,
     GetUserResponse,
+    InitiateAuthRequest,
     ListUsersResponse,
     UserType,
 )
@@ -84,3 +88,24 @@ async def mistakes_are_type_errors(client: CognitoClient, names: Sequence[str], 
     client.forgotten_password  # type: ignore[attr-defined]  # noqa: B018  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnusedExpression]
     ConfirmForgotPasswordRequest(username="ada", confirmation_code="1")  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
     AsyncCognitoSession("eu-west-1", retries=3)  # type: ignore[call-arg]  # pyright: ignore[reportCallIssue]
+
+
+async def typos_in_enumerations_are_type_errors(client: CognitoClient, flow: AuthFlowType, text: str) -> None:
+    await client.initiate_auth(auth_flow="USER_SRP_AUTH")
+    await client.initiate_auth(auth_flow=flow)
+    await client.initiate_auth(auth_flow="USER_PASSWORD_ATUH")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await client.initiate_auth(auth_flow=text)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await client.admin_create_user(username="ada", message_action="SUPPRESS", desired_delivery_mediums=["EMAIL"])
+    await client.admin_create_user(username="ada", message_action="SUPRESS")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await client.admin_create_user(username="ada", desired_delivery_mediums=["EMIAL"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+    InitiateAuthRequest(auth_flow="USER_PASSWORD_ATUH")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    CreateUserPoolClientRequest(client_name="app", explicit_auth_flows=["ALLOW_USER_SRP_AUTH", "ALLOW_USER_AUTH"])
+    CreateUserPoolClientRequest(client_name="app", explicit_auth_flows=["ALLOW_USER_SRP"])  # type: ignore[list-item]  # pyright: ignore[reportArgumentType]
+
+
+async def received_enumerations_may_have_newer_values(client: CognitoClient) -> None:
+    response = await client.initiate_auth(auth_flow="USER_AUTH")
+    assert_type(response.challenge_name, ChallengeNameType | str | None)
+    assert_type(response.available_challenges, list[ChallengeNameType | str] | None)
+    if response.challenge_name == "CHALLENGE_OF_NEXT_YEAR":
+        return

@@ -70,3 +70,9 @@ async def a_result_is_narrowed_before_its_tokens_are_read(client: CognitoClient)
     result.tokens  # type: ignore[union-attr]  # noqa: B018  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType, reportUnusedExpression]
     if isinstance(result, SignedIn):
         assert_type(result.tokens.access_token, str)
+
+
+async def typos_in_flows_are_type_errors(client: CognitoClient) -> None:
+    await client.sign_in(username="ada", auth_flow="USER_AUTH")
+    await client.sign_in(username="ada", auth_flow="USER_SRP")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    await client.admin_sign_in(username="ada", auth_flow="USER_SRP_ATUH")  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]

@@ -19,13 +19,13 @@ class AppClientsMethods(OperationCaller):
         access_token_validity: int | None = None, id_token_validity: int | None = None,
         token_validity_units: ops.TokenValidityUnitsType | None = None, read_attributes: Sequence[str] | None = None,
         write_attributes: Sequence[str] | None = None,
-        explicit_auth_flows: Sequence[ops.ExplicitAuthFlowsType | str] | None = None,
+        explicit_auth_flows: Sequence[ops.ExplicitAuthFlowsType] | None = None,
         supported_identity_providers: Sequence[str] | None = None, callback_urls: Sequence[str] | None = None,
         logout_urls: Sequence[str] | None = None, default_redirect_uri: str | None = None,
-        allowed_oauth_flows: Sequence[ops.OAuthFlowType | str] | None = None,
+        allowed_oauth_flows: Sequence[ops.OAuthFlowType] | None = None,
         allowed_oauth_scopes: Sequence[str] | None = None, allowed_oauth_flows_user_pool_client: bool | None = None,
         analytics_configuration: ops.AnalyticsConfigurationType | None = None,
-        prevent_user_existence_errors: ops.PreventUserExistenceErrorTypes | str | None = None,
+        prevent_user_existence_errors: ops.PreventUserExistenceErrorTypes | None = None,
         enable_token_revocation: bool | None = None, enable_propagate_additional_user_context_data: bool | None = None,
         auth_session_validity: int | None = None, refresh_token_rotation: ops.RefreshTokenRotationType | None = None,
         publish_secrets_in_aws_secrets_manager: bool | None = None,
@@ -48,22 +48,22 @@ class AppClientsMethods(OperationCaller):
             token_validity_units (TokenValidityUnitsType | None): The units of the three token lifetimes.
             read_attributes (Sequence[str] | None): User attributes that the app client may read.
             write_attributes (Sequence[str] | None): User attributes that the app client may change.
-            explicit_auth_flows (Sequence[ExplicitAuthFlowsType | str] | None): The authentication flows that the app
-                client allows.
+            explicit_auth_flows (Sequence[ExplicitAuthFlowsType] | None): The authentication flows that the app client
+                allows.
             supported_identity_providers (Sequence[str] | None): Names of the identity providers that the app client
                 supports.
             callback_urls (Sequence[str] | None): URLs that a browser may return to after sign-in (at most 100
                 elements).
             logout_urls (Sequence[str] | None): URLs that a browser may return to after sign-out (at most 100 elements).
             default_redirect_uri (str | None): The callback URL for requests that name none (1 to 1,024 chars).
-            allowed_oauth_flows (Sequence[OAuthFlowType | str] | None): The OAuth grants that the app client may use (at
-                most 3 elements).
+            allowed_oauth_flows (Sequence[OAuthFlowType] | None): The OAuth grants that the app client may use (at most
+                3 elements).
             allowed_oauth_scopes (Sequence[str] | None): The OAuth scopes that the app client may request (at most 50
                 elements).
             allowed_oauth_flows_user_pool_client (bool | None): Whether the app client may use OAuth.
             analytics_configuration (AnalyticsConfigurationType | None): The Amazon Pinpoint project of the app client.
-            prevent_user_existence_errors (PreventUserExistenceErrorTypes | str | None): Whether errors hide that a user
-                does not exist: ENABLED or LEGACY.
+            prevent_user_existence_errors (PreventUserExistenceErrorTypes | None): Whether errors hide that a user does
+                not exist: ENABLED or LEGACY.
             enable_token_revocation (bool | None): Whether tokens of the app client can be revoked.
             enable_propagate_additional_user_context_data (bool | None): Whether the app client may pass on the user's
                 IP address and device data.
@@ -128,7 +128,7 @@ class AppClientsMethods(OperationCaller):
 
     async def list_user_pool_clients(
         self, *, user_pool_id: str | None = None, max_results: int | None = None, next_token: str | None = None,
-        client_type: ops.ClientTypeType | str | None = None,
+        client_type: ops.ClientTypeType | None = None,
     ) -> ops.ListUserPoolClientsResponse:
         """List the app clients of a user pool.
 
@@ -139,8 +139,8 @@ class AppClientsMethods(OperationCaller):
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
             max_results (int | None): The maximum number of items per page (1 to 60).
             next_token (str | None): The page token from the previous response (1 to 131,072 chars).
-            client_type (ClientTypeType | str | None): The type of app client to list: REGULAR, or DCR for
-                self-registered ones.
+            client_type (ClientTypeType | None): The type of app client to list: REGULAR, or DCR for self-registered
+                ones.
 
         Raises:
             ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
@@ -155,7 +155,7 @@ class AppClientsMethods(OperationCaller):
 
     def iter_list_user_pool_clients(
         self, *, user_pool_id: str | None = None, max_results: int | None = None,
-        client_type: ops.ClientTypeType | str | None = None,
+        client_type: ops.ClientTypeType | None = None,
     ) -> Paginator[ops.ListUserPoolClientsResponse, ops.UserPoolClientDescription]:
         """Iterate over the items of all pages of ``list_user_pool_clients``.
 
@@ -173,13 +173,13 @@ class AppClientsMethods(OperationCaller):
         refresh_token_validity: int | None = None, access_token_validity: int | None = None,
         id_token_validity: int | None = None, token_validity_units: ops.TokenValidityUnitsType | None = None,
         read_attributes: Sequence[str] | None = None, write_attributes: Sequence[str] | None = None,
-        explicit_auth_flows: Sequence[ops.ExplicitAuthFlowsType | str] | None = None,
+        explicit_auth_flows: Sequence[ops.ExplicitAuthFlowsType] | None = None,
         supported_identity_providers: Sequence[str] | None = None, callback_urls: Sequence[str] | None = None,
         logout_urls: Sequence[str] | None = None, default_redirect_uri: str | None = None,
-        allowed_oauth_flows: Sequence[ops.OAuthFlowType | str] | None = None,
+        allowed_oauth_flows: Sequence[ops.OAuthFlowType] | None = None,
         allowed_oauth_scopes: Sequence[str] | None = None, allowed_oauth_flows_user_pool_client: bool | None = None,
         analytics_configuration: ops.AnalyticsConfigurationType | None = None,
-        prevent_user_existence_errors: ops.PreventUserExistenceErrorTypes | str | None = None,
+        prevent_user_existence_errors: ops.PreventUserExistenceErrorTypes | None = None,
         enable_token_revocation: bool | None = None, enable_propagate_additional_user_context_data: bool | None = None,
         auth_session_validity: int | None = None, refresh_token_rotation: ops.RefreshTokenRotationType | None = None,
         publish_secrets_in_aws_secrets_manager: bool | None = None,
@@ -201,22 +201,22 @@ class AppClientsMethods(OperationCaller):
             token_validity_units (TokenValidityUnitsType | None): The units of the three token lifetimes.
             read_attributes (Sequence[str] | None): User attributes that the app client may read.
             write_attributes (Sequence[str] | None): User attributes that the app client may change.
-            explicit_auth_flows (Sequence[ExplicitAuthFlowsType | str] | None): The authentication flows that the app
-                client allows.
+            explicit_auth_flows (Sequence[ExplicitAuthFlowsType] | None): The authentication flows that the app client
+                allows.
             supported_identity_providers (Sequence[str] | None): Names of the identity providers that the app client
                 supports.
             callback_urls (Sequence[str] | None): URLs that a browser may return to after sign-in (at most 100
                 elements).
             logout_urls (Sequence[str] | None): URLs that a browser may return to after sign-out (at most 100 elements).
             default_redirect_uri (str | None): The callback URL for requests that name none (1 to 1,024 chars).
-            allowed_oauth_flows (Sequence[OAuthFlowType | str] | None): The OAuth grants that the app client may use (at
-                most 3 elements).
+            allowed_oauth_flows (Sequence[OAuthFlowType] | None): The OAuth grants that the app client may use (at most
+                3 elements).
             allowed_oauth_scopes (Sequence[str] | None): The OAuth scopes that the app client may request (at most 50
                 elements).
             allowed_oauth_flows_user_pool_client (bool | None): Whether the app client may use OAuth.
             analytics_configuration (AnalyticsConfigurationType | None): The Amazon Pinpoint project of the app client.
-            prevent_user_existence_errors (PreventUserExistenceErrorTypes | str | None): Whether errors hide that a user
-                does not exist: ENABLED or LEGACY.
+            prevent_user_existence_errors (PreventUserExistenceErrorTypes | None): Whether errors hide that a user does
+                not exist: ENABLED or LEGACY.
             enable_token_revocation (bool | None): Whether tokens of the app client can be revoked.
             enable_propagate_additional_user_context_data (bool | None): Whether the app client may pass on the user's
                 IP address and device data.
@@ -561,7 +561,7 @@ class AppClientsMethods(OperationCaller):
         return Paginator(self, request, cursor="next_token", items="client_metadata_urls")
 
     async def update_client_metadata_url_state(
-        self, *, cimd_policy_id: str, url: str, action: ops.CIMDCacheActionType | str, user_pool_id: str | None = None,
+        self, *, cimd_policy_id: str, url: str, action: ops.CIMDCacheActionType, user_pool_id: str | None = None,
     ) -> None:
         """Refresh a cached client ID metadata document, or remove it from the cache.
 
@@ -571,8 +571,7 @@ class AppClientsMethods(OperationCaller):
         Args:
             cimd_policy_id (str): ID of the policy for client ID metadata documents (1 to 64 chars).
             url (str): URL of the client ID metadata document (12 to 256 chars).
-            action (CIMDCacheActionType | str): REFRESH retrieves the document again, INVALIDATE removes it from the
-                cache.
+            action (CIMDCacheActionType): REFRESH retrieves the document again, INVALIDATE removes it from the cache.
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:

@@ -13,7 +13,7 @@ class AuthenticationMethods(OperationCaller):
     """Sign-in, challenges, and tokens."""
 
     async def initiate_auth(
-        self, *, auth_flow: ops.AuthFlowType | str, auth_parameters: Mapping[str, str] | None = None,
+        self, *, auth_flow: ops.AuthFlowType, auth_parameters: Mapping[str, str] | None = None,
         client_metadata: Mapping[str, str] | None = None, client_id: str | None = None,
         analytics_metadata: ops.AnalyticsMetadataType | None = None,
         user_context_data: ops.UserContextDataType | None = None, session: str | None = None,
@@ -24,7 +24,7 @@ class AuthenticationMethods(OperationCaller):
         https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_InitiateAuth.html
 
         Args:
-            auth_flow (AuthFlowType | str): The authentication flow, such as USER_PASSWORD_AUTH or USER_SRP_AUTH.
+            auth_flow (AuthFlowType): The authentication flow, such as USER_PASSWORD_AUTH or USER_SRP_AUTH.
             auth_parameters (Mapping[str, str] | None): The inputs of the authentication flow, such as USERNAME and
                 PASSWORD (secret). None: the client's.
             client_metadata (Mapping[str, str] | None): Keys and values for the user pool's Lambda triggers (secret).
@@ -56,7 +56,7 @@ class AuthenticationMethods(OperationCaller):
         return await self._call(request)
 
     async def respond_to_auth_challenge(
-        self, *, challenge_name: ops.ChallengeNameType | str, client_id: str | None = None, session: str | None = None,
+        self, *, challenge_name: ops.ChallengeNameType, client_id: str | None = None, session: str | None = None,
         challenge_responses: Mapping[str, str] | None = None,
         analytics_metadata: ops.AnalyticsMetadataType | None = None,
         user_context_data: ops.UserContextDataType | None = None, client_metadata: Mapping[str, str] | None = None,
@@ -68,7 +68,7 @@ class AuthenticationMethods(OperationCaller):
         https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_RespondToAuthChallenge.html
 
         Args:
-            challenge_name (ChallengeNameType | str): The name of the challenge, from the previous response.
+            challenge_name (ChallengeNameType): The name of the challenge, from the previous response.
             client_id (str | None): App client ID (1 to 128 chars, secret). None: the client's.
             session (str | None): The session from the previous step (20 to 4,096 chars, secret).
             challenge_responses (Mapping[str, str] | None): The responses to the challenge, including USERNAME (secret).
@@ -101,7 +101,7 @@ class AuthenticationMethods(OperationCaller):
         return await self._call(request)
 
     async def admin_initiate_auth(
-        self, *, auth_flow: ops.AuthFlowType | str, user_pool_id: str | None = None, client_id: str | None = None,
+        self, *, auth_flow: ops.AuthFlowType, user_pool_id: str | None = None, client_id: str | None = None,
         auth_parameters: Mapping[str, str] | None = None, client_metadata: Mapping[str, str] | None = None,
         analytics_metadata: ops.AnalyticsMetadataType | None = None, context_data: ops.ContextDataType | None = None,
         session: str | None = None,
@@ -112,7 +112,7 @@ class AuthenticationMethods(OperationCaller):
         https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_AdminInitiateAuth.html
 
         Args:
-            auth_flow (AuthFlowType | str): The authentication flow, such as USER_PASSWORD_AUTH or USER_SRP_AUTH.
+            auth_flow (AuthFlowType): The authentication flow, such as USER_PASSWORD_AUTH or USER_SRP_AUTH.
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
             client_id (str | None): App client ID (1 to 128 chars, secret). None: the client's.
             auth_parameters (Mapping[str, str] | None): The inputs of the authentication flow, such as USERNAME and
@@ -146,8 +146,8 @@ class AuthenticationMethods(OperationCaller):
         return await self._call(request)
 
     async def admin_respond_to_auth_challenge(
-        self, *, challenge_name: ops.ChallengeNameType | str, user_pool_id: str | None = None,
-        client_id: str | None = None, challenge_responses: Mapping[str, str] | None = None, session: str | None = None,
+        self, *, challenge_name: ops.ChallengeNameType, user_pool_id: str | None = None, client_id: str | None = None,
+        challenge_responses: Mapping[str, str] | None = None, session: str | None = None,
         analytics_metadata: ops.AnalyticsMetadataType | None = None, context_data: ops.ContextDataType | None = None,
         client_metadata: Mapping[str, str] | None = None,
     ) -> ops.AdminRespondToAuthChallengeResponse:
@@ -158,7 +158,7 @@ class AuthenticationMethods(OperationCaller):
         https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_AdminRespondToAuthChallenge.html
 
         Args:
-            challenge_name (ChallengeNameType | str): The name of the challenge, from the previous response.
+            challenge_name (ChallengeNameType): The name of the challenge, from the previous response.
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
             client_id (str | None): App client ID (1 to 128 chars, secret). None: the client's.
             challenge_responses (Mapping[str, str] | None): The responses to the challenge, including USERNAME (secret).
@@ -259,12 +259,12 @@ class AuthenticationMethods(OperationCaller):
         return await self._call(request)
 
     async def get_derived_token(
-        self, *, subject_token: str, subject_token_type: ops.TokenTypeIdentifierType | str,
-        client_id: str | None = None, client_secret: str | None = None, subject_token_provider_name: str | None = None,
-        actor_token: str | None = None, actor_token_type: ops.TokenTypeIdentifierType | str | None = None,
+        self, *, subject_token: str, subject_token_type: ops.TokenTypeIdentifierType, client_id: str | None = None,
+        client_secret: str | None = None, subject_token_provider_name: str | None = None,
+        actor_token: str | None = None, actor_token_type: ops.TokenTypeIdentifierType | None = None,
         actor_token_provider_name: str | None = None, scopes: Sequence[str] | None = None,
         audiences: Sequence[str] | None = None, resources: Sequence[str] | None = None,
-        requested_token_type: ops.IssuedTokenTypeIdentifierType | str | None = None,
+        requested_token_type: ops.IssuedTokenTypeIdentifierType | None = None,
     ) -> ops.GetDerivedTokenResponse:
         """Exchange a token for one that is meant for a particular service.
 
@@ -274,7 +274,7 @@ class AuthenticationMethods(OperationCaller):
 
         Args:
             subject_token (str): The token to exchange (at most 131,072 chars, secret).
-            subject_token_type (TokenTypeIdentifierType | str): The type of the subject token.
+            subject_token_type (TokenTypeIdentifierType): The type of the subject token.
             client_id (str | None): App client ID (1 to 128 chars, secret). None: the client's.
             client_secret (str | None): The app client secret, if there is one (24 to 64 chars, secret). None: the
                 client's.
@@ -282,7 +282,7 @@ class AuthenticationMethods(OperationCaller):
                 user pool (1 to 32 chars).
             actor_token (str | None): A token of the service that acts on behalf of the subject (at most 131,072 chars,
                 secret).
-            actor_token_type (TokenTypeIdentifierType | str | None): The type of the actor token; required with an actor
+            actor_token_type (TokenTypeIdentifierType | None): The type of the actor token; required with an actor
                 token.
             actor_token_provider_name (str | None): The identity provider that issued the actor token, if not the user
                 pool (1 to 32 chars).
@@ -292,8 +292,8 @@ class AuthenticationMethods(OperationCaller):
                 elements).
             resources (Sequence[str] | None): The resource server that the token is meant for; excludes Audiences (at
                 most 1 elements).
-            requested_token_type (IssuedTokenTypeIdentifierType | str | None): The type of token to issue: ACCESS_TOKEN
-                or ID_TOKEN.
+            requested_token_type (IssuedTokenTypeIdentifierType | None): The type of token to issue: ACCESS_TOKEN or
+                ID_TOKEN.
 
         Raises:
             ServiceError: one of ForbiddenException, InternalErrorException, InvalidLambdaResponseException,

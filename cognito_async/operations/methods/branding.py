@@ -325,7 +325,7 @@ class BrandingMethods(OperationCaller):
         ))
 
     async def create_terms(
-        self, *, terms_name: str, terms_source: ops.TermsSourceType | str, enforcement: ops.TermsEnforcementType | str,
+        self, *, terms_name: str, terms_source: ops.TermsSourceType, enforcement: ops.TermsEnforcementType,
         user_pool_id: str | None = None, client_id: str | None = None, links: Mapping[str, str] | None = None,
     ) -> ops.CreateTermsResponse:
         """Add a legal document to an app client's sign-up page.
@@ -335,8 +335,8 @@ class BrandingMethods(OperationCaller):
 
         Args:
             terms_name (str): The type of legal document: terms-of-use or privacy-policy.
-            terms_source (TermsSourceType | str): How the document is provided; only LINK is supported.
-            enforcement (TermsEnforcementType | str): How the terms bind the user; only NONE is supported.
+            terms_source (TermsSourceType): How the document is provided; only LINK is supported.
+            enforcement (TermsEnforcementType): How the terms bind the user; only NONE is supported.
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
             client_id (str | None): ID of the app client that shows the document (1 to 128 chars, secret). None: the
                 client's.
@@ -442,8 +442,8 @@ class BrandingMethods(OperationCaller):
 
     async def update_terms(
         self, *, terms_id: str, user_pool_id: str | None = None, terms_name: str | None = None,
-        terms_source: ops.TermsSourceType | str | None = None,
-        enforcement: ops.TermsEnforcementType | str | None = None, links: Mapping[str, str] | None = None,
+        terms_source: ops.TermsSourceType | None = None, enforcement: ops.TermsEnforcementType | None = None,
+        links: Mapping[str, str] | None = None,
     ) -> ops.UpdateTermsResponse:
         """Change the links or the name of a legal document.
 
@@ -454,8 +454,8 @@ class BrandingMethods(OperationCaller):
             terms_id (str): ID of the legal document.
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
             terms_name (str | None): The type of legal document: terms-of-use or privacy-policy.
-            terms_source (TermsSourceType | str | None): How the document is provided; only LINK is supported.
-            enforcement (TermsEnforcementType | str | None): How the terms bind the user; only NONE is supported.
+            terms_source (TermsSourceType | None): How the document is provided; only LINK is supported.
+            enforcement (TermsEnforcementType | None): How the terms bind the user; only NONE is supported.
             links (Mapping[str, str] | None): URLs of the document by language (1 to 13 entries).
 
         Raises:

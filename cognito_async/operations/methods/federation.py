@@ -14,10 +14,9 @@ class FederationMethods(OperationCaller):
     """Identity providers and resource servers."""
 
     async def create_identity_provider(
-        self, *, provider_name: str, provider_type: ops.IdentityProviderTypeType | str,
-        provider_details: Mapping[str, str], user_pool_id: str | None = None,
-        attribute_mapping: Mapping[str, str] | None = None, idp_identifiers: Sequence[str] | None = None,
-        acr_mapping: Mapping[str, str] | None = None,
+        self, *, provider_name: str, provider_type: ops.IdentityProviderTypeType, provider_details: Mapping[str, str],
+        user_pool_id: str | None = None, attribute_mapping: Mapping[str, str] | None = None,
+        idp_identifiers: Sequence[str] | None = None, acr_mapping: Mapping[str, str] | None = None,
     ) -> ops.CreateIdentityProviderResponse:
         """Add an external identity provider to a user pool.
 
@@ -27,7 +26,7 @@ class FederationMethods(OperationCaller):
 
         Args:
             provider_name (str): A name for the identity provider (1 to 32 chars).
-            provider_type (IdentityProviderTypeType | str): The type of provider, such as SAML, OIDC or Google.
+            provider_type (IdentityProviderTypeType): The type of provider, such as SAML, OIDC or Google.
             provider_details (Mapping[str, str]): The settings of the provider, such as its client ID and secret
                 (secret).
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.

@@ -482,7 +482,7 @@ class MfaMethods(OperationCaller):
 
     async def update_device_status(
         self, *, access_token: str, device_key: str,
-        device_remembered_status: ops.DeviceRememberedStatusType | str | None = None,
+        device_remembered_status: ops.DeviceRememberedStatusType | None = None,
     ) -> None:
         """Mark one of the signed-in user's devices as remembered or not.
 
@@ -492,8 +492,8 @@ class MfaMethods(OperationCaller):
         Args:
             access_token (str): The signed-in user's access token (secret).
             device_key (str): Key of the device (1 to 55 chars).
-            device_remembered_status (DeviceRememberedStatusType | str | None): Whether the device is trusted:
-                remembered or not_remembered.
+            device_remembered_status (DeviceRememberedStatusType | None): Whether the device is trusted: remembered or
+                not_remembered.
 
         Raises:
             ServiceError: one of ForbiddenException, InternalErrorException, InvalidParameterException,
@@ -603,7 +603,7 @@ class MfaMethods(OperationCaller):
 
     async def admin_update_device_status(
         self, *, username: str, device_key: str, user_pool_id: str | None = None,
-        device_remembered_status: ops.DeviceRememberedStatusType | str | None = None,
+        device_remembered_status: ops.DeviceRememberedStatusType | None = None,
     ) -> None:
         """Mark a user's device as remembered or not.
 
@@ -614,8 +614,8 @@ class MfaMethods(OperationCaller):
             username (str): The username, or an alias that the user pool accepts (1 to 128 chars, secret).
             device_key (str): Key of the device (1 to 55 chars).
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
-            device_remembered_status (DeviceRememberedStatusType | str | None): Whether the device is trusted:
-                remembered or not_remembered.
+            device_remembered_status (DeviceRememberedStatusType | None): Whether the device is trusted: remembered or
+                not_remembered.
 
         Raises:
             ServiceError: one of InternalErrorException, InvalidParameterException,

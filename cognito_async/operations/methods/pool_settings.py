@@ -36,7 +36,7 @@ class PoolSettingsMethods(OperationCaller):
         self, *, user_pool_id: str | None = None, sms_mfa_configuration: ops.SmsMfaConfigType | None = None,
         software_token_mfa_configuration: ops.SoftwareTokenMfaConfigType | None = None,
         email_mfa_configuration: ops.EmailMfaConfigType | None = None,
-        mfa_configuration: ops.UserPoolMfaType | str | None = None,
+        mfa_configuration: ops.UserPoolMfaType | None = None,
         web_authn_configuration: ops.WebAuthnConfigurationType | None = None,
     ) -> ops.SetUserPoolMfaConfigResponse:
         """Set the MFA and passkey settings of a user pool.
@@ -51,7 +51,7 @@ class PoolSettingsMethods(OperationCaller):
             software_token_mfa_configuration (SoftwareTokenMfaConfigType | None): Whether authenticator apps are
                 enabled.
             email_mfa_configuration (EmailMfaConfigType | None): The email that contains a sign-in code.
-            mfa_configuration (UserPoolMfaType | str | None): Whether MFA is OFF, OPTIONAL or ON.
+            mfa_configuration (UserPoolMfaType | None): Whether MFA is OFF, OPTIONAL or ON.
             web_authn_configuration (WebAuthnConfigurationType | None): The passkey settings of the user pool.
 
         Raises:
@@ -164,7 +164,7 @@ class PoolSettingsMethods(OperationCaller):
         ))
 
     async def update_user_pool_replica(
-        self, *, region_name: str, status: ops.UpdateReplicaStatusType | str, user_pool_id: str | None = None,
+        self, *, region_name: str, status: ops.UpdateReplicaStatusType, user_pool_id: str | None = None,
     ) -> ops.UpdateUserPoolReplicaResponse:
         """Activate or deactivate a replica of a user pool.
 
@@ -173,7 +173,7 @@ class PoolSettingsMethods(OperationCaller):
 
         Args:
             region_name (str): Region of the replica (5 to 32 chars).
-            status (UpdateReplicaStatusType | str): The new state: ACTIVE or INACTIVE.
+            status (UpdateReplicaStatusType): The new state: ACTIVE or INACTIVE.
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:

@@ -58,7 +58,7 @@ class SessionSecurityMethods(OperationCaller):
 
     async def revoke_token(
         self, *, token: str, client_id: str | None = None, client_secret: str | None = None,
-        revoke_associated_sessions: ops.RevokeAssociatedSessionsType | str | None = None,
+        revoke_associated_sessions: ops.RevokeAssociatedSessionsType | None = None,
     ) -> None:
         """Revoke a refresh token and the access tokens issued with it.
 
@@ -71,7 +71,7 @@ class SessionSecurityMethods(OperationCaller):
                 the client's.
             client_secret (str | None): The app client secret, if there is one (24 to 64 chars, secret). None: the
                 client's.
-            revoke_associated_sessions (RevokeAssociatedSessionsType | str | None): LINKED also ends the single sign-on
+            revoke_associated_sessions (RevokeAssociatedSessionsType | None): LINKED also ends the single sign-on
                 session of the token, NONE does not.
 
         Raises:
@@ -124,7 +124,7 @@ class SessionSecurityMethods(OperationCaller):
 
     async def revoke_user_session(
         self, *, access_token: str, session_id: str,
-        revoke_associated_sessions: ops.RevokeAssociatedSessionsType | str | None = None,
+        revoke_associated_sessions: ops.RevokeAssociatedSessionsType | None = None,
     ) -> None:
         """End one of the signed-in user's other sessions.
 
@@ -134,8 +134,8 @@ class SessionSecurityMethods(OperationCaller):
         Args:
             access_token (str): The signed-in user's access token (secret).
             session_id (str): ID of the session to end (28 to 28 chars).
-            revoke_associated_sessions (RevokeAssociatedSessionsType | str | None): LINKED also ends the sessions tied
-                to this one, NONE does not.
+            revoke_associated_sessions (RevokeAssociatedSessionsType | None): LINKED also ends the sessions tied to this
+                one, NONE does not.
 
         Raises:
             ServiceError: one of ForbiddenException, InternalErrorException, InvalidParameterException,
@@ -190,7 +190,7 @@ class SessionSecurityMethods(OperationCaller):
 
     async def admin_revoke_user_session(
         self, *, username: str, session_id: str, user_pool_id: str | None = None,
-        revoke_associated_sessions: ops.RevokeAssociatedSessionsType | str | None = None,
+        revoke_associated_sessions: ops.RevokeAssociatedSessionsType | None = None,
     ) -> None:
         """End one session of a user, given the username.
 
@@ -201,8 +201,8 @@ class SessionSecurityMethods(OperationCaller):
             username (str): Username of the session's user (1 to 128 chars, secret).
             session_id (str): ID of the session to end (28 to 28 chars).
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
-            revoke_associated_sessions (RevokeAssociatedSessionsType | str | None): LINKED also ends the sessions tied
-                to this one, NONE does not.
+            revoke_associated_sessions (RevokeAssociatedSessionsType | None): LINKED also ends the sessions tied to this
+                one, NONE does not.
 
         Raises:
             ServiceError: one of InternalErrorException, InvalidParameterException, NotAuthorizedException,
@@ -241,8 +241,8 @@ class SessionSecurityMethods(OperationCaller):
         ))
 
     async def set_user_pool_session_configuration(
-        self, *, user_session_tracking: ops.UserSessionTrackingType | str,
-        token_session: ops.UserPoolTokenSessionConfigType, user_pool_id: str | None = None,
+        self, *, user_session_tracking: ops.UserSessionTrackingType, token_session: ops.UserPoolTokenSessionConfigType,
+        user_pool_id: str | None = None,
     ) -> ops.SetUserPoolSessionConfigurationResponse:
         """Set whether a user pool tracks sessions, and the maximum per user.
 
@@ -250,7 +250,7 @@ class SessionSecurityMethods(OperationCaller):
         https://docs.aws.amazon.com/cognito-user-identity-pools/latest/APIReference/API_SetUserPoolSessionConfiguration.html
 
         Args:
-            user_session_tracking (UserSessionTrackingType | str): Whether sessions are tracked: ENABLED or DISABLED.
+            user_session_tracking (UserSessionTrackingType): Whether sessions are tracked: ENABLED or DISABLED.
             token_session (UserPoolTokenSessionConfigType): The maximum number of sessions per user.
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
@@ -437,8 +437,7 @@ class SessionSecurityMethods(OperationCaller):
         return Paginator(self, request, cursor="next_token", items="auth_events")
 
     async def admin_update_auth_event_feedback(
-        self, *, username: str, event_id: str, feedback_value: ops.FeedbackValueType | str,
-        user_pool_id: str | None = None,
+        self, *, username: str, event_id: str, feedback_value: ops.FeedbackValueType, user_pool_id: str | None = None,
     ) -> None:
         """Record as an administrator whether a sign-in event was the user's.
 
@@ -448,7 +447,7 @@ class SessionSecurityMethods(OperationCaller):
         Args:
             username (str): The username, or an alias that the user pool accepts (1 to 128 chars, secret).
             event_id (str): ID of the sign-in event (1 to 50 chars).
-            feedback_value (FeedbackValueType | str): Valid if the user signed in, Invalid if somebody else did.
+            feedback_value (FeedbackValueType): Valid if the user signed in, Invalid if somebody else did.
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:
@@ -466,7 +465,7 @@ class SessionSecurityMethods(OperationCaller):
         await self._call(request)
 
     async def update_auth_event_feedback(
-        self, *, username: str, event_id: str, feedback_token: str, feedback_value: ops.FeedbackValueType | str,
+        self, *, username: str, event_id: str, feedback_token: str, feedback_value: ops.FeedbackValueType,
         user_pool_id: str | None = None,
     ) -> None:
         """Record the user's feedback on whether a sign-in event was theirs.
@@ -478,7 +477,7 @@ class SessionSecurityMethods(OperationCaller):
             username (str): The username, or an alias that the user pool accepts (1 to 128 chars, secret).
             event_id (str): ID of the sign-in event (1 to 50 chars).
             feedback_token (str): The token from the message that notified the user of the event (secret).
-            feedback_value (FeedbackValueType | str): Valid if the user signed in, Invalid if somebody else did.
+            feedback_value (FeedbackValueType): Valid if the user signed in, Invalid if somebody else did.
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
 
         Raises:

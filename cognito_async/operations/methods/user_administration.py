@@ -17,8 +17,8 @@ class UserAdministrationMethods(OperationCaller):
         self, *, username: str, user_pool_id: str | None = None,
         user_attributes: Sequence[ops.AttributeType] | None = None,
         validation_data: Sequence[ops.AttributeType] | None = None, temporary_password: str | None = None,
-        force_alias_creation: bool | None = None, message_action: ops.MessageActionType | str | None = None,
-        desired_delivery_mediums: Sequence[ops.DeliveryMediumType | str] | None = None,
+        force_alias_creation: bool | None = None, message_action: ops.MessageActionType | None = None,
+        desired_delivery_mediums: Sequence[ops.DeliveryMediumType] | None = None,
         client_metadata: Mapping[str, str] | None = None,
     ) -> ops.AdminCreateUserResponse:
         """Create a user and send an invitation, unless suppressed.
@@ -35,9 +35,9 @@ class UserAdministrationMethods(OperationCaller):
                 stored.
             temporary_password (str | None): The temporary password; generated if omitted (at most 256 chars, secret).
             force_alias_creation (bool | None): Whether to take an email address or phone number over from another user.
-            message_action (MessageActionType | str | None): RESEND repeats the invitation, SUPPRESS sends none.
-            desired_delivery_mediums (Sequence[DeliveryMediumType | str] | None): How to send the invitation: EMAIL, SMS
-                or both.
+            message_action (MessageActionType | None): RESEND repeats the invitation, SUPPRESS sends none.
+            desired_delivery_mediums (Sequence[DeliveryMediumType] | None): How to send the invitation: EMAIL, SMS or
+                both.
             client_metadata (Mapping[str, str] | None): Keys and values for the user pool's Lambda triggers (secret).
 
         Raises:
@@ -364,7 +364,7 @@ class UserAdministrationMethods(OperationCaller):
 
     async def create_user_import_job(
         self, *, job_name: str, cloud_watch_logs_role_arn: str, user_pool_id: str | None = None,
-        password_hashing_algorithm: ops.PasswordHashingAlgorithmType | str | None = None,
+        password_hashing_algorithm: ops.PasswordHashingAlgorithmType | None = None,
     ) -> ops.CreateUserImportJobResponse:
         """Create an import job and get the URL for uploading its file.
 
@@ -376,8 +376,8 @@ class UserAdministrationMethods(OperationCaller):
             cloud_watch_logs_role_arn (str): ARN of the role that the job uses to write to CloudWatch Logs (20 to 2,048
                 chars).
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
-            password_hashing_algorithm (PasswordHashingAlgorithmType | str | None): The algorithm of the password hashes
-                in the file, if it holds any.
+            password_hashing_algorithm (PasswordHashingAlgorithmType | None): The algorithm of the password hashes in
+                the file, if it holds any.
 
         Raises:
             ServiceError: one of InternalErrorException, InvalidParameterException, LimitExceededException,

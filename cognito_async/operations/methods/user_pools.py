@@ -16,15 +16,15 @@ class UserPoolsMethods(OperationCaller):
 
     async def create_user_pool(
         self, *, pool_name: str, policies: ops.UserPoolPolicyType | None = None,
-        deletion_protection: ops.DeletionProtectionType | str | None = None,
+        deletion_protection: ops.DeletionProtectionType | None = None,
         lambda_config: ops.LambdaConfigType | None = None,
-        auto_verified_attributes: Sequence[ops.VerifiedAttributeType | str] | None = None,
-        alias_attributes: Sequence[ops.AliasAttributeType | str] | None = None,
-        username_attributes: Sequence[ops.UsernameAttributeType | str] | None = None,
+        auto_verified_attributes: Sequence[ops.VerifiedAttributeType] | None = None,
+        alias_attributes: Sequence[ops.AliasAttributeType] | None = None,
+        username_attributes: Sequence[ops.UsernameAttributeType] | None = None,
         sms_verification_message: str | None = None, email_verification_message: str | None = None,
         email_verification_subject: str | None = None,
         verification_message_template: ops.VerificationMessageTemplateType | None = None,
-        sms_authentication_message: str | None = None, mfa_configuration: ops.UserPoolMfaType | str | None = None,
+        sms_authentication_message: str | None = None, mfa_configuration: ops.UserPoolMfaType | None = None,
         user_attribute_update_settings: ops.UserAttributeUpdateSettingsType | None = None,
         device_configuration: ops.DeviceConfigurationType | None = None,
         email_configuration: ops.EmailConfigurationType | None = None,
@@ -35,8 +35,7 @@ class UserPoolsMethods(OperationCaller):
         dcr_configuration: ops.DcrConfigurationType | None = None,
         username_configuration: ops.UsernameConfigurationType | None = None,
         account_recovery_setting: ops.AccountRecoverySettingType | None = None,
-        user_pool_tier: ops.UserPoolTierType | str | None = None,
-        key_configuration: ops.KeyConfigurationType | None = None,
+        user_pool_tier: ops.UserPoolTierType | None = None, key_configuration: ops.KeyConfigurationType | None = None,
         issuer_configuration: ops.IssuerConfigurationType | None = None,
         acr_configuration: Mapping[str, ops.AcrLevelConfigType] | None = None,
     ) -> ops.CreateUserPoolResponse:
@@ -48,14 +47,14 @@ class UserPoolsMethods(OperationCaller):
         Args:
             pool_name (str): A name for the user pool (1 to 128 chars).
             policies (UserPoolPolicyType | None): The rules for passwords and for the first step of a sign-in.
-            deletion_protection (DeletionProtectionType | str | None): Whether the user pool is protected from deletion.
+            deletion_protection (DeletionProtectionType | None): Whether the user pool is protected from deletion.
             lambda_config (LambdaConfigType | None): The Lambda functions that the user pool calls.
-            auto_verified_attributes (Sequence[VerifiedAttributeType | str] | None): Attributes that Cognito verifies
-                with a code when they are set.
-            alias_attributes (Sequence[AliasAttributeType | str] | None): Attributes that users can sign in with besides
-                the username.
-            username_attributes (Sequence[UsernameAttributeType | str] | None): Attributes that serve as the username:
-                email, phone_number or both.
+            auto_verified_attributes (Sequence[VerifiedAttributeType] | None): Attributes that Cognito verifies with a
+                code when they are set.
+            alias_attributes (Sequence[AliasAttributeType] | None): Attributes that users can sign in with besides the
+                username.
+            username_attributes (Sequence[UsernameAttributeType] | None): Attributes that serve as the username: email,
+                phone_number or both.
             sms_verification_message (str | None): Text of the verification SMS; overridden by
                 VerificationMessageTemplate (6 to 140 chars).
             email_verification_message (str | None): Text of the verification email; overridden by
@@ -65,7 +64,7 @@ class UserPoolsMethods(OperationCaller):
             verification_message_template (VerificationMessageTemplateType | None): Texts of the messages that contain a
                 verification code or link.
             sms_authentication_message (str | None): Text of the SMS that contains a sign-in code (6 to 140 chars).
-            mfa_configuration (UserPoolMfaType | str | None): Whether MFA is OFF, OPTIONAL or ON.
+            mfa_configuration (UserPoolMfaType | None): Whether MFA is OFF, OPTIONAL or ON.
             user_attribute_update_settings (UserAttributeUpdateSettingsType | None): Attributes that change only after
                 they are verified with a code.
             device_configuration (DeviceConfigurationType | None): Whether and how the user pool remembers devices.
@@ -80,7 +79,7 @@ class UserPoolsMethods(OperationCaller):
                 themselves.
             username_configuration (UsernameConfigurationType | None): Whether usernames are case sensitive.
             account_recovery_setting (AccountRecoverySettingType | None): The ways to recover a forgotten password.
-            user_pool_tier (UserPoolTierType | str | None): The feature plan: LITE, ESSENTIALS or PLUS.
+            user_pool_tier (UserPoolTierType | None): The feature plan: LITE, ESSENTIALS or PLUS.
             key_configuration (KeyConfigurationType | None): The KMS key that encrypts the user pool's data.
             issuer_configuration (IssuerConfigurationType | None): The type of the issuer in the user pool's tokens.
             acr_configuration (Mapping[str, AcrLevelConfigType] | None): Custom names for the four levels of sign-in
@@ -170,15 +169,15 @@ class UserPoolsMethods(OperationCaller):
 
     async def update_user_pool(
         self, *, user_pool_id: str | None = None, policies: ops.UserPoolPolicyType | None = None,
-        deletion_protection: ops.DeletionProtectionType | str | None = None,
+        deletion_protection: ops.DeletionProtectionType | None = None,
         lambda_config: ops.LambdaConfigType | None = None,
-        auto_verified_attributes: Sequence[ops.VerifiedAttributeType | str] | None = None,
+        auto_verified_attributes: Sequence[ops.VerifiedAttributeType] | None = None,
         sms_verification_message: str | None = None, email_verification_message: str | None = None,
         email_verification_subject: str | None = None,
         verification_message_template: ops.VerificationMessageTemplateType | None = None,
         sms_authentication_message: str | None = None,
         user_attribute_update_settings: ops.UserAttributeUpdateSettingsType | None = None,
-        mfa_configuration: ops.UserPoolMfaType | str | None = None,
+        mfa_configuration: ops.UserPoolMfaType | None = None,
         device_configuration: ops.DeviceConfigurationType | None = None,
         email_configuration: ops.EmailConfigurationType | None = None,
         sms_configuration: ops.SmsConfigurationType | None = None, user_pool_tags: Mapping[str, str] | None = None,
@@ -186,8 +185,7 @@ class UserPoolsMethods(OperationCaller):
         user_pool_add_ons: ops.UserPoolAddOnsType | None = None,
         dcr_configuration: ops.DcrConfigurationType | None = None,
         account_recovery_setting: ops.AccountRecoverySettingType | None = None, pool_name: str | None = None,
-        user_pool_tier: ops.UserPoolTierType | str | None = None,
-        key_configuration: ops.KeyConfigurationType | None = None,
+        user_pool_tier: ops.UserPoolTierType | None = None, key_configuration: ops.KeyConfigurationType | None = None,
         issuer_configuration: ops.IssuerConfigurationType | None = None,
         acr_configuration: Mapping[str, ops.AcrLevelConfigType] | None = None,
     ) -> None:
@@ -199,10 +197,10 @@ class UserPoolsMethods(OperationCaller):
         Args:
             user_pool_id (str | None): User pool ID, such as eu-west-1_AbC123 (1 to 55 chars). None: the client's.
             policies (UserPoolPolicyType | None): The rules for passwords and for the first step of a sign-in.
-            deletion_protection (DeletionProtectionType | str | None): Whether the user pool is protected from deletion.
+            deletion_protection (DeletionProtectionType | None): Whether the user pool is protected from deletion.
             lambda_config (LambdaConfigType | None): The Lambda functions that the user pool calls.
-            auto_verified_attributes (Sequence[VerifiedAttributeType | str] | None): Attributes that Cognito verifies
-                with a code when they are set.
+            auto_verified_attributes (Sequence[VerifiedAttributeType] | None): Attributes that Cognito verifies with a
+                code when they are set.
             sms_verification_message (str | None): Text of the verification SMS; overridden by
                 VerificationMessageTemplate (6 to 140 chars).
             email_verification_message (str | None): Text of the verification email; overridden by
@@ -214,7 +212,7 @@ class UserPoolsMethods(OperationCaller):
             sms_authentication_message (str | None): Text of the SMS that contains a sign-in code (6 to 140 chars).
             user_attribute_update_settings (UserAttributeUpdateSettingsType | None): Attributes that change only after
                 they are verified with a code.
-            mfa_configuration (UserPoolMfaType | str | None): Whether MFA is OFF, OPTIONAL or ON.
+            mfa_configuration (UserPoolMfaType | None): Whether MFA is OFF, OPTIONAL or ON.
             device_configuration (DeviceConfigurationType | None): Whether and how the user pool remembers devices.
             email_configuration (EmailConfigurationType | None): How the user pool sends email.
             sms_configuration (SmsConfigurationType | None): How the user pool sends SMS.
@@ -226,7 +224,7 @@ class UserPoolsMethods(OperationCaller):
                 themselves.
             account_recovery_setting (AccountRecoverySettingType | None): The ways to recover a forgotten password.
             pool_name (str | None): A name for the user pool (1 to 128 chars).
-            user_pool_tier (UserPoolTierType | str | None): The feature plan: LITE, ESSENTIALS or PLUS.
+            user_pool_tier (UserPoolTierType | None): The feature plan: LITE, ESSENTIALS or PLUS.
             key_configuration (KeyConfigurationType | None): The KMS key that encrypts the user pool's data.
             issuer_configuration (IssuerConfigurationType | None): The type of the issuer in the user pool's tokens.
             acr_configuration (Mapping[str, AcrLevelConfigType] | None): Custom names for the four levels of sign-in

@@ -13,6 +13,7 @@ from aiohttp import web
 from attrs import frozen
 
 from cognito_async.client import CognitoClient
+from cognito_async.event_loop import running_loop
 from cognito_async.protocol.endpoints import region_of_pool
 from cognito_async.session import AsyncCognitoSession
 from cognito_async.testing.fake_cognito.accounts import Accounts
@@ -111,6 +112,7 @@ class FakeCognito(FakePool):
         Raises:
             ImportError: The package cryptography is not installed.
         """
+        running_loop()
         self._closing = asyncio.Event()
         _ = self.issuer.jwks  # without the extra, this fails here and not in a request
         app = web.Application()
