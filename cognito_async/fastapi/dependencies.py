@@ -234,15 +234,12 @@ class Cognito:
         if settings.user_pool_id is None:
             rule = f"is required to verify tokens; set {env_prefix(self.name)}USER_POOL_ID"
             return ParameterValidationError("user_pool_id", rule)
-        try:
-            return TokenVerifier(
-                user_pool_id=settings.user_pool_id,
-                token_use="access",  # noqa: S106 - not a password
-                client_ids={settings.client_id},
-                session=session,
-            )
-        except ParameterValidationError as error:  # an ID that only an emulator accepts
-            return error.with_traceback(None)
+        return TokenVerifier(
+            user_pool_id=settings.user_pool_id,
+            token_use="access",  # noqa: S106 - not a password
+            client_ids={settings.client_id},
+            session=session,
+        )
 
     def client_of(self, state: Mapping[str, Any]) -> CognitoClient:
         """Return the client from the state yielded by ``lifespan``, for a lifespan of your own that wraps it.

@@ -32,13 +32,13 @@ class RequiredSetting:
 
 
 def check_routes(app: object, name: str, pool: OpenPool, prefix: str) -> None:
-    """Raise SettingsError if a route of an application or of a mounted one needs a missing or invalid setting."""
+    """Raise SettingsError if a route of an application or of a mounted one needs a setting that is missing."""
     found: dict[str, str] = {}
     for path, call in _dependencies(getattr(app, "routes", ()), getattr(app, "dependency_overrides", ()), ""):
-        fault = _fault(call, name, pool)
-        if fault is not None:
-            setting, rule, purpose = fault
-            reason = f"{prefix}{setting.upper()} {rule}, but the route {path or '/'} needs it {purpose}"
+        missing = _missing(call, name, pool)
+        if missing is not None:
+            setting, purpose = missing
+            reason = f"{prefix}{setting.upper()} is not set, but the route {path or '/'} needs it {purpose}"
             found.setdefault(setting, reason)
     if found:
         raise invalid_settings(name, found.values())
@@ -60,11 +60,11 @@ def _dependencies(
         yield from _dependencies(getattr(route, "routes", None) or (), inner, here)
 
 
-def _fault(call: object, name: str, pool: OpenPool) -> tuple[str, str, str] | None:
-    """Return the setting of a pool that a dependency lacks, its fault and its purpose; None if it lacks none."""
+def _missing(call: object, name: str, pool: OpenPool) -> tuple[str, str] | None:
+    """Return the setting of a pool that a dependency lacks, and its purpose; None if it lacks none."""
     error, settings = pool.verifier, pool.settings
     if isinstance(call, RequiredSetting) and call.pool == name and not any(getattr(settings, n) for n in call.names):
-        return call.names[0], "is not set", call.purpose
+        return call.names[0], call.purpose
     if isinstance(call, TokenAuth) and call.pool == name and isinstance(error, ParameterValidationError):
-        return error.parameter, "is not set" if settings.user_pool_id is None else error.rule, "to verify tokens"
+        return error.parameter, "to verify tokens"
     return None

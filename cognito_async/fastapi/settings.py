@@ -49,7 +49,7 @@ class CognitoSettings(BaseSettings):
     region: str | None = None
     """The AWS region; None for that of ``user_pool_id``, of the environment or of the AWS profile, as for sessions."""
 
-    user_pool_id: str | None = None
+    user_pool_id: str | None = Field(default=None, min_length=1, max_length=55)
     """The user pool ID, required to verify tokens, for SRP, and for operations that need AWS credentials."""
 
     endpoint_url: str | None = None

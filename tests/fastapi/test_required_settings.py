@@ -119,12 +119,9 @@ async def test_sign_in_routes_with_their_settings_start() -> None:
         require_groups("staff", user=TokenAuth(cookie="a")),
     ],
 )
-@pytest.mark.parametrize("user_pool_id", [None, "pool-1"])
-async def test_protected_routes_without_a_usable_pool_id_fail_at_startup(
-    dependency: Any, user_pool_id: str | None
-) -> None:
+async def test_protected_routes_without_a_pool_id_fail_at_startup(dependency: Any) -> None:
     """Wherever the dependency is: here, at the application, a router and a route."""
-    cognito = Cognito(settings=settings(user_pool_id=user_pool_id))
+    cognito = Cognito(settings=settings())
 
     async def read() -> None:
         """Do nothing."""
@@ -137,7 +134,6 @@ async def test_protected_routes_without_a_usable_pool_id_fail_at_startup(
     for app in (everywhere, application(cognito, inner), application(cognito, single)):
         message = await refused(app)
         assert re.findall(r"COGNITO_\w+", message) == ["COGNITO_USER_POOL_ID"]
-        assert "pool-1" not in message
 
 
 async def test_websockets_and_mounted_applications_are_checked() -> None:
@@ -200,10 +196,7 @@ async def test_settings_are_those_of_the_pool_that_the_routes_use() -> None:
     assert await starts(site(Cognito("staff", settings, verifier=ISSUER.verifier())))
 
 
-@pytest.mark.parametrize(("user_pool_id", "hint"), [("pool-1", "such as 'eu-west-1_"), (None, "COGNITO_USER_POOL_ID")])
-async def test_routes_that_cannot_be_inspected_report_settings_on_request(
-    user_pool_id: str | None, hint: str, caplog: pytest.LogCaptureFixture
-) -> None:
+async def test_routes_that_cannot_be_inspected_report_settings_on_request(caplog: pytest.LogCaptureFixture) -> None:
     """Another ASGI application around a mounted one hides its routes. The log has the variable, and no attempts."""
     inner = FastAPI()
     install_problems(inner)
@@ -213,7 +206,7 @@ async def test_routes_that_cannot_be_inspected_report_settings_on_request(
     async def opaque(scope: Any, receive: Any, send: Any) -> None:
         await inner(scope, receive, send)
 
-    app = application(Cognito(settings=settings(user_pool_id=user_pool_id)))
+    app = application(Cognito(settings=settings()))
     app.mount("/", opaque)
     async with asgi_client(app) as http:
         responses: list[httpx.Response] = [
@@ -224,6 +217,6 @@ async def test_routes_that_cannot_be_inspected_report_settings_on_request(
     assert not [response for response in responses if "pool_id" in response.text or "STATE_KEYS" in response.text]
     first, second = [record.getMessage() for record in caplog.records if record.levelno == logging.ERROR]
     assert first.startswith("ParameterValidationError: user_pool_id ")
-    assert hint in first
+    assert "COGNITO_USER_POOL_ID" in first
     assert "COGNITO_STATE_KEYS" in second
     assert not [each for each in (first, second) if "attempts" in each or "None" in each]

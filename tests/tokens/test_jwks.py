@@ -279,7 +279,9 @@ RULES: list[tuple[dict[str, Any], dict[str, Any], type[TokenError] | None]] = [
 
 
 @pytest.mark.virtual_clock
-@pytest.mark.parametrize(("rules", "claims", "error"), RULES, ids=str)
+@pytest.mark.parametrize(
+    ("rules", "claims", "error"), RULES, ids=[" ".join(rules) or "no rules" for rules, *_ in RULES]
+)
 async def test_rules_apply_with_fetched_keys(
     rules: dict[str, Any], claims: dict[str, Any], error: type[TokenError] | None
 ) -> None:
