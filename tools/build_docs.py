@@ -30,10 +30,25 @@ def main() -> int:
     if process.returncode or warnings:
         print("The documentation has errors or warnings; fix the lines above.", file=sys.stderr)
         return 1
+    if faults := [*page_faults(ROOT / "docs", (ROOT / "mkdocs.yml").read_text())]:
+        print(*faults, sep="\n", file=sys.stderr)
+        return 1
     if missing := [*missing_names(ROOT / "site")]:
         print(f"Public names without an entry in docs/reference/: {', '.join(missing)}", file=sys.stderr)
         return 1
     return 0
+
+
+def page_faults(docs: Path, configuration: str) -> Iterator[str]:
+    """Yield the pages that the navigation lacks, and images that do not exist, which the builder accepts."""
+    listed = set(re.findall(r"[\w/.-]+\.md", configuration))
+    for path in sorted(docs.rglob("*.md")):
+        name = path.relative_to(docs).as_posix()
+        if name not in listed:
+            yield f"docs/{name} is not in the navigation of mkdocs.yml"
+        for image in re.findall(r"!\[[^\]]*\]\(([^)\s]+)", path.read_text()):
+            if not image.startswith(("http:", "https:")) and not (path.parent / image).is_file():
+                yield f"docs/{name}: there is no image {image}"
 
 
 def missing_names(site: Path) -> Iterator[str]:

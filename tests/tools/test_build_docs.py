@@ -6,7 +6,7 @@ from pathlib import Path
 import griffe
 import pytest
 
-from tools.build_docs import inventory, missing_members, missing_names, public_names, sections
+from tools.build_docs import inventory, missing_members, missing_names, page_faults, public_names, sections
 from tools.docs_extension import AttrsConstructors, HideInternals
 
 SOURCE = '''
@@ -123,3 +123,15 @@ def test_empty_site_lacks_all_names(tmp_path: Path) -> None:
     (tmp_path / "reference").mkdir()
     (tmp_path / "objects.inv").write_bytes(b"1\n2\n3\n4\n" + zlib.compress(b""))
     assert set(public_names()) == set(missing_names(tmp_path))
+
+
+def test_unlisted_pages_and_missing_images_are_faults(tmp_path: Path) -> None:
+    """Images of other hosts are not checked."""
+    (tmp_path / "guides").mkdir()
+    (tmp_path / "index.md").write_text("![one](one.png) ![two](guides/two.png) ![three](https://example.com/three.png)")
+    (tmp_path / "guides" / "two.png").touch()
+    (tmp_path / "guides" / "more.md").touch()
+    assert [*page_faults(tmp_path, "- index.md")] == [
+        "docs/guides/more.md is not in the navigation of mkdocs.yml",
+        "docs/index.md: there is no image one.png",
+    ]
