@@ -718,6 +718,7 @@ def test_misspelled_region_is_refused_when_the_session_is_created(region: str) -
     with pytest.raises(ParameterValidationError) as caught:
         AsyncCognitoSession(region)
     assert caught.value.parameter == "region"
+    assert ("endpoint_url" in caught.value.rule) == (region != "eu-west-")  # which is not valid there either
     AsyncCognitoSession(region.strip("-"), endpoint_url="http://127.0.0.1:1")
 
 

@@ -211,6 +211,7 @@ GOOD_URLS = (
     ("http://localhost.:80", "http://localhost."),
     ("http://b\u00fccher.example", "http://xn--bcher-kva.example"),
     (f"http://{'a' * 63}.{'b' * 63}.example", f"http://{'a' * 63}.{'b' * 63}.example"),
+    (f"http://{'a.' * 126}b", f"http://{'a.' * 126}b"),
     ("http://host/a b/%2F/\u00fc/~/%7e/%", "http://host/a%20b/%2F/%C3%BC/~/~/%25"),
     ("http://host/a/../b/./c/@:;=", "http://host/b/c/@:;="),
     (
