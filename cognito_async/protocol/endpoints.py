@@ -43,12 +43,12 @@ def check_region(region: object, name: str = "region") -> str:
     return region
 
 
-def check_aws_region(region: object, name: str = "region") -> str:
-    """Return the region if it has the form of AWS's names; raise ParameterValidationError otherwise."""
-    if not re.fullmatch(_AWS_REGION, check_region(region, name), re.ASCII):
+def check_aws_region(region: str, name: str = "region") -> str:
+    """Return a valid region if it has the form of AWS's names; raise ParameterValidationError otherwise."""
+    if not re.fullmatch(_AWS_REGION, region, re.ASCII):
         rule = "must be the name of an AWS region, such as 'eu-west-1'; other names require an endpoint_url"
         raise ParameterValidationError(name, rule)
-    return check_region(region, name)
+    return region
 
 
 @lru_cache(maxsize=16)  # most requests have one, and programs use few

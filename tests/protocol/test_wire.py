@@ -290,6 +290,15 @@ def test_value_of_a_json_text(text: str, value: Any) -> None:
     assert from_json(text) == value
 
 
+def test_pool_id_of_an_emulator_is_refused_at_aws_only() -> None:
+    """The form of the service model is valid elsewhere."""
+    request = ops.DescribeUserPoolRequest(user_pool_id="local_abc")
+    assert json.loads(encode(request)) == {"UserPoolId": "local_abc"}
+    with pytest.raises(ParameterValidationError) as caught:
+        encode(request, at_aws=True)
+    assert caught.value.parameter == "user_pool_id"
+
+
 # --- responses ---
 
 
@@ -594,13 +603,20 @@ def test_response_without_members_needs_no_body(name: str, body: bytes) -> None:
     assert decode(cut, request) is None
 
 
+@pytest.mark.parametrize("body", [b"{}", b""])
+def test_empty_response_without_members_can_have_any_type(body: bytes) -> None:
+    """Emulators may send another one."""
+    plain = response(body, headers={"Content-Type": "text/plain"})
+    assert decode(plain, smallest(ops.ConfirmForgotPasswordRequest)) is None
+
+
 @pytest.mark.parametrize("name", SILENT[:5])
 @pytest.mark.parametrize(
     "body", ["<html>Log in to the hotel's network</html>", " <!DOCTYPE html>", "OK", "[]", "null", "\ufeff{}"]
 )
 def test_page_of_a_proxy_with_status_200_is_refused(name: str, body: str) -> None:
     """The request was not applied."""
-    with pytest.raises(InvalidResponseError, match="not JSON") as caught:
+    with pytest.raises(InvalidResponseError, match="not a JSON object") as caught:
         decode(response(body, headers={"Content-Type": "text/html"}), smallest(request_types()[name]))
     assert (caught.value.operation, caught.value.status) == (name, 200)
     assert "text/html" in str(caught.value)
@@ -909,6 +925,10 @@ def test_long_message_is_shortened() -> None:
     with pytest.raises(ServiceError) as caught:
         decode(response(body, 400), smallest(ops.ListUsersRequest))
     assert len(str(caught.value)) < 5_000
+    with pytest.raises(InvalidResponseError) as unreadable:
+        decode(response("no", headers={"Content-Type": "t" * 100}), smallest(ops.ListUsersRequest))
+    assert str(unreadable.value).count("t" * 64) == 1
+    assert "t" * 65 not in str(unreadable.value)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -952,6 +972,7 @@ def test_ids_and_hashes_with_control_characters_are_refused(name: str, text: str
         (200, {}, b'{"__type":"CodeMismatchException","message":"Inv'),
         (400, {"x-amzn-RequestId": ""}, b"<html>"),
         (403, {}, b'{"__type": "https://proxy.example/errors#denied"}'),
+        (200, {"Content-Encoding": "gzip"}, b'{"Users": []}'),
     ],
 )
 @pytest.mark.parametrize("kind", [ops.ConfirmForgotPasswordRequest, ops.ListUsersRequest])
@@ -962,6 +983,7 @@ def test_response_that_is_not_conclusive_is_ambiguous(
     with pytest.raises(InvalidResponseError) as caught:
         decode(HttpResponse(status, CIMultiDict(headers), body), smallest(kind))
     assert is_ambiguous(caught.value)
+    assert "None" not in str(caught.value)
 
 
 def test_integer_with_too_many_digits_does_not_lose_the_response() -> None:
