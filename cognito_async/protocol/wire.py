@@ -121,7 +121,8 @@ def needs_no_body(operation: Operation, status: int | None) -> bool:
 
 def encode(request: Request[Any], *, at_aws: bool = False) -> Body:
     """Validate a request, see ``validate``, and return its JSON body. Members that are None are omitted."""
-    text = _encoder_of(type(request))(request)
+    kind: type = type(request)
+    text = _encoder_of(kind)(request)
     if text is None:
         validate(request, at_aws=at_aws)
         text = guarded(_encode_any, request)
