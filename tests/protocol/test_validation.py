@@ -818,9 +818,12 @@ POOL_FAULTS = [
 
 @pytest.mark.parametrize(("pool", "refused_everywhere"), POOL_FAULTS)
 def test_user_pool_id_has_the_form_of_the_service_model(pool: str, *, refused_everywhere: bool | None) -> None:
-    """At AWS, with a region; the fault is reported together with the others."""
+    """At AWS, with a region; the fault is reported together with the others. The default is an endpoint."""
     request = operations.AdminGetUserRequest(user_pool_id=pool, username="")
     valid = changed(request, username="ada")
+    if not refused_everywhere:
+        validate(valid)
+        encode(valid)
     for at_aws in (False, True):
         with pytest.raises(ParameterValidationError) as caught:
             encode(request, at_aws=at_aws)

@@ -290,15 +290,6 @@ def test_value_of_a_json_text(text: str, value: Any) -> None:
     assert from_json(text) == value
 
 
-def test_pool_id_of_an_emulator_is_refused_at_aws_only() -> None:
-    """The form of the service model is valid elsewhere."""
-    request = ops.DescribeUserPoolRequest(user_pool_id="local_abc")
-    assert json.loads(encode(request)) == {"UserPoolId": "local_abc"}
-    with pytest.raises(ParameterValidationError) as caught:
-        encode(request, at_aws=True)
-    assert caught.value.parameter == "user_pool_id"
-
-
 # --- responses ---
 
 
