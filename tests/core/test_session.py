@@ -326,6 +326,7 @@ async def test_session_send_fills_no_bound_values() -> None:
         ({"client_id": b"abc"}, "client_id"),
         ({"client_id": ""}, "client_id"),
         ({"client_id": "x" * 129}, "client_id"),
+        ({"client_id": "a b"}, "client_id"),
         ({"client_id": "abc", "client_secret": ["a secret"]}, "client_secret"),
         ({"client_id": "abc", "client_secret": ""}, "client_secret"),
         ({"client_id": "abc", "client_secret": "x" * 65}, "client_secret"),

@@ -846,6 +846,7 @@ def test_user_pool_id_has_the_form_of_the_service_model(pool: str, *, refused_ev
         ("XMAIL", "EMAIL", False),
         ("SMST", "SMSS", False),
         ("USER_RP_AUTH", "USER_SRP_AUTH", True),
+        ("user-srp auth", "USER_SRP_AUTH", True),
         ("USER_P_AUTH", "USER_SRP_AUTH", False),
         ("SHA_X56", "SHA_256", False),
         ("SHA_2B6", "SHA_XB6", False),
