@@ -43,12 +43,12 @@ def check_region(region: object, name: str = "region") -> str:
     return region
 
 
-def check_aws_region(region: object, name: str = "region") -> str:
-    """Return the region if it has the form of AWS's names; raise ParameterValidationError otherwise."""
-    if not re.fullmatch(_AWS_REGION, check_region(region, name), re.ASCII):
+def check_aws_region(region: str, name: str = "region") -> str:
+    """Return a valid region if it has the form of AWS's names; raise ParameterValidationError otherwise."""
+    if not re.fullmatch(_AWS_REGION, region, re.ASCII):
         rule = "must be the name of an AWS region, such as 'eu-west-1'; other names require an endpoint_url"
         raise ParameterValidationError(name, rule)
-    return check_region(region, name)
+    return region
 
 
 @lru_cache(maxsize=16)  # most requests have one, and programs use few
@@ -111,12 +111,11 @@ def issuers(user_pool_id: str, replica_regions: Iterable[str] = ()) -> frozenset
     return frozenset(f"https://{prefix}{host}/{user_pool_id}" for host in hosts for prefix in ("", "issuer-"))
 
 
-def check_jwks_url(url: object, name: str) -> str:
-    """Return the URL of a key set; raise ParameterValidationError unless it is https or a loopback address."""
+def check_jwks_url(url: object, name: str) -> None:
+    """Raise ParameterValidationError unless the URL of a key set is https or that of a loopback address."""
     parsed = _parsed_endpoint(url)
     if parsed is None or parsed.user is not None or not (parsed.scheme == "https" or _is_loopback(parsed.host or "")):
         raise ParameterValidationError(name, "must be an https URL, or an http URL of a loopback address")
-    return str(url)
 
 
 def _is_loopback(host: str) -> bool:

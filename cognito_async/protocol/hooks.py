@@ -38,10 +38,10 @@ def _encoder(shape: Shape) -> Hook:
         return CONVERTER.unstructure  # looks up the hook by the value's class, and creates it on first use
     if isinstance(shape, ListOf):
         element = _encoder(shape.element)
-        return list if element is identity else lambda values: [element(value) for value in values]
+        return lambda values: [element(value) for value in values]
     if isinstance(shape, MapOf):
         entry = _encoder(shape.value)
-        return dict if entry is identity else lambda values: {key: entry(value) for key, value in values.items()}
+        return lambda values: {key: entry(value) for key, value in values.items()}
     return _ENCODERS.get(type(shape), identity)
 
 
@@ -63,8 +63,8 @@ _MICROSECOND = timedelta(microseconds=1)
 
 
 def _encode_timestamp(value: datetime) -> float:
-    seconds, fraction = divmod((value - _EPOCH) // _MICROSECOND, 1_000_000)
-    return seconds if fraction == 0 else (seconds * 1_000_000 + fraction) / 1_000_000
+    microseconds = (value - _EPOCH) // _MICROSECOND
+    return microseconds / 1_000_000 if microseconds % 1_000_000 else microseconds // 1_000_000
 
 
 _ENCODERS: dict[type[Shape], Hook] = {Blob: _encode_blob, Document: encode_document, Timestamp: _encode_timestamp}
@@ -84,29 +84,25 @@ def _decoder(shape: Shape) -> Hook:
 def _struct_decoder(kind: type[Structure]) -> Callable[..., Any]:
     """Return the hook that decodes a class; cattrs's would reject a response without a required member."""
     plan: list[tuple[Callable[[object, object], None], str, Hook]] | None = None  # with the setters of the slots
+    known: set[str]
 
     def decode_struct(value: Any, _: object = None) -> Any:
-        nonlocal plan
+        nonlocal plan, known
         if not isinstance(value, dict):
             raise Misshapen("an object")
         if plan is None:  # made on first use: most responses hold few of their possible types
             plan = [
                 (getattr(kind, name).__set__, about.wire_name, _decoder(about.shape)) for name, about in members(kind)
             ]
+            known = {wire_name for _, wire_name, _ in plan}
         decoded = object.__new__(kind)
-        received = 0
         for set_member, wire_name, decoder in plan:
             member = value.get(wire_name)
-            if member is not None:
-                received += 1
-                if decoder is not identity:
-                    member = decoder(member)
+            if member is not None and decoder is not identity:
+                member = decoder(member)
             set_member(decoded, member)
-        if received != len(value):  # members that are unknown, or null
-            known = {wire_name for _, wire_name, _ in plan}
-            extra = {name: member for name, member in value.items() if name not in known}
-            if extra:
-                keep_extra(decoded, extra)
+        if not value.keys() <= known:
+            keep_extra(decoded, {name: member for name, member in value.items() if name not in known})
         return decoded
 
     return decode_struct
@@ -116,7 +112,7 @@ def _list_decoder(element: Hook) -> Hook:
     def decode_list(values: Any) -> list[Any]:
         if not isinstance(values, list):
             raise Misshapen("a list")
-        return values if element is identity else [None if value is None else element(value) for value in values]
+        return [None if value is None else element(value) for value in values]
 
     return decode_list
 
@@ -125,7 +121,7 @@ def _map_decoder(entry: Hook) -> Hook:
     def decode_map(values: Any) -> dict[str, Any]:
         if not isinstance(values, dict):
             raise Misshapen("an object")
-        return values if entry is identity else {k: None if v is None else entry(v) for k, v in values.items()}
+        return {key: None if value is None else entry(value) for key, value in values.items()}
 
     return decode_map
 
@@ -158,8 +154,8 @@ def _decode_timestamp(value: Any) -> datetime | None:
 _DECODERS: dict[type[Shape], Hook] = {Blob: _decode_blob, Timestamp: _decode_timestamp}
 
 
-def _is_structure(kind: Any) -> bool:
-    return isinstance(kind, type) and issubclass(kind, Structure)
+def _is_structure(kind: type) -> bool:
+    return issubclass(kind, Structure)
 
 
 def _unstructure_hook(kind: type[Structure]) -> Hook:

@@ -96,7 +96,7 @@ def pydantic_schema(kind: type[Structure], generate: Callable[[type], "CoreSchem
         if isinstance(shape, ListOf):
             return schemas.list_schema(schema_of(shape.element))
         if isinstance(shape, MapOf):
-            return schemas.dict_schema(schemas.str_schema(), schema_of(shape.value))
+            return schemas.dict_schema(values_schema=schema_of(shape.value))
         return scalars.get(type(shape)) or schemas.any_schema()
 
     fields = {

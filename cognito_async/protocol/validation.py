@@ -11,7 +11,7 @@ not hold the value.
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from math import isfinite
 from typing import Any, TypeVar
 
@@ -103,7 +103,8 @@ def broken_form(value: object, longest: int | None = None, *, spaces: bool = Fal
 
 def _structure(value: Structure) -> Faults:
     faults: Faults = _NONE
-    for name, required, check, shape in _PLANS.get(type(value)) or _plan(type(value)):
+    kind: type = type(value)
+    for name, required, check, shape in _plan(kind):
         given = getattr(value, name)
         if given is None:
             if required:
@@ -140,10 +141,11 @@ def _extra(request: Request[Any]) -> Faults:
     ]
 
 
-def _plan(kind: type[Structure]) -> "list[tuple[str, bool, Check, Shape]]":
-    """Make and keep the list of checks of a class."""
+@cache
+def _plan(kind: type[Structure]) -> list[tuple[str, bool, Check, Shape]]:
+    """Return the list of checks of a class."""
     values = known_values(kind)
-    _PLANS[kind] = [
+    return [
         (
             name,
             about.required,
@@ -152,7 +154,6 @@ def _plan(kind: type[Structure]) -> "list[tuple[str, bool, Check, Shape]]":
         )
         for name, about in members(kind)
     ]
-    return _PLANS[kind]
 
 
 def _check_of(about: Member, known: frozenset[str] | None) -> Check:
@@ -382,7 +383,6 @@ def _shown(key: object, index: int) -> str:
 
 _ANY_TEXT = Text()
 _NONE: Faults = ()
-_PLANS: "dict[type[Structure], list[tuple[str, bool, Check, Shape]]]" = {}
 _CHECKS: dict[type[Shape], Check] = {
     Text: _text,
     Integer: _integer,

@@ -9,6 +9,7 @@ Pure: usable with any HTTP library, see ``encode`` and ``decode``.
 
 import json
 from collections.abc import Callable, Mapping
+from functools import cache
 from json import scanner
 from json.encoder import encode_basestring_ascii
 from typing import Any, Literal
@@ -32,6 +33,7 @@ LARGE_BODY = 128 * 1024  # bytes; larger bodies take long to decode, so callers 
 MAX_CONTAINERS = 250_000
 MAX_PAIRS = 400_000
 AN_ERROR = "the body is an error although the status is a success"
+NO_OBJECT = "the body is not a JSON object"
 
 _JSON = json.JSONEncoder(check_circular=False)  # validation has limited the depth
 _NOT_JSON = object()
@@ -119,8 +121,8 @@ def needs_no_body(operation: Operation, status: int | None) -> bool:
 
 def encode(request: Request[Any], *, at_aws: bool = False) -> Body:
     """Validate a request, see ``validate``, and return its JSON body. Members that are None are omitted."""
-    kind = type(request)
-    text = (_ENCODERS.get(kind) or _compile_encoder(kind))(request)
+    kind: type = type(request)
+    text = _encoder_of(kind)(request)
     if text is None:
         validate(request, at_aws=at_aws)
         text = guarded(_encode_any, request)
@@ -145,10 +147,10 @@ _SIMPLE: dict[type[Shape], tuple[str, str]] = {
 _NEVER = ("False", "''")
 
 Encoder = Callable[[Any], str | None]
-_ENCODERS: dict[type[Any], Encoder] = {}
 
 
-def _compile_encoder(kind: type[Request[Any]]) -> Encoder:
+@cache
+def _encoder_of(kind: type[Request[Any]]) -> Encoder:
     """Compile the validation and encoding of a request class into one function.
 
     It handles the common case, valid members of ASCII text, numbers and booleans, and returns None for other requests.
@@ -174,8 +176,8 @@ def _compile_encoder(kind: type[Request[Any]]) -> Encoder:
     lines.append("    return '{' + ', '.join(parts) + '}'")
     names: dict[str, Any] = {"quoted": encode_basestring_ascii, "is_aws_pool_id": is_aws_pool_id}
     exec("\n".join(lines), names)  # noqa: S102 - made of the names and bounds of the service model
-    _ENCODERS[kind] = names["encode_simple"]
-    return _ENCODERS[kind]
+    encoder: Encoder = names["encode_simple"]
+    return encoder
 
 
 def decode(response: HttpResponse, request: Request[ResponseT], sent: HttpRequest | None = None) -> ResponseT:
@@ -236,7 +238,7 @@ def _check_without_members(response: HttpResponse) -> InvalidResponseError | Non
     if body in {b"", b"{}"}:
         return None
     if not body.startswith(b"{") or "json" not in response.headers.get("Content-Type", CONTENT_TYPE).lower():
-        return _unreadable("the body is not JSON", response)
+        return _unreadable(NO_OBJECT, response)
     if problem := _problem_of(response):
         return _unreadable(problem, response)
     parsed = _parsed(body)
@@ -250,7 +252,7 @@ def _parsed_object(response: HttpResponse) -> dict[str, Any] | InvalidResponseEr
         return _unreadable(problem, response)
     parsed = _parsed(response.body)
     if not isinstance(parsed, dict):
-        return _unreadable("the body is not JSON" if parsed is _NOT_JSON else "the body is not a JSON object", response)
+        return _unreadable(NO_OBJECT, response)
     if _is_error(parsed) and is_success(response.status):
         return _unreadable(AN_ERROR, response)
     return parsed

@@ -188,7 +188,8 @@ async def fetch_keys(session: "AsyncCognitoSession", user_pool_id: str, jwks_url
     if jwks_url is None:
         region = region_of_pool(user_pool_id) or ""
         endpoint = await session.configured_endpoint(region) or service_url(region)
-        jwks_url = check_jwks_url(f"{endpoint}/{user_pool_id}/.well-known/jwks.json", "endpoint_url")
+        jwks_url = f"{endpoint}/{user_pool_id}/.well-known/jwks.json"
+        check_jwks_url(jwks_url, "endpoint_url")
     response = await session.get(jwks_url, timeout=FETCH_TIMEOUT, max_bytes=MAX_BYTES)
     if response.status != HTTP_OK or not response.complete:
         raise JwksUnavailableError("the response is not a complete key set", status=response.status)

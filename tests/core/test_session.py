@@ -326,6 +326,7 @@ async def test_session_send_fills_no_bound_values() -> None:
         ({"client_id": b"abc"}, "client_id"),
         ({"client_id": ""}, "client_id"),
         ({"client_id": "x" * 129}, "client_id"),
+        ({"client_id": "a b"}, "client_id"),
         ({"client_id": "abc", "client_secret": ["a secret"]}, "client_secret"),
         ({"client_id": "abc", "client_secret": ""}, "client_secret"),
         ({"client_id": "abc", "client_secret": "x" * 65}, "client_secret"),
@@ -718,6 +719,7 @@ def test_misspelled_region_is_refused_when_the_session_is_created(region: str) -
     with pytest.raises(ParameterValidationError) as caught:
         AsyncCognitoSession(region)
     assert caught.value.parameter == "region"
+    assert ("endpoint_url" in caught.value.rule) == (region != "eu-west-")  # which is not valid there either
     AsyncCognitoSession(region.strip("-"), endpoint_url="http://127.0.0.1:1")
 
 

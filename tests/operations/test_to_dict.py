@@ -23,6 +23,7 @@ from cognito_async.operations import (
     SetUICustomizationRequest,
     SignUpRequest,
     UserPoolClientType,
+    UserPoolType,
     UserType,
 )
 from cognito_async.protocol.hooks import CONVERTER
@@ -158,7 +159,15 @@ def test_json_schema_describes_every_class() -> None:
     for kind in CLASSES:
         schema = TypeAdapter(kind).json_schema(mode="serialization")
         assert schema["type"] == "object"
+        assert "required" not in schema
         assert schema.get("properties", {}).keys() == filled(kind).to_dict().keys()
+
+
+def test_json_schema_describes_maps() -> None:
+    """By their values, such as structures."""
+    properties = TypeAdapter(UserPoolType).json_schema(mode="serialization")["properties"]
+    assert properties["AcrConfiguration"]["additionalProperties"] == {"$ref": "#/$defs/AcrLevelConfigType"}
+    assert properties["UserPoolTags"]["additionalProperties"] == {"type": "string"}
 
 
 def test_base_import_does_not_import_pydantic() -> None:

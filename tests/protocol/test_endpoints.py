@@ -20,6 +20,7 @@ from cognito_async.protocol.endpoints import (
     check_pool_id,
     check_region,
     is_aws_pool_id,
+    issuers,
     pool_id_rule,
     region_of_pool,
     service_url,
@@ -211,6 +212,7 @@ GOOD_URLS = (
     ("http://localhost.:80", "http://localhost."),
     ("http://b\u00fccher.example", "http://xn--bcher-kva.example"),
     (f"http://{'a' * 63}.{'b' * 63}.example", f"http://{'a' * 63}.{'b' * 63}.example"),
+    (f"http://{'a.' * 126}b", f"http://{'a.' * 126}b"),
     ("http://host/a b/%2F/\u00fc/~/%7e/%", "http://host/a%20b/%2F/%C3%BC/~/~/%25"),
     ("http://host/a/../b/./c/@:;=", "http://host/b/c/@:;="),
     (
@@ -365,7 +367,19 @@ def test_user_pool_id_of_an_emulator_is_valid_at_an_endpoint_only(pool: str) -> 
     assert not is_aws_pool_id(pool)
     with pytest.raises(ParameterValidationError) as caught:
         check_pool_id(pool, at_aws=True)
+    assert (caught.value.parameter, caught.value.rule) == ("user_pool_id", pool_id_rule(pool, at_aws=True))
+
+
+def test_issuers_of_a_pool_of_an_emulator_need_a_region() -> None:
+    """Of any name that can be part of a host name."""
+    assert issuers("local_abc") == {
+        "https://cognito-idp.local.amazonaws.com/local_abc",
+        "https://issuer-cognito-idp.local.amazonaws.com/local_abc",
+    }
+    with pytest.raises(ParameterValidationError) as caught:
+        issuers("Local_abc")
     assert caught.value.parameter == "user_pool_id"
+    assert "eu-west-1_" in caught.value.rule
 
 
 @pytest.mark.parametrize(

@@ -73,6 +73,7 @@ def test_invalid_extra_is_refused(extra: Any, parameter: str) -> None:
     with pytest.raises(ParameterValidationError) as caught:
         validate(attrs.evolve(REQUEST, extra=extra))
     assert caught.value.parameter == parameter
+    assert isinstance(extra, dict) or type(extra).__name__ in caught.value.rule
 
 
 def test_extra_takes_a_known_member_that_is_not_set() -> None:

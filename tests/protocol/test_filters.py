@@ -10,6 +10,7 @@ from cognito_async import ParameterValidationError
 from cognito_async import operations as ops
 from cognito_async.protocol.filters import SEARCHABLE_ATTRIBUTES, broken_filter
 from cognito_async.protocol.validation import validate
+from cognito_async.protocol.wire import encode
 from tests.support.scripted_transport import ScriptedTransport, scripted_session
 
 POOL = "eu-west-1_AbC"
@@ -82,7 +83,7 @@ async def test_every_way_to_list_users_checks_the_filter() -> None:
             with pytest.raises(ParameterValidationError) as caught:
                 await call
             errors.append(caught.value)
-        for check in (client.prepare, validate):
+        for check in (client.prepare, validate, encode):
             with pytest.raises(ParameterValidationError) as caught:
                 check(request)
             errors.append(caught.value)

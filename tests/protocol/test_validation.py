@@ -818,9 +818,12 @@ POOL_FAULTS = [
 
 @pytest.mark.parametrize(("pool", "refused_everywhere"), POOL_FAULTS)
 def test_user_pool_id_has_the_form_of_the_service_model(pool: str, *, refused_everywhere: bool | None) -> None:
-    """At AWS, with a region; the fault is reported together with the others."""
+    """At AWS, with a region; the fault is reported together with the others. The default is an endpoint."""
     request = operations.AdminGetUserRequest(user_pool_id=pool, username="")
     valid = changed(request, username="ada")
+    if not refused_everywhere:
+        validate(valid)
+        encode(valid)
     for at_aws in (False, True):
         with pytest.raises(ParameterValidationError) as caught:
             encode(request, at_aws=at_aws)
@@ -843,6 +846,7 @@ def test_user_pool_id_has_the_form_of_the_service_model(pool: str, *, refused_ev
         ("XMAIL", "EMAIL", False),
         ("SMST", "SMSS", False),
         ("USER_RP_AUTH", "USER_SRP_AUTH", True),
+        ("user-srp auth", "USER_SRP_AUTH", True),
         ("USER_P_AUTH", "USER_SRP_AUTH", False),
         ("SHA_X56", "SHA_256", False),
         ("SHA_2B6", "SHA_XB6", False),
