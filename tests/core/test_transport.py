@@ -625,6 +625,16 @@ async def test_timeout_of_aiohttp_is_a_request_timeout_error(monkeypatch: pytest
     assert caught.value.sent is True
 
 
+async def test_request_has_each_header_once() -> None:
+    """The host and the content type among them."""
+    async with ScriptedServer() as server, client_of(server) as client:
+        await reset(client)
+        sent = server.requests[0]
+        assert sent.headers["host"] == server.url.removeprefix("http://").rstrip("/")
+        assert sent.headers["content-type"] == "application/x-amz-json-1.1"
+        assert len(sent.raw.strip().splitlines()) == 1 + len(sent.headers)
+
+
 async def test_large_request_is_sent() -> None:
     """Several megabytes, without a warning."""
     async with ScriptedServer() as server, client_of(server) as client:
