@@ -351,7 +351,7 @@ class AiohttpTransport:
             failure = _connect_error(error, request)
             failure.__cause__ = error.with_traceback(None)  # aiohttp's frames hold the request
         except (aiohttp.ClientError, OSError) as error:
-            failure = _lost_error(error, sent=body.sent, status=status, proxied=route.proxy is not None)
+            failure = _lost_error(error, sent=body.sent, proxied=route.proxy is not None)
         except asyncio.CancelledError as error:
             if not _is_cancelled_by_close(http, cancellations):
                 error.sent, error.status = body.sent, status  # type: ignore[attr-defined]  # see Transport.send
@@ -468,15 +468,13 @@ def _proxy_error(status: int) -> ConnectError:
     return ConnectError(f"the proxy refused to connect: HTTP {status}{fix}", sent=False)
 
 
-def _lost_error(
-    error: Exception, *, sent: bool | None, status: int | None, proxied: bool
-) -> TransportError | InvalidResponseError:
+def _lost_error(error: Exception, *, sent: bool | None, proxied: bool) -> TransportError | InvalidResponseError:
     if isinstance(error, TimeoutError):
         return RequestTimeoutError("no response in time", sent=sent)
     if proxied and sent is False:
         return ConnectError(f"no connection through the proxy: {type(error).__name__}", sent=False)
     if isinstance(error, aiohttp.ClientResponseError):
-        return InvalidResponseError("the response is not HTTP", status=status)
+        return InvalidResponseError("the response is not HTTP")
     when = "before the request was sent" if sent is False else "while waiting for the response"
     return TransportError(f"the connection was lost {when}: {type(error).__name__}", sent=sent)
 

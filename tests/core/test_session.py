@@ -748,6 +748,17 @@ async def test_misspelled_user_pool_id_is_refused_before_sending(pool: str, regi
     assert not transport.attempts
 
 
+async def test_misspelled_user_pool_id_is_refused_after_other_calls() -> None:
+    """The session has already chosen the region."""
+    transport = ScriptedTransport(respond())
+    async with scripted_session(transport, region="eu-west-1", credentials=KEYS) as session:
+        await session.send(AdminGetUserRequest(user_pool_id="eu-west-1_AbC", username="ada"))
+        with pytest.raises(ParameterValidationError) as caught:
+            await session.send(AdminGetUserRequest(user_pool_id="eu-west1_AbC", username="ada"))
+    assert caught.value.parameter == "user_pool_id"
+    assert len(transport.attempts) == 1
+
+
 async def test_user_pool_id_of_an_emulator_is_sent_to_its_endpoint() -> None:
     """The form of the service model is required there, too."""
     transport = ScriptedTransport(respond(), respond())

@@ -610,16 +610,29 @@ async def test_timeout_of_a_partly_sent_request_has_sent_none(monkeypatch: pytes
 
 
 async def test_timeout_of_aiohttp_is_a_request_timeout_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A connector may set a time limit."""
+    """A connector may set a time limit; here, it ends while the client waits for the response."""
+    server = ScriptedServer(never())
 
     async def fail(*_: Any, **__: Any) -> Any:
+        await server.until(lambda: server.requests)
         raise aiohttp.SocketTimeoutError
 
     monkeypatch.setattr(aiohttp.ClientResponse, "start", fail)
-    async with ScriptedServer() as server, client_of(server) as client:
+    async with server, client_of(server) as client:
         with pytest.raises(RequestTimeoutError) as caught:
             await client.get_user(access_token="a token")
     assert type(caught.value) is RequestTimeoutError
+    assert caught.value.sent is True
+
+
+async def test_request_has_each_header_once() -> None:
+    """The host and the content type among them."""
+    async with ScriptedServer() as server, client_of(server) as client:
+        await reset(client)
+        sent = server.requests[0]
+        assert sent.headers["host"] == server.url.removeprefix("http://").rstrip("/")
+        assert sent.headers["content-type"] == "application/x-amz-json-1.1"
+        assert len(sent.raw.strip().splitlines()) == 1 + len(sent.headers)
 
 
 async def test_large_request_is_sent() -> None:

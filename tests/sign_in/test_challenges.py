@@ -397,6 +397,16 @@ async def test_preferred_password_is_sent(fake: FakeCognito, client: CognitoClie
     assert operations(fake) == ["InitiateAuth"]
 
 
+async def test_password_is_not_sent_to_start_with_another_factor(fake: FakeCognito, client: CognitoClient) -> None:
+    """The service does not need it."""
+    ada(fake)
+    result = await client.sign_in(
+        username=NAME, password=PASSWORD, auth_flow="USER_AUTH", preferred_challenge="EMAIL_OTP"
+    )
+    expect(result, EmailOtpChallenge)
+    assert PASSWORD not in json.dumps([request.payload for request in fake.requests])
+
+
 @pytest.mark.parametrize("name", ["PASSWORD", "PASSWORD_SRP"])
 async def test_challenge_for_the_password_is_answered(fake: FakeCognito, client: CognitoClient, name: str) -> None:
     """With SRP only if the challenge is for SRP."""

@@ -154,6 +154,21 @@ async def test_lost_start_of_the_device_exchange_is_ambiguous(remembering: FakeC
     assert len(remembering.requests) == sent + 3
 
 
+async def test_challenge_of_the_device_needs_no_username(remembering: FakeCognito, client: CognitoClient) -> None:
+    """The proof is for the device's key; the answer keeps the name of the user's challenge."""
+    device = (await remember(remembering, client)).device
+    parameters = {"SALT": "1234", "SRP_B": "5678", "SECRET_BLOCK": "AAAA"}
+    tokens = {"AccessToken": "a", "RefreshToken": "r", "ExpiresIn": 60}
+    challenge = {"ChallengeName": "DEVICE_PASSWORD_VERIFIER", "ChallengeParameters": parameters}
+    for response in (challenge, {"AuthenticationResult": tokens}):
+        remembering.fail_next("RespondToAuthChallenge", response=response)
+    done = signed_in(
+        await client.sign_in(username=NAME, password=PASSWORD, auth_flow="USER_PASSWORD_AUTH", device=device)
+    )
+    assert done.device == device
+    assert remembering.requests[-1].payload["ChallengeResponses"]["USERNAME"] == NAME
+
+
 @pytest.mark.parametrize("lost", [1, 2])
 async def test_lost_proof_of_the_device_is_repeated(remembering: FakeCognito, client: CognitoClient, lost: int) -> None:
     """With the identical content."""

@@ -47,6 +47,7 @@ def challenge(name: str, **parameters: Any) -> dict[str, Any]:
         {"SECRET_BLOCK": ""},
         {"USER_ID_FOR_SRP": "x" * 257},
         {"USER_ID_FOR_SRP": "ada\n"},
+        {"USER_ID_FOR_SRP": None, "USERNAME": None},
     ],
 )
 @pytest.mark.parametrize("verify", [False, True])
