@@ -4,10 +4,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from attrs import evolve
 from fastapi import FastAPI
 
 from cognito_async import ParameterValidationError
-from cognito_async.fastapi import CognitoSettings, SettingsError, SignInOptions, sign_in_router
+from cognito_async.fastapi import PROBLEMS, CognitoSettings, SettingsError, SignInOptions, sign_in_router
 from cognito_async.fastapi.settings import read_settings
 from cognito_async.testing import FakeCognito
 from tests.fastapi.sign_in_site import (
@@ -346,6 +347,16 @@ async def test_invalid_token_is_not_reported_to_the_operator(
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
+async def test_refresh_without_tokens_in_the_response_is_an_outage(
+    fake: FakeCognito, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log has the operation."""
+    fake.fail_next("GetTokensFromRefreshToken", response={"AuthenticationResult": None})
+    async with site(fake) as http:
+        assert kind_of(await http.post("/refresh", json={"refresh_token": "x"})) == (503, "unavailable")
+    assert "GetTokensFromRefreshToken" in caplog.text
+
+
 async def test_lost_refresh_is_repeated_within_the_grace_period(fake: FakeCognito) -> None:
     """The rotated token would be lost otherwise."""
     ada(fake)
@@ -396,9 +407,10 @@ async def test_refresh_and_sign_out_use_the_cookie(fake: FakeCognito) -> None:
         assert all(cookies(first)[name]["value"] != cookies(second)[name]["value"] for name in (ACCESS, REFRESH))
         third = await http.post("/sign-out", json={}, headers=cookie_header(second))
         assert third.json() == {"state": "signed_out", "revoked": True}
-        assert {(name, about["value"], about["max-age"]) for name, about in cookies(third).items()} == {
-            (ACCESS, "", "0"),
-            (REFRESH, "", "0"),
+        deleted = {"value": "", "path": "/", "max-age": "0", "httponly": "True", "secure": "True"}
+        assert cookies(third) == {
+            ACCESS: {**deleted, "samesite": "lax"},
+            REFRESH: {**deleted, "samesite": "strict"},
         }
         assert kind_of(await http.post("/refresh", json={}, headers=cookie_header(second))) == (401, "sign-in-refused")
         fourth = await http.post("/sign-out", json={})
@@ -499,8 +511,19 @@ def test_openapi_describes_answers_and_responses() -> None:
     assert "continue" in schemas["ChallengeResponse"]["properties"]
     assert "continue" in schemas["ChallengeResponse"]["required"]
     assert "$defs" not in str(document)
+    assert {tuple(item["post"]["tags"]) for item in document["paths"].values()} == {("sign-in",)}
     for path, statuses in {
         "/sign-in": {"200", "400", "401", "403", "408", "413", "415", "422", "429", "500", "502", "503", "504"},
         "/sign-out": {"200", "400", "403", "408", "413", "415", "422", "429"},
     }.items():
         assert set(document["paths"][path]["post"]["responses"]) == statuses
+
+
+def test_openapi_describes_the_problems_of_the_application() -> None:
+    """The table can be changed, for all routes."""
+    app = FastAPI()
+    problems = {**PROBLEMS, "BodyTooLargeError": evolve(PROBLEMS["BodyTooLargeError"], status=418)}
+    app.include_router(sign_in_router(problems=problems))
+    for item in app.openapi()["paths"].values():
+        assert "418" in item["post"]["responses"]
+        assert "413" not in item["post"]["responses"]

@@ -6,6 +6,7 @@ import logging
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from ipaddress import ip_network
 from typing import Any
 
@@ -233,6 +234,16 @@ async def test_refreshes_are_limited_per_client(fake: FakeCognito) -> None:
         statuses = [(await http.post("/refresh", json=body)).status_code for _ in range(3)]
         assert statuses == [401, 401, 429]
         assert (await http.post("/sign-out", json=body)).status_code == 429
+
+
+async def test_default_address_limit_is_per_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After 20 requests, another one is allowed every three seconds."""
+    limit = partial(MemoryRateLimit, clock=lambda: 0.0)
+    monkeypatch.setattr("cognito_async.fastapi.sign_in.MemoryRateLimit", limit)
+    async with default_site(FakeClient()) as http:
+        assert {(await http.post("/sign-in", json={})).status_code for _ in range(20)} == {422}
+        response = await http.post("/sign-in", json={})
+    assert (response.status_code, response.headers["retry-after"]) == (429, "3")
 
 
 # --- cross-site requests ----------------------------------------------------------------------------------------------
