@@ -5,9 +5,11 @@ from typing import Annotated
 
 import pytest
 from fastapi import FastAPI, Form, WebSocket
+from starlette.requests import HTTPConnection
 
 from cognito_async import CognitoClient
 from cognito_async.fastapi import (
+    ClientIpDep,
     ClientMetadataDep,
     Cognito,
     CognitoDep,
@@ -35,7 +37,9 @@ from tests.support.asgi import SETTINGS, asgi_client
         ("not_a_tag, x, it", "it"),
         ("en\x00, <script>", None),
         ("en;q=2, de;q=nan", None),
-        ("de," * 400, None),
+        ("de;q=1, en", "de"),
+        ("de," * 333 + " ", "de"),
+        ("de," * 333 + "  ", None),
     ],
 )
 def test_preferred_language(header: str, language: str | None) -> None:
@@ -60,6 +64,8 @@ async def test_user_context_and_client_metadata_come_from_headers() -> None:
     async with asgi_client(app) as http:
         headers = {"X-Forwarded-For": "6.6.6.6, 203.0.113.7", "Accept-Language": "de-CH"}
         assert (await http.get("/", headers=headers)).json() == ["203.0.113.7", {"locale": "de-CH"}]
+        several = [("Accept-Language", "fr;q=0.1"), ("Accept-Language", "de")]
+        assert (await http.get("/", headers=several)).json() == ["192.0.2.1", {"locale": "de"}]
         garbage = {b"X-Forwarded-For": b"\xff\xfe, \x01", b"Accept-Language": b"\xff"}
         assert (await http.get("/", headers=garbage)).json() == ["192.0.2.1", {}]
         assert (await http.post("/", data=form)).json() == ["ada", "192.0.2.1", "eyJ9"]
@@ -103,6 +109,8 @@ async def test_dependency_without_lifespan_raises_pool_not_open_error() -> None:
     async def read(client: CognitoDep) -> str:
         return repr(client)
 
+    with pytest.raises(PoolNotOpenError):  # servers that run no lifespan need not have a state
+        await Cognito().dependencies.client(HTTPConnection({"type": "http", "headers": []}))
     async with asgi_client(app) as http:
         with pytest.raises(PoolNotOpenError, match=r"'default'.*lifespan=Cognito\(\)\.lifespan.*with TestClient"):
             await http.get("/")
@@ -114,8 +122,8 @@ async def test_websocket_route_receives_the_client() -> None:
     clients: list[object] = []
 
     @app.websocket("/")
-    async def talk(socket: WebSocket, client: CognitoDep) -> None:
-        clients.append(client)
+    async def talk(socket: WebSocket, client: CognitoDep, ip: ClientIpDep) -> None:
+        clients.extend((client, ip))
         await socket.close()
 
     async def receive() -> dict[str, str]:
@@ -128,3 +136,4 @@ async def test_websocket_route_receives_the_client() -> None:
         scope = {"type": "websocket", "path": "/", "headers": [], "query_string": b"", "subprotocols": []}
         await app({**scope, "client": None, "server": None, "scheme": "ws", "state": dict(state or {})}, receive, send)
     assert isinstance(clients[0], CognitoClient)
+    assert clients[1] is None  # the server does not know it

@@ -179,7 +179,10 @@ async def test_read_body_accepts_the_maximum_size() -> None:
 
 async def test_read_body_after_disconnect_raises_malformed_body_error() -> None:
     """A client that disconnects early is not a bug; what has arrived is not the whole body."""
-    events = [{"type": "http.request", "body": json_body(), "more_body": True}, {"type": "http.disconnect"}]
+    events: list[dict[str, object]] = [
+        {"type": "http.request", "body": json_body(), "more_body": True},
+        {"type": "http.disconnect"},
+    ]
 
     async def receive() -> dict[str, object]:
         return events.pop(0)
