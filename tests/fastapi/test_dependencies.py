@@ -16,11 +16,14 @@ from cognito_async.fastapi import (
     CognitoSettings,
     FormUserContextDep,
     PoolNotOpenError,
+    ResetLimits,
     ResetRequestsDep,
+    TokenAuth,
     UserContextDep,
 )
 from cognito_async.fastapi.dependencies import preferred_language
 from tests.support.asgi import SETTINGS, asgi_client
+from tests.support.scripted_transport import ScriptedTransport, refuse, respond, scripted_session
 
 
 @pytest.mark.parametrize(
@@ -99,6 +102,29 @@ async def test_dependency_override_replaces_the_client() -> None:
     async with asgi_client(app) as http:
         assert (await http.get("/")).json() == "Fake"
     assert requested == ["ada"]
+
+
+@pytest.mark.virtual_clock
+async def test_background_requests_have_the_policy_of_the_reset_limits() -> None:
+    """Six throttled attempts do not lose the request, unlike in a route."""
+    transport = ScriptedTransport(*[refuse("TooManyRequestsException")] * 6, respond(body=b"{}"))
+    limits = ResetLimits(drain=120.0)
+    cognito = Cognito(settings=SETTINGS, session=lambda _: scripted_session(transport), reset_limits=limits)
+    app = FastAPI(lifespan=cognito.lifespan)
+
+    @app.get("/")
+    async def read(resets: ResetRequestsDep) -> None:
+        resets.submit("ada")
+
+    async with asgi_client(app) as http:
+        assert (await http.get("/")).status_code == 200
+    assert len(transport.attempts) == 7
+
+
+def test_named_pool_has_dependencies_on_the_user() -> None:
+    """They are those that applications write themselves, so overrides work."""
+    staff = Cognito("staff").dependencies
+    assert (staff.current_user, staff.optional_user) == (TokenAuth("staff"), TokenAuth("staff", optional=True))
 
 
 async def test_dependency_without_lifespan_raises_pool_not_open_error() -> None:
