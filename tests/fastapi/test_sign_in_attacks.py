@@ -236,6 +236,13 @@ async def test_refreshes_are_limited_per_client(fake: FakeCognito) -> None:
         assert (await http.post("/sign-out", json=body)).status_code == 429
 
 
+async def test_address_limit_counts_all_usernames(fake: FakeCognito) -> None:
+    """An application can set it."""
+    async with site(fake, address_limit=MemoryRateLimit(1, 60.0)) as http:
+        statuses = [(await start(http, username=name)).status_code for name in ("ada", "grace")]
+    assert statuses == [401, 429]
+
+
 async def test_default_address_limit_is_per_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     """After 20 requests, another one is allowed every three seconds."""
     limit = partial(MemoryRateLimit, clock=lambda: 0.0)
@@ -364,8 +371,10 @@ async def test_state_of_another_app_client_or_key_is_refused(fake: FakeCognito) 
         content = await challenge(http, "SMS_MFA")
     for refusing in (other, settings.model_copy(update={"state_keys": (keys[1],)})):
         async with site(fake, settings=refusing) as http:
+            sent = len(fake.requests)
             response = await answer(http, content, type="code", code=codes(fake)[-1])
             assert kind_of(response) == (401, "sign-in-refused")
+            assert len(fake.requests) == sent
     async with site(fake, settings=settings.model_copy(update={"state_keys": (keys[1], keys[0])})) as http:
         tokens(await answer(http, content, type="code", code=codes(fake)[-1]))
 
