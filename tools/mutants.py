@@ -328,7 +328,9 @@ class _Runner:
         self._caches = [
             value
             for value in gc.get_objects()
-            if isinstance(value, _CACHED) and id(getattr(value, "__wrapped__", None)) in cached
+            if isinstance(value, _CACHED)
+            and id(getattr(value, "__wrapped__", None)) in cached
+            and not value.cache_info().currsize  # module variables refer to objects that imports cached
         ]
         gc.collect()
         gc.freeze()  # forks share the memory

@@ -70,7 +70,6 @@ async def read_body(
 async def _read_bytes(request: Request, timer: SharedTimer | None) -> bytes:
     body = BytesIO()  # its repr does not show the content to error reporters
     error: errors.RequestRejectedError | None = None
-    size = 0
     try:
         size = int(request.headers.get("content-length", "0"))
         if size <= MAX_BODY_BYTES:
@@ -80,14 +79,14 @@ async def _read_bytes(request: Request, timer: SharedTimer | None) -> bytes:
                     del chunk
                     if body.tell() > MAX_BODY_BYTES:
                         break
+        if max(size, body.tell()) > MAX_BODY_BYTES:
+            error = errors.BodyTooLargeError("the body exceeds the limit")
     except ClientDisconnect:
         error = errors.MalformedBodyError("the client disconnected before the end of the body")
     except TimeoutError:
         error = errors.BodyTimeoutError("the body did not arrive in time")
     except ValueError:
         error = errors.MalformedBodyError("Content-Length is not a number")
-    if max(size, body.tell()) > MAX_BODY_BYTES:
-        error = errors.BodyTooLargeError("the body exceeds the limit")
     if error is not None:
         raise error
     return body.getvalue()
@@ -116,7 +115,7 @@ async def _parse_form(request: Request, kind: str, body: bytes) -> Sequence[tupl
         return parse_qsl(body.decode(errors="replace"), keep_blank_values=True, max_num_fields=MAX_FORM_FIELDS)
 
     async def receive() -> dict[str, Any]:
-        return {"type": "http.request", "body": body, "more_body": False}
+        return {"type": "http.request", "body": body}
 
     return (await Request(request.scope, receive).form(max_files=0, max_fields=MAX_FORM_FIELDS)).multi_items()
 

@@ -38,7 +38,7 @@ def check_routes(app: object, name: str, pool: OpenPool, prefix: str) -> None:
         missing = _missing(call, name, pool)
         if missing is not None:
             setting, purpose = missing
-            reason = f"{prefix}{setting.upper()} is not set, but the route {path or '/'} needs it {purpose}"
+            reason = f"{prefix}{setting.upper()} is not set, but the route {path} needs it {purpose}"
             found.setdefault(setting, reason)
     if found:
         raise invalid_settings(name, found.values())

@@ -161,19 +161,18 @@ class TokenCookies:
     def read(self, request: Request) -> RefreshBody:
         """Return the refresh token of a request, without one if the cookie is missing, repeated or invalid."""
         values = cookie_values(request.headers, self.refresh)
-        token, _, device_key = values[0].partition("~") if len(values) == 1 else ("", "", "")
+        token, _, device_key = (values[0] if len(values) == 1 else "").partition("~")
         try:
             return RefreshBody(refresh_token=token, device_key=device_key or None)
         except ValidationError:
-            return RefreshBody(refresh_token=None, device_key=None)
+            return RefreshBody.model_validate({})
 
     def write(self, response: Response, tokens: Tokens | None) -> None:
         """Set the cookies, or delete them for None. A token that is missing must not leave that of another user."""
-        refresh = "~".join(filter(None, (tokens.refresh_token, tokens.device_key))) if tokens else ""
-        has_refresh = tokens is not None and tokens.refresh_token is not None
+        held = (tokens.refresh_token, tokens.device_key) if tokens and tokens.refresh_token else ()
         _set_cookie(response, self.access, tokens.access_token if tokens else "", tokens.lifetime if tokens else 0)
         # Only the routes of this router need the refresh token, and none of them is opened by a link.
-        _set_cookie(response, self.refresh, refresh if has_refresh else "", self.refresh_lifetime, "strict")
+        _set_cookie(response, self.refresh, "~".join(filter(None, held)), self.refresh_lifetime, "strict")
 
 
 def _set_cookie(
@@ -182,7 +181,7 @@ def _set_cookie(
     if len(name) + len(value) > MAX_COOKIE_BYTES:
         _LOG.error("the cookie %s exceeds %d bytes: browsers ignore it", name, MAX_COOKIE_BYTES)
     response.set_cookie(
-        name, value, max_age=int(seconds) if value else 0, path="/", secure=True, httponly=True, samesite=same_site
+        name, value, max_age=int(seconds) if value else 0, secure=True, httponly=True, samesite=same_site
     )
 
 

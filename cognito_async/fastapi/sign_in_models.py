@@ -9,6 +9,7 @@ from cognito_async.fastapi.dependencies import MAX_ENCODED_DATA
 from cognito_async.fastapi.errors import BadInputError
 from cognito_async.fastapi.request_body import MAX_BODY_BYTES, TEXT, VISIBLE, Stripped, UserBody
 from cognito_async.sign_in import (
+    Challenge,
     CustomChallenge,
     EmailOtpChallenge,
     MfaSetupChallenge,
@@ -60,9 +61,9 @@ class PasswordSignInBody(SignInBody):
 class _Answer(BaseModel):
     model_config: ClassVar[ConfigDict] = ConfigDict(hide_input_in_errors=True)
 
-    async def send(self, challenge: SignInResult) -> SignInResult | SoftwareTokenSecret:
+    async def send(self, challenge: Challenge) -> SignInResult | SoftwareTokenSecret:
         """Send the answer; raise BadInputError if it does not fit the challenge."""
-        raise _unfit("does not fit the challenge " + getattr(challenge, "name", ""))
+        raise _unfit(f"does not fit the challenge {challenge.name}")
 
 
 class CodeAnswer(_Answer):
@@ -71,7 +72,7 @@ class CodeAnswer(_Answer):
     type: Literal["code"]
     code: _Code = Field(repr=False)
 
-    async def send(self, challenge: SignInResult) -> SignInResult | SoftwareTokenSecret:
+    async def send(self, challenge: Challenge) -> SignInResult | SoftwareTokenSecret:
         if isinstance(challenge, SmsMfaChallenge | SmsOtpChallenge | EmailOtpChallenge | SoftwareTokenMfaChallenge):
             return await challenge.respond(self.code)
         return await super().send(challenge)
@@ -86,7 +87,7 @@ class NewPasswordAnswer(_Answer):
         Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=2048, pattern=TEXT)]
     ] = Field(default_factory=dict[str, str], max_length=50, repr=False)  # fmt: skip
 
-    async def send(self, challenge: SignInResult) -> SignInResult | SoftwareTokenSecret:
+    async def send(self, challenge: Challenge) -> SignInResult | SoftwareTokenSecret:
         if not isinstance(challenge, NewPasswordRequiredChallenge):
             return await super().send(challenge)
         if not self.attributes.keys() <= {*challenge.required_attributes}:  # the app client may be able to set more
@@ -100,7 +101,7 @@ class SelectAnswer(_Answer):
     type: Literal["select"]
     option: _Name
 
-    async def send(self, challenge: SignInResult) -> SignInResult | SoftwareTokenSecret:
+    async def send(self, challenge: Challenge) -> SignInResult | SoftwareTokenSecret:
         if not isinstance(challenge, SelectMfaTypeChallenge | SelectChallenge):
             return await super().send(challenge)
         if self.option not in challenge.options or self.option in {"PASSWORD", "PASSWORD_SRP"}:
@@ -114,7 +115,7 @@ class PasswordAnswer(_Answer):
     type: Literal["password"]
     password: _Password = Field(repr=False)
 
-    async def send(self, challenge: SignInResult) -> SignInResult | SoftwareTokenSecret:
+    async def send(self, challenge: Challenge) -> SignInResult | SoftwareTokenSecret:
         if isinstance(challenge, PasswordChallenge):
             return await challenge.respond(self.password)
         if isinstance(challenge, SelectChallenge) and "PASSWORD_SRP" in challenge.options:
@@ -128,7 +129,7 @@ class PasskeyAnswer(_Answer):
     type: Literal["passkey"]
     credential: dict[str, JsonValue] = Field(repr=False)
 
-    async def send(self, challenge: SignInResult) -> SignInResult | SoftwareTokenSecret:
+    async def send(self, challenge: Challenge) -> SignInResult | SoftwareTokenSecret:
         if isinstance(challenge, WebAuthnChallenge):
             return await challenge.respond(self.credential)
         return await super().send(challenge)
@@ -139,7 +140,7 @@ class AssociateSoftwareTokenAnswer(_Answer):
 
     type: Literal["associate_software_token"]
 
-    async def send(self, challenge: SignInResult) -> SignInResult | SoftwareTokenSecret:
+    async def send(self, challenge: Challenge) -> SignInResult | SoftwareTokenSecret:
         if isinstance(challenge, MfaSetupChallenge) and "SOFTWARE_TOKEN_MFA" in challenge.options:
             return await challenge.associate_software_token()
         return await super().send(challenge)
@@ -152,7 +153,7 @@ class VerifySoftwareTokenAnswer(_Answer):
     code: _Code = Field(repr=False)
     device_name: str | None = Field(None, description="A name for the app.", min_length=1, max_length=128, pattern=TEXT)
 
-    async def send(self, challenge: SignInResult) -> SignInResult | SoftwareTokenSecret:
+    async def send(self, challenge: Challenge) -> SignInResult | SoftwareTokenSecret:
         if isinstance(challenge, MfaSetupChallenge):
             return await challenge.verify_software_token(self.code, self.device_name)
         return await super().send(challenge)
@@ -164,7 +165,7 @@ class SetUpEmailAnswer(_Answer):
     type: Literal["set_up_email"]
     address: Stripped = Field(min_length=3, max_length=254, pattern=VISIBLE, repr=False)
 
-    async def send(self, challenge: SignInResult) -> SignInResult | SoftwareTokenSecret:
+    async def send(self, challenge: Challenge) -> SignInResult | SoftwareTokenSecret:
         if isinstance(challenge, MfaSetupChallenge) and "EMAIL_OTP" in challenge.options:
             return await challenge.set_up_email(self.address)
         return await super().send(challenge)
@@ -176,7 +177,7 @@ class CustomAnswer(_Answer):
     type: Literal["custom"]
     answer: str = Field(min_length=1, max_length=4096, repr=False)
 
-    async def send(self, challenge: SignInResult) -> SignInResult | SoftwareTokenSecret:
+    async def send(self, challenge: Challenge) -> SignInResult | SoftwareTokenSecret:
         if isinstance(challenge, CustomChallenge):
             return await challenge.respond(self.answer)
         return await super().send(challenge)

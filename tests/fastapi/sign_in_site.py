@@ -99,6 +99,7 @@ def tokens(response: httpx.Response) -> dict[str, Any]:
     assert response.status_code == 200, response.text
     content: dict[str, Any] = response.json()
     assert content["state"] == "signed_in", content
+    assert response.headers["content-type"] == "application/json"
     return content
 
 

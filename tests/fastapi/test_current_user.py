@@ -206,14 +206,20 @@ async def test_missing_group_is_refused_without_naming_a_scope(app: FastAPI) -> 
 
 
 async def test_any_group_is_enough_for_require_any_group() -> None:
-    """The error lists them, and the dependency returns the user."""
+    """The error lists them, and the dependency returns the user, also of a cookie."""
     app = FastAPI(lifespan=Cognito(settings=settings_of(), verifier=ISSUER.verifier()).lifespan)
 
     @app.get("/reports")
     async def reports(user: Annotated[AccessToken, require_any_group("staff", "auditors")]) -> str | None:
         return user.username
 
+    @app.get("/pages")
+    async def pages(user: Annotated[AccessToken, require_any_group("staff", user=TokenAuth(cookie=COOKIE))]) -> None:
+        """Reads the cookie."""
+
     async with asgi_client(app) as http:
+        cookie = {"Cookie": f"{COOKIE}={ISSUER.access_token(groups=['staff'])}"}
+        assert (await http.get("/pages", headers=cookie)).status_code == 200
         for groups in (["staff"], ["auditors", "others"], ["auditors", "staff"]):
             allowed = await http.get("/reports", headers=bearer(ISSUER.access_token(groups=groups)))
             assert allowed.json() == "ada"
@@ -224,8 +230,9 @@ async def test_any_group_is_enough_for_require_any_group() -> None:
         with pytest.raises(NotAuthenticatedError):
             await http.get("/reports")
     for invalid in ((), ("",), ("staff", 1)):
-        with pytest.raises(ParameterValidationError):
+        with pytest.raises(ParameterValidationError) as refused:
             require_any_group(*invalid)
+        assert refused.value.parameter == "groups"
 
 
 @pytest.mark.parametrize(("scopes", "groups"), [((), ()), (("",), ("",)), ((1,), (1,)), (('a" b="c',), (None,))])

@@ -5,20 +5,25 @@ from typing import Annotated
 
 import pytest
 from fastapi import FastAPI, Form, WebSocket
+from starlette.requests import HTTPConnection
 
 from cognito_async import CognitoClient
 from cognito_async.fastapi import (
+    ClientIpDep,
     ClientMetadataDep,
     Cognito,
     CognitoDep,
     CognitoSettings,
     FormUserContextDep,
     PoolNotOpenError,
+    ResetLimits,
     ResetRequestsDep,
+    TokenAuth,
     UserContextDep,
 )
 from cognito_async.fastapi.dependencies import preferred_language
 from tests.support.asgi import SETTINGS, asgi_client
+from tests.support.scripted_transport import ScriptedTransport, refuse, respond, scripted_session
 
 
 @pytest.mark.parametrize(
@@ -35,7 +40,9 @@ from tests.support.asgi import SETTINGS, asgi_client
         ("not_a_tag, x, it", "it"),
         ("en\x00, <script>", None),
         ("en;q=2, de;q=nan", None),
-        ("de," * 400, None),
+        ("de;q=1, en", "de"),
+        ("de," * 333 + " ", "de"),
+        ("de," * 333 + "  ", None),
     ],
 )
 def test_preferred_language(header: str, language: str | None) -> None:
@@ -60,6 +67,8 @@ async def test_user_context_and_client_metadata_come_from_headers() -> None:
     async with asgi_client(app) as http:
         headers = {"X-Forwarded-For": "6.6.6.6, 203.0.113.7", "Accept-Language": "de-CH"}
         assert (await http.get("/", headers=headers)).json() == ["203.0.113.7", {"locale": "de-CH"}]
+        several = [("Accept-Language", "fr;q=0.1"), ("Accept-Language", "de")]
+        assert (await http.get("/", headers=several)).json() == ["192.0.2.1", {"locale": "de"}]
         garbage = {b"X-Forwarded-For": b"\xff\xfe, \x01", b"Accept-Language": b"\xff"}
         assert (await http.get("/", headers=garbage)).json() == ["192.0.2.1", {}]
         assert (await http.post("/", data=form)).json() == ["ada", "192.0.2.1", "eyJ9"]
@@ -95,6 +104,29 @@ async def test_dependency_override_replaces_the_client() -> None:
     assert requested == ["ada"]
 
 
+@pytest.mark.virtual_clock
+async def test_background_requests_have_the_policy_of_the_reset_limits() -> None:
+    """Six throttled attempts do not lose the request, unlike in a route."""
+    transport = ScriptedTransport(*[refuse("TooManyRequestsException")] * 6, respond(body=b"{}"))
+    limits = ResetLimits(drain=120.0)
+    cognito = Cognito(settings=SETTINGS, session=lambda _: scripted_session(transport), reset_limits=limits)
+    app = FastAPI(lifespan=cognito.lifespan)
+
+    @app.get("/")
+    async def read(resets: ResetRequestsDep) -> None:
+        resets.submit("ada")
+
+    async with asgi_client(app) as http:
+        assert (await http.get("/")).status_code == 200
+    assert len(transport.attempts) == 7
+
+
+def test_named_pool_has_dependencies_on_the_user() -> None:
+    """They are those that applications write themselves, so overrides work."""
+    staff = Cognito("staff").dependencies
+    assert (staff.current_user, staff.optional_user) == (TokenAuth("staff"), TokenAuth("staff", optional=True))
+
+
 async def test_dependency_without_lifespan_raises_pool_not_open_error() -> None:
     """The message says how to open the pool, in applications and in tests."""
     app = FastAPI()
@@ -103,6 +135,8 @@ async def test_dependency_without_lifespan_raises_pool_not_open_error() -> None:
     async def read(client: CognitoDep) -> str:
         return repr(client)
 
+    with pytest.raises(PoolNotOpenError):  # servers that run no lifespan need not have a state
+        await Cognito().dependencies.client(HTTPConnection({"type": "http", "headers": []}))
     async with asgi_client(app) as http:
         with pytest.raises(PoolNotOpenError, match=r"'default'.*lifespan=Cognito\(\)\.lifespan.*with TestClient"):
             await http.get("/")
@@ -114,8 +148,8 @@ async def test_websocket_route_receives_the_client() -> None:
     clients: list[object] = []
 
     @app.websocket("/")
-    async def talk(socket: WebSocket, client: CognitoDep) -> None:
-        clients.append(client)
+    async def talk(socket: WebSocket, client: CognitoDep, ip: ClientIpDep) -> None:
+        clients.extend((client, ip))
         await socket.close()
 
     async def receive() -> dict[str, str]:
@@ -128,3 +162,4 @@ async def test_websocket_route_receives_the_client() -> None:
         scope = {"type": "websocket", "path": "/", "headers": [], "query_string": b"", "subprotocols": []}
         await app({**scope, "client": None, "server": None, "scheme": "ws", "state": dict(state or {})}, receive, send)
     assert isinstance(clients[0], CognitoClient)
+    assert clients[1] is None  # the server does not know it

@@ -107,21 +107,28 @@ async def test_forgot_password_sends_username_context_and_language() -> None:
         )
         assert (response.status_code, list(response.json())) == (202, ["detail"])
         assert response.headers["cache-control"] == "no-store"
+        assert response.headers["content-type"] == "application/json"
     (call,) = client.calls
     context = call.pop("user_context_data")
     assert (context.ip_address, context.encoded_data) == ("192.0.2.1", "eyJ9")
     assert call == {"username": "ada@example.com", "client_metadata": {"locale": "de-CH"}}
 
 
-@pytest.mark.parametrize("how", [{"json": GOOD}, {"data": GOOD}, {"files": {k: (None, v) for k, v in GOOD.items()}}])
+FULL = {**GOOD, "encoded_data": "eyJ9"}
+
+
+@pytest.mark.parametrize("how", [{"json": FULL}, {"data": FULL}, {"files": {k: (None, v) for k, v in FULL.items()}}])
 async def test_reset_password_accepts_json_and_forms(how: dict[str, Any]) -> None:
     """The request has the fields of the body and the client IP."""
     client = FakeClient()
     async with site(client) as http:
         response = await http.post("/reset-password", **how)
         assert (response.status_code, response.json()["signed_out_elsewhere"]) == (200, None)
+        assert response.headers["cache-control"] == "no-store"
+        assert response.headers["content-type"] == "application/json"
     (call,) = client.calls
-    assert call.pop("user_context_data").ip_address == "192.0.2.1"
+    context = call.pop("user_context_data")
+    assert (context.ip_address, context.encoded_data) == ("192.0.2.1", "eyJ9")
     expected = {"username": GOOD["username"], "confirmation_code": GOOD["code"], "password": GOOD["password"]}
     assert call == expected
 
@@ -133,8 +140,12 @@ USER_ERRORS = [
 ]  # fmt: skip
 
 
-async def test_user_existence_errors_are_byte_identical_to_a_wrong_code() -> None:
-    """Status, headers and bytes are the same, with the fault of the error and without."""
+async def test_user_existence_errors_are_byte_identical_to_a_wrong_code(caplog: pytest.LogCaptureFixture) -> None:
+    """Status, headers and bytes are the same, with the fault of the error and without.
+
+    The operator learns from the log that the password policies differ.
+    """
+    caplog.set_level(logging.INFO)
     responses = set()
     for name in USER_ERRORS:
         for fault in (Fault.USER, None):
@@ -145,6 +156,7 @@ async def test_user_existence_errors_are_byte_identical_to_a_wrong_code() -> Non
     ((status, _, content),) = responses
     assert status == 400
     assert b"AWS" not in content
+    assert [record.levelname for record in caplog.records if "policy" in record.getMessage()] == ["INFO"] * 4
 
 
 @pytest.mark.parametrize(
@@ -263,17 +275,46 @@ async def test_full_queue_returns_503_for_every_username() -> None:
 
 
 @pytest.mark.parametrize(
-    "failure", [None, service_error(errors.UserNotFoundException), errors.CredentialsError("none"), ZeroDivisionError()]
+    ("failure", "name"),
+    [
+        (None, None),
+        (service_error(errors.UserNotFoundException), "UserNotFoundException"),
+        (errors.ServiceError("no", code="NewException"), "NewException"),
+        (errors.CredentialsError("none"), "CredentialsError"),
+        (ZeroDivisionError(), "ZeroDivisionError"),
+    ],
 )
-async def test_sign_out_elsewhere_is_reported(failure: BaseException | None, caplog: pytest.LogCaptureFixture) -> None:
+async def test_sign_out_elsewhere_is_reported(
+    failure: BaseException | None, name: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
     """A failed sign-out is logged and reported; the reset is successful."""
     client = FakeClient(sign_out_error=failure)
     async with site(client, sign_out_elsewhere=True) as http:
         response = await http.post("/reset-password", json=GOOD)
     assert (response.status_code, response.json()["signed_out_elsewhere"]) == (200, failure is None)
     assert client.calls[1] == {"username": GOOD["username"]}
-    assert [record.levelname for record in caplog.records] == ([] if failure is None else ["ERROR"])
+    found = [(record.levelname, record.getMessage().rpartition(" ")[2]) for record in caplog.records]
+    assert found == ([] if name is None else [("ERROR", name)])
     assert GOOD["username"] not in caplog.text
+
+
+@pytest.mark.virtual_clock
+async def test_slow_sign_out_does_not_delay_the_response() -> None:
+    """It has failed after 10 seconds."""
+
+    class Slow(FakeClient):
+        """Takes an hour to end the sessions."""
+
+        async def admin_user_global_sign_out(self, **_: Any) -> None:
+            """Wait."""
+            await asyncio.sleep(3600.0)
+
+    clock = asyncio.get_running_loop().time
+    async with site(Slow(), sign_out_elsewhere=True) as http:
+        started = clock()
+        response = await http.post("/reset-password", json=GOOD)
+        assert (response.status_code, response.json()["signed_out_elsewhere"]) == (200, False)
+        assert clock() - started == pytest.approx(10.0)
 
 
 async def test_failed_reset_does_not_sign_out() -> None:
@@ -408,6 +449,7 @@ def test_openapi_describes_bodies_and_problems() -> None:
     app.include_router(password_reset_router(), prefix="/account")
     paths = app.openapi()["paths"]
     confirm = paths["/account/reset-password"]["post"]
+    assert confirm["tags"] == ["password reset"]
     content = confirm["requestBody"]["content"]
     assert set(content) == {"application/json", "application/x-www-form-urlencoded", "multipart/form-data"}
     assert content["application/json"]["schema"]["properties"]["password"]["format"] == "password"

@@ -22,11 +22,13 @@ GOOD = {"username": "ada@example.com", "code": "123456", "password": CANARY}
 BOUNDARY = f"{MULTIPART}; boundary=x"
 
 
-async def read(body: bytes, kind: str = JSON, *, headers: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Read a body that arrives in two chunks."""
+async def read(
+    body: bytes, kind: str = JSON, *, headers: Mapping[str, str] | None = None, first: int = 7
+) -> dict[str, str]:
+    """Read a body that arrives in two chunks, the first one with some bytes."""
     chunks = [
-        {"type": "http.request", "body": body[:7], "more_body": True},
-        {"type": "http.request", "body": body[7:], "more_body": False},
+        {"type": "http.request", "body": body[:first], "more_body": True},
+        {"type": "http.request", "body": body[first:], "more_body": False},
     ]
 
     async def receive() -> dict[str, object]:
@@ -115,6 +117,10 @@ INVALID: dict[str, tuple[bytes, str, type[Exception] | tuple[type[Exception], ..
         *(b"--x\r\nContent-Disposition: form-data\r\n\r\na\r\n--x--\r\n", BOUNDARY),
         MalformedBodyError,
     ),
+    "multipart: many fields": (
+        *(b"".join(part(f"f{number}", "") for number in range(99)) + b"--x--\r\n", BOUNDARY),
+        MalformedBodyError,
+    ),
     "multipart: duplicate": (part("username", "a") * 2 + b"--x--\r\n", BOUNDARY, MalformedBodyError),
     "multipart: surrogates": (
         *(part("username", "\\ud800") + b"--x--\r\n", f"{BOUNDARY}; charset=unicode_escape"),
@@ -123,17 +129,21 @@ INVALID: dict[str, tuple[bytes, str, type[Exception] | tuple[type[Exception], ..
     "text": (json_body(), "text/plain", UnsupportedBodyError),
     "other JSON": (json_body(), "application/vnd.api+json", UnsupportedBodyError),
     "no content type": (json_body(), "", UnsupportedBodyError),
+    "no body": (b"", "", UnsupportedBodyError),
 }
 
 
 @pytest.mark.parametrize("name", INVALID)
 async def test_read_body_with_invalid_body_raises_an_error_without_values(name: str) -> None:
-    """Neither the error nor its context contains a value."""
+    """Neither the error nor its context contains a value. Errors of fields are those of FastAPI without the input."""
     body, kind, expected = INVALID[name]
     with pytest.raises(expected) as caught:
         await read(body, kind)
     errors = caught.value.errors() if isinstance(caught.value, RequestValidationError) else ()
     assert CANARY not in f"{caught.value!s} {errors}"
+    for each in errors:
+        assert each.keys() <= {"type", "loc", "msg", "ctx"}
+        assert each["loc"][0] == "body"
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
@@ -151,24 +161,31 @@ async def test_read_body_with_unacceptable_headers_raises_an_error(
     headers: dict[str, str], expected: type[RequestRejectedError]
 ) -> None:
     """A declared length over the limit and compression are rejected before the body is read."""
-    with pytest.raises(expected):
-        await read(json_body(), headers=headers)
+    for body, kind in ((json_body(), JSON), (b"username=a&code=1&password=a", URLENCODED)):
+        with pytest.raises(expected):
+            await read(body, kind, headers=headers)
 
 
 async def test_read_body_accepts_the_maximum_size() -> None:
-    """One byte more is too large."""
+    """One byte more is too large, also if the rest would be a valid body."""
     body = json_body()
     padded = body + b" " * (MAX_BODY_BYTES - len(body))
     assert await read(padded) == GOOD
-    with pytest.raises(BodyTooLargeError):
-        await read(padded + b" ")
+    assert await read(padded, headers={"content-length": str(MAX_BODY_BYTES)}) == GOOD
+    for first in (7, MAX_BODY_BYTES):
+        with pytest.raises(BodyTooLargeError):
+            await read(padded + b" ", first=first)
 
 
 async def test_read_body_after_disconnect_raises_malformed_body_error() -> None:
-    """A client that disconnects early is not a bug."""
+    """A client that disconnects early is not a bug; what has arrived is not the whole body."""
+    events: list[dict[str, object]] = [
+        {"type": "http.request", "body": json_body(), "more_body": True},
+        {"type": "http.disconnect"},
+    ]
 
     async def receive() -> dict[str, object]:
-        return {"type": "http.disconnect"}
+        return events.pop(0)
 
     request = Request({"type": "http", "method": "POST", "headers": [(b"content-type", JSON.encode())]}, receive)
     with pytest.raises(MalformedBodyError):

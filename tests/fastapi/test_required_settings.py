@@ -97,7 +97,7 @@ async def test_sign_in_routes_without_their_settings_fail_at_startup(
     router = sign_in_router(options=SignInOptions(auth_flow=flow))
     message = await refused(application(Cognito(settings=settings(**given)), router))
     assert set(re.findall(r"COGNITO_\w+", message)) == missing
-    assert "/account/sign-in" in message
+    assert " /account/sign-in " in message
 
 
 async def test_sign_in_routes_with_their_settings_start() -> None:
@@ -145,14 +145,26 @@ async def test_websockets_and_mounted_applications_are_checked() -> None:
     async def socket(user: OptionalUser) -> None:
         """Do nothing."""
 
-    assert "/socket" in await refused(app)
+    assert " /socket " in await refused(app)
     inner = FastAPI()
     inner.include_router(protected(), prefix="/api")
     mounted = application(cognito)
     mounted.mount("/inner", inner)
-    assert "/inner/api/deep/me" in await refused(mounted)
-    for route in (Mount("/inner", inner), Host("api.example.com", inner)):
-        assert "/api/deep/me" in await refused(Starlette(routes=[route], lifespan=cognito.lifespan))
+    assert " /inner/api/deep/me " in await refused(mounted)
+    for routes, path in (
+        ([Mount("/inner", inner)], "/inner/api/deep/me"),
+        ([Host("api.example.com", inner)], "/api/deep/me"),
+        ([Mount("/inner", protected())], "/inner/deep/me"),
+        (protected().routes, "/deep/me"),
+    ):
+        assert f" {path} " in await refused(Starlette(routes=routes, lifespan=cognito.lifespan))
+
+
+async def test_object_without_routes_needs_no_settings() -> None:
+    """Such as another framework, or none: the lifespan is a context manager."""
+    cognito = Cognito(settings=SETTINGS)
+    async with cognito.lifespan(None) as state:
+        assert cognito.client_of(state).bound.user_pool_id is None
 
 
 async def test_overridden_dependencies_need_no_settings() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from ipaddress import ip_network
 from time import monotonic
 from typing import Any
@@ -28,8 +29,11 @@ WRONG = {**GOOD, "code": "000000"}
 
 
 @asynccontextmanager
-async def default_site(client: FakeClient) -> AsyncIterator[httpx.AsyncClient]:
-    """Run an application with the default limits; ``X-Forwarded-For`` selects the client IP."""
+async def default_site(client: FakeClient, **overrides: Any) -> AsyncIterator[httpx.AsyncClient]:
+    """Run an application with the default limits; ``X-Forwarded-For`` selects the client IP.
+
+    Overrides are dependencies of the pool by name.
+    """
     cognito = Cognito(settings=SETTINGS)
     app = FastAPI(lifespan=cognito.lifespan)
     app.include_router(password_reset_router(confirmation=ResetConfirmation(minimum_duration=0.0)))
@@ -37,7 +41,8 @@ async def default_site(client: FakeClient) -> AsyncIterator[httpx.AsyncClient]:
     async def fake() -> FakeClient:
         return client
 
-    app.dependency_overrides = {cognito.dependencies.client: fake}
+    replaced = {getattr(cognito.dependencies, name): function for name, function in overrides.items()}
+    app.dependency_overrides = {cognito.dependencies.client: fake, **replaced}
     async with asgi_client(app) as http:
         yield http
 
@@ -45,6 +50,10 @@ async def default_site(client: FakeClient) -> AsyncIterator[httpx.AsyncClient]:
 async def post(http: httpx.AsyncClient, path: str, address: str, body: dict[str, str]) -> httpx.Response:
     """Send a request from a client IP."""
     return await http.post(path, json=body, headers={"X-Forwarded-For": address})
+
+
+async def no_context() -> None:
+    """Replace the user context."""
 
 
 # --- attempts ---------------------------------------------------------------------------------------------------------
@@ -55,9 +64,12 @@ async def post(http: httpx.AsyncClient, path: str, address: str, body: dict[str,
     [("203.0.113.7", "203.0.113.8"), ("2001:db8::1", "2001:db8:1::1"), ("2001:db8::1", "2001:db8:0:1::1")],
 )
 async def test_wrong_codes_of_one_client_do_not_lock_out_the_user(attacker: str, victim: str) -> None:
-    """Five wrong codes exhaust the limit of the client; the user can still set a password from another address."""
+    """Five wrong codes exhaust the limit of the client; the user can still set a password from another address.
+
+    Without a user context, too.
+    """
     client = FakeClient(service_error(errors.CodeMismatchException))
-    async with default_site(client) as http:
+    async with default_site(client, user_context=no_context) as http:
         statuses = [(await post(http, "/reset-password", attacker, WRONG)).status_code for _ in range(20)]
         assert statuses == [400] * 5 + [429] * 15
         client.error = None
@@ -113,6 +125,17 @@ async def test_rate_limited_attempts_reveal_no_users() -> None:
     assert len(contents) == 1
 
 
+async def test_default_address_limit_is_per_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After 20 requests, another one is allowed every three seconds."""
+    limit = partial(MemoryRateLimit, clock=lambda: 0.0)
+    monkeypatch.setattr("cognito_async.fastapi.password_reset.MemoryRateLimit", limit)
+    async with default_site(FakeClient()) as http:
+        for _ in range(20):
+            await post(http, "/forgot-password", "203.0.113.7", {"username": "ada"})
+        response = await post(http, "/forgot-password", "203.0.113.7", {"username": "ada"})
+    assert (response.status_code, response.headers["retry-after"]) == (429, "3")
+
+
 # --- messages ---------------------------------------------------------------------------------------------------------
 
 
@@ -160,7 +183,7 @@ async def test_slow_requests_of_one_client_do_not_delay_others() -> None:
             started[arguments["username"]] = clock()
             await asyncio.sleep(19.0 if arguments["username"] != "new" else 0.1)
 
-    async with default_site(Slow()) as http:
+    async with default_site(Slow(), user_context=no_context) as http:
         for number in range(20):
             await post(http, "/forgot-password", "203.0.113.7", {"username": f"slow{number}"})
         await asyncio.sleep(0.5)

@@ -3,6 +3,7 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 from ipaddress import ip_address
 from typing import cast
 
@@ -32,7 +33,10 @@ def waiting_for(event: asyncio.Event, done: list[int]) -> Callable[[], Awaitable
 async def test_full_queue_rejects_jobs_and_shutdown_waits_for_accepted_ones() -> None:
     """Two jobs run and three wait; the sixth is rejected; the shutdown waits for all five."""
     event, done = asyncio.Event(), list[int]()
-    async with ResetQueue(ResetLimits(workers=2, waiting=3)) as queue:
+    queue = ResetQueue(ResetLimits(workers=2, waiting=3))
+    with pytest.raises(ResetQueueFullError):
+        queue.put(waiting_for(event, done), "a")  # before the start
+    async with queue:
         for client in "abaaa":
             queue.put(waiting_for(event, done), client)
         assert queue.waiting == 3
@@ -104,6 +108,21 @@ async def test_queue_with_many_clients_alternates_between_them() -> None:
 
 
 @pytest.mark.virtual_clock
+async def test_jobs_do_not_run_in_the_context_of_a_request() -> None:
+    """Context variables of its middleware, such as a trace or a database session, have ended by then."""
+    request = ContextVar("request", default="none")
+    seen: list[str] = []
+
+    async def job() -> None:
+        seen.append(request.get())
+
+    async with ResetQueue(ResetLimits()) as queue:
+        request.set("of a user")
+        queue.put(job, "a")
+    assert seen == ["none"]
+
+
+@pytest.mark.virtual_clock
 async def test_ipv6_clients_of_one_network_share_their_turn() -> None:
     """Requests from many addresses of a /48 network do not delay those of another."""
     names: list[str] = []
@@ -120,11 +139,12 @@ async def test_ipv6_clients_of_one_network_share_their_turn() -> None:
     async with ResetQueue(ResetLimits()) as queue:
         resets = ResetRequests(queue, cast("CognitoClient", Slow()))
         for number in range(20):
-            context = UserContextDataType(ip_address=f"2001:db8:0:{number:x}::1")
+            context = UserContextDataType(ip_address=f"2001:db8:0:{number << 8:x}::1")
             resets.submit(f"user{number}", user_context_data=context)
-        resets.submit(NAME, user_context_data=None, client_ip=ip_address("2001:db8:1::1"))
+        resets.submit(NAME, user_context_data=UserContextDataType(ip_address="2001:db8:1::1"))
+        resets.submit("grace", user_context_data=None, client_ip=ip_address("2001:db8:2::1"))
         await asyncio.sleep(0.1)
-        assert NAME in names
+        assert {NAME, "grace"} <= set(names)
         event.set()
 
 
@@ -154,6 +174,7 @@ async def test_codes_per_username_are_limited_silently(caplog: pytest.LogCapture
         await asyncio.sleep(200.0)
         resets.submit(NAME)
     assert len(names) == 7
+    assert [record.levelname for record in caplog.records] == ["INFO"] * 36  # for the operator
     assert NAME not in caplog.text.casefold()
 
 
@@ -222,9 +243,11 @@ async def test_throttled_request_is_retried_with_the_limits_policy() -> None:
     async with scripted_session(transport) as session:
         client = session.client("abc").with_options(timeouts=limits.timeouts, retry=limits.retry)
         async with ResetQueue(ResetLimits(drain=120.0)) as queue:
-            ResetRequests(queue, client).submit(NAME, client_metadata={"locale": "de"})
+            context = UserContextDataType(ip_address="192.0.2.1")
+            ResetRequests(queue, client).submit(NAME, user_context_data=context, client_metadata={"locale": "de"})
     assert len(transport.attempts) == 7
-    assert transport.attempts[-1].json == {"ClientId": "abc", "Username": NAME, "ClientMetadata": {"locale": "de"}}
+    about = {"ClientMetadata": {"locale": "de"}, "UserContextData": {"IpAddress": "192.0.2.1"}}
+    assert transport.attempts[-1].json == {"ClientId": "abc", "Username": NAME, **about}
 
 
 @pytest.mark.parametrize("invalid", [{"workers": 0}, {"waiting": 0}, {"drain": -1.0}])

@@ -4,10 +4,11 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from attrs import evolve
 from fastapi import FastAPI
 
 from cognito_async import ParameterValidationError
-from cognito_async.fastapi import CognitoSettings, SettingsError, SignInOptions, sign_in_router
+from cognito_async.fastapi import PROBLEMS, CognitoSettings, SettingsError, SignInOptions, sign_in_router
 from cognito_async.fastapi.settings import read_settings
 from cognito_async.testing import FakeCognito
 from tests.fastapi.sign_in_site import (
@@ -92,6 +93,7 @@ async def test_second_factor_is_selected(fake: FakeCognito) -> None:
         assert content["challenge"]["options"] == ["SMS_MFA", "SOFTWARE_TOKEN_MFA"]
         refused = await answer(http, content, type="select", option="EMAIL_OTP")
         assert kind_of(refused) == (422, "bad-input")
+        assert refused.json()["errors"][0]["pointer"] == "#/answer"
         selected = (await answer(http, content, type="select", option="SMS_MFA")).json()
         assert selected["challenge"]["name"] == "SMS_MFA"
         tokens(await answer(http, selected, type="code", code=codes(fake)[-1]))
@@ -168,9 +170,11 @@ async def test_password_is_selected(fake: FakeCognito) -> None:
     ada(fake)
     async with site(fake, options(auth_flow="USER_AUTH")) as http:
         content = await challenge(http, "SELECT_CHALLENGE", password=None)
-        refused = await answer(http, content, type="select", option="PASSWORD")
-        assert kind_of(refused) == (422, "bad-input")
-        assert "password" in refused.json()["errors"][0]["detail"]
+        for option in ("PASSWORD", "PASSWORD_SRP"):
+            refused = await answer(http, content, type="select", option=option)
+            assert kind_of(refused) == (422, "bad-input")
+            assert refused.json()["errors"][0]["pointer"] == "#/answer"
+            assert '"password"' in refused.json()["errors"][0]["detail"]  # the type of the answer to send
         tokens(await answer(http, content, type="password", password=PASSWORD))
     assert PASSWORD not in str(fake.requests)
 
@@ -244,7 +248,9 @@ async def test_answer_of_another_challenge_is_refused(fake: FakeCognito, given: 
         sent = len(fake.requests)
         refused = await answer(http, content, **given)
         assert kind_of(refused) == (422, "bad-input")
-        assert [error["pointer"] for error in refused.json()["errors"]] == ["#/answer"]
+        (error,) = refused.json()["errors"]
+        assert error["pointer"] == "#/answer"
+        assert content["challenge"]["name"] in error["detail"]
         assert len(fake.requests) == sent
 
 
@@ -341,6 +347,16 @@ async def test_invalid_token_is_not_reported_to_the_operator(
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
+async def test_refresh_without_tokens_in_the_response_is_an_outage(
+    fake: FakeCognito, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The log has the operation."""
+    fake.fail_next("GetTokensFromRefreshToken", response={"AuthenticationResult": None})
+    async with site(fake) as http:
+        assert kind_of(await http.post("/refresh", json={"refresh_token": "x"})) == (503, "unavailable")
+    assert "GetTokensFromRefreshToken" in caplog.text
+
+
 async def test_lost_refresh_is_repeated_within_the_grace_period(fake: FakeCognito) -> None:
     """The rotated token would be lost otherwise."""
     ada(fake)
@@ -391,9 +407,10 @@ async def test_refresh_and_sign_out_use_the_cookie(fake: FakeCognito) -> None:
         assert all(cookies(first)[name]["value"] != cookies(second)[name]["value"] for name in (ACCESS, REFRESH))
         third = await http.post("/sign-out", json={}, headers=cookie_header(second))
         assert third.json() == {"state": "signed_out", "revoked": True}
-        assert {(name, about["value"], about["max-age"]) for name, about in cookies(third).items()} == {
-            (ACCESS, "", "0"),
-            (REFRESH, "", "0"),
+        deleted = {"value": "", "path": "/", "max-age": "0", "httponly": "True", "secure": "True"}
+        assert cookies(third) == {
+            ACCESS: {**deleted, "samesite": "lax"},
+            REFRESH: {**deleted, "samesite": "strict"},
         }
         assert kind_of(await http.post("/refresh", json={}, headers=cookie_header(second))) == (401, "sign-in-refused")
         fourth = await http.post("/sign-out", json={})
@@ -494,8 +511,19 @@ def test_openapi_describes_answers_and_responses() -> None:
     assert "continue" in schemas["ChallengeResponse"]["properties"]
     assert "continue" in schemas["ChallengeResponse"]["required"]
     assert "$defs" not in str(document)
+    assert {tuple(item["post"]["tags"]) for item in document["paths"].values()} == {("sign-in",)}
     for path, statuses in {
         "/sign-in": {"200", "400", "401", "403", "408", "413", "415", "422", "429", "500", "502", "503", "504"},
         "/sign-out": {"200", "400", "403", "408", "413", "415", "422", "429"},
     }.items():
         assert set(document["paths"][path]["post"]["responses"]) == statuses
+
+
+def test_openapi_describes_the_problems_of_the_application() -> None:
+    """The table can be changed, for all routes."""
+    app = FastAPI()
+    problems = {**PROBLEMS, "BodyTooLargeError": evolve(PROBLEMS["BodyTooLargeError"], status=418)}
+    app.include_router(sign_in_router(problems=problems))
+    for item in app.openapi()["paths"].values():
+        assert "418" in item["post"]["responses"]
+        assert "413" not in item["post"]["responses"]

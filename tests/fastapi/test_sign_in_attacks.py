@@ -6,6 +6,7 @@ import logging
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from ipaddress import ip_network
 from typing import Any
 
@@ -235,6 +236,23 @@ async def test_refreshes_are_limited_per_client(fake: FakeCognito) -> None:
         assert (await http.post("/sign-out", json=body)).status_code == 429
 
 
+async def test_address_limit_counts_all_usernames(fake: FakeCognito) -> None:
+    """An application can set it."""
+    async with site(fake, address_limit=MemoryRateLimit(1, 60.0)) as http:
+        statuses = [(await start(http, username=name)).status_code for name in ("ada", "grace")]
+    assert statuses == [401, 429]
+
+
+async def test_default_address_limit_is_per_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After 20 requests, another one is allowed every three seconds."""
+    limit = partial(MemoryRateLimit, clock=lambda: 0.0)
+    monkeypatch.setattr("cognito_async.fastapi.sign_in.MemoryRateLimit", limit)
+    async with default_site(FakeClient()) as http:
+        assert {(await http.post("/sign-in", json={})).status_code for _ in range(20)} == {422}
+        response = await http.post("/sign-in", json={})
+    assert (response.status_code, response.headers["retry-after"]) == (429, "3")
+
+
 # --- cross-site requests ----------------------------------------------------------------------------------------------
 
 ROUTES = ["/sign-in", "/sign-in/challenge", "/refresh", "/sign-out"]
@@ -353,8 +371,10 @@ async def test_state_of_another_app_client_or_key_is_refused(fake: FakeCognito) 
         content = await challenge(http, "SMS_MFA")
     for refusing in (other, settings.model_copy(update={"state_keys": (keys[1],)})):
         async with site(fake, settings=refusing) as http:
+            sent = len(fake.requests)
             response = await answer(http, content, type="code", code=codes(fake)[-1])
             assert kind_of(response) == (401, "sign-in-refused")
+            assert len(fake.requests) == sent
     async with site(fake, settings=settings.model_copy(update={"state_keys": (keys[1], keys[0])})) as http:
         tokens(await answer(http, content, type="code", code=codes(fake)[-1]))
 
