@@ -81,7 +81,8 @@ class Challenge(Record):
     def __eq__(self, other: object) -> bool:
         return self is other
 
-    __hash__ = object.__hash__
+    def __hash__(self) -> int:
+        return object.__hash__(self)
 
     async def _submit(
         self, parameter: str, value: Secret[Any], rule: Rule, more: Secret[dict[str, str]] | None = None
