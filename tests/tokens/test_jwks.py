@@ -89,7 +89,8 @@ UNUSABLE: dict[str, Any] = {
     "n with padding": jwk("a", n=jwk("a")["n"] + "=="),
     "n in the standard alphabet": jwk("a", n=encode(b"\xff" * 255 + b"\xfb").replace("_", "/").replace("-", "+")),
     "n not ASCII": jwk("a", n="é" * 342),
-    **{f"n {n % 6} modulo 6": jwk("a", n=encode(n.to_bytes(256, "big"))) for n in (MODULUS - 1, MODULUS + 1)},
+    # Both even numbers, as one of them may be divisible by 3.
+    **{f"n {change:+}": jwk("a", n=encode((MODULUS + change).to_bytes(256, "big"))) for change in (-1, 1)},
     "e missing": jwk("a", e=DROP),
     "e number": jwk("a", e=65537),
     **{
