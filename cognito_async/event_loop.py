@@ -1,4 +1,4 @@
-"""The event loop that everything that waits requires."""
+"""The running event loop of asyncio, or an error that says what to do without one."""
 
 import asyncio
 
