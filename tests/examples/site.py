@@ -18,7 +18,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 from attrs import define, field, frozen
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser, Page, expect
 
 from cognito_async.testing import FakeCognito, LocalPool, TokenIssuer
 from tests.support.processes import ROOT, until
@@ -32,6 +32,7 @@ RESET_CODE, SIGN_UP_CODE, WRONG_CODE = "654321", "123456", "000000"
 ISSUER: Final = TokenIssuer(user_pool_id="eu-west-1_abc", client_id="abc")
 _URL = re.compile(r"http://127\.0\.0\.1:\d+")
 _ADDRESSES = count(1)
+expect.set_options(timeout=15_000)  # milliseconds, for busy machines
 
 
 def site_module(name: str) -> Any:
@@ -295,7 +296,7 @@ async def message(page: Page) -> str:
     """Return the text of the message box, which must have the focus."""
     box = page.locator("#message")
     text = await box.inner_text()
-    assert await box.evaluate("box => box === document.activeElement"), f"not focused: {text}"
+    await expect(box).to_be_focused()  # waits, because browsers apply autofocus after the page is there
     return " ".join(text.split())
 
 

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from cognito_async.fastapi import PasswordPolicy
 from cognito_async.testing import LocalPool
@@ -74,7 +74,7 @@ async def test_reset_with_wrong_code_weak_password_and_success(browser: SiteBrow
         assert await page.title() == "Error: Set a new password – Larkmoor"  # noqa: RUF001
         assert await code.get_attribute("aria-invalid") == "true"
         assert await code.get_attribute("aria-describedby") == "code-hint code-error"
-        assert await code.evaluate("field => field === document.activeElement")
+        await expect(code).to_be_focused()
         assert await code.input_value() == ""
         await fill(page, f" {RESET_CODE[:3]} {RESET_CODE[3:]} ", "differential")
         await send(page)
@@ -85,7 +85,7 @@ async def test_reset_with_wrong_code_weak_password_and_success(browser: SiteBrow
         assert await code.input_value() == RESET_CODE
         password = page.get_by_label("New password", exact=True)
         assert await password.input_value() == ""
-        assert await password.evaluate("field => field === document.activeElement")
+        await expect(password).to_be_focused()
         await password.fill(NEW_PASSWORD)
         await send(page)
         assert "Your password is changed" in await message(page)
