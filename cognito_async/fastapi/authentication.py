@@ -17,6 +17,7 @@ from cognito_async.errors import (
     TokenError,
     TokenGroupError,
     TokenMalformedError,
+    TokenMissingError,
     TokenScopeError,
 )
 from cognito_async.fastapi.errors import CrossOriginError, NotAuthenticatedError
@@ -24,12 +25,11 @@ from cognito_async.fastapi.open_pool import find_pool
 from cognito_async.fastapi.request_origin import SAFE_METHODS, cookie_values, is_same_origin, origins
 from cognito_async.fastapi.settings import DEFAULT_POOL
 from cognito_async.tokens import AccessToken
-from cognito_async.tokens.bearer import SCOPE
+from cognito_async.tokens.bearer import SCOPE, bearer_token
 
 UserDependency: TypeAlias = Callable[..., Coroutine[Any, Any, AccessToken | None]]
 
 _COOKIE_NAME: Final = re.compile(r"[!#$%&'*+.^`|~\w-]+", re.ASCII)
-_SCHEME: Final = "bearer"
 BEARER_SCHEME: Final = "CognitoBearer"
 COOKIE_SCHEME: Final = "CognitoCookie"
 
@@ -122,10 +122,10 @@ def _bearer_token(connection: HTTPConnection) -> str | CognitoError | None:
         return None
     if len(values) > 1:
         return TokenMalformedError("the request has several Authorization headers")
-    scheme, _, token = values[0].strip(" ").partition(" ")
-    if scheme.lower() != _SCHEME:
-        return NotAuthenticatedError("the Authorization header has another scheme than Bearer")
-    return token.lstrip(" ")
+    try:
+        return bearer_token(values[0])
+    except TokenMissingError:
+        return NotAuthenticatedError("the Authorization header has no bearer token")
 
 
 current_user: Final = TokenAuth()

@@ -137,6 +137,11 @@ def test_repr_of_bound_values_masks_what_is_not_a_user_pool_id(pool_id: Any) -> 
     assert repr(Bound(user_pool_id=pool_id)) == "Bound(client_id=None, client_secret=None, user_pool_id=***)"
 
 
+def test_repr_of_bound_values_shows_the_pool_of_an_emulator() -> None:
+    """Its ID starts with no region."""
+    assert repr(Bound(user_pool_id="local_AbC")).endswith("user_pool_id=local_AbC)")
+
+
 async def test_secrets_are_data_for_those_who_ask_for_them() -> None:
     """Attributes and ``attrs.asdict`` return the values."""
     request = filled(request_types()["ConfirmForgotPassword"])

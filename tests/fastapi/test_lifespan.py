@@ -144,6 +144,12 @@ async def test_client_of_in_a_wrapping_lifespan_returns_the_pools_client() -> No
         Cognito("staff").client_of({})
 
 
+def test_default_session_uses_the_region_of_the_settings() -> None:
+    """Without a user pool ID, no other value has it."""
+    settings = CognitoSettings(client_id="abc", region="us-east-2", endpoint_url="https://cognito.example")
+    assert repr(session_of(settings)).startswith("AsyncCognitoSession(region='us-east-2', ")
+
+
 async def test_session_factory_is_used_and_its_session_closed() -> None:
     """The factory receives the settings."""
     sessions: list[AsyncCognitoSession] = []

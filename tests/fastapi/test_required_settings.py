@@ -98,6 +98,7 @@ async def test_sign_in_routes_without_their_settings_fail_at_startup(
     message = await refused(application(Cognito(settings=settings(**given)), router))
     assert set(re.findall(r"COGNITO_\w+", message)) == missing
     assert " /account/sign-in " in message
+    assert ("openssl rand -base64 32" in message) is ("COGNITO_STATE_KEYS" in missing)
 
 
 async def test_sign_in_routes_with_their_settings_start() -> None:

@@ -82,7 +82,9 @@ async def test_code_is_answered_after_a_wrong_one(fake: FakeCognito, mfa: str, s
         assert kind_of(await answer(http, content, type="code", code=wrong(code))) == (400, "wrong-code")
         assert tokens(await answer(http, content, type="code", code=f" {code} "))["username"] == NAME
         assert fake.requests[-1].payload["UserContextData"] == {"IpAddress": "192.0.2.1"}
-        assert kind_of(await answer(http, content, type="code", code=code)) == (401, "sign-in-refused")  # used
+        body = {"continue": content["continue"], "answer": {"type": "code", "code": code}, "encoded_data": "eyJ9"}
+        assert kind_of(await http.post("/sign-in/challenge", json=body)) == (401, "sign-in-refused")  # used
+        assert fake.requests[-1].payload["UserContextData"]["EncodedData"] == "eyJ9"
 
 
 async def test_second_factor_is_selected(fake: FakeCognito) -> None:
@@ -118,6 +120,18 @@ async def test_authenticator_app_is_set_up(fake: FakeCognito, issuer: str | None
         assert kind_of(await answer(http, first, **verify, code=code)) == (401, "sign-in-refused")  # an old session
         tokens(await answer(http, second, **verify, code=code))
     assert fake.requests[-2].payload["FriendlyDeviceName"] == "Ada's phone"
+
+
+async def test_authenticator_app_is_set_up_after_a_new_password(fake: FakeCognito) -> None:
+    """The URI still has the name that the user typed in the first step."""
+    ada(fake, status="FORCE_CHANGE_PASSWORD")
+    fake.mfa_setup = ("SOFTWARE_TOKEN_MFA",)
+    async with site(fake) as http:
+        content = await challenge(http, "NEW_PASSWORD_REQUIRED")
+        content = (await answer(http, content, type="new_password", new_password=NEW_PASSWORD)).json()
+        assert content["challenge"]["name"] == "MFA_SETUP"
+        content = (await answer(http, content, type="associate_software_token")).json()
+    assert content["challenge"]["otpauth_uri"].startswith(f"otpauth://totp/Acme:{EMAIL}?")
 
 
 async def test_email_is_set_up_as_second_factor(fake: FakeCognito) -> None:
@@ -289,7 +303,9 @@ async def test_refresh_in_body_returns_new_tokens(fake: FakeCognito, *, rotation
     settings = settings_of(fake, refresh_token_rotation=rotation)
     async with site(fake, settings=settings) as http:
         first = tokens(await start(http))
-        second = tokens(await http.post("/refresh", json={"refresh_token": first["refresh_token"]}))
+        body = {"refresh_token": first["refresh_token"]}
+        second = tokens(await http.post("/refresh", json=body, headers={"Accept-Language": "de-CH"}))
+        assert fake.requests[-1].payload["ClientMetadata"] == {"locale": "de-CH"}
         assert second["access_token"] != first["access_token"]
         assert (second["refresh_token"] != first["refresh_token"]) is rotation
         assert "username" not in second
@@ -297,8 +313,8 @@ async def test_refresh_in_body_returns_new_tokens(fake: FakeCognito, *, rotation
         assert third.status_code == (401 if rotation else 200)  # used twice
 
 
-async def test_refresh_sends_the_device_key(fake: FakeCognito) -> None:
-    """A pool that remembers devices refuses refresh tokens without it."""
+async def test_refresh_sends_and_keeps_the_device_key(fake: FakeCognito) -> None:
+    """A pool that remembers devices refuses refresh tokens without it. The service returns it only once."""
     ada(fake)
     fake.remembers_devices = "ALWAYS"
     for how in (options(), options(**COOKIES)):
@@ -306,8 +322,13 @@ async def test_refresh_sends_the_device_key(fake: FakeCognito) -> None:
             response = await start(http)
             content = tokens(response)
             held = {name: content[name] for name in ("refresh_token", "device_key") if name in content}
-            tokens(await http.post("/refresh", json=held, headers=cookie_header(response)))
-            assert fake.requests[-1].payload["DeviceKey"]
+            renewed = await http.post("/refresh", json=held, headers=cookie_header(response))
+            key = fake.requests[-1].payload["DeviceKey"]
+            assert key
+            if how.tokens == "body":
+                assert tokens(renewed)["device_key"] == key
+            else:
+                assert cookies(renewed)[REFRESH]["value"].endswith(f"~{key}")
 
 
 @pytest.mark.parametrize("body", [{}, {"refresh_token": "not-a-token"}])
@@ -354,7 +375,7 @@ async def test_refresh_without_tokens_in_the_response_is_an_outage(
     fake.fail_next("GetTokensFromRefreshToken", response={"AuthenticationResult": None})
     async with site(fake) as http:
         assert kind_of(await http.post("/refresh", json={"refresh_token": "x"})) == (503, "unavailable")
-    assert "GetTokensFromRefreshToken" in caplog.text
+    assert "(operation GetTokensFromRefreshToken," in caplog.text
 
 
 async def test_lost_refresh_is_repeated_within_the_grace_period(fake: FakeCognito) -> None:

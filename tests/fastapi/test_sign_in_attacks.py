@@ -3,6 +3,7 @@
 import asyncio
 import json
 import logging
+import time
 from base64 import b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,6 +19,7 @@ from pydantic import SecretStr
 
 from cognito_async import CognitoError, errors
 from cognito_async.fastapi import PROBLEMS, Cognito, MemoryRateLimit, SignInOptions, sign_in_router
+from cognito_async.fastapi.sealed_state import Seal
 from cognito_async.protocol.binding import Bound
 from cognito_async.testing import FakeCognito
 from tests.fastapi.sign_in_site import (
@@ -112,14 +114,16 @@ class FakeClient:
 
 
 @asynccontextmanager
-async def default_site(client: FakeClient, how: SignInOptions | None = None) -> AsyncIterator[httpx.AsyncClient]:
+async def default_site(
+    client: FakeClient, how: SignInOptions | None = None, **router: Any
+) -> AsyncIterator[httpx.AsyncClient]:
     """Run an application with the default limits; ``X-Forwarded-For`` selects the client IP behind one proxy."""
     settings = SETTINGS.model_copy(
         update={"state_keys": (SecretStr(KEY),), "trusted_proxies": (ip_network("192.0.2.0/24"),)}
     )
     cognito = Cognito(settings=settings)
     app = FastAPI(lifespan=cognito.lifespan)
-    app.include_router(sign_in_router(options=how))
+    app.include_router(sign_in_router(options=how, **router))
 
     async def replaced() -> FakeClient:
         return client
@@ -234,6 +238,40 @@ async def test_refreshes_are_limited_per_client(fake: FakeCognito) -> None:
         statuses = [(await http.post("/refresh", json=body)).status_code for _ in range(3)]
         assert statuses == [401, 401, 429]
         assert (await http.post("/sign-out", json=body)).status_code == 429
+
+
+@pytest.mark.virtual_clock
+@pytest.mark.parametrize("path", ["/sign-in/challenge", "/refresh", "/sign-out"])
+async def test_clients_are_counted_separately(path: str) -> None:
+    """The requests of one client do not lock out others. Invalid bodies count, too."""
+    limit = MemoryRateLimit(1, 60.0)
+    async with default_site(FakeClient(), options(refresh_limit=limit), address_limit=limit) as http:
+        statuses = [
+            (await http.post(path, json=[], headers={"X-Forwarded-For": address})).status_code
+            for address in ("203.0.113.7", "203.0.113.7", "198.51.100.1")
+        ]
+    assert statuses == [400, 429, 400]
+
+
+async def test_codes_of_clients_are_counted_separately(fake: FakeCognito) -> None:
+    """An attacker who guesses codes does not lock the user out."""
+    ada(fake, mfa=["SMS_MFA"])
+    settings = settings_of(fake, trusted_proxies=(ip_network("192.0.2.0/24"),))
+    async with site(fake, options(client_limit=MemoryRateLimit(1, 900.0)), settings=settings) as http:
+        content = await challenge(http, "SMS_MFA")
+        statuses: list[int] = []
+        for address in ("203.0.113.7", "203.0.113.7", "198.51.100.1"):
+            http.headers["X-Forwarded-For"] = address
+            statuses.append((await answer(http, content, type="code", code="000000")).status_code)
+    assert statuses == [400, 429, 400]
+
+
+async def test_password_answer_is_no_message(fake: FakeCognito) -> None:
+    """It does not count against the limit of messages, which the start has reached."""
+    ada(fake)
+    async with site(fake, options(auth_flow="USER_AUTH", message_limit=MemoryRateLimit(1, 900.0))) as http:
+        content = await challenge(http, "SELECT_CHALLENGE", password=None)
+        tokens(await answer(http, content, type="password", password=PASSWORD))
 
 
 async def test_address_limit_counts_all_usernames(fake: FakeCognito) -> None:
@@ -377,6 +415,21 @@ async def test_state_of_another_app_client_or_key_is_refused(fake: FakeCognito) 
             assert len(fake.requests) == sent
     async with site(fake, settings=settings.model_copy(update={"state_keys": (keys[1], keys[0])})) as http:
         tokens(await answer(http, content, type="code", code=codes(fake)[-1]))
+
+
+async def test_text_that_was_sealed_for_another_purpose_is_refused(fake: FakeCognito) -> None:
+    """The keys may seal other text, too, which must not be accepted as a state."""
+    ada(fake, mfa=["SMS_MFA"])
+    settings = settings_of(fake).model_copy(update={"state_keys": (SecretStr(KEY),)})
+    async with site(fake, settings=settings) as http:
+        content = await challenge(http, "SMS_MFA")
+        keys = (b"k" * 32,)
+        text = Seal(keys, f"sign-in {settings.client_id}".encode(), time.time).open(content["continue"])
+        assert text is not None
+        for context in (b"", f"other {settings.client_id}".encode()):
+            forged = {"continue": Seal(keys, context, time.time).seal(text, 60.0)}
+            response = await answer(http, forged, type="code", code=codes(fake)[-1])
+            assert kind_of(response) == (401, "sign-in-refused")
 
 
 async def test_expired_state_is_refused(fake: FakeCognito, monkeypatch: pytest.MonkeyPatch) -> None:

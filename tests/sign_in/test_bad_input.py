@@ -85,6 +85,13 @@ async def test_srp_needs_the_id_of_a_pool_in_the_region(pool_id: str | None, *, 
     refused(caught.value, "user_pool_id")
 
 
+async def test_srp_in_another_region_names_the_region() -> None:
+    """That of the session, which may come from the environment."""
+    async with scripted_session(ScriptedTransport()) as session:
+        with pytest.raises(ParameterValidationError, match="eu-west-1"):
+            await session.client("app", user_pool_id="us-east-1_FakePool1").sign_in(username="ada", password=PASSWORD)
+
+
 @pytest.mark.parametrize(
     "url", ["http://cognito.example.com", "http://10.0.0.1:4566", "http://[fe80::1]:80", "http://notlocalhost"]
 )

@@ -1,5 +1,6 @@
 """Remembered devices: confirmation, sign-in without MFA, and forgotten devices."""
 
+from base64 import b64decode
 from typing import Any
 
 import pytest
@@ -45,6 +46,7 @@ async def test_remembered_device_replaces_mfa(remembering: FakeCognito, client: 
     for request in remembering.requests[sent + 1 :]:
         assert request.payload["ChallengeResponses"]["DEVICE_KEY"] == first.device.key
     assert first.device.password not in str(remembering.requests)
+    assert len(b64decode(first.device.password)) == 40
 
 
 @pytest.mark.parametrize("auth_flow", ["USER_PASSWORD_AUTH", "USER_AUTH", "ADMIN_USER_PASSWORD_AUTH"])
@@ -133,9 +135,12 @@ async def test_failed_confirmation_keeps_the_sign_in(
     assert done.tokens.access_token
 
 
-async def test_new_device_without_a_key_keeps_the_sign_in(fake: FakeCognito, client: CognitoClient) -> None:
+@pytest.mark.parametrize("metadata", [{}, {"DeviceKey": "key"}, {"DeviceGroupKey": "group"}])
+async def test_new_device_without_a_key_keeps_the_sign_in(
+    fake: FakeCognito, client: CognitoClient, metadata: dict[str, str]
+) -> None:
     """As any other failure."""
-    result = {"AccessToken": "a", "ExpiresIn": 60, "RefreshToken": "r", "NewDeviceMetadata": {}}
+    result = {"AccessToken": "a", "ExpiresIn": 60, "RefreshToken": "r", "NewDeviceMetadata": metadata}
     fake.fail_next("InitiateAuth", response={"AuthenticationResult": result})
     done = signed_in(await client.sign_in(username=NAME, password=PASSWORD, remember_device=True))
     assert done.device is None

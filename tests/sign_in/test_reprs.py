@@ -36,6 +36,14 @@ def challenges(client: CognitoClient) -> list[Any]:
     ]
 
 
+async def test_challenges_are_equal_to_themselves_only(client: CognitoClient) -> None:
+    """Each is one step of a sign-in, whatever its values."""
+    (first, *_), (second, *_) = challenges(client), challenges(client)
+    assert first == first  # noqa: PLR0124 - the comparison of a challenge with itself
+    assert first != second
+    assert hash(first) != hash(second)
+
+
 @pytest.mark.parametrize("how", PRINTERS)
 async def test_results_are_masked(client: CognitoClient, how: str) -> None:
     """All classes of the public API, and those that frames hold."""
