@@ -6,10 +6,9 @@ from secrets import token_bytes
 
 from attrs import field, frozen
 
-from cognito_async.client import CognitoClient, location_of
+from cognito_async.client import CognitoClient
 from cognito_async.errors import ParameterValidationError
 from cognito_async.event_loop import running_loop
-from cognito_async.protocol.endpoints import region_of_pool
 from cognito_async.protocol.shapes import Record
 from cognito_async.protocol.srp import Ephemeral, ResultT, Steps, ephemeral, pool_name
 from cognito_async.sign_in.user_input import Secret
@@ -76,17 +75,8 @@ async def start_exchange(challenge: str, group: str, password: Secret[str]) -> E
 
 
 def pool_group(client: CognitoClient) -> str:
-    """Return the SRP name of the client's user pool.
-
-    Raises:
-        ParameterValidationError: The client is bound to no user pool, or to one of another region than the session.
-    """
+    """Return the SRP name of the client's user pool; raise ParameterValidationError if it is bound to none."""
     user_pool_id = client.bound.user_pool_id
     if user_pool_id is None:
         raise ParameterValidationError("user_pool_id", "is required for SRP: pass it to session.client(...)")
-    name = pool_name(user_pool_id)
-    region = location_of(client).given_region
-    if region is not None and region_of_pool(user_pool_id) != region:
-        rule = f"must be in the session's region, {region}; leave the region out to use that of the user pool"
-        raise ParameterValidationError("user_pool_id", rule)
-    return name
+    return pool_name(user_pool_id)

@@ -141,6 +141,14 @@ async def test_session_of_confirmed_sign_up_signs_in(fake: FakeCognito, client: 
     assert signed_in(result).username == NAME
 
 
+async def test_sign_in_through_a_replica(fake: FakeCognito) -> None:
+    """Its region is that of the session; the user pool ID, and with it the proof, stay the same."""
+    ada(fake)
+    async with AsyncCognitoSession("us-east-2", endpoint_url=fake.endpoint_url, proxy=False) as session:
+        client = fake.client(session, fake.create_app_client())
+        assert signed_in(await client.sign_in(username=NAME, password=PASSWORD)).username == NAME
+
+
 async def test_metadata_and_context_are_sent_with_each_request(fake: FakeCognito, client: CognitoClient) -> None:
     """Also with those that need no user."""
     ada(fake)
