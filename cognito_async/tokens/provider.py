@@ -199,7 +199,6 @@ class TokenProvider:
             SessionClosedError: The provider or the session is closed.
             CognitoError: The revocation failed: the refresh token may still be valid.
         """
-        running_loop()
         while self._flight is not None and not self._flight.done():
             await asyncio.wait([self._flight])  # it may rotate the refresh token
         self._retry_at = -inf

@@ -5,7 +5,13 @@ from typing import Any
 
 import pytest
 
-from cognito_async import AmbiguousOutcomeError, CognitoClient, NotAuthorizedException, ResourceNotFoundException
+from cognito_async import (
+    AmbiguousOutcomeError,
+    CognitoClient,
+    InvalidResponseError,
+    NotAuthorizedException,
+    ResourceNotFoundException,
+)
 from cognito_async.sign_in import Device, SignedIn, SmsMfaChallenge
 from cognito_async.sign_in.flow import SignInFlow
 from cognito_async.testing import FakeCognito
@@ -144,7 +150,8 @@ async def test_new_device_without_a_key_keeps_the_sign_in(
     fake.fail_next("InitiateAuth", response={"AuthenticationResult": result})
     done = signed_in(await client.sign_in(username=NAME, password=PASSWORD, remember_device=True))
     assert done.device is None
-    assert done.device_error is not None
+    assert isinstance(done.device_error, InvalidResponseError)
+    assert "ConfirmDevice" not in operations(fake)
 
 
 async def test_lost_start_of_the_device_exchange_is_ambiguous(remembering: FakeCognito, client: CognitoClient) -> None:

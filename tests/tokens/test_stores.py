@@ -311,10 +311,12 @@ async def test_lock_taken_for_a_cancelled_task_is_released(
 
     def take_late(lock: Path) -> Any:
         go.wait(60)
-        taken.set()
-        if fails:
-            raise TokenStoreError("disk failure")
-        return try_lock(lock)
+        try:
+            if fails:
+                raise TokenStoreError("disk failure")
+            return try_lock(lock)
+        finally:
+            taken.set()
 
     monkeypatch.setattr(store, "_try_lock", take_late)
     waiting = asyncio.create_task(store.lock("ada").__aenter__())
