@@ -65,7 +65,7 @@ $(RELEASE)/.ready: pyproject.toml requirements-release.txt
 $(BENCH)/.ready: pyproject.toml benchmarks/requirements.txt
 	$(call environment,$(BENCH),-r benchmarks/requirements.txt -e .)
 
-# The local user pool is on this machine.
+# Requests to the local user pool must not go through a proxy of the environment.
 demo demo-bulk demo-web: export NO_PROXY := 127.0.0.1
 demo demo-bulk demo-web: export no_proxy := 127.0.0.1
 

@@ -71,7 +71,7 @@ class Timeouts(Record):
 
 @frozen(kw_only=True, eq=False, repr=False)
 class CallContext:
-    """What the calls of a session to one region share."""
+    """Objects shared by the calls of a session to one region."""
 
     url: str
     region: str | None  # to sign for

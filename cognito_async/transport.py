@@ -59,7 +59,7 @@ class Transport(Protocol):
         Without them the session assumes that the request may have left.
 
         Raises:
-            TransportError: There is no usable response; ``sent`` tells whether the request had left.
+            TransportError: There is no usable response; ``sent`` is whether the request had left.
             InvalidResponseError: The response is not HTTP, or too large.
             SessionClosedError: The transport was closed before the request was sent.
         """

@@ -13,7 +13,7 @@ INITIAL_LIMIT: Final = 4
 
 
 class ConcurrencyLimiter:
-    """Limits the rows in flight; the limit rises with each row that is done. Few wait for the rate limiter."""
+    """Limits the rows in flight, and those that wait for the rate limiter. The limit rises with each done row."""
 
     def __init__(self, rate_limiter: CategoryLimiter, maximum: int) -> None:
         self._rate_limiter = rate_limiter

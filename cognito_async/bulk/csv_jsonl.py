@@ -107,7 +107,7 @@ class LineSplitter:
 
 
 class Parser:
-    """Makes rows of lines. It reports an invalid input by ``error``, because frames of an exception keep secrets."""
+    """Converts lines to rows. ``error`` reports an invalid input: the frames of an exception would keep secrets."""
 
     form: Format
     requirement: str

@@ -122,7 +122,7 @@ class Job:
             BulkError: The job has not been run.
         """
         if self._runner is None:
-            raise BulkError("the job has not been run")
+            raise BulkError("the job has not been run; iterate over run() first")
         return self._runner.progress()
 
     @property

@@ -344,7 +344,7 @@ def _outcome(line: int, username: str, state: str, *values: Any) -> Outcome:  # 
 
 @frozen(kw_only=True)
 class JournalStatus:
-    """What a journal says about its job at one moment."""
+    """The state of a job at one moment, read from its journal."""
 
     facts: Mapping[str, str]
     states: Mapping[State, int]
@@ -372,7 +372,7 @@ def read_facts(path: Path) -> dict[str, str]:
 
 
 def read_status(path: Path) -> JournalStatus:
-    """Return what a journal says about its job; raise JournalError if it cannot be read."""
+    """Return the state of a job; raise JournalError if its journal cannot be read."""
     status, running = read_with_activity(path, _status)
     return evolve(status, running=running)
 

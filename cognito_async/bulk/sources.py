@@ -335,4 +335,4 @@ class JournaledSource:
 
     def chunks(self, columns: Sequence[str]) -> AsyncGenerator[list[Row]]:  # noqa: ARG002 - there are no rows
         """Raise SourceError."""
-        raise SourceError(f"the journal does not hold all rows; {self.name} is needed again")
+        raise SourceError(f"the journal does not hold all rows; restore {self.name} and resume")

@@ -1,4 +1,4 @@
-"""What the error codes of rows mean, and how to fix them. The texts are in troubleshooting.toml."""
+"""The meanings of the error codes of rows, and fixes. The texts are in troubleshooting.toml."""
 
 import re
 import tomllib
@@ -46,7 +46,7 @@ NOTES: Final[Mapping[str, str]] = {name: _one_line(text) for name, text in _TEXT
 
 
 def reason_kind(code: str | None, reason: str | None) -> int:
-    """Return which kind of reasons of its code a reason is of, as its number in ``Advice.reasons``; 0 for others."""
+    """Return the number, from 1, of the first entry of ``Advice.reasons`` that matches a reason; 0 if none does."""
     kinds = ADVICE[code].reasons if code is not None and code in ADVICE else ()
     found = (kind for kind, each in enumerate(kinds, 1) if re.search(each.pattern, reason or "", re.IGNORECASE))
     return next(found, 0)

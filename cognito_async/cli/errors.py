@@ -41,7 +41,7 @@ MEANING: Final[Mapping[Exit, str]] = {
     Exit.DONE: "all done",
     Exit.FAILURE: "any other error",
     Exit.USAGE: "invalid command line or input",
-    Exit.PARTIAL: "some rows failed or have an unknown outcome",
+    Exit.PARTIAL: "some rows were refused or have an unknown outcome",
     Exit.PAUSED: "paused: resume or retry later",
     Exit.INTERRUPTED: "interrupted",
 }

@@ -46,7 +46,7 @@ def iso(at: float | None) -> str | None:
 
 
 class Stderr:
-    """Standard error, where a terminal that is gone is not an error."""
+    """Standard error; writing to a closed terminal is not an error."""
 
     def __getattr__(self, name: str) -> object:
         return getattr(sys.stderr, name)

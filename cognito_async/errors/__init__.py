@@ -77,7 +77,7 @@ def __dir__() -> list[str]:
 if not TYPE_CHECKING:  # type checkers use the imports above, so typos are errors
 
     def __getattr__(name: str) -> Any:
-        """Load the declared errors on first use: a call that succeeds does not need 59 classes."""
+        """Load the declared errors on first use: successful calls do not need them."""
         modelled = import_module(f"{__name__}.modelled")
         if name not in modelled.__all__:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

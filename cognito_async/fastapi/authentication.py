@@ -221,7 +221,7 @@ def require_any_group(*groups: str, pool: str = DEFAULT_POOL, user: UserDependen
 
 def _names(parameter: str, names: tuple[str, ...]) -> frozenset[str]:
     if not names or not all(isinstance(name, str) and name for name in cast("tuple[object, ...]", names)):
-        raise ParameterValidationError(parameter, "must be one or more texts that are not empty")
+        raise ParameterValidationError(parameter, "must be one or more non-empty strings")
     return frozenset(names)
 
 

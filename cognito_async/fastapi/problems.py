@@ -43,7 +43,7 @@ class Problem:
     """Additional members of the document."""
 
     log_level: int | None = None
-    """The level of the log record; None to write none. From ERROR on, it has the message of operator's errors."""
+    """The level of the log record; None for no record. From ERROR on, it includes messages for the operator."""
 
     def document(self, error: CognitoError) -> dict[str, Any]:
         """Return the JSON document for an error, without its message unless ``detail`` returns it."""

@@ -52,7 +52,7 @@ def client_ip(peer: str | None, forwarded: Iterable[str], trusted: Sequence[Netw
 
 
 def origins(allowed: Collection[str]) -> frozenset[str]:
-    """Check the argument ``allowed_origins``: the characters of a single text are refused; any page sends "null"."""
+    """Check ``allowed_origins``; a single string is rejected, and so is "null", which any page can send."""
     if not all(map(_ORIGIN.fullmatch, allowed)):
         raise ParameterValidationError(
             "allowed_origins", 'must be a list of origins such as "https://www.example.com", without a path'

@@ -187,7 +187,7 @@ def _set_cookie(
 
 @frozen(kw_only=True)
 class _Call:
-    """What a route knows about its request."""
+    """The values that a route gets for a request."""
 
     client: CognitoClient
     settings: CognitoSettings

@@ -239,7 +239,7 @@ class ChallengeDetails(BaseModel):
     destination: str | None = Field(None, description="Where the code was sent, masked.")
     medium: str | None = Field(None, description="How the code was sent.", examples=["SMS", "EMAIL"])
     device_name: str | None = Field(None, description="The name of the authenticator app.")
-    options: list[str] | None = Field(None, description="What can be selected or set up.")
+    options: list[str] | None = Field(None, description="The options that can be selected or set up.")
     required_attributes: list[str] | None = Field(None, description="The attributes to send with the new password.")
     user_attributes: dict[str, str] | None = Field(None, description="The user's attributes.", repr=False)
     request_options: dict[str, JsonValue] | None = Field(
@@ -266,7 +266,7 @@ class SignedOutResponse(BaseModel):
     state: Literal["signed_out"] = "signed_out"
     revoked: bool | None = Field(
         None,
-        description="Whether the refresh token was revoked, else it is still valid. Absent if there was none.",
+        description="Whether the refresh token was revoked; if not, it is still valid. Absent if there was none.",
     )
 
 

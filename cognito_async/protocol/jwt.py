@@ -140,13 +140,13 @@ def parse_object(encoded: bytes) -> dict[str, Any] | None:
 
     Returns:
         The object. None for other values, duplicate names, NaN and infinity, integers over 20 digits, floats over 32
-        characters, more than 32 levels, other encodings than UTF-8, and escapes that stand for half a character.
+        characters, more than 32 levels, other encodings than UTF-8, and escapes of lone surrogates.
     """
     try:
         text = encoded.decode("utf-8")
         parsed = _STRICT_JSON.decode(text)
         if "\\u" in text:
-            json.dumps(parsed, ensure_ascii=False).encode("utf-8")  # fails for half a character
+            json.dumps(parsed, ensure_ascii=False).encode("utf-8")  # fails for a lone surrogate
     except (ValueError, RecursionError):
         return None
     if not isinstance(parsed, dict):

@@ -1,11 +1,11 @@
-"""The Secure Remote Password protocol as Cognito speaks it. Pure: entropy and time are arguments.
+"""The Secure Remote Password protocol as Cognito implements it. Pure: entropy and time are arguments.
 
 Cognito departs from RFC 5054: the generator is 2, the hash is SHA-256, numbers are hashed as minimal two's complement
 like Java's ``BigInteger.toByteArray``, the key comes from HKDF, and the server sends no proof in return. The transport
 must authenticate the server: an impostor could test one guess of the password per exchange.
 
-A power takes several milliseconds without gmpy2. Functions that compute one are generators: they yield between slices
-of less than a millisecond, so that an event loop can serve other tasks in between.
+A modular exponentiation takes several milliseconds without gmpy2. Functions that compute one are generators that yield
+between slices of less than a millisecond, so that an event loop can serve other tasks in between.
 
 See https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-authentication-flow-methods.html.
 """
@@ -132,7 +132,7 @@ class DeviceVerifier(Record):
 
 
 def ephemeral(entropy: Callable[[int], bytes]) -> Steps[Ephemeral]:
-    """Draw a key pair; ``entropy`` returns a number of random bytes."""
+    """Generate a key pair; ``entropy`` returns a number of random bytes."""
     while True:
         private = int.from_bytes(entropy(EPHEMERAL_BYTES))
         public = yield from _power(GENERATOR, private)

@@ -203,7 +203,7 @@ def _plain(value: str) -> str:
 
 
 def _is_slip(given: str, meant: str) -> bool:
-    """Return whether two texts are equal except for one letter, or two that are swapped; digits are versions."""
+    """Return whether two strings differ in one letter, or in two swapped ones; digits, as in versions, must match."""
     if given == meant:
         return True
     start = next((at for at, (one, other) in enumerate(zip(given, meant, strict=False)) if one != other), None)
@@ -255,7 +255,7 @@ def _text(value: Any, shape: Shape) -> Faults:
     if not isinstance(value, str):
         return _wrong_type(value, "a str")
     if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
-        return [("", "must be valid Unicode text (it holds half of a surrogate pair)")]
+        return [("", "must be valid Unicode text (it contains a lone surrogate)")]
     return _bounds(len(value), shape, "have", "characters")
 
 

@@ -488,11 +488,11 @@ def _request_options(step: Step) -> dict[str, Any]:
 
 
 def _names(step: Step, parameter: str, *, default: str = "") -> tuple[str, ...]:
-    """Return a parameter that is a JSON list of texts."""
+    """Return a parameter that is a JSON array of strings."""
     value = from_json(step.parameters.get(parameter, default))
     if not isinstance(value, list) or not all(isinstance(name, str) for name in value):  # pyright: ignore[reportUnknownVariableType]
         raise InvalidResponseError(
-            f"the parameter {parameter} of the challenge {step.name} is not a JSON list of texts"
+            f"the parameter {parameter} of the challenge {step.name} is not a JSON array of strings"
         )
     return tuple(value)  # pyright: ignore[reportUnknownArgumentType, reportUnknownVariableType]
 

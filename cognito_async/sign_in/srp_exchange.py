@@ -25,10 +25,10 @@ class Exchange(Record):
 
 
 class _Turns:
-    """Lets the computations of one event loop run one after the other.
+    """Serializes the computations of one event loop.
 
-    Of those that start an exchange, only one at a time competes with the proofs, which the service expects within
-    seconds: else many sign-ins would all start, and all proofs would be late.
+    At most one of the waiting computations starts an exchange; the others are proofs, which the service expects within
+    seconds. Otherwise many sign-ins would all start, and all proofs would be late.
     """
 
     def __init__(self) -> None:

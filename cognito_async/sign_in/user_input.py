@@ -70,7 +70,7 @@ def text_rule(value: object, longest: int | None = None) -> str | None:
     if longest is not None and len(value) > longest:
         return f"must have at most {longest} characters"
     if any("\ud800" <= character <= "\udfff" for character in value):
-        return "must be valid Unicode text (it holds half of a surrogate pair)"
+        return "must be valid Unicode text (it contains a lone surrogate)"
     return None
 
 

@@ -1,7 +1,7 @@
 """MiniStack, an emulator of AWS, as a child process.
 
-It listens on a loopback port, and ends with the tests, however they end. It has a private virtualenv, because it pins a
-botocore that may differ from yours:
+It listens on a loopback port, and stops when the tests end, even if they are killed. It has a private virtualenv,
+because it pins a botocore that may differ from yours:
 
     Emulator ── stdin ──> watchdog ──> MiniStack        the watchdog ends MiniStack when its stdin closes
        └──── a thread reads the output of both

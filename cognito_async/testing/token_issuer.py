@@ -95,7 +95,7 @@ class TokenIssuer:
             The token.
 
         Raises:
-            ParameterValidationError: ``groups`` or ``scopes`` is a single text.
+            ParameterValidationError: ``groups`` or ``scopes`` is a single string.
             ImportError: The package cryptography is not installed.
         """
         defaults = self._claims("access", sub or _sub(username), groups, expires_in)
@@ -125,7 +125,7 @@ class TokenIssuer:
             The token.
 
         Raises:
-            ParameterValidationError: ``groups`` is a single text.
+            ParameterValidationError: ``groups`` is a single string.
             ImportError: The package cryptography is not installed.
         """
         defaults = self._claims("id", sub or _sub(username), groups, expires_in)
@@ -272,7 +272,7 @@ def _encode(data: bytes) -> str:
 
 def _listed(parameter: str, names: Sequence[str]) -> list[str]:
     if isinstance(names, str):  # a sequence of its letters
-        raise ParameterValidationError(parameter, "must be a list of texts, not a single text")
+        raise ParameterValidationError(parameter, "must be a list of strings, not a single string")
     return list(names)
 
 

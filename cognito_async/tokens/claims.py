@@ -85,9 +85,9 @@ class IdToken(_VerifiedToken):
     __module__ = "cognito_async.tokens"
 
     email: str | None = field(repr=False)
-    """The email address; None if the token does not contain it."""
+    """The e-mail address; None if the token does not contain it."""
     email_verified: bool
-    """Whether the email address is verified."""
+    """Whether the e-mail address is verified."""
     phone_number: str | None = field(repr=False)
     """The phone number; None if the token does not contain it."""
     phone_number_verified: bool
@@ -101,13 +101,13 @@ Check: TypeAlias = Callable[[Any], object]
 
 
 def _names(parameter: str, value: object, *, low: int = 0) -> frozenset[str]:
-    """Check a collection of names; a single text is refused, as its letters are texts, too."""
+    """Check a collection of names; a single string is rejected, although it is a collection of strings."""
     if isinstance(value, Collection) and not isinstance(value, str | bytes):
         values = tuple(cast("Collection[object]", value))
         names = [name for name in values if isinstance(name, str) and name]
         if len(names) == len(values) >= low:
             return frozenset(names)
-    raise ParameterValidationError(parameter, f"must be a set, list or tuple of {low} or more texts that are not empty")
+    raise ParameterValidationError(parameter, f"must be a set, list or tuple of {low} or more non-empty strings")
 
 
 def _seconds(parameter: str, value: object, limit: float) -> float:
@@ -253,7 +253,7 @@ def _text(claims: dict[str, Any], name: str) -> str | None:
     value = claims.get(name)
     if isinstance(value, str) or (value is None and name not in claims):
         return value
-    raise TokenMalformedError(f"the claim {name} must be text")
+    raise TokenMalformedError(f"the claim {name} must be a string")
 
 
 def _required_text(claims: dict[str, Any], name: str) -> str:
@@ -277,7 +277,7 @@ def _groups(claims: dict[str, Any]) -> frozenset[str]:
         groups = [group for group in values if isinstance(group, str)]
         if len(groups) == len(values):
             return frozenset(groups)
-    raise TokenMalformedError("the claim cognito:groups must be a list of texts")
+    raise TokenMalformedError("the claim cognito:groups must be a list of strings")
 
 
 def _flag(claims: dict[str, Any], name: str) -> bool:

@@ -72,7 +72,7 @@ class TokenProvider:
     refreshes are repeated with backoff. Refresh token rotation is supported: new tokens are saved before they are
     returned.
 
-    Tokens are only forgotten if the service reports that the refresh token is invalid, never after time-outs, lost
+    Tokens are only forgotten if the service reports that the refresh token is invalid, never after timeouts, lost
     connections, throttling or errors of the service or the app client.
 
     Use ``async with``, or close it with ``await provider.aclose()``. A provider belongs to one event loop.
@@ -317,7 +317,7 @@ class TokenProvider:
                 self._adopt(new, expires_at)
                 return new
             return await (self._use(new, expires_at) if winner is None else self._use(winner))
-        raise TokenStoreError("the tokens in the store were replaced again and again; check the TokenStore")
+        raise TokenStoreError("the tokens in the store were replaced repeatedly; check the TokenStore")
 
     async def _revoke(self) -> None:
         """Revoke and forget the tokens."""
@@ -344,7 +344,7 @@ class TokenProvider:
         self._tokens = None
         await self._store.remove(self._key)
         reused = refusal.code == "RefreshTokenReuseException"
-        problem = "was used twice, maybe by someone else" if reused else "was refused by the service"
+        problem = "was used twice and may have been stolen" if reused else "was refused by the service"
         error = SignedOutError(
             f"the refresh token {problem}; sign in again",
             **{name: getattr(refusal, name) for name in ("code", "status", "request_id", "operation", "fault")},

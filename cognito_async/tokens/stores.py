@@ -127,7 +127,7 @@ class FileTokenStore:
         except RuntimeError:
             raise ParameterValidationError("path", "must not start with ~: the home directory is unknown") from None
         except TypeError:
-            raise ParameterValidationError("path", "must be text or a Path") from None
+            raise ParameterValidationError("path", "must be a str or a Path") from None
         if not self._path.name or "\0" in str(self._path):
             raise ParameterValidationError("path", "must be the path of a file")
 

@@ -33,7 +33,7 @@ router = APIRouter()
 
 @router.post("/sign-in")
 async def sign_in(form: FormDep, page: PageDep, client: CognitoDep, caller: CallerDep) -> Response:
-    """Sign in with user name and password. SRP proves the password without sending it to Cognito."""
+    """Sign in with username and password. SRP proves the password without sending it to Cognito."""
     page.check(form, "username", "password")
 
     async def start() -> dict[str, str]:

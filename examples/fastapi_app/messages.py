@@ -115,5 +115,5 @@ def is_outcome_unknown(error: CognitoError) -> bool:
 
 
 def is_about_the_site(error: CognitoError) -> bool:
-    """Return whether an error says nothing about the user: any other one would reveal who has an account."""
+    """Return whether an error does not depend on the user: any other one would reveal who has an account."""
     return problem_of(error).status >= 500 and error.code not in CODE_SENDING_ERRORS  # noqa: PLR2004 - server errors

@@ -522,7 +522,7 @@ async def test_journaled_source_resumes_complete_journal(tmp_path: Path) -> None
     async with JobHarness(tmp_path) as harness:
         await harness.run("forgot", IterableSource(users("ada"), name="a stream"))
         assert (await harness.run("forgot", JournaledSource("a stream"))).all_done
-        with pytest.raises(SourceError, match="needed again"):
+        with pytest.raises(SourceError, match="restore"):
             await harness.run("forgot", JournaledSource("a stream"), journal=tmp_path / "another")
 
 
@@ -549,7 +549,7 @@ async def test_job_run_again_does_not_read_source_again(ended: str, tmp_path: Pa
 async def test_source_error_leaves_no_task(tmp_path: Path) -> None:
     """No task is left if the source raises an error immediately."""
     async with JobHarness(tmp_path) as harness:
-        with pytest.raises(SourceError, match="needed again"):
+        with pytest.raises(SourceError, match="restore"):
             await harness.run("forgot", JournaledSource("a stream"))
     assert asyncio.all_tasks() == {asyncio.current_task()}
 

@@ -86,7 +86,7 @@ def test_frames_of_an_invalid_variable_contain_no_secrets(monkeypatch: pytest.Mo
 
 
 def test_frames_of_different_entries_contain_no_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was typed is not in a frame."""
+    """No frame holds the user's input."""
     entries = iter([canary(), f"{canary()}2"])
     monkeypatch.setattr(secrets, "getpass", lambda *_, **__: next(entries))
     monkeypatch.setattr(secrets, "_is_terminal", lambda: True)

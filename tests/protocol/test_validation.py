@@ -334,7 +334,7 @@ def test_lone_surrogate_is_refused(name: str) -> None:
     for place in places(name):
         if isinstance(place.shape, Text):
             rule = refused(place.build("\ud800" + "x" * (place.shape.low or 0)), place.path)
-            assert rule == "must be valid Unicode text (it holds half of a surrogate pair)"
+            assert rule == "must be valid Unicode text (it contains a lone surrogate)"
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -606,8 +606,8 @@ def test_document_with_a_cycle_is_refused(document: Any) -> None:
         ({1: 2}, "[entry 0]", "must be a str, not int"),
         ({"a": {None: 2}}, "['a'][entry 0]", "must be a str, not NoneType"),
         ({"a": {(CANARY,): 2}}, "['a'][entry 0]", "must be a str, not tuple"),
-        ({"a": "\ud800"}, "['a']", "must be valid Unicode text (it holds half of a surrogate pair)"),
-        ({f"{CANARY}\udfff": 1}, "[entry 0]", "must be valid Unicode text (it holds half of a surrogate pair)"),
+        ({"a": "\ud800"}, "['a']", "must be valid Unicode text (it contains a lone surrogate)"),
+        ({f"{CANARY}\udfff": 1}, "[entry 0]", "must be valid Unicode text (it contains a lone surrogate)"),
         ({"a": {CANARY.encode()}}, "['a']", "must be JSON (dict, list, str, int, float, bool or None), not set"),
     ],
     ids=lambda value: repr(value)[:30],

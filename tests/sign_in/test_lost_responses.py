@@ -232,7 +232,7 @@ async def test_second_answer_is_refused_without_a_request(fake: FakeCognito, cli
 
 
 async def test_concurrent_answer_is_refused_without_a_request(fake: FakeCognito, client: CognitoClient) -> None:
-    """The first one goes on; after a wrong code, the challenge is open again."""
+    """The first answer continues; after a wrong code, the challenge can be answered again."""
     ada(fake, mfa=["SMS_MFA"])
     challenge = expect(await client.sign_in(username=NAME, password=PASSWORD), SmsMfaChallenge)
     sent, code = len(fake.requests), codes(fake)[-1]

@@ -7,5 +7,6 @@ module) is a complete user pool; use it for flows of several requests. ``bulk_se
 responses in the process; ``bulk_pool`` is a user pool over HTTP that counts and fails, for jobs that are killed.
 ``terminal`` runs the command line, ``asgi`` a FastAPI application, ``browser`` Chromium, and ``mocked_http`` mocks
 aiohttp where its own API matters. ``clocks`` has event loops with virtual time, ``canaries`` finds secrets,
-``strategies`` generates requests and responses, and ``docs`` reads the documentation.
+``strategies`` generates requests and responses, and ``docs`` reads the documentation. For tokens, ``jwt_issuer`` signs
+and serves keys, and ``refresh_service`` refreshes and rotates; ``srp_server`` is an independent server side of SRP.
 """

@@ -80,7 +80,7 @@ def _errors(report: Report) -> list[tuple[ErrorGroup, Advice]]:
 
 
 def share(count: int, total: int) -> str:
-    """Format a share in percent; some is never shown as none, and not all never as all."""
+    """Format a share in percent; only a count of 0 is shown as 0 %, and only the total as 100 %."""
     percent = 100 * count / total if total else 0.0
     if count and percent < MIN_SHARE:
         return f"under {MIN_SHARE:g} %"
@@ -105,7 +105,7 @@ BYTE_ORDER_MARK: Final = "\ufeff"  # makes spreadsheets read UTF-8
 
 
 def cell(text: str) -> str:
-    """Prefix a text that a spreadsheet may run as a formula with an apostrophe."""
+    """Prefix text with an apostrophe if a spreadsheet may run it as a formula."""
     return f"'{text}" if text.startswith(FORMULA_STARTS) and not PHONE_NUMBER.fullmatch(text) else text
 
 

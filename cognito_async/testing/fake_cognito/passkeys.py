@@ -1,4 +1,4 @@
-"""Passkeys at the fake user pool: request options and a soft check of the credential."""
+"""Passkeys at the fake user pool: request options and a partial check of the credential."""
 
 import base64
 import json

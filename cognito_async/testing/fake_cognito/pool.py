@@ -56,7 +56,7 @@ class SentCode(NamedTuple):
 
     Attributes:
         username: The user.
-        destination: The e-mail address or telephone number.
+        destination: The e-mail address or phone number.
         medium: ``EMAIL`` or ``SMS``.
         code: The code in the message.
     """
@@ -232,7 +232,7 @@ class FakePool:
             username: The username.
             password: The password, which need not conform to the policy; None for a passwordless user.
             email: The e-mail address; None for none.
-            phone_number: The telephone number; None for none.
+            phone_number: The phone number; None for none.
             attributes: Other user attributes.
             status: ``CONFIRMED``, ``UNCONFIRMED`` (before the code of a sign-up), ``FORCE_CHANGE_PASSWORD`` (with a
                 temporary password) or ``RESET_REQUIRED``. To disable the user, set ``enabled`` of the result to False.
@@ -299,7 +299,7 @@ class FakePool:
         return client
 
     def find(self, name: str) -> FakeUser | None:
-        """Return a user by username, verified e-mail address or verified telephone number; internal."""
+        """Return a user by username, verified e-mail address or verified phone number; internal."""
         if name in self.users:
             return self.users[name]
         for user in self.users.values():

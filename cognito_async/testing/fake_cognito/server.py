@@ -140,7 +140,7 @@ class FakeCognito(FakePool):
             RuntimeError: The server is not running.
         """
         if self._endpoint_url is None:
-            raise RuntimeError("the fake is not running; use it within its `async with` block")
+            raise RuntimeError("FakeCognito is not running; use it within its `async with` block")
         return self._endpoint_url
 
     def session(self, **options: Unpack[SessionOptions]) -> AsyncCognitoSession:
