@@ -5,13 +5,17 @@ This module imports nothing heavy, so that ``--help`` is fast: the implementatio
 
 from collections.abc import Callable
 from math import inf
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from cognito_async.cli.errors import MEANING, PROGRAM, CommandError, UnexpectedArgument
+from cognito_async.cli.errors import MEANING, PROGRAM, CommandError, Exit, UnexpectedArgument
 from cognito_async.version import __version__
 
+if TYPE_CHECKING:
+    from cognito_async.cli.settings import Options
+
+Run = Callable[["Options"], Exit]
 EXCLUSIVE: Final = (("--json", "--plain"), ("--client-secret-file", "--ask-client-secret"))
 _CONTEXT: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
@@ -60,6 +64,7 @@ NAMES: Final = Value(
 STATES: Final = Value(
     _comma_separated, {"refused", "unknown"}.issuperset, "must be refused, unknown or both, separated by a comma"
 )
+TEXT: Final = Value(str, lambda text: not text.startswith("--"), "must be a value; an option follows instead")
 FORMAT: Final = Value(str, {"csv", "jsonl"}.__contains__, "must be csv or jsonl")
 
 
@@ -67,7 +72,7 @@ class Option(click.Option):
     section: str = "Options"
 
 
-def option(name: str, metavar: str, help: str, type: click.ParamType[Any] | None = None, **more: Any) -> Option:  # noqa: A002, ANN401 - as click
+def option(name: str, metavar: str, help: str, type: click.ParamType[Any] = TEXT, **more: Any) -> Option:  # noqa: A002, ANN401 - as click
     return Option([name], metavar=metavar, help=help, type=type, **more)
 
 
@@ -84,7 +89,7 @@ def section(title: str, *options: Option) -> tuple[Option, ...]:
 
 INPUT: Final = click.Argument(["input"], metavar="INPUT", type=FILE_OR_STREAM)
 JOURNAL: Final = click.Argument(["journal"], metavar="JOURNAL", type=FILE)
-USERNAME: Final = option("--username", "NAME", "Username, or an alias of the user", required=True)
+USERNAME: Final = option("--username", "NAME", "Username, or an alias of the user", click.STRING, required=True)
 JSON: Final = flag("--json", "Print the result as a JSON object, for programs")
 USER_POOL: Final = option("--user-pool-id", "ID", "User pool ID (default: COGNITO_USER_POOL_ID)")
 APP_CLIENT: Final = option("--client-id", "ID", "App client ID (default: COGNITO_CLIENT_ID)")
@@ -206,20 +211,14 @@ class Command(Help):
                 raise CommandError(f"{one} and {other} are mutually exclusive")
         return rest
 
+    def __init__(self, run: Run, **arguments: Any) -> None:  # noqa: ANN401 - click's
+        super().__init__(**arguments)
+        self._run = run
+
     def invoke(self, ctx: click.Context) -> int:
-        from cognito_async.cli import jobs, status, users
         from cognito_async.cli.settings import Options
 
-        name, options = self.name or "", Options(**ctx.params)
-        commands = {
-            "resume": jobs.resume,
-            "status": status.show,
-            "report": status.report,
-            "export": users.export,
-            "forgot-password": users.forgot_password,
-            "confirm-forgot-password": users.confirm_forgot_password,
-        }
-        return commands[name](options) if name in commands else jobs.start(name, options)
+        return self._run(Options(**ctx.params))
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         sections: dict[str, list[tuple[str, str]]] = {}
@@ -236,9 +235,16 @@ class Group(Help, click.Group):
         return list(self.commands)
 
 
-def command(name: str, summary: str, *params: click.Parameter, more: str = "", examples: str = "") -> Command:
-    text = f"{summary}.\n\n{more}"
-    return Command(name, context_settings=_CONTEXT, params=[*params], short_help=summary, help=text, epilog=examples)
+def command(
+    name: str,
+    summary: str,
+    run: Run,
+    *params: click.Parameter,
+    more: str = "",
+    examples: str = "",
+) -> Command:
+    about = {"short_help": summary, "help": f"{summary}.\n\n{more}", "epilog": examples}
+    return Command(run, name=name, context_settings=_CONTEXT, params=[*params], **about)
 
 
 def group(name: str, summary: str, *commands: click.Command, more: str = "") -> Group:
@@ -246,6 +252,51 @@ def group(name: str, summary: str, *commands: click.Command, more: str = "") -> 
     return Group(
         name, context_settings=_CONTEXT, commands=commands, short_help=summary, help=text, subcommand_metavar="COMMAND"
     )
+
+
+def _start(action: str) -> Run:
+    def run(options: "Options") -> Exit:
+        from cognito_async.cli import jobs
+
+        return jobs.start(action, options)
+
+    return run
+
+
+def _resume(options: "Options") -> Exit:
+    from cognito_async.cli import jobs
+
+    return jobs.resume(options)
+
+
+def _status(options: "Options") -> Exit:
+    from cognito_async.cli import status
+
+    return status.show(options)
+
+
+def _report(options: "Options") -> Exit:
+    from cognito_async.cli import status
+
+    return status.report(options)
+
+
+def _export(options: "Options") -> Exit:
+    from cognito_async.cli import users
+
+    return users.export(options)
+
+
+def _forgot_password(options: "Options") -> Exit:
+    from cognito_async.cli import users
+
+    return users.forgot_password(options)
+
+
+def _confirm_forgot_password(options: "Options") -> Exit:
+    from cognito_async.cli import users
+
+    return users.confirm_forgot_password(options)
 
 
 _POOL: Final = "--user-pool-id eu-west-1_AbC123"
@@ -258,6 +309,7 @@ def _action(name: str, summary: str, columns: str, target: str, *params: click.P
     return command(
         name,
         summary,
+        _start(name),
         *(*params, *TARGET, *JOB, *limits("the published AWS quota", "25", "7200"), *RUN_OUTPUT),
         more=f"INPUT is a CSV or JSON Lines file with the columns {columns}; - is standard input. Requires {needs}.",
         examples=f"{start}\n{start} --rate 20 --dry-run\n{PROGRAM} bulk resume users.csv.journal",
@@ -277,6 +329,7 @@ BULK: Final = group(
     command(
         "resume",
         "Resume a job from its journal",
+        _resume,
         JOURNAL,
         option(
             "--again",
@@ -293,12 +346,14 @@ BULK: Final = group(
     command(
         "status",
         "Show a job's progress",
+        _status,
         *(JOURNAL, JSON, UNUSED_ENDPOINT),
         more="It only reads the journal and works while the job runs.",
     ),
     command(
         "report",
         "Write a report about a job",
+        _report,
         *(JOURNAL, *REPORTS, UNUSED_ENDPOINT),
         more="By default it writes an HTML page beside the journal. FILE can be - for standard output.",
     ),
@@ -309,6 +364,7 @@ USERS: Final = group(
     command(
         "export",
         "Write a user pool's users as CSV or JSON Lines",
+        _export,
         *(*FILTERS, *EXPORT_OUTPUT, USER_POOL, *LOCATION),
         more="The output can be the INPUT of a bulk job.",
         examples=f"{PROGRAM} users export {_POOL} --status CONFIRMED --output users.csv\n"
@@ -324,6 +380,7 @@ CLI: Final = group(
     command(
         "confirm-forgot-password",
         "Set one user's new password with a code",
+        _confirm_forgot_password,
         *(USERNAME, JSON, *CODE_AND_PASSWORD, *TARGET),
         more="Code and password are read from files or the environment, else from a hidden prompt.",
         examples=f"{PROGRAM} confirm-forgot-password --username ada@example.com {_CLIENT}",
@@ -331,6 +388,7 @@ CLI: Final = group(
     command(
         "forgot-password",
         "Send one user a code to reset the password",
+        _forgot_password,
         *(USERNAME, JSON, *TARGET),
         examples=f"{PROGRAM} forgot-password --username ada@example.com {_CLIENT}",
     ),

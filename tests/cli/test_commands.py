@@ -217,6 +217,7 @@ def test_option_for_a_secret_names_the_place_for_it(
         (["bulk", "reset", "u.csv", "--region", "eu-west-1"], "--user-pool-id"),
         (["bulk", "reset", "u.csv"], "no user pool"),  # whose ID also names the region
         (["users", "export"], "no user pool"),
+        (["users", "export", "--region", *POOL], "--region must be a value"),
         (["bulk", "reset", "u.csv", "--user-pool-id", "eu-west1_a"], "--user-pool-id must be a user pool ID"),
         (
             ["users", "export", "--user-pool-id", "AbC", "--region", "eu-west-1"],
