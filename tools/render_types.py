@@ -232,7 +232,9 @@ def _index(service: Service, homes: dict[str, str]) -> str:
     ]
     parts.append("from importlib import import_module\nfrom typing import TYPE_CHECKING, Any\n\nif TYPE_CHECKING:\n")
     parts += [f"    from cognito_async.operations.{module} import *\n" for module in sorted(modules)]
-    parts.append("\n_NAMES = {\n")
+    every = sorted(name for names in modules.values() for name in names)
+    parts.append("\n" + packed("__all__ = [", map(_quoted, every), "]"))
+    parts.append("_NAMES = {\n")
     for module, names in sorted(modules.items()):
         parts.append(packed(f'"{module}": (', map(_quoted, sorted(names)), "),", "    "))
     parts.append("}\n_HOME = {name: module for module, names in _NAMES.items() for name in names}\n")
@@ -243,7 +245,7 @@ def _index(service: Service, homes: dict[str, str]) -> str:
 _LAZY = '''
 
 def __dir__() -> list[str]:
-    return sorted(_HOME)
+    return __all__
 
 
 if not TYPE_CHECKING:  # type checkers use the imports above, so typos are errors

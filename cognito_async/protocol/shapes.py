@@ -214,6 +214,11 @@ class Structure(Record):
 
     __slots__ = ("_extra",)
 
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        if cls.__module__.startswith("cognito_async.operations."):
+            cls.__module__ = "cognito_async"  # which exports all of them
+
     @property
     def extra(self) -> Mapping[str, Any]:
         """The received members that this version does not know, by AWS name; not in comparisons and reprs."""

@@ -105,6 +105,8 @@ class Emulator:
         startup_timeout: How long the start may take, in seconds.
     """
 
+    __module__ = "cognito_async.testing"
+
     def __init__(self, *, command: Sequence[str] | None = None, startup_timeout: float = 30.0) -> None:
         self._command = command
         self._startup_timeout = startup_timeout

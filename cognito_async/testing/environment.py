@@ -36,6 +36,8 @@ StepRunner = Callable[[Sequence[str], Mapping[str, str], int, Callable[[str], No
 class LocalPoolError(RuntimeError):
     """The local pool is not available; the message says how to fix it."""
 
+    __module__ = "cognito_async.testing"
+
 
 def environment_folder() -> Path:
     """Return the path of the virtualenv in the user's cache; it depends on Python and the pinned versions."""

@@ -75,6 +75,8 @@ class LocalPool:
     The pool is not bound to an event loop: start it once for many tests, and open a session in each.
     """
 
+    __module__ = "cognito_async.testing"
+
     def __init__(
         self,
         *,

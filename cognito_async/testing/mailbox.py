@@ -28,6 +28,8 @@ class Message:
         sent_at: The time in UTC.
     """
 
+    __module__ = "cognito_async.testing"
+
     to: tuple[str, ...]
     subject: str
     body: str = field(repr=False)

@@ -38,6 +38,8 @@ class TokenIssuer:
     shared, so no issuer accepts the tokens of another. This class needs the extra ``tokens``.
     """
 
+    __module__ = "cognito_async.testing"
+
     def __init__(
         self,
         *,

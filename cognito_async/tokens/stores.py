@@ -32,6 +32,8 @@ class TokenStore(Protocol):
     A provider raises the errors of its store unchanged, and keeps its tokens.
     """
 
+    __module__: str = "cognito_async.tokens"
+
     async def load(self, key: str, /) -> Tokens | None:
         """Return the tokens of a key; None if there are none."""
         ...
@@ -61,6 +63,8 @@ class LockingTokenStore(TokenStore, Protocol):
     Without a lock, two processes may refresh with the same refresh token, which the service refuses if refresh token
     rotation has no retry grace period.
     """
+
+    __module__: str = "cognito_async.tokens"
 
     def lock(self, key: str, /) -> AbstractAsyncContextManager[None]:
         """Return a context manager that holds the lock of a key."""

@@ -4,11 +4,12 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-from cognito_async import tokens
+from cognito_async import testing, tokens
 
 ROOT = Path(tokens.__file__).parent.parent.parent
 
@@ -30,10 +31,11 @@ def test_public_name_exists(name: str) -> None:
     assert name in dir(tokens)
 
 
-@pytest.mark.parametrize("kind", [tokens.AccessToken, tokens.IdToken, tokens.TokenVerifier])
-def test_classes_are_shown_under_the_module_that_users_import(kind: type) -> None:
+@pytest.mark.parametrize("package", [tokens, testing])
+def test_classes_are_shown_under_the_module_that_users_import(package: ModuleType) -> None:
     """In reprs and tracebacks."""
-    assert kind.__module__ == "cognito_async.tokens"
+    kinds = [kind for name in package.__all__ if isinstance(kind := getattr(package, name), type)]
+    assert {kind.__module__ for kind in kinds} == {package.__name__}
 
 
 def test_unknown_name_is_an_attribute_error() -> None:

@@ -83,6 +83,8 @@ class FakeCognito(FakePool):
     public keys. This class needs the extra ``tokens``.
     """
 
+    __module__ = "cognito_async.testing"
+
     def __init__(self, *, user_pool_id: str = "eu-west-1_FakePool1", updated_issuer: bool = False) -> None:
         """Configure the pool; nothing is started yet.
 
