@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from cognito_async.errors import *  # noqa: F403 - each error by name
     from cognito_async.operations import *  # noqa: F403 - each type by name
     from cognito_async.operations import AnalyticsMetadataType, UserContextDataType
-    from cognito_async.pagination import Paginator
     from cognito_async.protocol.events import AmbiguousDetails, RateLimitDetails, ResponseMetadata, RetryDetails, Stats
+    from cognito_async.protocol.pagination import Paginator
     from cognito_async.protocol.retry import RetryKind, RetryPolicy
     from cognito_async.protocol.signing import Credentials
     from cognito_async.quotas import Quotas
@@ -67,7 +67,7 @@ _NAMES = {
     "call": ["Timeouts"],
     "client": ["CognitoClient"],
     "operations": ["AnalyticsMetadataType", "UserContextDataType"],
-    "pagination": ["Paginator"],
+    "protocol.pagination": ["Paginator"],
     "protocol.events": ["AmbiguousDetails", "RateLimitDetails", "ResponseMetadata", "RetryDetails", "Stats"],
     "protocol.retry": ["RetryKind", "RetryPolicy"],
     "protocol.signing": ["Credentials"],

@@ -23,9 +23,9 @@ from cognito_async.errors import (
 )
 from cognito_async.event_loop import running_loop
 from cognito_async.protocol.operation import Request, ResponseT, keep_metadata
-from cognito_async.protocol.retry import RetryKind, RetryPolicy, RetryQuota, classify
-from cognito_async.protocol.settings import number
+from cognito_async.protocol.retry import RetryBudget, RetryKind, RetryPolicy, classify
 from cognito_async.protocol.shapes import Record
+from cognito_async.protocol.validators import number
 from cognito_async.protocol.wire import (
     LARGE_BODY,
     HttpRequest,
@@ -78,7 +78,7 @@ class CallContext:
     at_aws: bool  # False for a configured endpoint, such as an emulator's
     transport: "Transport"
     signer: "Callable[[], Signer]"  # only called for operations that need AWS credentials
-    retry_quota: RetryQuota
+    retry_budget: RetryBudget
     rate_limiter: "RateLimiter"
     random: Callable[[], float]
     on_event: "Callable[[Event], None] | None"
@@ -144,7 +144,7 @@ class Call(Generic[ResponseT]):
                 except CognitoError as error:
                     delay = self._after_failure(error)
                 if delay is None:  # succeeded, or a delete that an earlier attempt had already applied
-                    self._context.retry_quota.give_back(self._tokens or 1)
+                    self._context.retry_budget.give_back(self._tokens or 1)
                     counts["succeeded"] += 1
                     self._log("succeeded")
                     return response  # type: ignore[return-value]  # deletes have no response
@@ -268,7 +268,7 @@ class Call(Generic[ResponseT]):
         ambiguous_before = sum(map(is_ambiguous, self._history[:-1]))
         step = next_step(error, idempotency, ambiguous_before=ambiguous_before, may_retry=delay is not None)
         if step is NextStep.RETRY and kind is not None and delay is not None:
-            self._tokens = self._context.retry_quota.take(kind)
+            self._tokens = self._context.retry_budget.take(kind)
             try:
                 self._report_retry(kind, error, delay)
             except BaseException:
@@ -290,7 +290,7 @@ class Call(Generic[ResponseT]):
             return None
         self._limit_exceeded += kind is RetryKind.LIMIT_EXCEEDED
         allowed = self._policy.allows(kind, self._attempts, self._limit_exceeded)
-        if not allowed or not self._context.retry_quota.affords(kind):
+        if not allowed or not self._context.retry_budget.allows(kind):
             return None
         delay = self._policy.delay(kind, self._attempts, self._context.random(), error.retry_after)
         return None if self._loop.time() + delay >= self._deadline else delay
@@ -304,7 +304,7 @@ class Call(Generic[ResponseT]):
 
     def _return_tokens(self) -> None:
         """Return the tokens of a retry that will not be sent to the retry budget."""
-        self._context.retry_quota.give_back(self._tokens)
+        self._context.retry_budget.give_back(self._tokens)
         self._tokens = 0
 
     def _ambiguous(self, error: CognitoError, how_to_verify: str, *, refused: bool) -> CognitoError:

@@ -46,7 +46,7 @@ class CredentialsResolver:
         self._kept_at = 0.0
         self._refresh: asyncio.Task[Credentials] | None = None
 
-    def at_hand(self) -> Credentials | None:
+    def without_lookup(self) -> Credentials | None:
         """Return explicit credentials or those of the environment, without a lookup; None if there are none."""
         if self._given is not None:
             return self._given
@@ -57,9 +57,9 @@ class CredentialsResolver:
 
     async def resolve(self) -> Credentials:
         """Return credentials that are valid now; raise CredentialsError if there are none."""
-        at_hand = self.at_hand()
-        if at_hand is not None:
-            return at_hand
+        without_lookup = self.without_lookup()
+        if without_lookup is not None:
+            return without_lookup
         age = self._clock() - self._kept_at
         if self._kept is not None and 0 <= age < USABLE_SECONDS:
             if age >= FRESH_SECONDS:

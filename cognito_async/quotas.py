@@ -6,8 +6,8 @@ from attrs import evolve, field, fields, frozen
 
 from cognito_async.errors import ParameterValidationError
 from cognito_async.protocol.retry import RetryPolicy
-from cognito_async.protocol.settings import number
 from cognito_async.protocol.shapes import Record
+from cognito_async.protocol.validators import number
 
 if TYPE_CHECKING:
     from cognito_async.session import AsyncCognitoSession

@@ -21,7 +21,7 @@ from cognito_async.protocol.binding import Bound
 from cognito_async.protocol.endpoints import check_pool_id, region_of_pool
 from cognito_async.protocol.operation import Operation, Request, ResponseT
 from cognito_async.protocol.proxy import parse_proxy
-from cognito_async.protocol.retry import RetryPolicy, RetryQuota
+from cognito_async.protocol.retry import RetryBudget, RetryPolicy
 from cognito_async.protocol.validation import validate
 from cognito_async.protocol.wire import Body, HttpRequest, HttpResponse
 from cognito_async.rate_limiter import LocalRateLimiter
@@ -112,7 +112,7 @@ class AsyncCognitoSession:
         )
         self._given_credentials = credentials
         self._signer: Signer | None = None
-        self._retry_quota = RetryQuota()
+        self._retry_budget = RetryBudget()
         self._rate_limiter = rate_limiter or LocalRateLimiter({} if quotas is None else quotas.by_category())
         self._counts: Counter[str] = Counter()
         self._timer = SharedTimer()
@@ -120,7 +120,7 @@ class AsyncCognitoSession:
             CallContext,
             transport=self._transport,
             signer=self._signing,
-            retry_quota=self._retry_quota,
+            retry_budget=self._retry_budget,
             rate_limiter=self._rate_limiter,
             random=random,
             on_event=on_event,

@@ -26,7 +26,8 @@ class Signer:
         self, operation: Operation, headers: dict[str, str], url: str, region: str | None, body: bytes
     ) -> dict[str, str]:
         """Return the headers of an attempt, signed unless signing is optional and there are no credentials."""
-        credentials = self._credentials.at_hand() if operation.signed is None else await self._credentials.resolve()
+        known = self._credentials
+        credentials = known.without_lookup() if operation.signed is None else await known.resolve()
         if credentials is None:
             return headers
         if region is None:

@@ -33,8 +33,8 @@ from cognito_async.errors import (
     TransportError,
 )
 from cognito_async.protocol.proxy import Proxy, ProxyVariables
-from cognito_async.protocol.settings import number
 from cognito_async.protocol.shapes import Record
+from cognito_async.protocol.validators import number
 from cognito_async.protocol.wire import Body, HttpRequest, HttpResponse
 
 _LOG = logging.getLogger("cognito_async")

@@ -32,7 +32,7 @@ def _family(service: Service, family: str) -> str:
         text,
         {
             "cognito_async": ("operations as ops",),
-            "cognito_async.pagination": ("Paginator",),
+            "cognito_async.protocol.pagination": ("Paginator",),
             "cognito_async.protocol.operation": ("OperationCaller",),
         },
     )

@@ -8,7 +8,7 @@ from cognito_async.bulk.actions import Action
 from cognito_async.bulk.sources import Source
 from cognito_async.client import CognitoClient
 from cognito_async.protocol.retry import RetryPolicy
-from cognito_async.protocol.settings import number
+from cognito_async.protocol.validators import number
 
 
 @frozen(kw_only=True)

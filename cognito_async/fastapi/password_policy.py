@@ -10,7 +10,7 @@ from attrs import field, frozen
 
 from cognito_async.client import CognitoClient
 from cognito_async.operations import PasswordPolicyType
-from cognito_async.protocol.settings import number
+from cognito_async.protocol.validators import number
 
 _DEFAULT_LENGTH: Final = 8
 # As the service defines them: ASCII letters, these symbols, and ASCII whitespace.

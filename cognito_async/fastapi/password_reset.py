@@ -36,7 +36,7 @@ from cognito_async.fastapi.responses import (
 )
 from cognito_async.fastapi.settings import DEFAULT_POOL
 from cognito_async.operations import UserContextDataType
-from cognito_async.protocol.settings import number
+from cognito_async.protocol.validators import number
 
 SIGN_OUT_TIMEOUT: Final = 10.0
 

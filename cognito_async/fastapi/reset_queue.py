@@ -25,7 +25,7 @@ from cognito_async.fastapi.rate_limits import (
 from cognito_async.fastapi.request_origin import Address
 from cognito_async.operations import UserContextDataType
 from cognito_async.protocol.retry import RetryPolicy
-from cognito_async.protocol.settings import number
+from cognito_async.protocol.validators import number
 
 _LOG = logging.getLogger("cognito_async.fastapi")
 _RETRY_AFTER: Final = 5.0

@@ -45,7 +45,7 @@ from cognito_async.fastapi.sign_in_models import (
     signed_in_response,
 )
 from cognito_async.operations import GetTokensFromRefreshTokenRequest, UserContextDataType
-from cognito_async.protocol.settings import number
+from cognito_async.protocol.validators import number
 from cognito_async.sign_in import Challenge, SelectChallenge, SignedIn, SignInResult, SoftwareTokenSecret, Tokens
 from cognito_async.sign_in.challenges import resumed
 from cognito_async.sign_in.flow import FLOWS, PASSWORD_FACTORS, PASSWORDLESS_FLOWS

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from attrs import field, frozen
 
 from cognito_async.errors import CognitoError, InvalidResponseError, ServiceError, TransportError
-from cognito_async.protocol.settings import number
 from cognito_async.protocol.shapes import Record
+from cognito_async.protocol.validators import number
 
 if TYPE_CHECKING:
     from cognito_async.protocol.events import RetryDetails
@@ -27,7 +27,6 @@ THROTTLING_CODES = frozenset(
 LIMIT_EXCEEDED_CODE = "LimitExceededException"
 SERVER_FAULT_CODES = frozenset({"InternalErrorException", "InternalServerException"})
 TRANSIENT_CODES = frozenset({"RequestTimeout", "RequestTimeoutException"})
-RETRIED_CODES = THROTTLING_CODES | SERVER_FAULT_CODES | TRANSIENT_CODES
 TRANSIENT_STATUSES = frozenset({500, 502, 503, 504})
 TOO_MANY_REQUESTS = 429
 FIRST_ERROR_STATUS = 300
@@ -45,7 +44,7 @@ class RetryKind(Enum):
 
 
 # The tokens of a retry.
-PRICES = {RetryKind.THROTTLED: 5, RetryKind.LIMIT_EXCEEDED: 5, RetryKind.TRANSIENT: 14}
+COSTS = {RetryKind.THROTTLED: 5, RetryKind.LIMIT_EXCEEDED: 5, RetryKind.TRANSIENT: 14}
 
 
 def classify(error: CognitoError) -> RetryKind | None:
@@ -117,27 +116,27 @@ class RetryPolicy(Record):
         return min(max(retry_after, delay), delay + RETRY_AFTER_SLACK)
 
 
-class RetryQuota:
+class RetryBudget:
     """The retry budget of a session, which prevents retry storms during an outage.
 
     A retry takes tokens. A successful call returns those of its last retry, or one token if it needed no retry.
     """
 
     def __init__(self, capacity: int = 500) -> None:
-        """Start with a full quota of ``capacity`` tokens."""
+        """Start with a full budget of ``capacity`` tokens."""
         self.capacity: int = capacity
         self.available: int = capacity
 
-    def affords(self, kind: RetryKind) -> bool:
+    def allows(self, kind: RetryKind) -> bool:
         """Return whether there are enough tokens for a retry."""
-        return PRICES[kind] <= self.available
+        return COSTS[kind] <= self.available
 
     def take(self, kind: RetryKind) -> int:
         """Take and return the tokens of a retry; 0 if there are too few, and the retry must not happen."""
-        if not self.affords(kind):
+        if not self.allows(kind):
             return 0
-        self.available -= PRICES[kind]
-        return PRICES[kind]
+        self.available -= COSTS[kind]
+        return COSTS[kind]
 
     def give_back(self, tokens: int) -> None:
         """Return tokens, up to the capacity."""

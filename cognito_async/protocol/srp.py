@@ -135,7 +135,7 @@ def ephemeral(entropy: Callable[[int], bytes]) -> Steps[Ephemeral]:
     """Generate a key pair; ``entropy`` returns a number of random bytes."""
     while True:
         private = int.from_bytes(entropy(EPHEMERAL_BYTES))
-        public = yield from _power(GENERATOR, private)
+        public = yield from _mod_pow(GENERATOR, private)
         if public % N:
             return Ephemeral(private=private, public=public)
 
@@ -180,8 +180,8 @@ def prove(
         raise InvalidResponseError("the challenge has an invalid SRP_B: u = 0; start the sign-in again")
     x = _private_key(challenge.salt, group, user_id, password)
     del password
-    verifier = yield from _power(GENERATOR, x)
-    shared = yield from _power((challenge.b - K * verifier) % N, ephemeral.private + u * x)
+    verifier = yield from _mod_pow(GENERATOR, x)
+    shared = yield from _mod_pow((challenge.b - K * verifier) % N, ephemeral.private + u * x)
     key = _derived_key(u, shared)
     time = timestamp(now)
     message = _bytes(f"{group}{user_id}") + b64decode(challenge.secret_block) + _bytes(time)
@@ -196,7 +196,7 @@ def device_verifier(
     salt = int.from_bytes(entropy(SALT_BYTES))
     x = _private_key(salt, device_group_key, device_key, password)
     del password
-    verifier = yield from _power(GENERATOR, x)
+    verifier = yield from _mod_pow(GENERATOR, x)
     return DeviceVerifier(salt=b64encode(_encoded(salt)).decode(), verifier=b64encode(_encoded(verifier)).decode())
 
 
@@ -265,10 +265,10 @@ def _derived_key(u: int, shared: int) -> bytes:
     return hmac.digest(extracted, b"Caldera Derived Key\x01", "sha256")[:16]
 
 
-def _power(base: int, exponent: int) -> Steps[int]:
+def _mod_pow(base: int, exponent: int) -> Steps[int]:
     """Return base^exponent mod N: by a table for g, in one slice with gmpy2, else by windows of 5 bits."""
     if base == GENERATOR and exponent.bit_length() <= ROWS * COLUMNS:
-        return (yield from _power_of_generator(exponent))
+        return (yield from _generator_pow(exponent))
     if _powmod is not None:
         result = int(_powmod(base, exponent, N))
         yield
@@ -286,8 +286,8 @@ def _power(base: int, exponent: int) -> Steps[int]:
     return result
 
 
-def _power_of_generator(exponent: int) -> Steps[int]:
-    """Return g^exponent mod N by the comb method: a third of the multiplications of ``_power``.
+def _generator_pow(exponent: int) -> Steps[int]:
+    """Return g^exponent mod N by the comb method: a third of the multiplications of ``_mod_pow``.
 
     The exponent is cut into rows. Each step handles the bits of one column, with the table's product for these rows.
     """

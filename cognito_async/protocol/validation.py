@@ -36,9 +36,9 @@ from cognito_async.protocol.shapes import (
     members,
 )
 
-Fault = tuple[str, str]  # the path below the checked value, and the broken rule
-Faults = Sequence[Fault]
-Check = Callable[[Any, Any], Faults]
+Violation = tuple[str, str]  # the path below the checked value, and the broken rule
+Violations = Sequence[Violation]
+Check = Callable[[Any, Any], Violations]
 EnumRule = Callable[[str, frozenset[str]], str | None]
 ResultT = TypeVar("ResultT")
 
@@ -101,8 +101,8 @@ def broken_form(value: object, longest: int | None = None, *, spaces: bool = Fal
     return "must not contain spaces" if " " in plain else None
 
 
-def _structure(value: Structure) -> Faults:
-    faults: Faults = _NONE
+def _structure(value: Structure) -> Violations:
+    faults: Violations = _NONE
     kind: type = type(value)
     for name, required, check, shape in _plan(kind):
         given = getattr(value, name)
@@ -116,18 +116,18 @@ def _structure(value: Structure) -> Faults:
     return faults
 
 
-def _pool_id_at_aws(request: Request[Any]) -> Faults:
+def _pool_id_at_aws(request: Request[Any]) -> Violations:
     value = getattr(request, "user_pool_id", None)
     rule = None if value is None else pool_id_rule(value, at_aws=True)
     return _NONE if rule is None else [(".user_pool_id", rule)]
 
 
-def _joined(faults: Faults, path: str, found: Faults) -> Faults:
+def _joined(faults: Violations, path: str, found: Violations) -> Violations:
     """Add the faults of a member or element."""
     return [*faults, *((f"{path}{below}", rule) for below, rule in found)][:MAX_FAULTS]
 
 
-def _extra(request: Request[Any]) -> Faults:
+def _extra(request: Request[Any]) -> Violations:
     extra, argument = request.extra, "payload" if isinstance(request, RawRequest) else "extra"
     if not isinstance(extra, Mapping):
         return [(f".{argument}", _rule_of_type(extra, "a mapping"))]
@@ -166,7 +166,7 @@ def _check_of(about: Member, known: frozenset[str] | None) -> Check:
     return _printable_text if is_printable else check
 
 
-def _enumerated(check: Check, rule_of: EnumRule, known: frozenset[str], value: Any, shape: Shape) -> Faults:
+def _enumerated(check: Check, rule_of: EnumRule, known: frozenset[str], value: Any, shape: Shape) -> Violations:
     """Check a value of an enumeration, or a list of such values."""
     faults = check(value, shape)
     if faults:
@@ -195,14 +195,14 @@ def misspelled(value: str, known: Iterable[str]) -> str | None:
     if len(value) > MAX_ENUM_LENGTH:
         return None
     plain = _plain(value)
-    return next((each for each in sorted(known) if _is_slip(plain, _plain(each))), None)
+    return next((each for each in sorted(known) if _is_typo(plain, _plain(each))), None)
 
 
 def _plain(value: str) -> str:
     return "".join(filter(str.isalnum, value.casefold()))
 
 
-def _is_slip(given: str, meant: str) -> bool:
+def _is_typo(given: str, meant: str) -> bool:
     """Return whether two strings differ in one letter, or in two swapped ones; digits, as in versions, must match."""
     if given == meant:
         return True
@@ -216,14 +216,14 @@ def _is_slip(given: str, meant: str) -> bool:
     return start > 0 and (given[1:] in {meant, meant[1:]} or given == meant[1:])
 
 
-def _printable_text(value: Any, shape: Shape) -> Faults:
+def _printable_text(value: Any, shape: Shape) -> Violations:
     faults = _text(value, shape)
     if not faults and not value.isprintable():
         return [("", "must contain printable characters only, without line breaks")]
     return faults
 
 
-def _pool_id(value: Any, shape: Shape) -> Faults:
+def _pool_id(value: Any, shape: Shape) -> Violations:
     faults = _text(value, shape)
     if faults:
         return faults
@@ -231,7 +231,7 @@ def _pool_id(value: Any, shape: Shape) -> Faults:
     return _NONE if rule is None else [("", rule)]
 
 
-def _struct(value: Any, shape: Any) -> Faults:
+def _struct(value: Any, shape: Any) -> Violations:
     if isinstance(value, shape.type):
         return _structure(value)
     return _wrong_type(value, _described(shape.type, value))
@@ -251,7 +251,7 @@ def _example(kind: type[Structure], names: Sequence[str]) -> str:
     return f"cognito_async.{kind.__name__}({', '.join(f'{name}=...' for name in names[:MAX_EXAMPLE])})"
 
 
-def _text(value: Any, shape: Shape) -> Faults:
+def _text(value: Any, shape: Shape) -> Violations:
     if not isinstance(value, str):
         return _wrong_type(value, "a str")
     if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
@@ -259,7 +259,7 @@ def _text(value: Any, shape: Shape) -> Faults:
     return _bounds(len(value), shape, "have", "characters")
 
 
-def _filter(value: Any, shape: Shape) -> Faults:
+def _filter(value: Any, shape: Shape) -> Violations:
     faults = _text(value, shape)
     if faults:
         return faults
@@ -267,7 +267,7 @@ def _filter(value: Any, shape: Shape) -> Faults:
     return _NONE if rule is None else [("", rule)]
 
 
-def _integer(value: Any, shape: Shape) -> Faults:
+def _integer(value: Any, shape: Shape) -> Violations:
     if not isinstance(value, int) or isinstance(value, bool):
         return _wrong_type(value, "an int")
     if not -MAX_INTEGER <= value < MAX_INTEGER:
@@ -275,23 +275,23 @@ def _integer(value: Any, shape: Shape) -> Faults:
     return _bounds(value, shape, "be", "")
 
 
-def _boolean(value: Any, _: Shape) -> Faults:
+def _boolean(value: Any, _: Shape) -> Violations:
     return _NONE if isinstance(value, bool) else _wrong_type(value, "a bool")
 
 
-def _blob(value: Any, shape: Shape) -> Faults:
+def _blob(value: Any, shape: Shape) -> Violations:
     if not isinstance(value, bytes | bytearray | memoryview):
         return _wrong_type(value, "bytes")
     return _bounds(memoryview(value).nbytes, shape, "have", "bytes")
 
 
-def _timestamp(value: Any, _: Shape) -> Faults:
+def _timestamp(value: Any, _: Shape) -> Violations:
     if not isinstance(value, datetime):
         return _wrong_type(value, "a datetime")
     return [("", "must have a time zone, such as datetime.now(UTC)")] if value.utcoffset() is None else _NONE
 
 
-def _list(value: Any, shape: Any) -> Faults:
+def _list(value: Any, shape: Any) -> Violations:
     if not isinstance(value, Sequence) or isinstance(value, str | bytes | bytearray | memoryview):
         wanted = "a list or tuple"
         if isinstance(shape.element, Struct) and isinstance(value, Mapping | Structure):
@@ -299,7 +299,7 @@ def _list(value: Any, shape: Any) -> Faults:
             wanted += f" of {kind.__name__}, such as [{_example(kind, [name for name, _ in members(kind)])}]"
         return _wrong_type(value, wanted)
     check = _CHECKS[type(shape.element)]
-    faults: Faults = _NONE
+    faults: Violations = _NONE
     for index, element in enumerate(value):
         found = check(element, shape.element)
         if found:
@@ -309,11 +309,11 @@ def _list(value: Any, shape: Any) -> Faults:
     return faults or _bounds(len(value), shape, "have", "elements")
 
 
-def _map(value: Any, shape: Any) -> Faults:
+def _map(value: Any, shape: Any) -> Violations:
     if not isinstance(value, Mapping):
         return _wrong_type(value, "a mapping")
     check = _CHECKS[type(shape.value)]
-    faults: Faults = _NONE
+    faults: Violations = _NONE
     for index, (key, element) in enumerate(value.items()):
         found = _text(key, shape.key)
         if found:
@@ -325,7 +325,7 @@ def _map(value: Any, shape: Any) -> Faults:
     return faults or _bounds(len(value), shape, "have", "entries")
 
 
-def _document(value: Any, _: Any, depth: int = 0) -> Faults:
+def _document(value: Any, _: Any, depth: int = 0) -> Violations:
     """Return the first fault of a JSON value."""
     if depth > MAX_DOCUMENT_DEPTH:
         return [("", f"must be JSON of at most {MAX_DOCUMENT_DEPTH} levels")]
@@ -344,7 +344,7 @@ def _document(value: Any, _: Any, depth: int = 0) -> Faults:
     return _document_scalar(value)
 
 
-def _document_scalar(value: object) -> Faults:
+def _document_scalar(value: object) -> Violations:
     if isinstance(value, str):
         return _text(value, _ANY_TEXT)
     if isinstance(value, int) and value.bit_length() > MAX_DOCUMENT_BITS:
@@ -356,7 +356,7 @@ def _document_scalar(value: object) -> Faults:
     return _wrong_type(value, "JSON (dict, list, str, int, float, bool or None)")
 
 
-def _bounds(size: int, shape: Shape, verb: str, unit: str) -> Faults:
+def _bounds(size: int, shape: Shape, verb: str, unit: str) -> Violations:
     if shape.low is not None and size < shape.low:
         return [("", _rule_of_bound(f"{verb} at least", shape.low, unit))]
     if shape.high is not None and size > shape.high:
@@ -368,7 +368,7 @@ def _rule_of_bound(verb: str, bound: float, unit: str) -> str:
     return f"must {verb} {bound} {unit.removesuffix('s') if bound == 1 else unit}".rstrip()
 
 
-def _wrong_type(value: object, wanted: str) -> Faults:
+def _wrong_type(value: object, wanted: str) -> Violations:
     return [("", _rule_of_type(value, wanted))]
 
 
@@ -382,7 +382,7 @@ def _shown(key: object, index: int) -> str:
 
 
 _ANY_TEXT = Text()
-_NONE: Faults = ()
+_NONE: Violations = ()
 _CHECKS: dict[type[Shape], Check] = {
     Text: _text,
     Integer: _integer,

@@ -130,7 +130,7 @@ def encode(request: Request[Any], *, at_aws: bool = False) -> Body:
 
 
 def _encode_any(request: Request[Any]) -> str:
-    from cognito_async.protocol.hooks import CONVERTER, encode_document  # noqa: PLC0415 - most requests are simple
+    from cognito_async.protocol.conversion import CONVERTER, encode_document  # noqa: PLC0415 - most requests are simple
 
     content = CONVERTER.unstructure(request)
     if request.extra is not None:
@@ -222,11 +222,11 @@ def _decoded(response: HttpResponse, kind: type[Any]) -> Any:
     members = _parsed_object(response)
     if kind is dict or isinstance(members, InvalidResponseError):
         return members
-    from cognito_async.protocol.hooks import CONVERTER, Misshapen  # noqa: PLC0415 - many programs never need cattrs
+    from cognito_async.protocol.conversion import CONVERTER, UnexpectedShape  # noqa: PLC0415 - many programs never need cattrs
 
     try:
         return CONVERTER.structure(members, kind)
-    except Misshapen as problem:
+    except UnexpectedShape as problem:
         return _unreadable(f"a member is not {problem}", response)
 
 

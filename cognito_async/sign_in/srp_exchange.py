@@ -24,7 +24,7 @@ class Exchange(Record):
     ephemeral: Ephemeral = field(metadata={"secret": True})
 
 
-class _Turns:
+class _ComputationQueue:
     """Serializes the computations of one event loop.
 
     At most one of the waiting computations starts an exchange; the others are proofs, which the service expects within
@@ -37,7 +37,7 @@ class _Turns:
         self.users = 0
 
 
-_TURNS: dict[asyncio.AbstractEventLoop, _Turns] = {}
+_QUEUES: dict[asyncio.AbstractEventLoop, _ComputationQueue] = {}
 
 
 async def run(steps: Steps[ResultT], *, starts_exchange: bool = False) -> ResultT:
@@ -47,10 +47,10 @@ async def run(steps: Steps[ResultT], *, starts_exchange: bool = False) -> Result
     would wait for all of them.
     """
     loop = running_loop()
-    turns = _TURNS.setdefault(loop, _Turns())
-    turns.users += 1
+    queue = _QUEUES.setdefault(loop, _ComputationQueue())
+    queue.users += 1
     try:
-        async with turns.starts if starts_exchange else nullcontext(), turns.lock:
+        async with queue.starts if starts_exchange else nullcontext(), queue.lock:
             while True:
                 try:
                     next(steps)
@@ -63,9 +63,9 @@ async def run(steps: Steps[ResultT], *, starts_exchange: bool = False) -> Result
                 await asyncio.sleep(0)
     finally:
         steps.close()  # after a cancellation, its frame would keep the private values
-        turns.users -= 1
-        if not turns.users:
-            del _TURNS[loop]
+        queue.users -= 1
+        if not queue.users:
+            del _QUEUES[loop]
 
 
 async def start_exchange(challenge: str, group: str, password: Secret[str]) -> Exchange:

@@ -212,7 +212,7 @@ class KeyCache:
         self._fetched_at = -inf if fetch else inf
         self._next_fetch = -inf
         self._failure: Exception | None = None
-        self._flight: asyncio.Task[None] | None = None
+        self._fetch_task: asyncio.Task[None] | None = None
         self._is_sent = False
 
     def find(self, key_id: str) -> PublicKey | None:
@@ -263,8 +263,8 @@ class KeyCache:
         """Stop fetching: cancel the fetch that is under way, if any, and start no other."""
         if self._fetch is not None:
             self._fetch, self._failure = None, SessionClosedError("the verifier is closed; create a new TokenVerifier")
-        if self._flight is not None:
-            self._flight.cancel()
+        if self._fetch_task is not None:
+            self._fetch_task.cancel()
             await self._wait()
 
     def _check_event_loop(self) -> None:
@@ -274,19 +274,19 @@ class KeyCache:
 
     async def _wait(self) -> None:
         """Wait for the fetch that is under way in this event loop, if any."""
-        if self._flight is not None and self._flight.get_loop() is asyncio.get_running_loop():
-            await asyncio.wait([self._flight])  # neither raises its errors nor cancels it
+        if self._fetch_task is not None and self._fetch_task.get_loop() is asyncio.get_running_loop():
+            await asyncio.wait([self._fetch_task])  # neither raises its errors nor cancels it
 
     def _start(self) -> None:
         """Start a fetch, unless one is under way or there is no event loop."""
-        # A flight that was cancelled before it started is still there.
-        if (self._flight is None or self._flight.done()) and self._fetch is not None:
+        # A fetch that was cancelled before it started is still there.
+        if (self._fetch_task is None or self._fetch_task.done()) and self._fetch is not None:
             try:
                 loop = asyncio.get_running_loop()
             except RuntimeError:
                 return
             self._next_fetch = loop.time() + COOLDOWN
-            self._flight = loop.create_task(self._run(self._fetch))
+            self._fetch_task = loop.create_task(self._run(self._fetch))
 
     async def _run(self, fetch: Callable[[], Awaitable[Keys]]) -> None:
         self._is_sent = True
@@ -298,7 +298,7 @@ class KeyCache:
             self._failure = error.with_traceback(None)
             _LOG.warning("the keys of the user pool (JWKS) could not be fetched: %s", error)
         finally:
-            self._flight, self._is_sent = None, False
+            self._fetch_task, self._is_sent = None, False
 
     def _unavailable(self, now: float) -> JwksUnavailableError:
         reason = self._failure or "they have not been fetched yet"

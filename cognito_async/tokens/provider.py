@@ -51,7 +51,7 @@ DEAD_TOKEN_CODES = frozenset(
 )
 """The codes with which the service says that a refresh token will never work again."""
 
-_WINNER_PAUSES = (0.2, 0.4, 0.8)  # without a lock, the process that won the race may not have saved its tokens yet
+_RELOAD_DELAYS = (0.2, 0.4, 0.8)  # without a lock, the process that won the race may not have saved its tokens yet
 _MAX_REPLACEMENTS = 5
 _CLOCK_TOLERANCE = 1.0
 
@@ -121,7 +121,7 @@ class TokenProvider:
         self._tokens: Tokens | None = None
         self._owner: Mapping[str, Any] = {}
         self._refresh_at = self._expires_at = -inf
-        self._flight: asyncio.Task[Tokens | None] | None = None
+        self._task: asyncio.Task[Tokens | None] | None = None
         self._failures = 0
         self._retry_at = -inf
         self._closed = False
@@ -161,15 +161,15 @@ class TokenProvider:
         clock = running_loop().time
         current = self._tokens
         if current is None:
-            current = await _landed(self._join(clock()))
+            current = await _tokens_of(self._join(clock()))
             if clock() >= self._refresh_at and not self._closed:
                 self._join(clock())
             return current
         now = clock()
         if now < self._refresh_at and not self._closed:
             return current
-        flight = self._join(now)
-        return current if now < self._expires_at else await _landed(flight)
+        task = self._join(now)
+        return current if now < self._expires_at else await _tokens_of(task)
 
     async def refresh(self) -> Tokens:
         """Refresh the tokens although they have not expired, such as after an API has rejected the access token.
@@ -184,7 +184,7 @@ class TokenProvider:
         """
         if self._tokens is None:
             await self.tokens()
-        return await _landed(self._join(running_loop().time()))
+        return await _tokens_of(self._join(running_loop().time()))
 
     async def sign_out(self) -> None:
         """Revoke the refresh token, then forget the tokens; do nothing if there are none.
@@ -199,8 +199,8 @@ class TokenProvider:
             SessionClosedError: The provider or the session is closed.
             CognitoError: The revocation failed: the refresh token may still be valid.
         """
-        while self._flight is not None and not self._flight.done():
-            await asyncio.wait([self._flight])  # it may rotate the refresh token
+        while self._task is not None and not self._task.done():
+            await asyncio.wait([self._task])  # it may rotate the refresh token
         self._retry_at = -inf
         await _result(self._join(self._retry_at, self._revoke))
 
@@ -210,13 +210,13 @@ class TokenProvider:
         Later calls raise SessionClosedError; closing again does nothing.
         """
         self._closed = True
-        flight = self._flight
-        if flight is not None and not flight.done():
+        task = self._task
+        if task is not None and not task.done():
             try:
-                await asyncio.wait([flight], timeout=CLOSE_TIMEOUT)
+                await asyncio.wait([task], timeout=CLOSE_TIMEOUT)
             finally:
-                flight.cancel()
-            await asyncio.wait([flight])
+                task.cancel()
+            await asyncio.wait([task])
 
     def _join(
         self, now: float, start: Callable[[], Coroutine[Any, Any, Tokens | None]] | None = None
@@ -224,13 +224,13 @@ class TokenProvider:
         """Return the running refresh or sign-out, the failed one during the backoff after it, else start one."""
         if self._closed:
             raise SessionClosedError("the token provider is closed; create a new TokenProvider")
-        flight = self._flight
-        if flight is None or (flight.done() and now >= self._retry_at):
-            flight = self._flight = running_loop().create_task((start or self._fly)())
-            flight.add_done_callback(_retrieve)
-        return flight
+        task = self._task
+        if task is None or (task.done() and now >= self._retry_at):
+            task = self._task = running_loop().create_task((start or self._run_refresh)())
+            task.add_done_callback(_retrieve)
+        return task
 
-    async def _fly(self) -> Tokens:
+    async def _run_refresh(self) -> Tokens:
         """Update the tokens; note when to try again if that fails."""
         loop = asyncio.get_running_loop()
         try:
@@ -336,7 +336,7 @@ class TokenProvider:
 
     async def _after_refusal(self, tokens: Tokens, refusal: ServiceError) -> Tokens:
         """Use the tokens of a process that refreshed before this one; forget the tokens if there are none."""
-        for pause in (0.0, *(() if isinstance(self._store, LockingTokenStore) else _WINNER_PAUSES)):
+        for pause in (0.0, *(() if isinstance(self._store, LockingTokenStore) else _RELOAD_DELAYS)):
             await asyncio.sleep(pause)
             winner = await self._store.load(self._key)
             if winner is not None and winner != tokens:
@@ -354,27 +354,27 @@ class TokenProvider:
         raise error from refusal
 
 
-def _retrieve(flight: "asyncio.Task[Tokens | None]") -> None:
+def _retrieve(task: "asyncio.Task[Tokens | None]") -> None:
     """Retrieve the error of a refresh, which may have no waiting caller."""
-    if not flight.cancelled():
-        flight.exception()
+    if not task.cancelled():
+        task.exception()
 
 
-async def _landed(flight: "asyncio.Task[Tokens | None]") -> Tokens:
+async def _tokens_of(task: "asyncio.Task[Tokens | None]") -> Tokens:
     """Return the tokens of a refresh."""
-    tokens = await _result(flight)
+    tokens = await _result(task)
     if tokens is None:
         raise SignedOutError("the user has signed out; sign in again")
     return tokens
 
 
-async def _result(flight: "asyncio.Task[Tokens | None]") -> Tokens | None:
+async def _result(task: "asyncio.Task[Tokens | None]") -> Tokens | None:
     """Return the result of a refresh or sign-out, which continues if this caller is cancelled."""
-    if not flight.done():
-        await asyncio.wait([flight])
-    if flight.cancelled():
+    if not task.done():
+        await asyncio.wait([task])
+    if task.cancelled():
         raise SessionClosedError("the token provider was closed during the call; create a new TokenProvider")
-    return flight.result()
+    return task.result()
 
 
 def _is_dead(error: ServiceError) -> bool:

@@ -132,7 +132,7 @@ def nothing_is_held(session: AsyncCognitoSession) -> bool:
     """Return whether a session holds no connection, tokens or permit for a call."""
     http = getattr(session._transport, "_http", None)
     taken = http is not None and http.connector._acquired
-    return not taken and session._retry_quota.available == 500 and set(session.stats.waiting.values()) <= {0}
+    return not taken and session._retry_budget.available == 500 and set(session.stats.waiting.values()) <= {0}
 
 
 # --- on the virtual clock ---------------------------------------------------------------------------------------------
@@ -175,7 +175,7 @@ async def test_cancel_during_backoff_returns_tokens(way: Way) -> None:
     async with scripted_session(transport, timeouts=PATIENT) as session:
         client = session.client("abc")
         tasks = asyncio.all_tasks()
-        await way(reset(client), until(lambda: session._retry_quota.available < 500))
+        await way(reset(client), until(lambda: session._retry_budget.available < 500))
         assert asyncio.all_tasks() == tasks
         assert nothing_is_held(session)
         assert len(transport.attempts) == 1
@@ -230,7 +230,7 @@ async def test_cancel_during_backoff_keeps_the_connection(way: Way) -> None:
         async with AsyncCognitoSession(
             "eu-west-1", endpoint_url=server.url, timeouts=PATIENT, retry=policy, random=lambda: 1.0
         ) as session:
-            await way(reset(session.client("abc")), until(lambda: session._retry_quota.available < 500))
+            await way(reset(session.client("abc")), until(lambda: session._retry_budget.available < 500))
             assert nothing_is_held(session)
             await reset(session.client("abc"))
             assert server.connections == 1

@@ -60,7 +60,7 @@ async def test_server_restart_fails_no_call() -> None:
         async with session:
             await asyncio.gather(*[reset(session.client("abc")) for _ in range(10)])
             assert session.stats.failed == 0
-            assert session._retry_quota.available == 500
+            assert session._retry_budget.available == 500
         assert len(second.requests) == 10
     finally:
         await second.__aexit__(None, None, None)
@@ -87,7 +87,7 @@ async def test_refused_connections_are_retried() -> None:
         async with AsyncCognitoSession("eu-west-1", endpoint_url=url, retry=policy, random=lambda: 1.0) as session:
             await reset(session.client("abc"))
             assert session.stats.retries == 1
-            assert session._retry_quota.available == 500
+            assert session._retry_budget.available == 500
         await asyncio.gather(*starting)
     await server.__aexit__(None, None, None)
 
@@ -170,7 +170,7 @@ async def test_half_open_connection_ends_at_the_attempt_timeout() -> None:
             assert [request.connection for request in server.requests] == [1, 1, 2]
             await reset(client)
             assert server.connections == 2
-            assert session._retry_quota.available == 500
+            assert session._retry_budget.available == 500
 
 
 async def test_idle_connections_closed_by_the_server_fail_no_call() -> None:
@@ -203,7 +203,7 @@ async def test_failed_dns_lookup_is_retried(monkeypatch: pytest.MonkeyPatch) -> 
         url = f"http://cognito.example:{server.port}"
         async with AsyncCognitoSession("eu-west-1", endpoint_url=url, retry=policy) as session:
             await reset(session.client("abc"))
-            assert session._retry_quota.available == 500
+            assert session._retry_budget.available == 500
         assert len(server.requests) == 1
     assert asked == ["cognito.example"] * 2
     assert [type(error) for error in errors] == [ConnectError]

@@ -157,11 +157,11 @@ async def test_session_uses_sources_in_order(monkeypatch: pytest.MonkeyPatch, so
 
 def test_session_token_in_environment_empty_value_is_ignored() -> None:
     """The token belongs to the credentials; a variable that is set to nothing counts as not set."""
-    with_token = CredentialsResolver(None, environ={**PAIR, "AWS_SESSION_TOKEN": "a token"}).at_hand()
+    with_token = CredentialsResolver(None, environ={**PAIR, "AWS_SESSION_TOKEN": "a token"}).without_lookup()
     assert with_token == Credentials(
         access_key_id="AKIDENVIRONMENT", secret_access_key="a secret", session_token="a token"
     )
-    without = CredentialsResolver(None, environ={**PAIR, "AWS_SESSION_TOKEN": ""}).at_hand()
+    without = CredentialsResolver(None, environ={**PAIR, "AWS_SESSION_TOKEN": ""}).without_lookup()
     assert without is not None
     assert without.session_token is None
 
@@ -445,7 +445,7 @@ async def test_unsigned_operations_need_no_credentials(
     def touched(*_: Any) -> Any:
         raise AssertionError("credentials were looked up")
 
-    for name in ("at_hand", "resolve", "_look_up"):
+    for name in ("without_lookup", "resolve", "_look_up"):
         monkeypatch.setattr(CredentialsResolver, name, touched)
     monkeypatch.setattr(credentials, "find_with_botocore", touched)
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "half a pair")

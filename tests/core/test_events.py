@@ -225,7 +225,7 @@ async def test_hook_that_raises_ends_the_call(
             await reset(client)
         assert caught.value is error
         assert len(transport.attempts) == 1 + sent
-        assert session._retry_quota.available == 500
+        assert session._retry_budget.available == 500
         assert set(session.stats.waiting.values()) <= {0}
         armed.clear()
         await reset(client)
@@ -245,7 +245,7 @@ async def test_hook_that_raises_before_a_retry_returns_tokens() -> None:
         with pytest.raises(KeyError):
             await reset(session.client("abc"))
         assert len(transport.attempts) == 1
-        assert session._retry_quota.available == 500
+        assert session._retry_budget.available == 500
 
 
 async def test_retry_beyond_the_rate_limit_timeout_returns_tokens() -> None:
@@ -256,7 +256,7 @@ async def test_retry_beyond_the_rate_limit_timeout_returns_tokens() -> None:
         with pytest.raises(RateLimitTimeoutError) as caught:
             await reset(session.client("abc"))
         assert caught.value.attempts == len(transport.attempts) == 1
-        assert session._retry_quota.available == 500
+        assert session._retry_budget.available == 500
 
 
 async def test_repeated_delete_that_finds_nothing_returns_tokens() -> None:
@@ -265,7 +265,7 @@ async def test_repeated_delete_that_finds_nothing_returns_tokens() -> None:
     async with scripted_session(transport, credentials=KEYS) as session:
         await session.client(user_pool_id="eu-west-1_AbC").admin_delete_user(username="ada")
         assert session.stats.succeeded == 1
-        assert session._retry_quota.available == 500
+        assert session._retry_budget.available == 500
 
 
 # --- stats ------------------------------------------------------------------------------------------------------------
@@ -293,7 +293,7 @@ async def test_stats_add_up(seed: int) -> None:
     async with scripted_session(transport, on_event=events.append, retry=policy, credentials=KEYS) as session:
         client = session.client("abc", user_pool_id="eu-west-1_AbC")
         for _ in range(200):
-            session._retry_quota.available = 500
+            session._retry_budget.available = 500
             steps = [seeded.choice(responses) for _ in range(3)]
             if seeded.random() < 0.1:
                 steps[0] = hang()

@@ -220,7 +220,7 @@ async def test_call_with_permit_after_the_timeout_sends_nothing() -> None:
         with pytest.raises(RateLimitTimeoutError) as caught:
             await reset(session.client("abc"))
         assert now() == 0.0
-        assert session._retry_quota.available == 500
+        assert session._retry_budget.available == 500
     assert (caught.value.operation, caught.value.attempts, caught.value.sent) == ("ConfirmForgotPassword", 0, False)
     assert len(transport.attempts) == 1
 

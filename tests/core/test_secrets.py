@@ -42,7 +42,7 @@ from cognito_async.operations import (
     InitiateAuthResponse,
     RespondToAuthChallengeRequest,
 )
-from cognito_async.protocol.hooks import CONVERTER
+from cognito_async.protocol.conversion import CONVERTER
 from cognito_async.protocol.operation import Request
 from cognito_async.protocol.shapes import (
     Blob,

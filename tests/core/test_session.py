@@ -526,7 +526,7 @@ async def test_wrong_clock_is_corrected(code: str, minutes: int) -> None:
         client = session.client(user_pool_id=POOL)
         await client.admin_get_user(username="ada")
         await client.admin_get_user(username="ada")
-        assert session._retry_quota.available == 500
+        assert session._retry_budget.available == 500
     first, *others = [ahead_of_now(attempt.headers) for attempt in transport.attempts]
     assert abs(first) < timedelta(minutes=1)
     for other in others:

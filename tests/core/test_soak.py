@@ -26,7 +26,7 @@ from cognito_async import (
     TransportError,
 )
 from cognito_async.errors import TooManyRequestsException
-from cognito_async.protocol.retry import RetryQuota
+from cognito_async.protocol.retry import RetryBudget
 from tests.support.scripted_server import JSON_HEADERS, head
 from tests.support.scripted_transport import reset
 
@@ -202,7 +202,7 @@ def check(outcomes: Mapping[str, CognitoError | None], ledger: Ledger) -> Counte
     return counts
 
 
-@pytest.mark.parametrize("capacity", [RetryQuota().capacity, 1_000_000], ids=["the session's quota", "ample quota"])
+@pytest.mark.parametrize("capacity", [RetryBudget().capacity, 1_000_000], ids=["the session's quota", "ample quota"])
 async def test_soak(capacity: int, caplog: pytest.LogCaptureFixture) -> None:
     """No applied change is a plain failure, no unapplied one a success, and nothing is left behind.
 
@@ -225,7 +225,7 @@ async def test_soak(capacity: int, caplog: pytest.LogCaptureFixture) -> None:
             pool=PoolLimits(connections=CONCURRENCY),
             random=rng.random,
         ) as session:
-            session._retry_quota.capacity = session._retry_quota.available = capacity
+            session._retry_budget.capacity = session._retry_budget.available = capacity
             client = session.client("abc")
             # Creates what exists once: classes, caches, connections.
             check(await confirm(client, [f"warm-{n}" for n in range(WARM_UP)]), ledger)
@@ -251,7 +251,7 @@ async def test_soak(capacity: int, caplog: pytest.LogCaptureFixture) -> None:
                 assert unknown >= lost
             assert stats.calls == CALLS + WARM_UP
             assert stats.succeeded + stats.failed == stats.calls
-            assert 0 <= session._retry_quota.available <= session._retry_quota.capacity
+            assert 0 <= session._retry_budget.available <= session._retry_budget.capacity
             print(f"{CALLS} calls, {with_fault} with a fault: {dict(counts)}; {stats}")  # noqa: T201 - seen with pytest -s
 
             outcomes.clear()

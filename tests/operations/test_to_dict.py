@@ -26,7 +26,7 @@ from cognito_async.operations import (
     UserPoolType,
     UserType,
 )
-from cognito_async.protocol.hooks import CONVERTER
+from cognito_async.protocol.conversion import CONVERTER
 from cognito_async.protocol.json_values import is_credential
 from cognito_async.protocol.operation import Request
 from cognito_async.protocol.shapes import Structure, members

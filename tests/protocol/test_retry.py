@@ -36,7 +36,7 @@ from cognito_async import (
     TransportError,
 )
 from cognito_async.operations import ConfirmForgotPasswordRequest
-from cognito_async.protocol.retry import RetryQuota, classify
+from cognito_async.protocol.retry import RetryBudget, classify
 from cognito_async.protocol.wire import HttpResponse, decode
 from tests.support.clocks import START, VirtualClockLoop, now
 from tests.support.scripted_transport import (
@@ -130,7 +130,7 @@ def test_number_of_scenarios() -> None:
 def test_policy_follows_scenario(scenario: dict[str, Any]) -> None:
     """Attempts, backoff, result and budget."""
     policy = RetryPolicy(max_attempts=scenario["max_attempts"], limit_exceeded_retries=99)
-    quota = RetryQuota()
+    quota = RetryBudget()
     quota.available = scenario["initial_tokens"]
     for call in scenario["calls"]:
         pauses, tokens, limit_exceeded = [], 0, 0
@@ -159,7 +159,7 @@ async def test_session_follows_scenario(scenario: dict[str, Any]) -> None:
     policy = RetryPolicy(max_attempts=scenario["max_attempts"], limit_exceeded_retries=99)
     transport = ScriptedTransport()
     async with scripted_session(transport, retry=policy, timeouts=UNLIMITED) as session:
-        session._retry_quota.available = scenario["initial_tokens"]
+        session._retry_budget.available = scenario["initial_tokens"]
         for call in scenario["calls"]:
             transport.script = [step(response) for response in call["responses"]]
             transport.attempts.clear()
@@ -173,7 +173,7 @@ async def test_session_follows_scenario(scenario: dict[str, Any]) -> None:
             assert len(transport.attempts) == call["attempts"]
             assert transport.pauses == pytest.approx(call["sleeps"])
             assert [attempt.headers["amz-sdk-request"] for attempt in transport.attempts] == call["amz_sdk_request"]
-            assert session._retry_quota.available == call["quota_after"]
+            assert session._retry_budget.available == call["quota_after"]
 
 
 # --- conditions -------------------------------------------------------------------------------------------------------
@@ -188,7 +188,7 @@ async def test_client_errors_are_not_retried(code: str, status: int) -> None:
     async with scripted_session(transport) as session:
         with pytest.raises(ServiceError) as caught:
             await reset(session.client("abc"))
-        assert session._retry_quota.available == 500
+        assert session._retry_budget.available == 500
     assert caught.value.code == code
     assert caught.value.attempts == len(transport.attempts) == 1
 
@@ -242,7 +242,7 @@ async def test_limit_exceeded_is_retried_once_by_default(retries: int | None, at
     async with scripted_session(transport, retry=policy) as session:
         with pytest.raises(LimitExceededException) as caught:
             await reset(session.client("abc"))
-        assert session._retry_quota.available == 500 - 5 * (attempts - 1)
+        assert session._retry_budget.available == 500 - 5 * (attempts - 1)
     assert len(transport.attempts) == caught.value.attempts == attempts
 
 
@@ -379,7 +379,7 @@ async def test_backoff_beyond_total_timeout_raises_immediately() -> None:
         with pytest.raises(TooManyRequestsException):
             await reset(session.client("abc"))
         assert now() == pytest.approx(29.5)
-        assert session._retry_quota.available == 500
+        assert session._retry_budget.available == 500
 
 
 @pytest.mark.virtual_clock
@@ -521,7 +521,7 @@ async def test_on_retry_that_raises_ends_the_call(error: BaseException) -> None:
         with pytest.raises(type(error)) as caught:
             await reset(session.client("abc"))
         assert caught.value is error
-        assert session._retry_quota.available == 500
+        assert session._retry_budget.available == 500
     assert len(transport.attempts) == 1
 
 
@@ -545,7 +545,7 @@ async def test_retry_is_logged_at_info(caplog: pytest.LogCaptureFixture) -> None
 @given(st.lists(KINDS | st.integers(0, 20), max_size=300), st.integers(0, 500))
 def test_retry_budget_stays_within_bounds(moves: list[RetryKind | int], available: int) -> None:
     """Between zero and its capacity."""
-    quota = RetryQuota()
+    quota = RetryBudget()
     quota.available = available
     for move in moves:
         before = quota.available
@@ -563,12 +563,12 @@ async def test_concurrent_calls_share_the_retry_budget() -> None:
     lowest = []
 
     def watch(_: RetryDetails) -> None:
-        lowest.append(session._retry_quota.available)
+        lowest.append(session._retry_budget.available)
 
     seeded = Random(3)
     async with scripted_session(transport, retry=RetryPolicy(on_retry=watch), random=seeded.random) as session:
         results = await asyncio.gather(*[reset(session.client("abc")) for _ in range(200)], return_exceptions=True)
-        assert session._retry_quota.available == 500 % 14
+        assert session._retry_budget.available == 500 % 14
     assert all(isinstance(result, InvalidResponseError) for result in results)
     assert min(lowest) == 500 % 14
     assert len(transport.attempts) == 200 + 500 // 14
@@ -582,14 +582,14 @@ async def test_retry_budget_is_full_after_all_calls_succeeded(seed: int) -> None
 
     class Flaky(ScriptedTransport):
         async def send(self, request: Any) -> HttpResponse:
-            assert session._retry_quota.available >= 0
+            assert session._retry_budget.available >= 0
             failed = request.headers["amz-sdk-request"].startswith("attempt=1;") and seeded.random() < 0.3
             self.script.append(take(seeded.random(), TRANSIENT if failed else respond()))
             return await super().send(request)
 
     async with scripted_session(Flaky(), random=seeded.random) as session:
         await asyncio.gather(*[reset(session.client("abc")) for _ in range(60)])
-        assert session._retry_quota.available == 500
+        assert session._retry_budget.available == 500
 
 
 @pytest.mark.parametrize(
@@ -602,27 +602,27 @@ async def test_cancelled_retry_returns_its_tokens(seconds: float, rate: float | 
     """The retry is not sent."""
     transport = ScriptedTransport(THROTTLED, hang())
     async with scripted_session(transport, quotas=Quotas(user_account_recovery=rate)) as session:
-        session._retry_quota.available = 100
+        session._retry_budget.available = 100
         call = asyncio.ensure_future(reset(session.client("abc")))
         await asyncio.sleep(seconds)
-        assert session._retry_quota.available == 95
+        assert session._retry_budget.available == 95
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        assert session._retry_quota.available == 100
+        assert session._retry_budget.available == 100
 
 
 @pytest.mark.virtual_clock
 async def test_call_cancelled_in_first_attempt_takes_no_tokens() -> None:
     """The budget is unchanged."""
     async with scripted_session(ScriptedTransport(hang())) as session:
-        session._retry_quota.available = 100
+        session._retry_budget.available = 100
         call = asyncio.ensure_future(reset(session.client("abc")))
         await asyncio.sleep(1)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        assert session._retry_quota.available == 100
+        assert session._retry_budget.available == 100
 
 
 @pytest.mark.virtual_clock

@@ -82,7 +82,7 @@ def no_power(monkeypatch: pytest.MonkeyPatch) -> None:
     def power(base: int, exponent: int) -> None:
         pytest.fail("a power was computed")
 
-    monkeypatch.setattr(srp, "_power", power)
+    monkeypatch.setattr(srp, "_mod_pow", power)
 
 
 # Known answers
@@ -230,7 +230,7 @@ def test_device_that_was_verified_can_prove_its_password() -> None:
 @pytest.mark.usefixtures("both_powers")
 def test_power_equals_pow(base: int, exponent: int) -> None:
     """By the table for g, by windows and by gmpy2."""
-    result = run(srp._power(base, exponent))
+    result = run(srp._mod_pow(base, exponent))
     assert type(result) is int
     assert result == pow(base, exponent, PRIME)
 
@@ -269,7 +269,7 @@ def multiplications(steps: Iterable[None]) -> Iterator[int]:
 def test_power_without_gmpy2_is_cut_into_short_slices(monkeypatch: pytest.MonkeyPatch) -> None:
     """A multiplication takes about 20 us, so that a slice stays well below a millisecond; shorter ones cost turns."""
     monkeypatch.setattr(srp, "_powmod", None)
-    slices = list(multiplications(srp._power(Counted(PRIME // 3), 2**512 - 1)))
+    slices = list(multiplications(srp._mod_pow(Counted(PRIME // 3), 2**512 - 1)))
     assert max(slices) <= 24
     assert len(slices) <= 29
     assert sum(slices) <= 650  # pow multiplies as often
@@ -279,7 +279,7 @@ def test_power_of_the_generator_and_its_table_are_cut_into_short_slices(monkeypa
     """The table is computed once; a power then takes a third of the multiplications."""
     monkeypatch.setattr(srp, "_number", Counted)
     monkeypatch.setattr(srp, "_tables", {})
-    first, second = (list(multiplications(srp._power(2, exponent))) for exponent in (2**256 - 1, 2**255 + 1))
+    first, second = (list(multiplications(srp._mod_pow(2, exponent))) for exponent in (2**256 - 1, 2**255 + 1))
     assert max(first) <= 34
     assert sum(first) > 300
     assert max(second) <= 34
@@ -333,7 +333,7 @@ def test_ephemeral_is_drawn_again_if_the_public_number_is_zero(monkeypatch: pyte
         yield
         return next(powers)
 
-    monkeypatch.setattr(srp, "_power", power)
+    monkeypatch.setattr(srp, "_mod_pow", power)
     draws = iter([b"\1" * 32, b"\2" * 32, b"\3" * 32])
     assert run(srp.ephemeral(lambda _: next(draws))) == Ephemeral(private=int("03" * 32, 16), public=5)
 

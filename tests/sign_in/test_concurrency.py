@@ -32,7 +32,7 @@ async def test_run_of_many_computations_runs_one_slice_in_each_turn_of_the_loop(
     counter.cancel()
     assert slices.total() == 200
     assert max(slices.values()) <= 2  # the counter and the computation may run in either order within a turn
-    assert not srp_exchange._TURNS
+    assert not srp_exchange._QUEUES
 
 
 async def test_computation_that_starts_later_waits_for_those_before() -> None:
@@ -67,4 +67,4 @@ async def test_run_prefers_proofs_to_the_start_of_more_exchanges(monkeypatch: py
     proofs = [srp_exchange.run(computation("proof")) for _ in range(3)]
     await asyncio.gather(*starts, *proofs)
     assert finished == ["start", *["proof"] * 3, *["start"] * 2]
-    assert not srp_exchange._TURNS
+    assert not srp_exchange._QUEUES

@@ -203,14 +203,14 @@ async def test_frames_of_an_invalid_device_contain_no_secrets(*, admin: bool) ->
 @pytest.mark.parametrize("failing", range(3))
 async def test_interrupted_computation_shows_no_private_values(failing: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """An interrupt may hit any slice: the frames of the computation hold a, x and S."""
-    powers, power = count(), srp._power
+    powers, power = count(), srp._mod_pow
 
     def interrupted(base: int, exponent: int) -> Generator[None, None, int]:
         if next(powers) == failing:
             raise KeyboardInterrupt
         return (yield from power(base, exponent))
 
-    monkeypatch.setattr(srp, "_power", interrupted)
+    monkeypatch.setattr(srp, "_mod_pow", interrupted)
     async with scripted_session(ScriptedTransport(body(**VERIFIER))) as session:
         with pytest.raises(KeyboardInterrupt) as caught:
             await session.client("app", canary(), POOL).sign_in(username="ada", password=canary())

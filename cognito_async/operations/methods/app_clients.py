@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from cognito_async import operations as ops
-from cognito_async.pagination import Paginator
 from cognito_async.protocol.operation import OperationCaller
+from cognito_async.protocol.pagination import Paginator
 
 
 class AppClientsMethods(OperationCaller):

@@ -4,8 +4,8 @@
 from __future__ import annotations
 
 from cognito_async import operations as ops
-from cognito_async.pagination import Paginator
 from cognito_async.protocol.operation import OperationCaller
+from cognito_async.protocol.pagination import Paginator
 
 
 class SessionSecurityMethods(OperationCaller):

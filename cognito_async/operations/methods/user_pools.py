@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from cognito_async import operations as ops
-from cognito_async.pagination import Paginator
 from cognito_async.protocol.operation import OperationCaller
+from cognito_async.protocol.pagination import Paginator
 
 
 class UserPoolsMethods(OperationCaller):

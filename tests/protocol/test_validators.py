@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cognito_async.errors import ParameterValidationError
-from cognito_async.protocol.settings import number
+from cognito_async.protocol.validators import number
 
 LEAST, ABOVE = "must be a number of at least 1", "must be a number above 0, or None"
 

@@ -29,7 +29,7 @@ Hook = Callable[[Any], Any]
 _NUMBER = re.compile(r"\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?\s*")
 
 
-class Misshapen(Exception):  # noqa: N818 - never leaves the protocol
+class UnexpectedShape(Exception):  # noqa: N818 - never leaves the protocol
     """A part of the response does not have the expected form, which the message names."""
 
 
@@ -89,7 +89,7 @@ def _struct_decoder(kind: type[Structure]) -> Callable[..., Any]:
     def decode_struct(value: Any, _: object = None) -> Any:
         nonlocal plan, known
         if not isinstance(value, dict):
-            raise Misshapen("an object")
+            raise UnexpectedShape("an object")
         if plan is None:  # made on first use: most responses hold few of their possible types
             plan = [
                 (getattr(kind, name).__set__, about.wire_name, _decoder(about.shape)) for name, about in members(kind)
@@ -111,7 +111,7 @@ def _struct_decoder(kind: type[Structure]) -> Callable[..., Any]:
 def _list_decoder(element: Hook) -> Hook:
     def decode_list(values: Any) -> list[Any]:
         if not isinstance(values, list):
-            raise Misshapen("a list")
+            raise UnexpectedShape("a list")
         return [None if value is None else element(value) for value in values]
 
     return decode_list
@@ -120,7 +120,7 @@ def _list_decoder(element: Hook) -> Hook:
 def _map_decoder(entry: Hook) -> Hook:
     def decode_map(values: Any) -> dict[str, Any]:
         if not isinstance(values, dict):
-            raise Misshapen("an object")
+            raise UnexpectedShape("an object")
         return {key: None if value is None else entry(value) for key, value in values.items()}
 
     return decode_map
@@ -130,7 +130,7 @@ def _decode_blob(value: Any) -> bytes:
     try:
         return b64decode(value)
     except (ValueError, TypeError):
-        raise Misshapen("base64") from None
+        raise UnexpectedShape("base64") from None
 
 
 # Seconds that datetime cannot represent are milliseconds if they are in this range: the years 1978 to 2100.

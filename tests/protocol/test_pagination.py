@@ -18,8 +18,8 @@ from multidict import CIMultiDict
 
 from cognito_async import AsyncCognitoSession, CognitoClient, Credentials, operations
 from cognito_async.errors import CognitoError, NotAuthorizedException, PaginationError, ParameterValidationError
-from cognito_async.pagination import Paginator
 from cognito_async.protocol.operation import Request
+from cognito_async.protocol.pagination import Paginator
 from cognito_async.protocol.shapes import members
 from cognito_async.protocol.wire import HttpRequest, HttpResponse
 from tests.support.strategies import request_types, service_model, smallest
@@ -412,7 +412,7 @@ async def test_cancel_during_a_page_ends_the_loop() -> None:
 
 PROGRAM = """
 import asyncio
-from tests.core.test_pagination import PagingTransport, leave, leave_pages, session_on, users
+from tests.protocol.test_pagination import PagingTransport, leave, leave_pages, session_on, users
 
 async def main():
     async with session_on(PagingTransport([users("a", "b", token="1")] * 2)) as session:
