@@ -68,9 +68,11 @@ class SharedTimer:
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, deadline: Deadline, loop: asyncio.AbstractEventLoop) -> bool:
-        """Add a deadline; return False if an earlier one ends after it, so that it needs a separate timer."""
+        """Add a deadline; return False if it needs a separate timer, because an earlier one ends after it, for example."""
         due = self._due
         if loop is not self._loop:
+            if self._loop is not None and not self._loop.is_closed() and not all(deadline.over for deadline in due):
+                return False  # blocks in another event loop depend on the timer
             self._loop, self._timer = loop, None
             due.clear()
         while due and due[0].over:

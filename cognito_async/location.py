@@ -64,6 +64,7 @@ class Location:
         self._environment = _environment_settings()
         self._selects_profile = _profile_name() is not None or bool(os.environ.get(FILE_VARIABLE))
         self._profile_was_read = False
+        self._reading = asyncio.Lock()
         self._pool_warned = False
         self._configure(self._environment)
         if self.given_region is not None and self._endpoint_url is None and not self._selects_profile:
@@ -127,7 +128,9 @@ class Location:
 
     async def read_profile(self) -> None:
         """Read the profile in a thread, for the settings that arguments and environment leave open."""
-        self._use_profile(await asyncio.to_thread(_read_profile))
+        async with self._reading:  # once for all calls that wait
+            if not self._profile_was_read:
+                self._use_profile(await asyncio.to_thread(_read_profile))
 
     def read_profile_blocking(self) -> None:
         """Read the profile, for programs and settings outside of an event loop."""

@@ -148,6 +148,13 @@ class _Connection(ResponseHandler):
         super().__init__(loop)
         self._pool = pool
         self._request_id: str | None = None
+        pool.opened.add(self)
+
+    def close(self) -> None:
+        body = self._payload
+        super().close()
+        if body is not None and not body.is_eof():
+            body.set_exception(aiohttp.ClientConnectionError("closed"))  # else its reader would wait for ever
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -207,6 +214,12 @@ class _Connector(aiohttp.TCPConnector):
         )
         self._factory = partial(_Connection, loop=self._loop, pool=self)  # type: ignore[assignment]
         self._no_reuse_until: float | None = None
+        self.opened: WeakSet[_Connection] = WeakSet()
+
+    async def close(self, *, abort_ssl: bool = False) -> None:
+        for connection in [*self.opened]:  # also those that wait for a proxy's response to CONNECT
+            connection.close()
+        await super().close(abort_ssl=abort_ssl)
 
     async def connect(
         self,
@@ -319,15 +332,16 @@ class AiohttpTransport:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._routes: dict[str, _Route] = {}
         self._loading = asyncio.Lock()
+        self._closed = False
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """Send a request once; see Transport."""
         http = self._http or self._open()
         if self._loop is not asyncio.get_running_loop():
             raise SessionClosedError("the session is bound to another event loop; create one session for each loop")
+        route = self._routes.get(request.url) or await self._find_route(request.url)
         if http.closed:
             raise SessionClosedError("the session was closed during the call")
-        route = self._routes.get(request.url) or await self._find_route(request.url)
         payload = _Payload(request.body) if request.body else None
         status: int | None = None
         cancellations = _cancellations()
@@ -368,10 +382,13 @@ class AiohttpTransport:
 
     async def close(self) -> None:
         """Close all connections, unless the connector is the user's. Closing twice is allowed."""
+        self._closed = True
         if self._http is not None:
             await self._http.close()
 
     def _open(self) -> aiohttp.ClientSession:
+        if self._closed:
+            raise SessionClosedError("the session was closed during the call")
         loop = asyncio.get_running_loop()
         if self._connector is not None and self._connector._loop is not loop:  # noqa: SLF001  # pyright: ignore[reportPrivateUsage]
             raise ParameterValidationError("connector", "must be created in the event loop that sends the requests")

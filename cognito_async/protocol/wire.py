@@ -8,6 +8,7 @@ Pure: usable with any HTTP library, see ``encode`` and ``decode``.
 # (this module works on values of any type)
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from functools import cache
 from json import scanner
@@ -30,6 +31,7 @@ PARTIAL_CONTENT = 206
 
 LARGE_BODY = 128 * 1024  # bytes; larger bodies take long to decode, so callers with an event loop use a thread
 # Of a large body; more lists and objects, or members of objects, would block all threads while they are freed.
+_CODE = re.compile(r"[\w.-]+", re.ASCII)
 MAX_CONTAINERS = 250_000
 MAX_PAIRS = 400_000
 AN_ERROR = "the body is an error although the status is a success"
@@ -309,7 +311,8 @@ def _response_facts(response: HttpResponse) -> dict[str, Any]:
 
 def request_id_of(response: HttpResponse) -> str | None:
     """Return the service's request ID."""
-    return response.headers.get("x-amzn-RequestId") or response.headers.get("x-amz-request-id") or None
+    found = response.headers.get("x-amzn-RequestId") or response.headers.get("x-amz-request-id")
+    return found if found and found.isprintable() else None  # it is logged
 
 
 def _milliseconds(text: str | None) -> float | None:
@@ -363,7 +366,9 @@ def _error_code(body: Mapping[str, Any], headers: Mapping[str, str]) -> str | No
         body.get("code") if is_from_service else None,
     ):
         if isinstance(candidate, str):
-            code = candidate.partition(":")[0].rpartition("#")[2].strip()
-            if code and (is_from_service or code in CODES or code.endswith(("Exception", "Error", "Fault"))):
-                return code[:128]
+            code = candidate.partition(":")[0].rpartition("#")[2].strip()[:128]
+            if _CODE.fullmatch(code) and (  # it is logged
+                is_from_service or code in CODES or code.endswith(("Exception", "Error", "Fault"))
+            ):
+                return code
     return None

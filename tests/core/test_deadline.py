@@ -377,6 +377,23 @@ async def test_deadlines_of_several_tasks_expire_each_at_its_time() -> None:
     assert faults == []
 
 
+def test_deadlines_in_another_event_loop_use_their_own_timers() -> None:
+    """Those of the first event loop still end their blocks."""
+    timer = SharedTimer()
+
+    async def use(seconds: float) -> None:
+        with Deadline(seconds, timer):
+            await asyncio.sleep(60)
+
+    with asyncio.Runner() as first:
+        task = first.get_loop().create_task(use(0.01))
+        first.run(asyncio.sleep(0))
+        with pytest.raises(TimeoutError):
+            asyncio.run(use(0))
+        with pytest.raises(TimeoutError):
+            first.get_loop().run_until_complete(task)
+
+
 def test_shared_timer_works_in_the_next_event_loop() -> None:
     """A deadline of a loop that ended within its block does not count."""
     timer = SharedTimer()

@@ -9,7 +9,14 @@ from typing import Any
 
 import pytest
 
-from cognito_async import AsyncCognitoSession, ConnectError, Credentials, ParameterValidationError, RetryPolicy
+from cognito_async import (
+    AsyncCognitoSession,
+    ConnectError,
+    Credentials,
+    ParameterValidationError,
+    RetryPolicy,
+    location,
+)
 from tests.support.canaries import CANARY, leaking_frames
 from tests.support.scripted_transport import ScriptedTransport, reset, respond
 
@@ -255,6 +262,17 @@ async def test_profile_fills_what_arguments_and_variables_leave_open(
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert await url_of_call(**options) == url
+
+
+async def test_concurrent_first_calls_read_the_profile_once(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In one thread."""
+    monkeypatch.setenv("AWS_PROFILE", "staging")
+    reads: list[None] = []
+    read = location._read_profile
+    monkeypatch.setattr(location, "_read_profile", lambda: reads.append(None) or read())
+    async with AsyncCognitoSession(transport=ScriptedTransport(*[respond()] * 5)) as session:
+        await asyncio.gather(*[reset(session.client("abc")) for _ in range(5)])
+    assert len(reads) == 1
 
 
 async def test_config_file_variable_names_the_file(

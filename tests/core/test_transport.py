@@ -14,6 +14,7 @@ import threading
 import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -822,6 +823,58 @@ async def test_close_does_not_replace_a_cancellation() -> None:
             results = await asyncio.gather(*calls, return_exceptions=True)
     assert isinstance(results[1], asyncio.CancelledError)
     assert isinstance(results[2], SessionClosedError)
+
+
+UNLIMITED = Timeouts(total=None, attempt=None, connect=None)
+
+
+async def test_close_ends_a_call_that_reads_a_response() -> None:
+    """The rest of the body does not arrive."""
+    async with ScriptedServer(never(HEAD + b"Content-Length: 100\r\n\r\n{")) as server:
+        async with client_of(server, timeouts=UNLIMITED) as client:
+            call = asyncio.ensure_future(client.forgot_password(username="ada"))
+            transport: Any = client.session._transport
+            await server.until(lambda: server.requests and [*transport._http.connector.opened][0]._payload)
+            await client.session.close()
+            async with asyncio.timeout(10):
+                (result,) = await asyncio.gather(call, return_exceptions=True)
+    assert isinstance(result, AmbiguousOutcomeError)
+
+
+async def test_close_ends_a_call_that_waits_for_a_proxy() -> None:
+    """Nothing was sent to the service."""
+    async with ScriptedServer(never()) as proxy:
+        session = AsyncCognitoSession(
+            "eu-west-1", endpoint_url="https://service.invalid", proxy=proxy.url, timeouts=UNLIMITED, retry=ONCE
+        )
+        call = asyncio.ensure_future(reset(session.client("abc")))
+        await proxy.until(lambda: proxy.requests)
+        await session.close()
+        async with asyncio.timeout(10):
+            (result,) = await asyncio.gather(call, return_exceptions=True)
+    assert isinstance(result, TransportError)
+    assert result.sent is False
+
+
+async def test_session_that_is_closed_before_its_first_request_sends_none() -> None:
+    """The call waited for the rate limiter."""
+    transport = AiohttpTransport(PoolLimits())
+    await transport.close()
+    request = HttpRequest("http://127.0.0.1:9", {}, Body(b"{}"))
+    with pytest.raises(SessionClosedError):
+        await transport.send(request)
+
+
+async def test_close_while_certificates_are_read() -> None:
+    """The first call waits for them."""
+    certificates = Path(__file__).parents[1] / "data" / "localhost.pem"
+    session = AsyncCognitoSession("eu-west-1", endpoint_url="https://127.0.0.1:9", ssl=certificates, retry=ONCE)
+    call = asyncio.ensure_future(reset(session.client("abc")))
+    await asyncio.sleep(0)
+    assert session._transport._loading.locked()  # type: ignore[attr-defined]
+    await session.close()
+    with pytest.raises(SessionClosedError):
+        await call
 
 
 async def test_close_after_an_ambiguous_attempt_is_ambiguous() -> None:

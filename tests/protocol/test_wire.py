@@ -793,6 +793,7 @@ def test_errors_have_the_facts_of_the_response(body: dict[str, Any]) -> None:
     assert error.server_date == "Sun, 01 Nov 2026 12:00:00 GMT"
     plain = error_of(429, {"x-amz-request-id": "r-2"}, **body)
     assert (plain.request_id, plain.retry_after, plain.server_date) == ("r-2", None, None)
+    assert error_of(headers={"x-amzn-RequestId": "\x1b[31m"}, __type="Throttling").request_id is None
 
 
 @pytest.mark.parametrize(
@@ -819,6 +820,7 @@ def test_retry_after_is_in_milliseconds(text: str, seconds: float | None) -> Non
         ({"x-amzn-RequestId": "r-1"}, {"code": "NextYearException"}, "NextYearException"),
         ({"x-amzn-RequestId": "r-1"}, {"__type": "odd"}, "odd"),
         ({"x-amzn-RequestId": "r-1"}, {"__type": "x" * 129}, "x" * 128),
+        ({"x-amzn-RequestId": "r-1"}, {"__type": "a\nCRITICAL b", "code": "c"}, "c"),  # would forge a log record
         ({"x-amzn-ErrorType": "OtherException:"}, {"__type": "OneException", "code": "c"}, "OneException"),
         ({"x-amzn-ErrorType": " OtherException :"}, {"__type": 5}, "OtherException"),
         ({"x-amzn-ErrorType": "::", "x-amzn-RequestId": "r-1"}, {"__type": "#", "code": "c"}, "c"),
