@@ -68,7 +68,7 @@ class SharedTimer:
         self._timer: asyncio.TimerHandle | None = None
 
     def add(self, deadline: Deadline, loop: asyncio.AbstractEventLoop) -> bool:
-        """Add a deadline; return False if it needs a separate timer, because an earlier one ends after it, for example."""
+        """Add a deadline; return False if it needs a separate timer: an earlier one ends after it, for example."""
         due = self._due
         if loop is not self._loop:
             if self._loop is not None and not self._loop.is_closed() and not all(deadline.over for deadline in due):

@@ -267,9 +267,14 @@ async def test_profile_fills_what_arguments_and_variables_leave_open(
 async def test_concurrent_first_calls_read_the_profile_once(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In one thread."""
     monkeypatch.setenv("AWS_PROFILE", "staging")
-    reads: list[None] = []
+    reads: list[dict[str, str]] = []
     read = location._read_profile
-    monkeypatch.setattr(location, "_read_profile", lambda: reads.append(None) or read())
+
+    def recorded() -> dict[str, str]:
+        reads.append(read())
+        return reads[-1]
+
+    monkeypatch.setattr(location, "_read_profile", recorded)
     async with AsyncCognitoSession(transport=ScriptedTransport(*[respond()] * 5)) as session:
         await asyncio.gather(*[reset(session.client("abc")) for _ in range(5)])
     assert len(reads) == 1

@@ -42,6 +42,7 @@ from cognito_async.protocol import wire
 from cognito_async.protocol.wire import Body, HttpRequest
 from cognito_async.transport import AiohttpTransport
 from tests.support.clocks import advance
+from tests.support.processes import until
 from tests.support.scripted_server import (
     Action,
     Connection,
@@ -834,7 +835,8 @@ async def test_close_ends_a_call_that_reads_a_response() -> None:
         async with client_of(server, timeouts=UNLIMITED) as client:
             call = asyncio.ensure_future(client.forgot_password(username="ada"))
             transport: Any = client.session._transport
-            await server.until(lambda: server.requests and [*transport._http.connector.opened][0]._payload)
+            await server.until(lambda: server.requests)
+            await until(lambda: any(connection._payload for connection in transport._http.connector.opened))
             await client.session.close()
             async with asyncio.timeout(10):
                 (result,) = await asyncio.gather(call, return_exceptions=True)
