@@ -5,6 +5,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import secrets
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -21,6 +22,7 @@ from pycognito.aws_srp import AWSSRP, generate_hash_device, hex_to_long
 from cognito_async import ParameterValidationError
 from cognito_async.testing import FakeCognito
 from cognito_async.testing.fake_cognito import FakeAppClient
+from tests.support.processes import ROOT
 
 PASSWORD = "Analytical-1843"
 NEW_PASSWORD = "Difference-1822"
@@ -1077,6 +1079,7 @@ async def test_user_with_invalid_arguments_is_refused(aws: Aws, parameter: str, 
         ("client_id", {"client_id": "app"}),
         ("auth_flows", {"auth_flows": ["USER_SRP_AUTH"]}),
         ("auth_flows", {"auth_flows": "ALLOW_USER_SRP_AUTH"}),
+        ("access_token_validity", {"access_token_validity": 0}),
     ],
 )
 async def test_app_client_with_invalid_arguments_is_refused(
@@ -1182,6 +1185,14 @@ async def test_unknown_operations_and_bodies_are_refused(aws: Aws) -> None:
     for body in ("{", "null", "[1]"):
         async with aws.http.post(aws.fake.endpoint_url, data=body) as response:
             assert response.status == 400
+
+
+def test_guide_lists_the_operations() -> None:
+    """The section names each operation once."""
+    page = (ROOT / "docs/testing.md").read_text()
+    section = page.partition("\n### Operations\n")[2].partition("\n#")[0]
+    rows = "".join(line for line in section.splitlines() if line.startswith("|"))
+    assert sorted(re.findall(r"`(\w+)`", rows)) == sorted(FakeCognito()._operations)
 
 
 async def test_pending_delay_does_not_hold_up_the_end() -> None:

@@ -205,10 +205,15 @@ class FakePool:
             The app client.
 
         Raises:
-            ParameterValidationError: ``client_id`` exists, or ``auth_flows`` has an unknown flow.
+            ParameterValidationError: ``client_id`` exists, ``auth_flows`` has an unknown flow, or
+                ``access_token_validity`` is not positive.
         """
         if client_id in self.app_clients:
             raise ParameterValidationError("client_id", "exists; choose another one")
+        if access_token_validity < 1:
+            raise ParameterValidationError(
+                "access_token_validity", "must be at least 1; `issuer.access_token(expires_in=-1)` is an expired token"
+            )
         client = FakeAppClient(
             client_id=client_id or secrets.token_hex(13),
             client_secret=secrets.token_hex(26) if client_secret is True else client_secret or None,
