@@ -5,7 +5,7 @@ import json
 import secrets
 import time
 import uuid
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from functools import cache
 from typing import TYPE_CHECKING, Any, Final, Literal, overload
 
@@ -101,7 +101,7 @@ class TokenIssuer:
             ImportError: The package cryptography is not installed.
         """
         defaults = self._claims("access", sub or _sub(username), groups, expires_in)
-        scope = " ".join(_listed("scopes", scopes))
+        scope = " ".join(listed("scopes", scopes))
         defaults |= {"client_id": self.client_id, "scope": scope, "username": username, "version": 2}
         return self.sign("access", defaults | claims)
 
@@ -216,7 +216,7 @@ class TokenIssuer:
         now = int(self._clock())
         return {
             "sub": sub,
-            "cognito:groups": _listed("groups", groups) or None,
+            "cognito:groups": listed("groups", groups) or None,
             "iss": self.issuer,
             "origin_jti": str(uuid.uuid4()),
             "event_id": str(uuid.uuid4()),
@@ -272,7 +272,8 @@ def _encode(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def _listed(parameter: str, names: Sequence[str]) -> list[str]:
+def listed(parameter: str, names: Iterable[str]) -> list[str]:
+    """Return names as a list; a single string is an error."""
     if isinstance(names, str):  # a sequence of its letters
         raise ParameterValidationError(parameter, "must be a list of strings, not a single string")
     return list(names)

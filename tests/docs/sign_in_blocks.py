@@ -17,7 +17,6 @@ from cognito_async.sign_in import (
     SoftwareTokenMfaChallenge,
 )
 from tests.docs.reader import ADA, NEW, OLD, Check, Reader, fake_pool, last_code, operations, typed, wrong
-from tests.sign_in.support import credential
 from tests.support.docs import Block
 
 PHONE = "+4915112345678"
@@ -124,18 +123,18 @@ async def registers_a_passkey(block: Block, reader: Reader) -> None:
         assert isinstance(done, SignedIn)
         options = await names["begin_registration"](client, done.tokens.access_token)
         assert options["user"]["name"] == "ada"
-        created = {"id": "cGFzc2tleQ", "type": "public-key", "response": {"attestationObject": "YQ"}}
+        created = fake.passkey_credential(options)
         await names["complete_registration"](client, done.tokens.access_token, created)
-        assert user.passkeys == ["cGFzc2tleQ"]
+        assert user.passkeys == [created["id"]]
 
 
 async def signs_in_with_a_passkey(block: Block, reader: Reader) -> None:
     """A sign-in with a passkey."""
-
-    async def browser(options: Mapping[str, Any]) -> Mapping[str, Any]:
-        return credential(options, "cGFzc2tleQ")
-
     async with fake_pool() as (fake, client):
+
+        async def browser(options: Mapping[str, Any]) -> Mapping[str, Any]:
+            return fake.passkey_credential(options)
+
         fake.create_user("ada", passkeys=["cGFzc2tleQ"])
         assert isinstance(await reader.names(block)["sign_in_with_passkey"](client, "ada", browser), SignedIn)
 

@@ -24,7 +24,7 @@ from tests.fastapi.sign_in_site import (
     start,
     tokens,
 )
-from tests.sign_in.support import EMAIL, NAME, NEW_PASSWORD, PASSWORD, codes, credential, operations, wrong
+from tests.sign_in.support import EMAIL, NAME, NEW_PASSWORD, PASSWORD, codes, operations, wrong
 
 COOKIES = {"tokens": "cookies"}
 ACCESS, REFRESH = "__Host-access_token", "__Host-refresh_token"
@@ -214,7 +214,7 @@ async def test_passkey_signs_in(fake: FakeCognito) -> None:
         content = await challenge(http, "WEB_AUTHN", password=None, preferred_challenge="WEB_AUTHN")
         requested = content["challenge"]["request_options"]
         assert requested["rpId"] == "localhost"
-        tokens(await answer(http, content, type="passkey", credential=credential(requested, "cGFzc2tleQ")))
+        tokens(await answer(http, content, type="passkey", credential=fake.passkey_credential(requested)))
 
 
 @pytest.mark.parametrize("password", [None, PASSWORD])

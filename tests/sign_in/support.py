@@ -1,8 +1,6 @@
 """Values and helpers of the sign-in tests."""
 
-import base64
-import json
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from cognito_async.sign_in import SignedIn, SignInResult
 from cognito_async.testing import FakeCognito
@@ -47,18 +45,3 @@ def codes(fake: FakeCognito) -> list[str]:
 def wrong(code: str) -> str:
     """Return another code of the same length."""
     return code[:-1] + ("0" if code[-1] != "0" else "1")
-
-
-def credential(options: Any, credential_id: str) -> dict[str, Any]:
-    """Return what a browser returns for a passkey."""
-
-    def encoded(value: bytes) -> str:
-        return base64.urlsafe_b64encode(value).decode().rstrip("=")
-
-    client_data = {"type": "webauthn.get", "challenge": options["challenge"], "origin": "https://localhost"}
-    response = {
-        "clientDataJSON": encoded(json.dumps(client_data).encode()),
-        "authenticatorData": encoded(b"authenticator"),
-        "signature": encoded(b"signature"),
-    }
-    return {"id": credential_id, "rawId": credential_id, "type": "public-key", "response": response}

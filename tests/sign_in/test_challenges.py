@@ -50,7 +50,6 @@ from tests.sign_in.support import (
     SECRET,
     answers,
     codes,
-    credential,
     expect,
     operations,
     signed_in,
@@ -439,7 +438,7 @@ async def test_passkey_signs_in(fake: FakeCognito, client: CognitoClient, *, pre
         result = await expect(result, SelectChallenge).select("WEB_AUTHN")
     challenge = expect(result, WebAuthnChallenge)
     assert challenge.request_options["rpId"] == "localhost"
-    answer = credential(challenge.request_options, "cGFzc2tleQ")
+    answer = fake.passkey_credential(challenge.request_options)
     assert signed_in(await challenge.respond(json.dumps(answer) if as_text else answer)).username == NAME
 
 

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import hmac
 import json
+import re
 import secrets
 import time
 from collections.abc import AsyncIterator, Mapping
@@ -18,8 +19,10 @@ import pytest
 from botocore.model import Shape
 from pycognito.aws_srp import AWSSRP, generate_hash_device, hex_to_long
 
+from cognito_async import ParameterValidationError
 from cognito_async.testing import FakeCognito
 from cognito_async.testing.fake_cognito import FakeAppClient
+from tests.support.processes import ROOT
 
 PASSWORD = "Analytical-1843"
 NEW_PASSWORD = "Difference-1822"
@@ -861,6 +864,19 @@ async def test_access_token_expires_on_the_clock_of_the_fake(aws: Aws) -> None:
         await aws.call("GetUser", AccessToken="x")
 
 
+async def test_tokens_after_advance_have_the_time_of_this_machine(aws: Aws) -> None:
+    """PyJWT refuses tokens that were issued in the future."""
+    aws.fake.advance(5000)
+    result = (await aws.password())["AuthenticationResult"]
+    refreshed = await refresh(aws, result["RefreshToken"])
+    assert (await aws.call("GetUser", AccessToken=result["AccessToken"]))["Username"] == "ada"
+    jwks = jwt.PyJWKSet.from_dict(aws.fake.issuer.jwks)
+    for token in (result["AccessToken"], refreshed["AccessToken"]):
+        claims = jwt.decode(token, jwks[jwt.get_unverified_header(token)["kid"]])
+        assert claims["auth_time"] <= claims["iat"] == pytest.approx(time.time(), abs=60)
+        assert claims["exp"] - claims["iat"] == 3600
+
+
 # Accounts
 
 
@@ -932,12 +948,158 @@ async def test_passkey_registration_adds_the_credential(aws: Aws) -> None:
     token = (await aws.password())["AuthenticationResult"]["AccessToken"]
     options = (await aws.call("StartWebAuthnRegistration", AccessToken=token))["CredentialCreationOptions"]
     assert options["user"]["name"] == "ada"
-    credential = {"id": "cGFzc2tleQ", "type": "public-key", "response": {"attestationObject": "YQ"}}
+    credential = aws.fake.passkey_credential(options)
     await aws.call("CompleteWebAuthnRegistration", AccessToken=token, Credential=credential)
-    assert "WEB_AUTHN" in (await aws.initiate("USER_AUTH", USERNAME="ada"))["AvailableChallenges"]
+    challenge = await aws.initiate("USER_AUTH", USERNAME="ada", PREFERRED_CHALLENGE="WEB_AUTHN")
+    requested = json.loads(challenge["ChallengeParameters"]["CREDENTIAL_REQUEST_OPTIONS"])
+    answer = aws.fake.passkey_credential(requested)
+    assert answer["id"] == credential["id"]
+    with pytest.raises(Refused, match="Invalid credential"):
+        await aws.respond(challenge, CREDENTIAL=json.dumps(aws.fake.passkey_credential(requested, "other")))
+    assert "AuthenticationResult" in await aws.respond(challenge, CREDENTIAL=json.dumps(answer))
+    with pytest.raises(LookupError, match="passkeys="):
+        aws.fake.passkey_credential({**requested, "allowCredentials": []})
+
+
+async def test_administrator_invites_user_by_email(aws: Aws) -> None:
+    """The invitation has the temporary password; it can be sent again until the user has a password."""
+    pool = {"UserPoolId": aws.fake.user_pool_id, "Username": "eve"}
+    attributes = [{"Name": "email", "Value": "eve@example.com"}]
+    invitation: dict[str, Any] = {**pool, "UserAttributes": attributes, "DesiredDeliveryMediums": ["EMAIL"]}
+    await aws.call("AdminCreateUser", **invitation)
+    await aws.call("AdminCreateUser", **invitation, MessageAction="RESEND")
+    first, second = aws.fake.messages
+    assert first[:3] == second[:3] == ("eve", "eve@example.com", "EMAIL")
+    signing_in = {"USERNAME": "eve", "PASSWORD": second.code}
+    assert (await aws.initiate("USER_PASSWORD_AUTH", **signing_in))["ChallengeName"] == "NEW_PASSWORD_REQUIRED"
+    await aws.call("AdminSetUserPassword", **pool, Password=PASSWORD, Permanent=True)
+    with pytest.raises(Refused, match="UnsupportedUserStateException"):
+        await aws.call("AdminCreateUser", **invitation, MessageAction="RESEND")
+    await aws.call("AdminCreateUser", **invitation | {"Username": "mary"}, MessageAction="SUPPRESS")
+    await aws.call("AdminCreateUser", **pool | {"Username": "joan"}, UserAttributes=attributes)  # by SMS, no number
+    assert len(aws.fake.messages) == 2
+
+
+async def test_disabled_user_is_refused_until_enabled(aws: Aws) -> None:
+    """Sign-in, access token and refresh token are refused."""
+    user = {"UserPoolId": aws.fake.user_pool_id, "Username": "ada"}
+    tokens = (await aws.password())["AuthenticationResult"]
+    await aws.call("AdminDisableUser", **user)
+    for use in (
+        aws.password(),
+        aws.call("GetUser", AccessToken=tokens["AccessToken"]),
+        refresh(aws, tokens["RefreshToken"]),
+    ):
+        with refused(("NotAuthorizedException", "User is disabled.")):
+            await use
+    await aws.call("AdminEnableUser", **user)
+    assert "AuthenticationResult" in await aws.password()
+
+
+@pytest.mark.parametrize("operation", ["AdminUserGlobalSignOut", "AdminDeleteUser"])
+async def test_administrator_ends_all_tokens_of_a_user(aws: Aws, operation: str) -> None:
+    """A deleted user cannot answer a challenge either."""
+    aws.fake.create_user("eve", password=PASSWORD, phone_number="+449876543210", mfa=["SMS_MFA"])
+    other = (await aws.password())["AuthenticationResult"]
+    signing_in = {"USERNAME": "eve", "PASSWORD": PASSWORD}
+    answers = []
+    for _ in range(2):
+        challenge = await aws.initiate("USER_PASSWORD_AUTH", **signing_in)
+        answers.append((challenge, aws.fake.messages[-1].code))
+        if len(answers) == 1:
+            tokens = (await aws.respond(challenge, username="eve", SMS_MFA_CODE=answers[0][1]))["AuthenticationResult"]
+    await aws.call(operation, UserPoolId=aws.fake.user_pool_id, Username="eve")
+    for use in (aws.call("GetUser", AccessToken=tokens["AccessToken"]), refresh(aws, tokens["RefreshToken"])):
+        with pytest.raises(Refused, match="has been revoked"):
+            await use
+    assert await aws.call("GetUser", AccessToken=other["AccessToken"])
+    if operation == "AdminDeleteUser":
+        challenge, code = answers[1]
+        with refused(INVALID_SESSION):
+            await aws.respond(challenge, username="eve", SMS_MFA_CODE=code)
+        with refused(INCORRECT):
+            await aws.initiate("USER_PASSWORD_AUTH", **signing_in)
+
+
+async def test_administrator_resets_a_password(aws: Aws) -> None:
+    """The user gets a code, and cannot sign in before a new password is set with it."""
+    user = {"UserPoolId": aws.fake.user_pool_id, "Username": "ada"}
+    await aws.call("AdminResetUserPassword", **user)
+    with pytest.raises(Refused, match="PasswordResetRequiredException"):
+        await aws.password()
+    code = aws.fake.messages[-1].code
+    request = {"ClientId": aws.app.client_id, "Username": "ada", "ConfirmationCode": code, "Password": NEW_PASSWORD}
+    await aws.call("ConfirmForgotPassword", **request)
+    assert await aws.initiate("USER_PASSWORD_AUTH", USERNAME="ada", PASSWORD=NEW_PASSWORD)
+    aws.fake.users["ada"].status = "FORCE_CHANGE_PASSWORD"
+    with pytest.raises(Refused, match="current state"):
+        await aws.call("AdminResetUserPassword", **user)
 
 
 # Scripts
+
+
+@pytest.mark.parametrize(
+    ("operation", "closest"),
+    [("ForgotPasword", "ForgotPassword"), ("forgot_password", "ForgotPassword"), ("xyz", None)],
+)
+async def test_fault_of_unknown_operation_is_refused(aws: Aws, operation: str, closest: str | None) -> None:
+    """It would never apply; the error has the closest name."""
+    with pytest.raises(ParameterValidationError) as caught:
+        aws.fake.fail_next(operation, status=500)
+    assert caught.value.parameter == "operation"
+    assert caught.value.rule.endswith(closest or "of the service")
+
+
+@pytest.mark.parametrize(
+    ("parameter", "arguments"),
+    [
+        ("username", {"username": "ada"}),
+        ("status", {"status": "FORCE_CHANGE"}),
+        ("mfa", {"mfa": ["TOTP"]}),
+        ("mfa", {"mfa": "SMS_MFA"}),
+        ("preferred_mfa", {"mfa": ["SMS_MFA"], "preferred_mfa": "EMAIL_OTP"}),
+        ("groups", {"groups": "staff"}),
+        ("passkeys", {"passkeys": "key-1"}),
+        ("required_attributes", {"required_attributes": "name"}),
+    ],
+)
+async def test_user_with_invalid_arguments_is_refused(aws: Aws, parameter: str, arguments: dict[str, Any]) -> None:
+    """No user is created or replaced."""
+    before = dict(aws.fake.users)
+    with pytest.raises(ParameterValidationError) as caught:
+        aws.fake.create_user(**{"username": "eve", **arguments})
+    assert caught.value.parameter == parameter
+    assert aws.fake.users == before
+
+
+@pytest.mark.parametrize(
+    ("parameter", "arguments"),
+    [
+        ("client_id", {"client_id": "app"}),
+        ("auth_flows", {"auth_flows": ["USER_SRP_AUTH"]}),
+        ("auth_flows", {"auth_flows": "ALLOW_USER_SRP_AUTH"}),
+        ("access_token_validity", {"access_token_validity": 0}),
+    ],
+)
+async def test_app_client_with_invalid_arguments_is_refused(
+    aws: Aws, parameter: str, arguments: dict[str, Any]
+) -> None:
+    """No app client is created or replaced."""
+    aws.fake.create_app_client("app")
+    before = dict(aws.fake.app_clients)
+    with pytest.raises(ParameterValidationError) as caught:
+        aws.fake.create_app_client(**arguments)
+    assert caught.value.parameter == parameter
+    assert aws.fake.app_clients == before
+
+
+async def test_app_client_secret_true_is_random(aws: Aws) -> None:
+    """As for LocalPool; False is a public app client."""
+    first, second = (aws.fake.create_app_client(client_secret=True).client_secret for _ in range(2))
+    assert isinstance(first, str)
+    assert first != second
+    assert aws.fake.create_app_client(client_secret=False).client_secret is None
 
 
 async def test_lost_response_is_applied_and_closes_the_connection(aws: Aws) -> None:
@@ -1023,6 +1185,14 @@ async def test_unknown_operations_and_bodies_are_refused(aws: Aws) -> None:
     for body in ("{", "null", "[1]"):
         async with aws.http.post(aws.fake.endpoint_url, data=body) as response:
             assert response.status == 400
+
+
+def test_guide_lists_the_operations() -> None:
+    """The section names each operation once."""
+    page = (ROOT / "docs/testing.md").read_text()
+    section = page.partition("\n### Operations\n")[2].partition("\n#")[0]
+    rows = "".join(line for line in section.splitlines() if line.startswith("|"))
+    assert sorted(re.findall(r"`(\w+)`", rows)) == sorted(FakeCognito()._operations)
 
 
 async def test_pending_delay_does_not_hold_up_the_end() -> None:

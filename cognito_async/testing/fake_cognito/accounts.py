@@ -12,6 +12,7 @@ from cognito_async.testing.fake_cognito.pool import (
     Operations,
     Payload,
     Refusal,
+    SentCode,
     check_policy,
     masked,
     required,
@@ -51,8 +52,13 @@ class Accounts:
             "StartWebAuthnRegistration": self._start_web_authn_registration,
             "CompleteWebAuthnRegistration": self._complete_web_authn_registration,
             "AdminCreateUser": self._admin_create_user,
+            "AdminDeleteUser": self._admin_delete_user,
+            "AdminDisableUser": lambda request: self._admin_enable(request, enabled=False),
+            "AdminEnableUser": lambda request: self._admin_enable(request, enabled=True),
             "AdminGetUser": self._admin_get_user,
+            "AdminResetUserPassword": self._admin_reset_user_password,
             "AdminSetUserPassword": self._admin_set_user_password,
+            "AdminUserGlobalSignOut": self._admin_user_global_sign_out,
             "ListUsers": self._list_users,
         }
 
@@ -86,12 +92,7 @@ class Accounts:
         self._pool.check_secret_hash(client, username, request.get("SecretHash"))
         if self._pool.find(username) is None and client.prevent_user_existence_errors:
             return {"CodeDeliveryDetails": _delivery(masked(username), "EMAIL", "email")}
-        user = self._pool.user(username)
-        for attribute in ("email", "phone_number"):
-            if user.attributes.get(f"{attribute}_verified") == "true":
-                return {"CodeDeliveryDetails": self._deliver(user, "PASSWORD", attribute)}
-        message = "Cannot reset password for the user as there is no registered/verified email or phone_number"
-        raise Refusal("InvalidParameterException", message)
+        return {"CodeDeliveryDetails": self._send_reset_code(self._pool.user(username))}
 
     def _confirm_forgot_password(self, request: Payload) -> Payload:
         names = ("ClientId", "Username", "ConfirmationCode", "Password")
@@ -195,8 +196,44 @@ class Accounts:
 
     def _admin_create_user(self, request: Payload) -> Payload:
         password = request.get("TemporaryPassword") or f"Aa1!{secrets.token_urlsafe(9)}"
-        user = self._new_user(request, password=password, status="FORCE_CHANGE_PASSWORD")
+        if request.get("MessageAction") == "RESEND":
+            user = self._pool.user(*required(request, "Username"))
+            if user.status != "FORCE_CHANGE_PASSWORD":
+                message = f"Resend not possible. {user.username} status is not FORCE_CHANGE_PASSWORD"
+                raise Refusal("UnsupportedUserStateException", message)
+            check_policy(password)
+            user.password = password
+        else:
+            user = self._new_user(request, password=password, status="FORCE_CHANGE_PASSWORD")
+        if request.get("MessageAction") != "SUPPRESS":
+            for medium in request.get("DesiredDeliveryMediums") or ("SMS",):
+                address = user.attributes.get("email" if medium == "EMAIL" else "phone_number")
+                if address is not None:
+                    self._pool.messages.append(SentCode(user.username, address, medium, password))
         return {"User": {"Attributes": _attributes(user), **self._summary(user)}}
+
+    def _admin_delete_user(self, request: Payload) -> Payload:
+        user = self._pool.user(*required(request, "Username"))
+        self._tokens.sign_out(user)
+        del self._pool.users[user.username]
+        return {}
+
+    def _admin_enable(self, request: Payload, *, enabled: bool) -> Payload:
+        user = self._pool.user(*required(request, "Username"))
+        user.enabled = enabled
+        return {}
+
+    def _admin_reset_user_password(self, request: Payload) -> Payload:
+        user = self._pool.user(*required(request, "Username"))
+        if user.status not in {"CONFIRMED", "RESET_REQUIRED"}:
+            raise Refusal("NotAuthorizedException", "User password cannot be reset in the current state.")
+        self._send_reset_code(user)
+        user.status = "RESET_REQUIRED"
+        return {}
+
+    def _admin_user_global_sign_out(self, request: Payload) -> Payload:
+        self._tokens.sign_out(self._pool.user(*required(request, "Username")))
+        return {}
 
     def _admin_get_user(self, request: Payload) -> Payload:
         user = self._pool.user(*required(request, "Username"))
@@ -223,6 +260,13 @@ class Accounts:
             check_policy(password)
         attributes = {pair["Name"]: pair["Value"] for pair in request.get("UserAttributes") or ()}
         return self._pool.create_user(username, password=password, attributes=attributes, status=status)
+
+    def _send_reset_code(self, user: FakeUser) -> Payload:
+        for attribute in ("email", "phone_number"):
+            if user.attributes.get(f"{attribute}_verified") == "true":
+                return self._deliver(user, "PASSWORD", attribute)
+        message = "Cannot reset password for the user as there is no registered/verified email or phone_number"
+        raise Refusal("InvalidParameterException", message)
 
     def _deliver(self, user: FakeUser, purpose: str, attribute: str) -> Payload:
         return _delivery(*self._pool.send_code(user, purpose, attribute), attribute)

@@ -1,10 +1,12 @@
-"""Passkeys at the fake user pool: request options and a partial check of the credential."""
+"""Passkeys at the fake user pool: request options, the browser's credential and a partial check of it."""
 
 import base64
 import json
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
+from cognito_async.protocol.shapes import JsonValue
 from cognito_async.testing.fake_cognito.pool import Refusal
 
 
@@ -19,6 +21,27 @@ def request_options(credential_ids: list[str], relying_party: str) -> str:
             "userVerification": "preferred",
         }
     )
+
+
+def passkey_credential(options: Mapping[str, Any], credential_id: str | None) -> dict[str, JsonValue]:
+    """Return the credential of a browser, as JSON; see ``FakeCognito.passkey_credential``."""
+    registers = "user" in options
+    if credential_id is None:
+        allowed = [entry["id"] for entry in options.get("allowCredentials") or ()]
+        if not allowed and not registers:
+            raise LookupError("the options allow no passkey: create the user with passkeys=[...]")
+        credential_id = secrets.token_urlsafe(16) if registers else allowed[0]
+    relying_party = options["rp"]["id"] if registers else options["rpId"]
+    client_data = {
+        "type": "webauthn.create" if registers else "webauthn.get",
+        "challenge": options["challenge"],
+        "origin": f"https://{relying_party}",
+    }
+    results = ("attestationObject",) if registers else ("authenticatorData", "signature")
+    response: dict[str, JsonValue] = {name: _encode(name.encode()) for name in results}
+    response["clientDataJSON"] = _encode(json.dumps(client_data).encode())
+    credential: dict[str, JsonValue] = {"id": credential_id, "rawId": credential_id, "type": "public-key"}
+    return credential | {"response": response, "clientExtensionResults": {}}
 
 
 def verify_assertion(credential: str, options: str, credential_ids: list[str]) -> None:
@@ -38,6 +61,10 @@ def verify_assertion(credential: str, options: str, credential_ids: list[str]) -
         raise Refusal("NotAuthorizedException", "Invalid credential.")
     if challenge != json.loads(options)["challenge"]:
         raise Refusal("NotAuthorizedException", "Invalid credential.")
+
+
+def _encode(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
 def _decode(text: str) -> bytes:

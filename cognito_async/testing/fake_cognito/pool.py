@@ -6,13 +6,14 @@ import hmac
 import secrets
 import time
 import uuid
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, Literal, NamedTuple
 
 from attrs import define, field, frozen
 
+from cognito_async.errors import ParameterValidationError
 from cognito_async.testing.fake_cognito.srp import password_verifier
-from cognito_async.testing.token_issuer import TokenIssuer, issuer_url
+from cognito_async.testing.token_issuer import TokenIssuer, issuer_url, listed
 
 __all__ = [
     "FakeAppClient",
@@ -35,6 +36,8 @@ ALL_FLOWS: Final = frozenset({
 })  # fmt: skip
 INCORRECT: Final = "Incorrect username or password."
 
+_STATUSES: Final = ("CONFIRMED", "UNCONFIRMED", "FORCE_CHANGE_PASSWORD", "RESET_REQUIRED")
+_MFA_TYPES: Final = ("SMS_MFA", "SOFTWARE_TOKEN_MFA", "EMAIL_OTP")
 _ATTEMPTS: Final = 5  # wrong passwords before the first lock
 _LONGEST_LOCK: Final = 900.0
 _CODE_LIFETIME: Final = 3600.0
@@ -52,13 +55,13 @@ class Refusal(Exception):  # noqa: N818 - a response, not a failure of the fake
 
 
 class SentCode(NamedTuple):
-    """A message with a code, which would be an e-mail or an SMS.
+    """A message with a code or a temporary password, which would be an e-mail or an SMS.
 
     Attributes:
         username: The user.
         destination: The e-mail address or phone number.
         medium: ``EMAIL`` or ``SMS``.
-        code: The code in the message.
+        code: The code, or the temporary password of an invitation by AdminCreateUser.
     """
 
     username: str
@@ -138,11 +141,11 @@ class FakePool:
         self.user_pool_id = user_pool_id
         """The user pool ID."""
         self.issuer: TokenIssuer = TokenIssuer(
-            user_pool_id=user_pool_id, issuer=issuer_url(user_pool_id, updated=updated_issuer), clock=lambda: self.now
+            user_pool_id=user_pool_id, issuer=issuer_url(user_pool_id, updated=updated_issuer)
         )
-        """Issues the tokens."""
+        """Issues the tokens. Their times are those of this machine, also after ``advance``."""
         self.messages: list[SentCode] = []
-        """All codes that were sent, the newest last."""
+        """All codes and invitations that were sent, the newest last."""
         self.remembers_devices: Literal["ALWAYS", "USER_OPT_IN"] | None = None
         """Whether devices are remembered; None for a pool without devices."""
         self.custom_challenges: list[tuple[Mapping[str, str], str]] = []
@@ -161,7 +164,11 @@ class FakePool:
         return time.time() + self._ahead
 
     def advance(self, seconds: float) -> None:
-        """Move the clock of the service forward: sessions, codes, tokens and grace periods expire.
+        """Move the clock of the service forward: it refuses sessions, codes and tokens that have expired.
+
+        The claims of tokens, such as ``iat`` and ``exp``, keep the time of this machine. Verifiers therefore accept the
+        tokens of a later sign-in, and a verifier or TokenProvider does not notice that earlier ones have expired: test
+        that with tokens of ``TokenIssuer``, and with ``provider.refresh()``.
 
         Args:
             seconds: How far.
@@ -172,7 +179,7 @@ class FakePool:
         self,
         client_id: str | None = None,
         *,
-        client_secret: str | None = None,
+        client_secret: str | bool | None = None,
         auth_flows: Iterable[str] = ALL_FLOWS,
         access_token_validity: int = 3600,
         refresh_token_validity: int = 30 * 86400,
@@ -185,7 +192,7 @@ class FakePool:
 
         Args:
             client_id: The app client ID; None for a random one.
-            client_secret: The app client secret; None for a public app client.
+            client_secret: The app client secret; True for a random one, None or False for a public app client.
             auth_flows: The explicit authentication flows, such as ``ALLOW_USER_SRP_AUTH``.
             access_token_validity: The lifetime of access and ID tokens, in seconds.
             refresh_token_validity: The lifetime of refresh tokens, in seconds.
@@ -196,11 +203,21 @@ class FakePool:
 
         Returns:
             The app client.
+
+        Raises:
+            ParameterValidationError: ``client_id`` exists, ``auth_flows`` has an unknown flow, or
+                ``access_token_validity`` is not positive.
         """
+        if client_id in self.app_clients:
+            raise ParameterValidationError("client_id", "exists; choose another one")
+        if access_token_validity < 1:
+            raise ParameterValidationError(
+                "access_token_validity", "must be at least 1; `issuer.access_token(expires_in=-1)` is an expired token"
+            )
         client = FakeAppClient(
             client_id=client_id or secrets.token_hex(13),
-            client_secret=client_secret,
-            auth_flows=frozenset(auth_flows),
+            client_secret=secrets.token_hex(26) if client_secret is True else client_secret or None,
+            auth_flows=frozenset(_among("auth_flows", auth_flows, ALL_FLOWS)),
             access_token_validity=access_token_validity,
             refresh_token_validity=refresh_token_validity,
             refresh_token_rotation=refresh_token_rotation,
@@ -244,7 +261,16 @@ class FakePool:
 
         Returns:
             The user, whose attributes tests may change.
+
+        Raises:
+            ParameterValidationError: The username exists, a name is unknown, or a list is a single string.
         """
+        if username in self.users:
+            raise ParameterValidationError("username", "exists; change the attributes of the user in `users` instead")
+        _among("status", [status], _STATUSES)
+        mfa = _among("mfa", mfa, _MFA_TYPES)
+        if preferred_mfa is not None and preferred_mfa not in mfa:
+            raise ParameterValidationError("preferred_mfa", "must be one of the types in `mfa`")
         addresses: dict[str, str] = {}
         for name, address in (("email", email), ("phone_number", phone_number)):
             if address is not None:
@@ -254,11 +280,11 @@ class FakePool:
             password=password,
             attributes={"sub": str(uuid.uuid4()), **addresses, **(attributes or {})},
             status=status,
-            mfa=list(mfa),
+            mfa=mfa,
             preferred_mfa=preferred_mfa,
-            required_attributes=tuple(required_attributes),
-            groups=tuple(groups),
-            passkeys=list(passkeys),
+            required_attributes=tuple(listed("required_attributes", required_attributes)),
+            groups=tuple(listed("groups", groups)),
+            passkeys=listed("passkeys", passkeys),
             totp_secret=new_totp_secret() if "SOFTWARE_TOKEN_MFA" in mfa else None,
             salt=self.salt_of(username),
         )
@@ -389,6 +415,14 @@ class FakePool:
         if matching[0] <= user.last_totp_step:
             raise Refusal("ExpiredCodeException", "Your software token has already been used once.")
         user.last_totp_step = matching[0]
+
+
+def _among(parameter: str, names: Iterable[str], choices: Collection[str]) -> list[str]:
+    """Return the names as a list; all must be among the choices."""
+    given = listed(parameter, names)
+    if not set(given) <= set(choices):
+        raise ParameterValidationError(parameter, f"accepts only {', '.join(sorted(choices))}")
+    return given
 
 
 def required(values: Mapping[str, Any], *names: str) -> list[Any]:

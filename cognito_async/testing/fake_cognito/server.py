@@ -6,6 +6,7 @@ import json
 import uuid
 from collections import deque
 from collections.abc import Mapping
+from difflib import get_close_matches
 from types import TracebackType
 from typing import Final, NamedTuple, Self, Unpack
 
@@ -13,10 +14,14 @@ from aiohttp import web
 from attrs import frozen
 
 from cognito_async.client import CognitoClient
+from cognito_async.errors import ParameterValidationError
 from cognito_async.event_loop import running_loop
+from cognito_async.operations.facts import IDEMPOTENCY
 from cognito_async.protocol.endpoints import region_of_pool
+from cognito_async.protocol.shapes import JsonValue
 from cognito_async.session import AsyncCognitoSession
 from cognito_async.testing.fake_cognito.accounts import Accounts
+from cognito_async.testing.fake_cognito.passkeys import passkey_credential
 from cognito_async.testing.fake_cognito.pool import FakeAppClient, FakePool, Operations, Payload, Refusal
 from cognito_async.testing.fake_cognito.sign_in import SignInService
 from cognito_async.testing.fake_cognito.tokens import Tokens
@@ -68,12 +73,13 @@ class FakeCognito(FakePool):
 
     It implements InitiateAuth, RespondToAuthChallenge, their Admin variants and every flow and challenge of them; the
     set-up of TOTP; devices; refresh with and without rotation, revocation and global sign-out; sign-up, forgotten and
-    changed passwords; and some administration. Other operations get ``UnknownOperationException``.
+    changed passwords; passkeys; and the administration of users. The guide lists the operations; others get
+    ``UnknownOperationException``.
 
     It checks passwords, SRP proofs, secret hashes, codes, TOTP codes (each once), the sessions of challenges (used
     once, three minutes), the devices of refresh tokens, rotation with grace period and reuse, access tokens, and the
     password policy: 8 characters with upper and lower case, a digit and a symbol. After five wrong passwords a user
-    is locked for a growing time. Its clock moves with ``advance``.
+    is locked for a growing time. Its clock moves with ``advance``; the claims of tokens have this machine's time.
 
     It does not check AWS signatures, the signatures of passkeys, the attribute schema, scopes or quotas. It has no
     Lambda triggers, identity providers or managed login. It has no group operations: ``create_user`` sets the groups of
@@ -212,13 +218,43 @@ class FakeCognito(FakePool):
             message: The message of the error response.
             delay: How long to wait before the request is processed, in seconds.
             response: The body of a successful response in place of the real one; the request is not processed.
-            times: The number of requests.
+            times: The number of requests. The client repeats requests that were throttled, for example, so that one
+                fault may have no effect but a delay.
+
+        Raises:
+            ParameterValidationError: The service has no such operation.
         """
+        if operation not in IDEMPOTENCY:
+            spelled = {name.lower(): name for name in IDEMPOTENCY}
+            close = get_close_matches(operation.replace("_", "").lower(), spelled, 1)
+            hint = f"; the closest name is {spelled[close[0]]}" if close else ""
+            raise ParameterValidationError("operation", f"is not an operation of the service{hint}")
         body = None if response is None else dict(response)
         fault = _Fault(
             lose_response=lose_response, status=status, code=code, message=message, delay=delay, response=body
         )
         self._faults.setdefault(operation, deque()).extend([fault] * times)
+
+    def passkey_credential(
+        self, options: Mapping[str, object], credential_id: str | None = None
+    ) -> dict[str, JsonValue]:
+        """Return what the browser returns for the options of a sign-in or a registration with a passkey.
+
+        It takes the place of ``navigator.credentials.get`` for the ``request_options`` of a WebAuthnChallenge, and of
+        ``navigator.credentials.create`` for the options of StartWebAuthnRegistration. The signature is not valid.
+
+        Args:
+            options: The options, as the page gets them.
+            credential_id: The credential ID of the passkey, in base64url. None for the first that the options allow,
+                or for a random one of a registration.
+
+        Returns:
+            The credential, as JSON.
+
+        Raises:
+            LookupError: The options of a sign-in allow no passkey.
+        """
+        return passkey_credential(options, credential_id)
 
     def override_challenge(self, parameters: Mapping[str, str | None], *, name: str | None = None) -> None:
         """Replace parameters of the next challenge, such as ``SRP_B`` or ``SALT``, to test a malicious server.

@@ -215,7 +215,8 @@ class SignInService:
         else:
             challenge = self._waiting(session)
         sign_in = challenge.sign_in
-        if challenge.name != name or sign_in.client is not client:
+        deleted = sign_in.user is not None and sign_in.user not in self._pool.users.values()
+        if challenge.name != name or sign_in.client is not client or deleted:
             raise invalid_session()
         if responses["USERNAME"] not in challenge.names:
             raise denied() if name in _REPEATABLE else invalid_session()

@@ -2,6 +2,7 @@
 
 import hmac
 import secrets
+import time
 import uuid
 from collections.abc import Mapping
 from typing import Any
@@ -59,12 +60,19 @@ class Tokens:
 
     def sign_in(self, user: FakeUser, client: FakeAppClient, device_key: str | None) -> Payload:
         """Return the AuthenticationResult of a new sign-in."""
-        grant = Grant(user, client, device_key, int(self._pool.now), str(uuid.uuid4()))
+        # Claims have the time of this machine, which is the verifier's, and not that of the service's clock.
+        grant = Grant(user, client, device_key, int(time.time()), str(uuid.uuid4()))
         return self._result(grant) | {"RefreshToken": self._new_refresh_token(grant, client.refresh_token_validity)}
 
     def signed_in_user(self, request: Payload) -> FakeUser:
         """Return the user of the access token in a request."""
         return self._grant(request).user
+
+    def sign_out(self, user: FakeUser) -> None:
+        """Revoke all tokens of a user."""
+        for token in self._refresh.values():
+            if token.grant.user is user:
+                token.grant.revoked = True
 
     def refresh_token_auth(self, client: FakeAppClient, parameters: Mapping[str, str]) -> Payload:
         """Serve the flow REFRESH_TOKEN_AUTH; it checks the token before the secret hash."""
@@ -102,10 +110,7 @@ class Tokens:
         return {}
 
     def _global_sign_out(self, request: Payload) -> Payload:
-        user = self.signed_in_user(request)
-        for token in self._refresh.values():
-            if token.grant.user is user:
-                token.grant.revoked = True
+        self.sign_out(self.signed_in_user(request))
         return {}
 
     def _result(self, grant: Grant) -> Payload:
@@ -165,6 +170,8 @@ class Tokens:
             raise Refusal("NotAuthorizedException", "Access Token has expired")
         if grant.revoked:
             raise Refusal("NotAuthorizedException", "Access Token has been revoked")
+        if not grant.user.enabled:
+            raise Refusal("NotAuthorizedException", "User is disabled.")
         return grant
 
 
