@@ -14,7 +14,7 @@ from cognito_async import AsyncCognitoSession, CognitoClient, Quotas, Timeouts
 from cognito_async.bulk import BulkPolicy, FileSource, JournaledSource, PoolSource, Source
 from cognito_async.bulk.actions import ACTIONS, Action, set_password
 from cognito_async.bulk.journal import Fact
-from cognito_async.bulk.sources import is_pipe
+from cognito_async.bulk.sources import USER_STATUSES, is_pipe
 from cognito_async.cli.errors import CommandError
 from cognito_async.cli.output import STANDARD_STREAM, find_file
 from cognito_async.cli.secrets import SecretValue
@@ -134,6 +134,8 @@ class UserFilter:
 
     @classmethod
     def of(cls, options: Options) -> "UserFilter":
+        if options.status is not None and options.status.upper() not in USER_STATUSES:
+            raise CommandError(f"--status must be one of {', '.join(USER_STATUSES)}")
         return cls(filter=options.filter, status=options.status, attributes=dict(options.attribute))
 
     def source(self, client: CognitoClient) -> PoolSource:

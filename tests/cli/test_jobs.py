@@ -344,7 +344,7 @@ async def test_export_writes_one_line_per_user(service: Service, cli: InThread, 
         for index in range(130)
     ]
     target = ("--region", "eu-west-1", "--endpoint-url", service.url, "--user-pool-id", "eu-west-1_AbC")
-    chosen = ("--columns", "username,enabled,address,created", "--status", "CONFIRMED", "--output", "u.csv")
+    chosen = ("--columns", "username,enabled,address,created", "--status", "confirmed", "--output", "u.csv")
     completed = await cli("users", "export", *target, *chosen, variables=AWS, cwd=tmp_path)
     assert (completed.code, completed.out) == (0, "")
     assert "65 users" in completed.err
