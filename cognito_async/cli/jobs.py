@@ -7,11 +7,13 @@ import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
+from itertools import count
 from pathlib import Path
+from shlex import quote
 
 from attrs import evolve
 
-from cognito_async.bulk import BulkError, BulkPolicy, Job, State, Summary
+from cognito_async.bulk import BulkError, BulkPolicy, Job, JobMismatchError, State, Summary
 from cognito_async.bulk.journal import Fact, read_facts
 from cognito_async.bulk.progress import duration
 from cognito_async.cli import output, secrets
@@ -29,7 +31,11 @@ def start(action: str, options: Options) -> Exit:
     secret = _client_secret(settings, options)
     _warn_if_readable(settings)
     journal = None if options.dry_run else _journal(options)
-    return asyncio.run(_run(settings, journal, options, secret=secret, journaled=False))
+    try:
+        return asyncio.run(_run(settings, journal, options, secret=secret, journaled=False))
+    except JobMismatchError as error:
+        new = _new_journal(action, options.journal or options.input or action)
+        raise CommandError(f"{error}, for example --journal {quote(new)}") from None
 
 
 def resume(options: Options) -> Exit:
@@ -64,6 +70,13 @@ def _journal(options: Options) -> Path:
     if options.input in {None, output.STANDARD_STREAM}:
         raise CommandError("--journal is required with --pool or stdin")
     return output.private_file(f"{options.input}.journal", "journal")
+
+
+def _new_journal(action: str, path: str) -> str:
+    """Return the path of a file that does not exist, beside the journal or input, and named after the action."""
+    start = f"{Path(path).with_suffix('')}.{action}"
+    names = (f"{start}{number}.journal" for number in ("", *map("-{}".format, count(2))))
+    return next(name for name in names if not os.path.lexists(name))
 
 
 def _warn_if_readable(settings: JobSettings) -> None:

@@ -259,6 +259,18 @@ async def test_resume_options_take_precedence_over_the_journal(service: Service,
     assert (start["continued"], start["published"]) == (True, False)
 
 
+async def test_other_action_with_the_same_list_needs_another_journal(
+    service: Service, cli: InThread, tmp_path: Path
+) -> None:
+    write_users(tmp_path, 1)
+    sign_out = ("bulk", "sign-out", "users.csv", *service.options())
+    assert (await cli("bulk", "reset", *sign_out[2:], variables=AWS, cwd=tmp_path)).code == 0
+    for journal in ("users.sign-out.journal", "users.sign-out-2.journal"):
+        refused = await cli(*sign_out, variables=AWS, cwd=tmp_path)
+        assert (refused.code, refused.err.splitlines()[-1].endswith(f" --journal {journal}")) == (2, True)
+        assert (await cli(*sign_out, "--journal", journal, variables=AWS, cwd=tmp_path)).code == 0
+
+
 # --- sources ---
 
 
