@@ -353,6 +353,7 @@ def test_advice_depends_on_action_and_state() -> None:
     assert "try the new password" in advise("RequestTimeoutError", "confirm", State.UNKNOWN).todo
     assert "app client" in advise("NotAuthorizedException", "forgot", State.PLANNED).todo
     assert advise("LimitExceededException", "reset", State.DEFERRED) != advise("LimitExceededException", "reset")
+    assert "if it was refused" in advise("DuplicateRow", "set-password").todo.lower()
     assert advise("BrandNewException", "reset").title == "BrandNewException"
     assert advise(None, "reset").title
 
