@@ -110,7 +110,7 @@ def cell(text: str) -> str:
 
 
 def write_csv(report: Report, target: Target) -> int:
-    """Write the rows that need attention as CSV. The file names users.
+    """Write the rows that need attention as CSV. The file names users, and starts with a byte order mark, unlike a pipe.
 
     Args:
         report: The report; its journal is read again.
@@ -125,7 +125,8 @@ def write_csv(report: Report, target: Target) -> int:
     """
     count = 0
     with open_output(target) as file:
-        file.write(BYTE_ORDER_MARK)
+        if file.seekable():  # not a pipe, whose reader may be any program
+            file.write(BYTE_ORDER_MARK)
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         for count, row in enumerate(report.cases(), 1):  # noqa: B007 - returned
