@@ -25,7 +25,7 @@ _ENDINGS: Final[Mapping[StopReason, tuple[str, str]]] = {
     StopReason.STOPPED: ("stopped", ""),
     StopReason.DEFERRED: ("paused", ": the remaining rows can only be retried later"),
     StopReason.EMAIL_LIMIT: ("paused", ": the account's daily e-mail limit is reached"),
-    StopReason.TOO_MANY_ERRORS: ("stopped", ": too many consecutive errors"),
+    StopReason.TOO_MANY_ERRORS: ("stopped", " because of errors"),
     StopReason.NO_SERVICE: ("paused", ": the service was unreachable or throttled for too long"),
 }
 _LABELS: Final[Mapping[State, str]] = {State.PLANNED: "not sent yet", State.SENT: "in flight"}
@@ -65,8 +65,7 @@ def summary_lines(summary: Summary, settings: JobSettings, journal: Path) -> lis
     lines += note_lines(summary.states, action)
     if not summary.finished:
         when = "" if summary.until is None else f"  (at {local_time(summary.until, time.time())})"
-        endpoint = "" if endpoint_url is None else f" --endpoint-url {quote(endpoint_url)}"
-        lines.append(f"  resume:  {bulk_command('resume', journal)}{endpoint}{when}")
+        lines.append(f"  resume:  {resume_command(journal, endpoint_url)}{when}")
     if not summary.all_done:
         lines.append(f"  report:  {bulk_command('report', journal)}")
     return lines
@@ -74,6 +73,11 @@ def summary_lines(summary: Summary, settings: JobSettings, journal: Path) -> lis
 
 def bulk_command(name: str, journal: Path) -> str:
     return f"{PROGRAM} bulk {name} {quote(os.path.relpath(journal))}"
+
+
+def resume_command(journal: Path, endpoint_url: str | None) -> str:
+    endpoint = "" if endpoint_url is None else f" --endpoint-url {quote(endpoint_url)}"
+    return bulk_command("resume", journal) + endpoint
 
 
 def counts_line(states: Mapping[State, int]) -> str:

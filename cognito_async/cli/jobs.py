@@ -7,13 +7,13 @@ import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from shlex import quote
 
 from attrs import evolve
 
-from cognito_async.bulk import BulkError, BulkPolicy, Job, JobMismatchError, State, Summary
+from cognito_async.bulk import BulkError, BulkPolicy, FileSource, Job, JobMismatchError, SourceError, State, Summary
 from cognito_async.bulk.journal import Fact, read_facts
 from cognito_async.bulk.progress import duration
 from cognito_async.cli import output, secrets
@@ -29,7 +29,7 @@ def start(action: str, options: Options) -> Exit:
     """Start a job, or resume it if its journal exists."""
     settings = JobSettings.of(action, options)
     secret = _client_secret(settings, options)
-    _warn_if_readable(settings)
+    asyncio.run(_warn_if_readable(settings))
     journal = None if options.dry_run else _journal(options)
     try:
         return asyncio.run(_run(settings, journal, options, secret=secret, journaled=False))
@@ -75,20 +75,24 @@ def _journal(options: Options) -> Path:
 def _new_journal(action: str, path: str) -> str:
     """Return the path of a file that does not exist, beside the journal or input, and named after the action."""
     start = f"{Path(path).with_suffix('')}.{action}"
-    names = (f"{start}{number}.journal" for number in ("", *map("-{}".format, count(2))))
-    return next(name for name in names if not os.path.lexists(name))
+    numbered = (f"{start}-{number}.journal" for number in count(2))
+    return next(name for name in chain([f"{start}.journal"], numbered) if not os.path.lexists(name))
 
 
-def _warn_if_readable(settings: JobSettings) -> None:
+async def _warn_if_readable(settings: JobSettings) -> None:
     """Warn about an input with passwords or codes that other users can read."""
     action = settings.bulk_action()
     if os.name != "posix" or settings.input in {None, output.STANDARD_STREAM} or not action.rereads:
         return
-    with suppress(OSError):
-        status = Path(settings.input or "").stat()
-        if stat.S_ISREG(status.st_mode) and status.st_mode & OTHERS:
-            columns = " and ".join(action.secrets)
-            output.warn(f"other users can read {settings.source_name()}, which holds {columns}: chmod 600 it")
+    path = Path(settings.input or "")
+    with suppress(OSError, SourceError):
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode) or not mode & OTHERS:
+            return
+        async with aclosing(FileSource(path, settings.format).chunks(action.columns)) as chunks:
+            if any(row.values for row in await anext(chunks, [])):
+                columns = " and ".join(action.secrets)
+                output.warn(f"other users can read {settings.source_name()}, which holds {columns}: chmod 600 it")
 
 
 async def _run(

@@ -326,7 +326,9 @@ async def test_max_errors_counts_consecutive_errors(tmp_path: Path) -> None:
     (tmp_path / "second").mkdir()
     async with JobHarness(tmp_path / "second", lambda request: CODE_MISMATCH) as harness:
         write_csv(harness.source, 100)
-        assert (await harness.run("confirm")).ending is StopReason.TOO_MANY_ERRORS
+        summary = await harness.run("confirm")
+        assert summary.ending is StopReason.TOO_MANY_ERRORS
+        assert summary.detail.startswith("25 consecutive errors, the last one CodeMismatchException: ")
         assert harness.counts()["refused"] < 40
         tolerant = BulkPolicy(max_errors=None)
         assert (await harness.run("confirm", policy=tolerant)).states == {State.REFUSED: 100}

@@ -144,6 +144,22 @@ async def test_output_contains_no_secrets(
             assert value not in text
 
 
+async def test_input_that_others_can_read_causes_a_warning_only_if_it_holds_secrets(
+    service: Service, cli: InThread, tmp_path: Path
+) -> None:
+    users = write_users(tmp_path, 1)
+    names = tmp_path / "names.csv"
+    names.write_text("username\na0\n")
+    warned = {}
+    for path in (users, names):
+        path.chmod(0o644)
+        completed = await cli("bulk", "set-password", path.name, *service.options(), variables=AWS, cwd=tmp_path)
+        warned[path.name] = [line for line in completed.err.splitlines() if "other users can read" in line]
+    (line,) = warned["users.csv"]
+    assert line.endswith("users.csv, which holds password: chmod 600 it")
+    assert warned["names.csv"] == []
+
+
 # --- dry runs and strict jobs ---
 
 
@@ -217,6 +233,17 @@ async def test_failures_of_the_whole_job_pause_it(
     completed = await cli("bulk", "forgot", str(users), *service.options(), *options)
     assert completed.code == 75
     assert completed.objects[-1]["ending"] == ending
+
+
+async def test_summary_names_the_error_that_stopped_the_job(service: Service, cli: InThread, tmp_path: Path) -> None:
+    users = write_users(tmp_path, 2)
+    no_app_client = error_response("ResourceNotFoundException", "User pool client app does not exist.")
+    service.defaults.update(dict.fromkeys(("a0", "a1"), no_app_client))
+    completed = await cli("bulk", "forgot", str(users), *service.options())
+    assert "consecutive" not in completed.err
+    assert "  the service rejects the job itself: ResourceNotFoundException\n" in completed.err
+    again = await cli("bulk", "resume", f"{users}.journal", *service.endpoint, "--max-errors", "1")
+    assert "  1 consecutive error, the last one ResourceNotFoundException: " in again.err
 
 
 async def test_resume_again_refused_retries_rows_that_the_service_refused(
