@@ -29,7 +29,7 @@ def start(action: str, options: Options) -> Exit:
     """Start a job, or resume it if its journal exists."""
     settings = JobSettings.of(action, options)
     secret = _client_secret(settings, options)
-    asyncio.run(_warn_if_readable(settings))
+    _warn_if_readable(settings)
     journal = None if options.dry_run else _journal(options)
     try:
         return asyncio.run(_run(settings, journal, options, secret=secret, journaled=False))
@@ -79,7 +79,7 @@ def _new_journal(action: str, path: str) -> str:
     return next(name for name in chain([f"{start}.journal"], numbered) if not os.path.lexists(name))
 
 
-async def _warn_if_readable(settings: JobSettings) -> None:
+def _warn_if_readable(settings: JobSettings) -> None:
     """Warn about an input with passwords or codes that other users can read."""
     action = settings.bulk_action()
     if os.name != "posix" or settings.input in {None, output.STANDARD_STREAM} or not action.rereads:
@@ -87,12 +87,16 @@ async def _warn_if_readable(settings: JobSettings) -> None:
     path = Path(settings.input or "")
     with suppress(OSError, SourceError):
         mode = path.stat().st_mode
-        if not stat.S_ISREG(mode) or not mode & OTHERS:
-            return
-        async with aclosing(FileSource(path, settings.format).chunks(action.columns)) as chunks:
-            if any(row.values for row in await anext(chunks, [])):
-                columns = " and ".join(action.secrets)
-                output.warn(f"other users can read {settings.source_name()}, which holds {columns}: chmod 600 it")
+        source = FileSource(path, settings.format)
+        if stat.S_ISREG(mode) and mode & OTHERS and asyncio.run(_has_valid_row(source, action.columns)):
+            columns = " and ".join(action.secrets)
+            output.warn(f"other users can read {settings.source_name()}, which holds {columns}: chmod 600 it")
+
+
+async def _has_valid_row(source: FileSource, columns: tuple[str, ...]) -> bool:
+    """Return whether a row at the start of a file has a value in each column."""
+    async with aclosing(source.chunks(columns)) as chunks:
+        return any(row.values for row in await anext(chunks, []))
 
 
 async def _run(

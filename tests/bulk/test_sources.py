@@ -320,7 +320,7 @@ async def test_pool_source_unknown_status_raises_parameter_validation_error(tmp_
     """A misspelled status would select no users."""
     async with JobHarness(tmp_path, pool) as harness:
         with pytest.raises(ParameterValidationError, match="RESET_REQUIRED"):
-            PoolSource(harness.client(), status="CONFIRMD")
+            PoolSource(harness.client(), status="ACTIVE")
 
 
 async def test_pool_source_with_other_selection_raises_job_mismatch(tmp_path: Path) -> None:
