@@ -13,7 +13,17 @@ from shlex import quote
 
 from attrs import evolve
 
-from cognito_async.bulk import BulkError, BulkPolicy, FileSource, Job, JobMismatchError, SourceError, State, Summary
+from cognito_async.bulk import (
+    BulkError,
+    BulkPolicy,
+    FileSource,
+    Job,
+    JobMismatchError,
+    Row,
+    SourceError,
+    State,
+    Summary,
+)
 from cognito_async.bulk.journal import Fact, read_facts
 from cognito_async.bulk.progress import duration
 from cognito_async.cli import output, secrets
@@ -96,7 +106,7 @@ def _warn_if_readable(settings: JobSettings) -> None:
 async def _has_valid_row(source: FileSource, columns: tuple[str, ...]) -> bool:
     """Return whether a row at the start of a file has a value in each column."""
     async with aclosing(source.chunks(columns)) as chunks:
-        return any(row.values for row in await anext(chunks, []))
+        return any(row.values for row in await anext(chunks, list[Row]()))
 
 
 async def _run(
