@@ -12,7 +12,7 @@ from attrs import asdict
 
 from cognito_async.bulk import ErrorGroup, Outcome, Progress, State, StopReason, Summary
 from cognito_async.bulk.progress import duration
-from cognito_async.bulk.troubleshooting import NOTES, advise
+from cognito_async.bulk.troubleshooting import NOTES, troubleshoot
 from cognito_async.cli.errors import PROGRAM, Exit
 from cognito_async.cli.output import iso, local_time, log, plural, put_json, rate
 from cognito_async.cli.settings import JobSettings
@@ -89,10 +89,10 @@ def error_lines(errors: Iterable[ErrorGroup], action: str, limit: int | None = N
     found = sorted((group for group in errors if group.state is not State.DONE), key=lambda group: -group.rows)
     lines: list[str] = []
     for group in found[:limit]:
-        advice = advise(group.code, action, group.state, group.reason)
-        title = "" if advice.title == group.code else f" - {advice.title}"
+        fix = troubleshoot(group.code, action, group.state, group.reason)
+        title = "" if fix.title == group.code else f" - {fix.title}"
         lines.append(f"  {group.rows:,} {_LABELS.get(group.state, group.state.value)}: {group.code}{title}")
-        lines.append(f"      {advice.todo}")
+        lines.append(f"      {fix.todo}")
     hidden = len(found) - len(found[:limit])
     return [*lines, f"  and {plural(hidden, 'more kind')} of failures, see the report"] if hidden else lines
 
