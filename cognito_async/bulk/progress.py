@@ -26,7 +26,7 @@ class StopReason(Enum):
     EMAIL_LIMIT = "e-mail limit"
     """The account reached its daily e-mail limit."""
     TOO_MANY_ERRORS = "too many errors"
-    """Too many consecutive rows failed; check the user pool and the credentials."""
+    """Too many consecutive rows failed, or no row can be sent; check the user pool and the credentials."""
     NO_SERVICE = "no service"
     """The service was unreachable or throttled for longer than the policy allows."""
 

@@ -44,12 +44,16 @@ _INVISIBLE: Final = re.compile(
     "\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\U0001bca0-\U0001bca3\U0001d173-\U0001d17a"
     "\U000e0000-\U000e0fff]"
 )
+_WHITESPACE: Final = re.compile(r"\s")
 
 
 def username_error(username: str) -> str | None:
-    """Return why a username is invalid; None if it contains no invisible characters."""
-    found = _INVISIBLE.search(username)
-    return None if found is None else f"username contains an invisible character (U+{ord(found[0]):04X})"
+    """Return why a username is invalid; None if it contains neither invisible characters nor whitespace."""
+    if found := _INVISIBLE.search(username):
+        return f"username contains an invisible character (U+{ord(found[0]):04X})"
+    if found := _WHITESPACE.search(username):
+        return f"username contains whitespace (U+{ord(found[0]):04X}); remove it"
+    return None
 
 
 def username_key(username: str, *, case_sensitive: bool = False) -> str:

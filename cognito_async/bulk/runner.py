@@ -226,8 +226,12 @@ class Runner:
         self._consecutive_errors += action in COUNTED_ERRORS and not expected
         maximum = self._context.policy.max_errors
         too_many = action is not None and maximum is not None and self._consecutive_errors >= maximum
-        if action is ActionOnError.STOP or too_many:
+        if action is ActionOnError.STOP:
             self.stop.finish(Summary(ending=StopReason.TOO_MANY_ERRORS, detail=f"{outcome.code}: {outcome.reason}"))
+        elif too_many:
+            errors = f"{maximum} consecutive error{'' if maximum == 1 else 's'}"
+            detail = f"{errors}, the last one {outcome.code}: {outcome.reason}"
+            self.stop.finish(Summary(ending=StopReason.TOO_MANY_ERRORS, detail=detail))
         elif action is ActionOnError.WAIT:
             self.stop.finish(Summary(ending=StopReason.NO_SERVICE, detail=f"{outcome.code}: {outcome.reason}"))
         elif action is ActionOnError.PAUSE:

@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callab
 from concurrent.futures import Future
 from contextlib import aclosing, contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, Final, Protocol, TypeVar, cast
+from typing import BinaryIO, Final, Protocol, TypeVar, cast, get_args
 
 from attrs import frozen
 
@@ -17,7 +17,8 @@ from cognito_async.bulk.csv_jsonl import PARSERS, Format, LineSplitter, format_o
 from cognito_async.bulk.errors import SourceError
 from cognito_async.bulk.rows import USERNAME, Row
 from cognito_async.client import CognitoClient
-from cognito_async.operations import UserType
+from cognito_async.errors import ParameterValidationError
+from cognito_async.operations import UserStatusType, UserType
 from cognito_async.quotas import PATIENT
 
 Result = TypeVar("Result")
@@ -25,6 +26,7 @@ Result = TypeVar("Result")
 CHUNK: Final = 500  # rows per chunk of an async iterable
 BLOCK: Final = 32768  # bytes per read of a file: some hundred rows
 PAGE: Final = 60  # users per page of ListUsers
+USER_STATUSES: Final[tuple[str, ...]] = get_args(UserStatusType)
 FINGERPRINT_ROUNDS: Final = 100_000
 
 
@@ -281,9 +283,14 @@ class PoolSource:
         Args:
             client: A client that is bound to the user pool.
             filter: A ListUsers filter, such as ``'email ^= "ada"'``; None for none.
-            status: The status of the users, such as ``"CONFIRMED"``; None for any.
+            status: The status of the users, such as ``"CONFIRMED"``, in any case; None for any.
             attributes: The attribute values of the users, such as ``{"email_verified": "true"}``; None for any.
+
+        Raises:
+            ParameterValidationError: Amazon Cognito has no such status.
         """
+        if status is not None and (status := status.upper()) not in USER_STATUSES:
+            raise ParameterValidationError("status", f"must be one of {', '.join(USER_STATUSES)}")
         self._client = client.with_options(retry=PATIENT)
         self._filter = filter if filter is not None or status is None else f'cognito:user_status = "{status}"'
         self._status = status

@@ -113,7 +113,7 @@ UNUSED_ENDPOINT: Final = option("--endpoint-url", "URL", "Accepted for consisten
 FILTERS: Final = section(
     "Users of the pool",
     option("--filter", "EXPRESSION", "Filter expression of ListUsers, such as 'email ^= \"ada\"'"),
-    option("--status", "STATUS", "User status, such as CONFIRMED"),
+    option("--status", "STATUS", "User status in any case, such as CONFIRMED"),
     option(
         "--attribute", "NAME=VALUE", "Required attribute, such as email_verified=true (repeatable)", PAIR, multiple=True
     ),

@@ -12,7 +12,7 @@ from attrs import asdict
 
 from cognito_async.bulk import ErrorGroup, Outcome, Progress, State, StopReason, Summary
 from cognito_async.bulk.progress import duration
-from cognito_async.bulk.troubleshooting import NOTES, advise
+from cognito_async.bulk.troubleshooting import NOTES, troubleshoot
 from cognito_async.cli.errors import PROGRAM, Exit
 from cognito_async.cli.output import iso, local_time, log, plural, put_json, rate
 from cognito_async.cli.settings import JobSettings
@@ -25,7 +25,7 @@ _ENDINGS: Final[Mapping[StopReason, tuple[str, str]]] = {
     StopReason.STOPPED: ("stopped", ""),
     StopReason.DEFERRED: ("paused", ": the remaining rows can only be retried later"),
     StopReason.EMAIL_LIMIT: ("paused", ": the account's daily e-mail limit is reached"),
-    StopReason.TOO_MANY_ERRORS: ("stopped", ": too many consecutive errors"),
+    StopReason.TOO_MANY_ERRORS: ("stopped", " because of errors"),
     StopReason.NO_SERVICE: ("paused", ": the service was unreachable or throttled for too long"),
 }
 _LABELS: Final[Mapping[State, str]] = {State.PLANNED: "not sent yet", State.SENT: "in flight"}
@@ -65,8 +65,7 @@ def summary_lines(summary: Summary, settings: JobSettings, journal: Path) -> lis
     lines += note_lines(summary.states, action)
     if not summary.finished:
         when = "" if summary.until is None else f"  (at {local_time(summary.until, time.time())})"
-        endpoint = "" if endpoint_url is None else f" --endpoint-url {quote(endpoint_url)}"
-        lines.append(f"  resume:  {bulk_command('resume', journal)}{endpoint}{when}")
+        lines.append(f"  resume:  {resume_command(journal, endpoint_url)}{when}")
     if not summary.all_done:
         lines.append(f"  report:  {bulk_command('report', journal)}")
     return lines
@@ -74,6 +73,11 @@ def summary_lines(summary: Summary, settings: JobSettings, journal: Path) -> lis
 
 def bulk_command(name: str, journal: Path) -> str:
     return f"{PROGRAM} bulk {name} {quote(os.path.relpath(journal))}"
+
+
+def resume_command(journal: Path, endpoint_url: str | None) -> str:
+    endpoint = "" if endpoint_url is None else f" --endpoint-url {quote(endpoint_url)}"
+    return bulk_command("resume", journal) + endpoint
 
 
 def counts_line(states: Mapping[State, int]) -> str:
@@ -85,10 +89,10 @@ def error_lines(errors: Iterable[ErrorGroup], action: str, limit: int | None = N
     found = sorted((group for group in errors if group.state is not State.DONE), key=lambda group: -group.rows)
     lines: list[str] = []
     for group in found[:limit]:
-        advice = advise(group.code, action, group.state, group.reason)
-        title = "" if advice.title == group.code else f" - {advice.title}"
+        fix = troubleshoot(group.code, action, group.state, group.reason)
+        title = "" if fix.title == group.code else f" - {fix.title}"
         lines.append(f"  {group.rows:,} {_LABELS.get(group.state, group.state.value)}: {group.code}{title}")
-        lines.append(f"      {advice.todo}")
+        lines.append(f"      {fix.todo}")
     hidden = len(found) - len(found[:limit])
     return [*lines, f"  and {plural(hidden, 'more kind')} of failures, see the report"] if hidden else lines
 

@@ -7,11 +7,23 @@ import time
 from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import aclosing, suppress
+from itertools import chain, count
 from pathlib import Path
+from shlex import quote
 
 from attrs import evolve
 
-from cognito_async.bulk import BulkError, BulkPolicy, Job, State, Summary
+from cognito_async.bulk import (
+    BulkError,
+    BulkPolicy,
+    FileSource,
+    Job,
+    JobMismatchError,
+    Row,
+    SourceError,
+    State,
+    Summary,
+)
 from cognito_async.bulk.journal import Fact, read_facts
 from cognito_async.bulk.progress import duration
 from cognito_async.cli import output, secrets
@@ -29,7 +41,11 @@ def start(action: str, options: Options) -> Exit:
     secret = _client_secret(settings, options)
     _warn_if_readable(settings)
     journal = None if options.dry_run else _journal(options)
-    return asyncio.run(_run(settings, journal, options, secret=secret, journaled=False))
+    try:
+        return asyncio.run(_run(settings, journal, options, secret=secret, journaled=False))
+    except JobMismatchError as error:
+        new = _new_journal(action, options.journal or options.input or action)
+        raise CommandError(f"{error}, for example --journal {quote(new)}") from None
 
 
 def resume(options: Options) -> Exit:
@@ -66,16 +82,31 @@ def _journal(options: Options) -> Path:
     return output.private_file(f"{options.input}.journal", "journal")
 
 
+def _new_journal(action: str, path: str) -> str:
+    """Return the path of a file that does not exist, beside the journal or input, and named after the action."""
+    start = f"{Path(path).with_suffix('')}.{action}"
+    numbered = (f"{start}-{number}.journal" for number in count(2))
+    return next(name for name in chain([f"{start}.journal"], numbered) if not os.path.lexists(name))
+
+
 def _warn_if_readable(settings: JobSettings) -> None:
     """Warn about an input with passwords or codes that other users can read."""
     action = settings.bulk_action()
     if os.name != "posix" or settings.input in {None, output.STANDARD_STREAM} or not action.rereads:
         return
-    with suppress(OSError):
-        status = Path(settings.input or "").stat()
-        if stat.S_ISREG(status.st_mode) and status.st_mode & OTHERS:
+    path = Path(settings.input or "")
+    with suppress(OSError, SourceError):
+        mode = path.stat().st_mode
+        source = FileSource(path, settings.format)
+        if stat.S_ISREG(mode) and mode & OTHERS and asyncio.run(_has_valid_row(source, action.columns)):
             columns = " and ".join(action.secrets)
             output.warn(f"other users can read {settings.source_name()}, which holds {columns}: chmod 600 it")
+
+
+async def _has_valid_row(source: FileSource, columns: tuple[str, ...]) -> bool:
+    """Return whether a row at the start of a file has a value in each column."""
+    async with aclosing(source.chunks(columns)) as chunks:
+        return any(row.values for row in await anext(chunks, list[Row]()))
 
 
 async def _run(

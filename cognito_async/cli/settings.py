@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ from cognito_async import AsyncCognitoSession, CognitoClient, Quotas, Timeouts
 from cognito_async.bulk import BulkPolicy, FileSource, JournaledSource, PoolSource, Source
 from cognito_async.bulk.actions import ACTIONS, Action, set_password
 from cognito_async.bulk.journal import Fact
-from cognito_async.bulk.sources import is_pipe
+from cognito_async.bulk.sources import USER_STATUSES, is_pipe
 from cognito_async.cli.errors import CommandError
 from cognito_async.cli.output import STANDARD_STREAM, find_file
 from cognito_async.cli.secrets import SecretValue
@@ -134,6 +135,8 @@ class UserFilter:
 
     @classmethod
     def of(cls, options: Options) -> "UserFilter":
+        if options.status is not None and options.status.upper() not in USER_STATUSES:
+            raise CommandError(f"--status must be one of {', '.join(USER_STATUSES)}")
         return cls(filter=options.filter, status=options.status, attributes=dict(options.attribute))
 
     def source(self, client: CognitoClient) -> PoolSource:
@@ -243,6 +246,13 @@ def source_label(facts: Mapping[str, str]) -> str | None:
         return Path(saved_settings(facts, Path()).source_name()).name
     except CommandError:  # started by a program
         return facts.get(Fact.SOURCE)
+
+
+def saved_endpoint(facts: Mapping[str, str]) -> str | None:
+    """Return the endpoint of a job; None for AWS's endpoint of the region, or if a program started the job."""
+    with suppress(CommandError):
+        return saved_settings(facts, Path()).target.endpoint_url
+    return None
 
 
 def _input(options: Options) -> str | None:

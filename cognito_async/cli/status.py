@@ -13,10 +13,10 @@ from cognito_async.bulk.progress import duration
 from cognito_async.bulk.report import Report, write_csv, write_html, write_json
 from cognito_async.bulk.rows import FINAL_STATES, count_kinds
 from cognito_async.cli import output
-from cognito_async.cli.display import bulk_command, counts_json, counts_line, error_lines, note_lines
+from cognito_async.cli.display import counts_json, counts_line, error_lines, note_lines, resume_command
 from cognito_async.cli.errors import CommandError, Exit
 from cognito_async.cli.output import iso, local_time
-from cognito_async.cli.settings import Options, source_label
+from cognito_async.cli.settings import Options, saved_endpoint, source_label
 
 Write = Callable[[Report, IO[str]], object]
 
@@ -95,7 +95,7 @@ def _status_lines(status: JournalStatus, journal: Path, now: float) -> list[str]
     if status.next_due is not None:
         lines.append(f"  the next deferred row is retried at {local_time(status.next_due, now)}")
     if not status.running and total != settled:
-        lines.append(f"  resume:  {bulk_command('resume', journal)}")
+        lines.append(f"  resume:  {resume_command(journal, saved_endpoint(facts))}")
     return lines
 
 

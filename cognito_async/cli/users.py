@@ -19,6 +19,10 @@ from cognito_async.operations import UserType
 
 Cell: TypeAlias = str | bool | None
 
+HIDDEN_USERS: Final = (
+    "An app client that hides which users exist (prevent user existence errors) reports this for a user who does not"
+    " exist, too; nothing is sent then."
+)
 PAGE: Final = 60  # users per write, as many as a page of ListUsers holds
 DEFAULT_COLUMNS: Final = (
     "username", "status", "enabled", "email", "email_verified", "phone_number", "created", "modified",
@@ -113,6 +117,8 @@ def forgot_password(options: Options) -> Exit:
 
     sent = asyncio.run(send())
     _announce(options, "code sent", f"sent a code to {sent['destination']} by {sent['medium']}", sent)
+    if not options.json:
+        log(f"  note: {HIDDEN_USERS}")
     return Exit.DONE
 
 

@@ -11,7 +11,7 @@ import pytest
 from cognito_async import ConnectError, CredentialsError, InvalidResponseError, ServiceError, SessionClosedError
 from cognito_async.bulk import ACTIONS, Action, BulkPolicy, State, StopReason, decisions
 from cognito_async.bulk.decisions import ActionOnError, decide, next_email_day
-from cognito_async.bulk.troubleshooting import advise
+from cognito_async.bulk.troubleshooting import troubleshoot
 from cognito_async.errors import CognitoError, Fault, ParameterValidationError, RequestTimeoutError, modelled
 from cognito_async.operations.facts import IDEMPOTENCY
 from tests.support.bulk_server import (
@@ -326,7 +326,9 @@ async def test_max_errors_counts_consecutive_errors(tmp_path: Path) -> None:
     (tmp_path / "second").mkdir()
     async with JobHarness(tmp_path / "second", lambda request: CODE_MISMATCH) as harness:
         write_csv(harness.source, 100)
-        assert (await harness.run("confirm")).ending is StopReason.TOO_MANY_ERRORS
+        summary = await harness.run("confirm")
+        assert summary.ending is StopReason.TOO_MANY_ERRORS
+        assert summary.detail.startswith("25 consecutive errors, the last one CodeMismatchException: ")
         assert harness.counts()["refused"] < 40
         tolerant = BulkPolicy(max_errors=None)
         assert (await harness.run("confirm", policy=tolerant)).states == {State.REFUSED: 100}
@@ -440,6 +442,6 @@ async def test_daily_email_limit_has_its_own_code(tmp_path: Path) -> None:
         summary = await harness.run("forgot", wall_clock=FixedClock())
     assert summary.ending is StopReason.EMAIL_LIMIT
     assert summary.kinds == {(State.DEFERRED, "DailyEmailLimit"): 1}
-    advice = advise("DailyEmailLimit", "forgot", State.DEFERRED)
-    assert "SES" in advice.todo
-    assert "hourly" not in advice.title
+    fix = troubleshoot("DailyEmailLimit", "forgot", State.DEFERRED)
+    assert "SES" in fix.todo
+    assert "hourly" not in fix.title

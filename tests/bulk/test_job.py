@@ -272,6 +272,16 @@ async def test_name_with_invisible_character_is_invalid(character: str, tmp_path
     assert f"U+{ord(character):04X}" in str(outcomes[0].reason)
 
 
+@pytest.mark.parametrize("character", [" ", "\t", "\xa0", "\u2003", "\u3000"], ids=lambda it: f"U+{ord(it):04X}")
+async def test_name_with_whitespace_inside_is_invalid(character: str, tmp_path: Path) -> None:
+    """The service accepts no separators in a username."""
+    async with JobHarness(tmp_path) as harness:
+        write_csv(harness.source, [f"user{character}4@example.com", "ada"], secrets=False)
+        checked = [outcome.code async for outcome in harness.job("forgot").check()]
+        await harness.run("forgot")
+    assert (checked, harness.service.users) == (["InvalidRow", None], ["ada"])
+
+
 async def test_whitespace_around_values_is_not_sent(tmp_path: Path) -> None:
     """The service accepts no such username, code or password; rows of whitespace are no rows."""
     async with JobHarness(tmp_path) as harness:

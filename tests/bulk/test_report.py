@@ -27,7 +27,7 @@ from cognito_async.bulk.report import Report, write_csv, write_html, write_json
 from cognito_async.bulk.report.exports import cell, render_html
 from cognito_async.bulk.report.model import MAX_BREAKS, MAX_POINTS, Timeline, make_timeline
 from cognito_async.bulk.rows import DUPLICATE_ROW, INTERRUPTED, INVALID_ROW, Outcome, State
-from cognito_async.bulk.troubleshooting import ADVICE, HOW_TO_VERIFY, advise
+from cognito_async.bulk.troubleshooting import ERRORS, HOW_TO_VERIFY, troubleshoot
 from cognito_async.errors import modelled
 from cognito_async.operations.facts import IDEMPOTENCY
 
@@ -129,16 +129,18 @@ def test_timeline_leaves_out_idle_night(journal: Path) -> None:
     assert sum(sum(point.counts) for point in line.points) == 5997
 
 
-def test_cases_are_refused_unknown_and_deferred_rows(journal: Path) -> None:
+def test_rows_needing_attention_are_refused_unknown_and_deferred(journal: Path) -> None:
     """Refused, unknown and deferred rows are returned in order."""
-    assert [case.line for case in Report.read(journal).cases()] == [11, 12, 100, 101, 102, 103, 104]
+    assert [row.line for row in Report.read(journal).rows_needing_attention()] == [11, 12, 100, 101, 102, 103, 104]
 
 
-def test_cases_of_several_pages_are_complete(tmp_path: Path) -> None:
+def test_rows_needing_attention_on_several_pages_are_complete(tmp_path: Path) -> None:
     """No row is lost between pages."""
     with Journal(tmp_path / "j") as opened:
         opened.add_rows([row(line * 3, State.REFUSED, INVALID_ROW) for line in range(1, 2502)], STARTED)
-    assert [case.line for case in Report.read(tmp_path / "j").cases()] == [line * 3 for line in range(1, 2502)]
+    assert [row.line for row in Report.read(tmp_path / "j").rows_needing_attention()] == [
+        line * 3 for line in range(1, 2502)
+    ]
 
 
 def test_report_of_running_job_is_consistent(tmp_path: Path) -> None:
@@ -231,7 +233,7 @@ def test_report_of_empty_journal_is_empty(tmp_path: Path) -> None:
     report = Report.read(tmp_path / "j")
     assert (report.total, report.runs, report.started, report.ending, report.quota) == (0, (), None, None, None)
     assert report.timeline == Timeline()
-    assert list(report.cases()) == []
+    assert list(report.rows_needing_attention()) == []
 
 
 def test_report_of_killed_run(tmp_path: Path) -> None:
@@ -264,12 +266,12 @@ def test_report_of_many_rows_is_fast_and_small(tmp_path: Path) -> None:
         connection.execute(MANY, {"rows": 200_000, "started": STARTED})
     started = time.process_time()
     report = Report.read(tmp_path / "j")
-    assert sum(1 for _ in report.cases()) == 100_000
+    assert sum(1 for _ in report.rows_needing_attention()) == 100_000
     assert time.process_time() - started < 3
     tracemalloc.start()
     try:
         Report.read(tmp_path / "j")
-        assert sum(1 for _ in islice(report.cases(), 5000)) == 5000
+        assert sum(1 for _ in islice(report.rows_needing_attention(), 5000)) == 5000
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()
@@ -341,20 +343,23 @@ def test_advice_covers_every_declared_error(action: str) -> None:
     errors = [shape.name for shape in model.error_shapes]
     assert errors
     for code in errors:
-        advice = advise(code, action)
-        assert advice.title != code
-        assert advice.todo
+        fix = troubleshoot(code, action)
+        assert fix.title != code
+        assert fix.todo
 
 
 def test_advice_depends_on_action_and_state() -> None:
     """The same code means different things for other actions and states."""
-    assert "verified" not in advise("InvalidParameterException", "reset").todo
-    assert "whether a code arrived" in advise("RequestTimeoutError", "forgot", State.UNKNOWN).todo
-    assert "try the new password" in advise("RequestTimeoutError", "confirm", State.UNKNOWN).todo
-    assert "app client" in advise("NotAuthorizedException", "forgot", State.PLANNED).todo
-    assert advise("LimitExceededException", "reset", State.DEFERRED) != advise("LimitExceededException", "reset")
-    assert advise("BrandNewException", "reset").title == "BrandNewException"
-    assert advise(None, "reset").title
+    assert "verified" not in troubleshoot("InvalidParameterException", "reset").todo
+    assert "whether a code arrived" in troubleshoot("RequestTimeoutError", "forgot", State.UNKNOWN).todo
+    assert "try the new password" in troubleshoot("RequestTimeoutError", "confirm", State.UNKNOWN).todo
+    assert "app client" in troubleshoot("NotAuthorizedException", "forgot", State.PLANNED).todo
+    assert troubleshoot("LimitExceededException", "reset", State.DEFERRED) != troubleshoot(
+        "LimitExceededException", "reset"
+    )
+    assert "if it was refused" in troubleshoot("DuplicateRow", "set-password").todo.lower()
+    assert troubleshoot("BrandNewException", "reset").title == "BrandNewException"
+    assert troubleshoot(None, "reset").title
 
 
 @pytest.mark.parametrize(
@@ -371,7 +376,7 @@ def test_advice_depends_on_action_and_state() -> None:
 def test_advice_for_invalid_parameter_depends_on_reason(reason: str | None, part: str) -> None:
     """A user without an address and an invalid username need different fixes."""
     for action in OPERATIONS:
-        assert part in advise("InvalidParameterException", action, State.REFUSED, reason).todo
+        assert part in troubleshoot("InvalidParameterException", action, State.REFUSED, reason).todo
 
 
 def test_rows_of_one_code_are_grouped_by_kind_of_reason(tmp_path: Path) -> None:
@@ -393,7 +398,7 @@ def test_rows_of_one_code_are_grouped_by_kind_of_reason(tmp_path: Path) -> None:
 
 def test_advice_codes_exist() -> None:
     """All codes exist, and every action has instructions for verification."""
-    services = {code for code in ADVICE if code.endswith("Exception")}
+    services = {code for code in ERRORS if code.endswith("Exception")}
     wire = {"ExpiredTokenException", "IncompleteSignatureException", "InvalidSignatureException"}
     wire |= {"MissingAuthenticationTokenException", "ThrottlingException", "UnrecognizedClientException"}
     assert services - wire <= set(dir(modelled)), services - wire - set(dir(modelled))

@@ -258,14 +258,14 @@ def test_page_of_edge_cases_has_text(name: str, text: str) -> None:
     ("states", "ending", "headline"),
     [
         ({State.DONE: 9}, "finished", "Finished"),
-        ({State.DONE: 9, State.REFUSED: 3}, "finished", "Finished: 3 rows rejected"),
-        ({State.DONE: 9, State.REFUSED: 1, State.UNKNOWN: 2}, "finished", "Finished: 1 row rejected, 2 rows unknown"),
+        ({State.DONE: 9, State.REFUSED: 3}, "finished", "Finished: 3 rows refused"),
+        ({State.DONE: 9, State.REFUSED: 1, State.UNKNOWN: 2}, "finished", "Finished: 1 row refused, 2 rows unknown"),
         ({State.DONE: 9, State.PLANNED: 1000, State.DEFERRED: 2}, "e-mail limit", "Paused: 1,002 rows left"),
-        ({State.REFUSED: 25, State.PLANNED: 1}, "too many errors", "Stopped: 25 rows rejected, 1 row left"),
+        ({State.REFUSED: 25, State.PLANNED: 1}, "too many errors", "Stopped: 25 rows refused, 1 row left"),
     ],
 )
 def test_page_headline_shows_rows_that_are_left(states: dict[State, int], ending: str, headline: str) -> None:
-    """A finished job with rejected rows does not look as if all were done."""
+    """A finished job with refused rows does not look as if all were done."""
     page = render_html(make_report(states=states, runs=(evolve(FINISHED, ending=ending),)))
     assert f'<span class="badge">{headline}</span>' in page
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from cognito_async import ServiceError
+from cognito_async import ParameterValidationError, ServiceError
 from cognito_async.bulk import (
     FileSource,
     IterableSource,
@@ -299,11 +299,12 @@ async def test_pool_source_is_listed_before_first_request(tmp_path: Path) -> Non
         ({"filter": 'email ^= "a"'}, 'email ^= "a"', 150),
         ({"status": "CONFIRMED"}, 'cognito:user_status = "CONFIRMED"', 75),
         ({"filter": 'email ^= "a"', "status": "CONFIRMED"}, 'email ^= "a"', 75),
+        ({"status": "confirmed"}, 'cognito:user_status = "CONFIRMED"', 75),
         ({"attributes": {"email_verified": "true"}}, None, 100),
         ({"attributes": {"email_verified": "true"}, "status": "CONFIRMED"}, 'cognito:user_status = "CONFIRMED"', 50),
         ({"attributes": {"phone_number": "1"}}, None, 0),
     ],
-    ids=["all", "filter", "status", "both", "attributes", "attributes and status", "none"],
+    ids=["all", "filter", "status", "both", "lower case", "attributes", "attributes and status", "none"],
 )
 async def test_pool_source_selects_users(
     options: dict[str, Any], sent_filter: str | None, count: int, tmp_path: Path
@@ -313,6 +314,13 @@ async def test_pool_source_selects_users(
         summary = await harness.run("reset", PoolSource(harness.client(), **options))
     assert harness.service.requests[0].body.get("Filter") == sent_filter
     assert summary.states.get(State.DONE, 0) == count
+
+
+async def test_pool_source_unknown_status_raises_parameter_validation_error(tmp_path: Path) -> None:
+    """A misspelled status would select no users."""
+    async with JobHarness(tmp_path, pool) as harness:
+        with pytest.raises(ParameterValidationError, match="RESET_REQUIRED"):
+            PoolSource(harness.client(), status="ACTIVE")
 
 
 async def test_pool_source_with_other_selection_raises_job_mismatch(tmp_path: Path) -> None:

@@ -228,6 +228,8 @@ def test_option_for_a_secret_names_the_place_for_it(
         (["bulk", "reset", *POOL, "--pool"], "--journal"),
         (["bulk", "reset", "-", *POOL], "--journal"),
         (["bulk", "reset", "u.csv", *POOL, "--status", "CONFIRMED"], "--pool"),
+        (["bulk", "reset", "--pool", "--journal", "t.journal", *POOL, "--status", "ACTIVE"], "RESET_REQUIRED"),
+        (["users", "export", *POOL, "--status", "ACTIVE"], "--status must be one of "),
         (["bulk", "set-password", "u.csv", *POOL, "--generate"], "--passwords-file"),
         (["bulk", "set-password", "u.csv", *POOL, "--passwords-file", "p.csv"], "--generate"),
         (["bulk", "set-password", "u.csv", *POOL, "--resolve"], "--client-id"),

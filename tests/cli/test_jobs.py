@@ -144,6 +144,22 @@ async def test_output_contains_no_secrets(
             assert value not in text
 
 
+async def test_input_that_others_can_read_causes_a_warning_only_if_it_holds_secrets(
+    service: Service, cli: InThread, tmp_path: Path
+) -> None:
+    users = write_users(tmp_path, 1)
+    names = tmp_path / "names.csv"
+    names.write_text("username\na0\n")
+    warned = {}
+    for path in (users, names):
+        path.chmod(0o644)
+        completed = await cli("bulk", "set-password", path.name, *service.options(), variables=AWS, cwd=tmp_path)
+        warned[path.name] = [line for line in completed.err.splitlines() if "other users can read" in line]
+    (line,) = warned["users.csv"]
+    assert line.endswith("users.csv, which holds password: chmod 600 it")
+    assert warned["names.csv"] == []
+
+
 # --- dry runs and strict jobs ---
 
 
@@ -219,6 +235,17 @@ async def test_failures_of_the_whole_job_pause_it(
     assert completed.objects[-1]["ending"] == ending
 
 
+async def test_summary_names_the_error_that_stopped_the_job(service: Service, cli: InThread, tmp_path: Path) -> None:
+    users = write_users(tmp_path, 2)
+    no_app_client = error_response("ResourceNotFoundException", "User pool client app does not exist.")
+    service.defaults.update(dict.fromkeys(("a0", "a1"), no_app_client))
+    completed = await cli("bulk", "forgot", str(users), *service.options())
+    assert "consecutive" not in completed.err
+    assert "  the service rejects the job itself: ResourceNotFoundException\n" in completed.err
+    again = await cli("bulk", "resume", f"{users}.journal", *service.endpoint, "--max-errors", "1")
+    assert "  1 consecutive error, the last one ResourceNotFoundException: " in again.err
+
+
 async def test_resume_again_refused_retries_rows_that_the_service_refused(
     service: Service, cli: InThread, tmp_path: Path
 ) -> None:
@@ -257,6 +284,18 @@ async def test_resume_options_take_precedence_over_the_journal(service: Service,
     start = resumed.objects[0]
     assert (start["rate"], start["region"], start["endpoint_url"]) == (7.0, "us-east-1", service.url)
     assert (start["continued"], start["published"]) == (True, False)
+
+
+async def test_other_action_with_the_same_list_needs_another_journal(
+    service: Service, cli: InThread, tmp_path: Path
+) -> None:
+    write_users(tmp_path, 1)
+    sign_out = ("bulk", "sign-out", "users.csv", *service.options())
+    assert (await cli("bulk", "reset", *sign_out[2:], variables=AWS, cwd=tmp_path)).code == 0
+    for journal in ("users.sign-out.journal", "users.sign-out-2.journal"):
+        refused = await cli(*sign_out, variables=AWS, cwd=tmp_path)
+        assert (refused.code, refused.err.splitlines()[-1].endswith(f" --journal {journal}")) == (2, True)
+        assert (await cli(*sign_out, "--journal", journal, variables=AWS, cwd=tmp_path)).code == 0
 
 
 # --- sources ---
@@ -344,7 +383,7 @@ async def test_export_writes_one_line_per_user(service: Service, cli: InThread, 
         for index in range(130)
     ]
     target = ("--region", "eu-west-1", "--endpoint-url", service.url, "--user-pool-id", "eu-west-1_AbC")
-    chosen = ("--columns", "username,enabled,address,created", "--status", "CONFIRMED", "--output", "u.csv")
+    chosen = ("--columns", "username,enabled,address,created", "--status", "confirmed", "--output", "u.csv")
     completed = await cli("users", "export", *target, *chosen, variables=AWS, cwd=tmp_path)
     assert (completed.code, completed.out) == (0, "")
     assert "65 users" in completed.err

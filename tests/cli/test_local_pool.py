@@ -55,6 +55,7 @@ async def test_forgot_and_confirm_password(pool: LocalPool, tmp_path: Path) -> N
     sent = await run("forgot-password", "--username", ADA, variables=settings(pool))
     assert (sent.code, sent.out) == (0, "")
     assert "by EMAIL" in sent.err
+    assert "prevent user existence errors" in sent.err
     secrets = {"COGNITO_CONFIRMATION_CODE": WRONG, "COGNITO_PASSWORD": NEW}
     wrong = await run("confirm-forgot-password", "--username", ADA, variables=settings(pool, **secrets))
     assert (wrong.code, wrong.err.count("\n")) == (3, 1)

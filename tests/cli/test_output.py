@@ -1,6 +1,7 @@
 """Destinations of reports and exports, and what status and report read from a journal."""
 
 import asyncio
+import codecs
 import json
 import os
 import select
@@ -15,6 +16,7 @@ import pytest
 
 from cognito_async.bulk.database import lock_path
 from cognito_async.bulk.journal import Journal
+from cognito_async.bulk.report.exports import BYTE_ORDER_MARK
 from cognito_async.bulk.rows import Outcome, State
 from cognito_async.cli.errors import Exit
 from cognito_async.cli.settings import FACT, JobSettings, Target, UserFilter, saved_settings
@@ -88,6 +90,7 @@ def test_report_writes_into_named_pipe(journal: Path, capsys: pytest.CaptureFixt
     reader.join()
     assert (completed.code, completed.out) == (0, "pipe\n")
     assert "UserNotFoundException" in got[0]
+    assert not got[0].startswith(BYTE_ORDER_MARK)
     assert Path("pipe").is_fifo()
 
 
@@ -98,6 +101,14 @@ def test_report_to_stdout_names_other_files_on_stderr(journal: Path, capsys: pyt
     table = run_here(capsys, "bulk", "report", str(journal), "--csv", "-")
     assert table.out.splitlines()[1].startswith("4,a4,refused,UserNotFoundException")
     assert not Path("-").exists()
+
+
+def test_only_csv_files_start_with_a_byte_order_mark(journal: Path) -> None:
+    command = [*PROGRAM, "bulk", "report", str(journal), "--csv"]
+    piped = subprocess.run([*command, "-"], check=True, env=environment(), capture_output=True, timeout=30).stdout
+    subprocess.run([*command, "rows.csv"], check=True, env=environment(), capture_output=True, timeout=30)
+    assert piped.startswith(b"line,username,")
+    assert Path("rows.csv").read_bytes() == codecs.BOM_UTF8 + piped
 
 
 @pytest.mark.parametrize("number", [1, 3])
@@ -250,6 +261,18 @@ def test_status_and_report_agree(journal: Path, capsys: pytest.CaptureFixture[st
     assert ("bulk resume" in text) is not running
     assert "users.csv" in page
     assert "/some/where" not in page
+
+
+@pytest.mark.parametrize("endpoint", [None, "http://127.0.0.1:9"])
+def test_status_prints_the_resume_command_with_the_endpoint(
+    journal: Path, capsys: pytest.CaptureFixture[str], endpoint: str | None
+) -> None:
+    settings = JobSettings(action="reset", target=Target(region="eu-west-1", endpoint_url=endpoint))
+    with Journal(journal) as opened:
+        opened.remember(settings.facts())
+    last = run_here(capsys, "bulk", "status", str(journal)).out.splitlines()[-1]
+    option = f" --endpoint-url {endpoint}" if endpoint else ""
+    assert last == f"  resume:  cognito-async bulk resume users.journal{option}"
 
 
 def test_status_of_a_killed_job(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:

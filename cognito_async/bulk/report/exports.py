@@ -15,7 +15,7 @@ from cognito_async.bulk.progress import duration
 from cognito_async.bulk.report.chart import SIZES, Chart, Quota
 from cognito_async.bulk.report.model import Report
 from cognito_async.bulk.rows import ErrorGroup, Outcome, State
-from cognito_async.bulk.troubleshooting import NOTES, Advice, advise
+from cognito_async.bulk.troubleshooting import NOTES, Troubleshooting, troubleshoot
 from cognito_async.files import Target, open_output
 
 MIN_SHARE: Final = 0.1  # the smallest share that is shown as a number, in percent
@@ -72,11 +72,11 @@ def _quotas(report: Report) -> Iterator[Quota]:
             yield run.started, until if run.ended is None else run.ended + report.timeline.step, run.quota
 
 
-def _errors(report: Report) -> list[tuple[ErrorGroup, Advice]]:
-    """Return the errors with advice, by state, the most frequent of each state first."""
+def _errors(report: Report) -> list[tuple[ErrorGroup, Troubleshooting]]:
+    """Return the errors and their fixes, by state, the most frequent of each state first."""
     places = {State.REFUSED: 1, State.UNKNOWN: 2}
     errors = sorted(report.errors, key=lambda error: (places.get(error.state, 3), -error.rows, error.code))
-    return [(error, advise(error.code, report.action, error.state, error.reason)) for error in errors]
+    return [(error, troubleshoot(error.code, report.action, error.state, error.reason)) for error in errors]
 
 
 def share(count: int, total: int) -> str:
@@ -112,6 +112,8 @@ def cell(text: str) -> str:
 def write_csv(report: Report, target: Target) -> int:
     """Write the rows that need attention as CSV. The file names users.
 
+    A file starts with a byte order mark, for spreadsheets; a pipe does not.
+
     Args:
         report: The report; its journal is read again.
         target: A path or a stream; a regular file is replaced atomically and readable by its owner only.
@@ -125,10 +127,11 @@ def write_csv(report: Report, target: Target) -> int:
     """
     count = 0
     with open_output(target) as file:
-        file.write(BYTE_ORDER_MARK)
+        if file.seekable():  # not a pipe, whose reader may be any program
+            file.write(BYTE_ORDER_MARK)
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
-        for count, row in enumerate(report.cases(), 1):  # noqa: B007 - returned
+        for count, row in enumerate(report.rows_needing_attention(), 1):  # noqa: B007 - returned
             reason = " ".join((row.reason or "").split())  # one line per row
             values = (row.username, row.state, row.code or "", reason, _todo(row, report.action))
             writer.writerow((row.line, *(cell(printable(value)) for value in values)))
@@ -136,7 +139,7 @@ def write_csv(report: Report, target: Target) -> int:
 
 
 def _todo(row: Outcome, action: str) -> str:
-    todo = advise(row.code, action, row.state, row.reason).todo
+    todo = troubleshoot(row.code, action, row.state, row.reason).todo
     return todo if row.due is None else f"{todo} Due: {datetime.fromtimestamp(row.due, UTC):%Y-%m-%d %H:%M UTC}."
 
 
@@ -159,7 +162,7 @@ def write_json(report: Report, target: Target, *, rows: bool = False) -> None:
         file.write(json.dumps(_figures(report), indent=2).removesuffix("\n}"))
         if rows:
             file.write(',\n  "rows": [')
-            for place, row in enumerate(report.cases()):
+            for place, row in enumerate(report.rows_needing_attention()):
                 values = {name: getattr(row, name) for name in ("line", "username", "state", "code", "reason")}
                 file.write(f"{',' if place else ''}\n    {json.dumps({**values, 'due': _iso(row.due)})}")
             file.write("\n  ]")

@@ -221,7 +221,7 @@ class Report:
         """The rate limit of the last run that had one, in requests per second; None if none had."""
         return next((run.quota for run in reversed(self.runs) if run.quota is not None), None)
 
-    def cases(self) -> Generator[Outcome]:
+    def rows_needing_attention(self) -> Generator[Outcome]:
         """Yield the rows that may need attention (refused, unknown and deferred), in order and in flat memory."""
         return rows_needing_attention(self.path)
 
