@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     VerifierSource: TypeAlias = (
         TokenVerifier[AccessToken] | Callable[[CognitoSettings, AsyncCognitoSession], TokenVerifier[AccessToken]]
     )
+    """A verifier, or a function that is called at startup and returns one."""
 
 Value = TypeVar("Value")
 Dependency: TypeAlias = Callable[..., Coroutine[Any, Any, Value]]

@@ -107,6 +107,7 @@ class CognitoSettings(BaseSettings):
 
 
 SettingsSource: TypeAlias = CognitoSettings | Callable[..., CognitoSettings]
+"""The settings, or a function or subclass of CognitoSettings that is called at startup."""
 
 
 def env_prefix(pool: str) -> str:
