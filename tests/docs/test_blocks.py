@@ -185,7 +185,7 @@ async def signs_users_in(block: Block, reader: Reader) -> None:
 
 async def accepts_websockets(block: Block, reader: Reader) -> None:
     """A WebSocket for users of a group, which is closed when their token expires."""
-    pool = {"user_pool_id": FASTAPI["COGNITO_USER_POOL_ID"], "client_id": FASTAPI["COGNITO_CLIENT_ID"]}
+    pool: Any = {"user_pool_id": FASTAPI["COGNITO_USER_POOL_ID"], "client_id": FASTAPI["COGNITO_CLIENT_ID"]}
     yesterday = (datetime.now(UTC) - timedelta(days=1)).timestamp()
     app = reader.names(block)["app"]
 
@@ -205,7 +205,8 @@ async def accepts_websockets(block: Block, reader: Reader) -> None:
             await app({**scope, "state": state, "extensions": extensions}, incoming.get, answers.put)
         return [answers.get_nowait() for _ in range(answers.qsize())]
 
-    issuer, expired = TokenIssuer(**pool), TokenIssuer(**pool, clock=lambda: yesterday)
+    issuer = TokenIssuer(**pool)
+    expired = TokenIssuer(**pool, clock=lambda: yesterday)
     assert (await messages(issuer))[0]["status"] == 401
     assert (await messages(issuer, groups=["others"]))[0]["status"] == 403
     assert (await messages(issuer, groups=["staff"], origin="https://evil.example"))[0]["status"] == 403

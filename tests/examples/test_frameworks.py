@@ -273,9 +273,7 @@ def test_tests_of_an_example_pass(name: str, tmp_path: Path) -> None:
         (tmp_path / f"{other}.py").write_text("raise ImportError(__name__)")
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(tmp_path)}
     command = [sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", *options, file]
-    done = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60
-    )
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60)
     assert "1 passed" in done.stdout, done.stdout + done.stderr
     assert done.returncode == 0
 
