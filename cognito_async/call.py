@@ -314,7 +314,7 @@ class Call(Generic[ResponseT]):
         outcome = ambiguous(error, tuple(self._history), how_to_verify, refused=refused)
         self._context.counts["ambiguous"] += 1
         details = AmbiguousDetails(operation=self._operation.name, error=outcome)
-        self._report(details, logging.WARNING, "%s: ambiguous outcome after %d attempts", self._attempts)
+        self._report(details, logging.WARNING, "%s: ambiguous outcome, attempts: %d", self._attempts)
         return outcome
 
     def _report_retry(self, kind: RetryKind, error: CognitoError, delay: float) -> None:

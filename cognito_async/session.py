@@ -38,7 +38,7 @@ MAX_ATTEMPTS_VARIABLE = "AWS_MAX_ATTEMPTS"
 
 
 class AsyncCognitoSession:
-    """Owns the connections to Amazon Cognito user pools in one region; serves any number of tasks.
+    """Owns the connections to Amazon Cognito user pools, in any number of regions; serves any number of tasks.
 
     Open it with ``async with``, or close it with ``await session.close()``. Creating one does no I/O.
     """

@@ -33,6 +33,9 @@ def main() -> int:
     if faults := [*page_faults(ROOT / "docs", (ROOT / "mkdocs.yml").read_text())]:
         print(*faults, sep="\n", file=sys.stderr)
         return 1
+    if faults := [*site_faults(ROOT / "site")]:
+        print(*faults, sep="\n", file=sys.stderr)
+        return 1
     if missing := [*missing_names(ROOT / "site")]:
         print(f"Public names without an entry in docs/reference/: {', '.join(missing)}", file=sys.stderr)
         return 1
@@ -49,6 +52,17 @@ def page_faults(docs: Path, configuration: str) -> Iterator[str]:
         for image in re.findall(r"!\[[^\]]*\]\(([^)\s]+)", path.read_text()):
             if not image.startswith(("http:", "https:")) and not (path.parent / image).is_file():
                 yield f"docs/{name}: there is no image {image}"
+
+
+def site_faults(site: Path) -> Iterator[str]:
+    """Yield the pages that request scripts, styles or images from other hosts, and what the search on file:// lacks."""
+    for path in sorted(site.rglob("*.html")):
+        loaded = re.findall(
+            r"<(?:script|link|img)\b[^>]*?\b(?:src|href)=[\"']?((?:https?:)?//[^\"'\s>]+)", path.read_text()
+        )
+        yield from (f"{path.relative_to(site)} loads {address}" for address in loaded)
+    if not (site / "search.js").is_file():
+        yield "search.js is missing, without which the search does not work on file://"
 
 
 def missing_names(site: Path) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The hand-written error classes; ``modelled`` holds the generated ones that the service model declares."""
+"""The base classes of all errors, and the errors that the service does not report itself."""
 
 from collections.abc import Iterable, Mapping
 from enum import Enum

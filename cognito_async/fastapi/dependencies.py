@@ -14,7 +14,7 @@ from cognito_async.errors import ParameterValidationError
 from cognito_async.fastapi.authentication import TokenAuth
 from cognito_async.fastapi.errors import SettingsError
 from cognito_async.fastapi.open_pool import OpenPool, find_pool, state_key
-from cognito_async.fastapi.rate_limits import RateLimit, check_client_limit
+from cognito_async.fastapi.rate_limits import RateLimit, check_client_limit, check_rate_limit
 from cognito_async.fastapi.request_origin import SAFE_METHODS, Address, client_ip
 from cognito_async.fastapi.required_settings import check_routes
 from cognito_async.fastapi.reset_queue import ResetLimits, ResetQueue, ResetRequests
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     VerifierSource: TypeAlias = (
         TokenVerifier[AccessToken] | Callable[[CognitoSettings, AsyncCognitoSession], TokenVerifier[AccessToken]]
     )
+    """A verifier, or a function that is called at startup and returns one."""
 
 Value = TypeVar("Value")
 Dependency: TypeAlias = Callable[..., Coroutine[Any, Any, Value]]
@@ -117,7 +118,11 @@ def rate_limit(limit: RateLimit, pool: str = DEFAULT_POOL) -> Callable[..., Coro
 
     GET, HEAD and OPTIONS requests are not counted, so the dependency can protect a whole router or application.
     ``pool`` is the user pool whose settings list the trusted proxies.
+
+    Raises:
+        ParameterValidationError: ``limit`` is not a rate limit.
     """
+    check_rate_limit("limit", limit)
 
     async def check(
         connection: HTTPConnection, ip: Annotated[Address | None, Depends(dependencies_of(pool).client_ip)]

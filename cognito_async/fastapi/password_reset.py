@@ -20,9 +20,11 @@ from cognito_async.fastapi.problems import PROBLEMS, Problems
 from cognito_async.fastapi.rate_limits import (
     MemoryRateLimit,
     RateLimit,
+    address_limit_of,
     check_client_limit,
     check_username_limit,
     client_ip_of,
+    is_rate_limit,
 )
 from cognito_async.fastapi.request_body import TEXT, VISIBLE, Body, Stripped, UserBody, body_schema, read_body
 from cognito_async.fastapi.request_origin import JSON, Address, check_origin, origins
@@ -61,13 +63,15 @@ class ResetConfirmation:
     A password that the pool refuses in spite of it is reported like a wrong code. None leaves the check to the pool.
     """
 
-    client_limit: RateLimit = field(factory=partial(MemoryRateLimit, 5, 900.0, network_hits={56: 10, 48: 15}))
+    client_limit: RateLimit = field(
+        factory=partial(MemoryRateLimit, 5, 900.0, network_hits={56: 10, 48: 15}), validator=is_rate_limit
+    )
     """Limits the attempts per username and client, whether or not the user exists.
 
     Default: in 15 minutes 5 per IPv4 address or IPv6 /64 network, 10 per /56 and 15 per /48 network.
     """
 
-    username_limit: RateLimit = field(factory=partial(MemoryRateLimit, 50, 900.0))
+    username_limit: RateLimit = field(factory=partial(MemoryRateLimit, 50, 900.0), validator=is_rate_limit)
     """Limits the attempts per username from all clients. Default: 50 in 15 minutes.
 
     A lower limit makes it easier to lock a user out, a higher one to guess a code from many clients.
@@ -201,10 +205,11 @@ def password_reset_router(
         The router. It handles its own errors and needs the lifespan of the pool.
 
     Raises:
-        ParameterValidationError: ``allowed_origins`` is not a collection of origins.
+        ParameterValidationError: ``allowed_origins`` is no collection of origins, ``address_limit`` not a rate limit,
+            or ``problems`` has a name that no error can have.
     """
     confirm = (ResetConfirmation() if confirmation is None else confirmation).confirm
-    limit = MemoryRateLimit(20, 60.0) if address_limit is None else address_limit  # an empty limit is falsy
+    limit = address_limit_of(address_limit)
     router = APIRouter(route_class=problem_route(problems), tags=["password reset"])
     dependencies = dependencies_of(pool)
     allowed = origins(allowed_origins)

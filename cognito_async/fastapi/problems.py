@@ -4,14 +4,17 @@ The table prevents user enumeration: errors that reveal whether a user exists ma
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from difflib import get_close_matches
 from logging import ERROR, INFO, WARNING, getLogger
 from math import ceil
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, NoReturn, TypeAlias
 
 from attrs import evolve, field, frozen
 
+from cognito_async import operations
 from cognito_async.errors import AmbiguousOutcomeError, CognitoError, Fault, ParameterValidationError
+from cognito_async.errors.faults import CODES
 from cognito_async.fastapi.errors import RequestRejectedError
 from cognito_async.protocol.retry import THROTTLING_CODES
 
@@ -94,7 +97,7 @@ def _problem(kind: str, status: int, title: str, detail: str | None = None, **op
 
 _NOT_ACCEPTED = "The code is wrong or expired, or the password is not acceptable. Check both or request a new code."
 _CREDENTIALS = "The username or password is wrong, or the session has expired."
-_TOO_WEAK = "Choose a longer password with letters, digits and symbols that you have not used before."
+_TOO_WEAK = "Choose a different password, such as a longer one with upper-case letters, digits and symbols."
 _MEDIA_TYPES = "Send application/json, or a form where the route accepts forms, without compression."
 _BODY = "The body does not match its content type, repeats a field or is incomplete."
 
@@ -114,6 +117,9 @@ _RESET_UNKNOWN = evolve(
     _UNKNOWN,
     title="Your password may have been changed",
     detail="Try to sign in with the new password. If that fails, request a new code.",
+)
+_CHANGE_UNKNOWN = evolve(
+    _RESET_UNKNOWN, detail="Try to sign in with the new password. If that fails, the old password still applies."
 )
 _SIGN_IN_UNKNOWN = evolve(_UNKNOWN, title="Sign-in outcome unknown", detail="Try to sign in again.")
 _SIGN_UP_UNKNOWN = evolve(_UNKNOWN, detail="Try to sign in. If that fails, sign up again.")
@@ -193,7 +199,7 @@ PROBLEMS: Problems = {
     "AmbiguousOutcomeError": _UNKNOWN,
     **_for_operations(_SIGN_IN, _AMBIGUOUS, _SIGN_IN_UNKNOWN),
     **_for_operations(["SignUp", "ConfirmSignUp"], _AMBIGUOUS, _SIGN_UP_UNKNOWN),
-    **_for_operations(["ChangePassword", "AdminSetUserPassword"], _AMBIGUOUS, _RESET_UNKNOWN),
+    **_for_operations(["ChangePassword", "AdminSetUserPassword"], _AMBIGUOUS, _CHANGE_UNKNOWN),
     # Lambda triggers run after the password was changed; their failure does not undo it.
     **_for_operations(["ConfirmForgotPassword"], [*_AMBIGUOUS, *_TRIGGERS], _RESET_UNKNOWN),
     "RequestTimeoutError": _problem("timeout", 504, "Service timeout", "Try again in a moment.", log_level=WARNING),
@@ -214,6 +220,34 @@ PROBLEMS: Problems = {
 
 # Codes that have one meaning. ForbiddenException: AWS WAF blocked the client.
 _CODES_BEFORE_FAULT = THROTTLING_CODES.union(_TRIGGERS, ["ForbiddenException"])
+
+
+def check_problems(problems: Problems) -> None:
+    """Raise ParameterValidationError for a name in a table that no error can have."""
+    errors = {str(fault) for fault in Fault} | {kind.__name__ for kind in _subclasses(CognitoError)} | CODES.keys()
+    for name in problems.keys() - PROBLEMS.keys():
+        prefix, _, last = name.rpartition(":")
+        if prefix == ParameterValidationError.__name__:  # the last part is a parameter
+            continue
+        if last not in errors:
+            _reject(name, last, "error", errors)
+        if prefix and f"{prefix}Request" not in operations.__all__:
+            known = [each.removesuffix("Request") for each in operations.__all__ if each.endswith("Request")]
+            _reject(name, prefix, "operation", known)
+
+
+def _subclasses(kind: type[CognitoError]) -> Iterator[type[CognitoError]]:
+    yield kind
+    for each in kind.__subclasses__():
+        yield from _subclasses(each)
+
+
+def _reject(name: str, part: str, what: str, known: Iterable[str]) -> NoReturn:
+    similar = get_close_matches(part, known, 1)
+    fix = f"write {similar[0]!r}" if similar else "define a subclass of CognitoError for a new one"
+    if what == "operation" and not similar:
+        fix = "use the name in AWS's documentation"
+    raise ParameterValidationError("problems", f"must not have the key {name!r}: there is no {what} {part!r}; {fix}")
 
 
 def names_of(error: CognitoError) -> Iterator[str]:
@@ -249,5 +283,6 @@ def log_problem(error: Exception, problems: Problems = PROBLEMS) -> None:
         about_operator = problem.log_level >= ERROR and error.fault not in {Fault.USER, Fault.TRIGGER}
         message = f": {_RECIPIENT.sub('***', error.message)}" if about_operator else ""
         name = error.code or type(error).__name__
-        facts = f" (operation {error.operation}, {error.attempts} attempts, request ID {error.request_id})"
+        request = f", request ID {error.request_id}" if error.request_id else ""
+        facts = f" (operation {error.operation}, attempts: {error.attempts}{request})"
         _LOG.log(problem.log_level, "%s%s%s", name, facts if error.operation else "", message)

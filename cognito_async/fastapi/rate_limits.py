@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from hashlib import sha256
 from ipaddress import IPv6Address
 from socket import AF_INET6, inet_ntop
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 from unicodedata import normalize
 
+from cognito_async.errors import ParameterValidationError
 from cognito_async.fastapi.errors import RateLimitedError
 from cognito_async.fastapi.request_origin import Address, parse_address
 from cognito_async.operations import UserContextDataType
@@ -62,11 +63,14 @@ class MemoryRateLimit:
             clock: Returns the time in seconds.
 
         Raises:
-            ValueError: An argument is out of range.
+            ParameterValidationError: An argument is out of range.
         """
         networks = {56: 4 * hits, 48: 15 * hits} if network_hits is None else network_hits
-        if min(hits, max_keys, *networks.values()) < 1 or seconds <= 0:
-            raise ValueError("hits, network_hits and max_keys must be at least 1, and seconds must be above 0")
+        for name, low in (("hits", hits), ("network_hits", min(networks.values(), default=1)), ("max_keys", max_keys)):
+            if low < 1:
+                raise ParameterValidationError(name, "must be at least 1")
+        if seconds <= 0:
+            raise ParameterValidationError("seconds", "must be above 0")
         self._seconds = seconds
         self._interval = seconds / hits
         self._network_intervals = {f"/{prefix}": seconds / count for prefix, count in networks.items()}
@@ -101,6 +105,25 @@ class MemoryRateLimit:
             if available > now:
                 self._available[key] = available
         return len(self._available) < self._max_keys
+
+
+def check_rate_limit(name: str, limit: object) -> None:
+    """Raise ParameterValidationError for an argument that is not a rate limit."""
+    if not callable(getattr(limit, "hit", None)):
+        raise ParameterValidationError(name, "must have a method hit(key), such as MemoryRateLimit(20, 60.0)")
+
+
+def is_rate_limit(_: object, attribute: Any, value: object) -> None:  # noqa: ANN401 - an attrs Attribute
+    """Check a field, as a validator of attrs."""
+    check_rate_limit(attribute.name, value)
+
+
+def address_limit_of(limit: RateLimit | None) -> RateLimit:
+    """Return the ``address_limit`` of a router; None stands for the default."""
+    if limit is None:
+        return MemoryRateLimit(20, 60.0)
+    check_rate_limit("address_limit", limit)
+    return limit
 
 
 async def _check_rate_limit(limit: RateLimit, key: str) -> None:

@@ -20,6 +20,7 @@ from cognito_async.fastapi.rate_limits import (
     RateLimit,
     check_username_limit,
     client_ip_of,
+    is_rate_limit,
     rate_limit_key,
 )
 from cognito_async.fastapi.request_origin import Address
@@ -49,7 +50,7 @@ class ResetLimits:
     Clients without a queued request are accepted until there are twice as many.
     """
 
-    username_limit: RateLimit = field(factory=partial(MemoryRateLimit, 5, 3600.0))
+    username_limit: RateLimit = field(factory=partial(MemoryRateLimit, 5, 3600.0), validator=is_rate_limit)
     """Limits the codes per username, whether or not the user exists. Default: 5 per hour; no more are sent."""
 
     drain: float = field(default=20.0, validator=number(0))

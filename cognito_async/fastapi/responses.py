@@ -23,7 +23,15 @@ from cognito_async.errors import CognitoError, ServiceError, TokenError
 from cognito_async.fastapi import errors
 from cognito_async.fastapi.authentication import BEARER_SCHEME, COOKIE_SCHEME
 from cognito_async.fastapi.errors import BadInputError
-from cognito_async.fastapi.problems import MISCONFIGURED, PROBLEMS, Problem, Problems, log_problem, problem_of
+from cognito_async.fastapi.problems import (
+    MISCONFIGURED,
+    PROBLEMS,
+    Problem,
+    Problems,
+    check_problems,
+    log_problem,
+    problem_of,
+)
 from cognito_async.fastapi.request_origin import SAFE_METHODS
 from cognito_async.tokens.bearer import bearer_challenge
 
@@ -47,6 +55,8 @@ _RULES = {
     "string_too_long": "is too long",
     "string_pattern_mismatch": "has an invalid format or contains an invalid character",
     "string_unicode": "contains an invalid character",
+    "union_tag_invalid": "must have one of the types {expected_tags}",
+    "union_tag_not_found": "must have a type",
 }
 _VALIDATION_SCHEMA = "#/components/schemas/HTTPValidationError"
 _PROBLEM_SCHEMA: dict[str, Any] = {
@@ -112,7 +122,8 @@ def _bad_input(error: RequestValidationError) -> BadInputError:
         path = [str(part) for part in item["loc"][:_LOCATION_DEPTH]]
         submitted = item["type"] == "extra_forbidden" or not all(map(_FIELD_NAME.fullmatch, path))
         name = path[0] if submitted else path[-1]
-        rules.setdefault(name, {})[_RULES.get(item["type"], "is invalid")] = None
+        rule = _RULES.get(item["type"], "is invalid").format_map(item.get("ctx", {}))
+        rules.setdefault(name, {})[rule] = None
     return BadInputError("validation failed", field_errors={name: tuple(found) for name, found in rules.items()})
 
 
@@ -129,8 +140,10 @@ def install_problems(app: Starlette, problems: Problems = PROBLEMS) -> None:
     503); for other errors see ``problem_responses``.
 
     Raises:
+        ParameterValidationError: The table has a name that no error can have.
         RuntimeError: The application has started, and does not take new handlers.
     """
+    check_problems(problems)
     if app.middleware_stack is not None:
         raise RuntimeError("the application has started; call install_problems(app) where the application is created")
 
@@ -174,7 +187,12 @@ async def _close_websocket(socket: WebSocket, response: Response) -> None:
 
 
 def problem_route(problems: Problems = PROBLEMS) -> type[APIRoute]:
-    """Return a class for ``APIRouter(route_class=...)`` whose routes handle CognitoError and RequestValidationError."""
+    """Return a class for ``APIRouter(route_class=...)`` whose routes handle CognitoError and RequestValidationError.
+
+    Raises:
+        ParameterValidationError: The table has a name that no error can have.
+    """
+    check_problems(problems)
 
     class ProblemRoute(APIRoute):
         def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

@@ -73,7 +73,7 @@ class CognitoSettings(BaseSettings):
     @classmethod
     def _check_keys(cls, value: tuple[SecretStr, ...]) -> tuple[SecretStr, ...]:
         if not all(key_of(key) for key in value):
-            raise ValueError("each key must be 32 random bytes in base64, as `openssl rand -base64 32` prints them")
+            raise ValueError("must be keys of 32 random bytes in base64, as `openssl rand -base64 32` prints them")
         return value
 
     @model_validator(mode="after")
@@ -107,6 +107,7 @@ class CognitoSettings(BaseSettings):
 
 
 SettingsSource: TypeAlias = CognitoSettings | Callable[..., CognitoSettings]
+"""The settings, or a function or subclass of CognitoSettings that is called at startup."""
 
 
 def env_prefix(pool: str) -> str:
@@ -146,10 +147,11 @@ def _reason(prefix: str, item: "ErrorDetails") -> str:
     fault = item.get("ctx", {}).get("error")
     if isinstance(fault, ParameterValidationError):
         name = fault.parameter  # a setting, or a variable of AWS
-        return f"{prefix + name.upper() if name in CognitoSettings.model_fields else name}: {fault.rule}"
+        return f"{prefix + name.upper() if name in CognitoSettings.model_fields else name} {fault.rule}"
     if item["type"] == _NO_REGION:
         return f"{prefix}REGION is not set: set it, {prefix}USER_POOL_ID or AWS_REGION"
     variable = f"{prefix}{str(item['loc'][0]).upper()}" if item["loc"] else ""
     if variable and item["type"] in _RULES:
         return f"{variable} {_RULES[item['type']].format_map(item.get('ctx', {}))}"
-    return f"{variable}: {item['msg']}".removeprefix(": ").replace("Value error, ", "", 1)
+    text = item["msg"].removeprefix("Value error, ")
+    return f"{variable}{' ' if text.startswith('must ') else ': '}{text}".removeprefix(": ").lstrip()

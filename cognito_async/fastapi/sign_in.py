@@ -18,7 +18,14 @@ from cognito_async.errors import CognitoError, InvalidResponseError, ParameterVa
 from cognito_async.fastapi import errors
 from cognito_async.fastapi.dependencies import client_metadata, dependencies_of, with_encoded_data
 from cognito_async.fastapi.problems import PROBLEMS, Problems, log_problem
-from cognito_async.fastapi.rate_limits import MemoryRateLimit, RateLimit, check_client_limit, check_username_limit
+from cognito_async.fastapi.rate_limits import (
+    MemoryRateLimit,
+    RateLimit,
+    address_limit_of,
+    check_client_limit,
+    check_username_limit,
+    is_rate_limit,
+)
 from cognito_async.fastapi.request_body import Body, body_schema, read_body
 from cognito_async.fastapi.request_origin import JSON, Address, cookie_values, is_same_origin, origins
 from cognito_async.fastapi.required_settings import RequiredSetting
@@ -96,19 +103,21 @@ class SignInOptions:
     The cookies of the default pool are ``__Host-access_token`` and ``__Host-refresh_token``.
     """
 
-    client_limit: RateLimit = field(factory=partial(MemoryRateLimit, 10, 900.0, network_hits={56: 20, 48: 30}))
+    client_limit: RateLimit = field(
+        factory=partial(MemoryRateLimit, 10, 900.0, network_hits={56: 20, 48: 30}), validator=is_rate_limit
+    )
     """Limits the sign-ins per username and client, and separately the answers to challenges.
 
     Default: in 15 minutes 10 per IPv4 address or IPv6 /64 network, 20 per /56 and 30 per /48 network.
     """
 
-    username_limit: RateLimit = field(factory=partial(MemoryRateLimit, 100, 900.0))
+    username_limit: RateLimit = field(factory=partial(MemoryRateLimit, 100, 900.0), validator=is_rate_limit)
     """The same from all clients. Default: 100 in 15 minutes.
 
     A lower limit makes it easier to lock a user out, a higher one to guess a password or code from many clients.
     """
 
-    message_limit: RateLimit = field(factory=partial(MemoryRateLimit, 10, 3600.0))
+    message_limit: RateLimit = field(factory=partial(MemoryRateLimit, 10, 3600.0), validator=is_rate_limit)
     """Limits the starts without a password or with another first factor, and the choices of one, per username.
 
     Each can send a message.
@@ -116,7 +125,7 @@ class SignInOptions:
     Default: 10 per hour.
     """
 
-    refresh_limit: RateLimit = field(factory=partial(MemoryRateLimit, 60, 60.0))
+    refresh_limit: RateLimit = field(factory=partial(MemoryRateLimit, 60, 60.0), validator=is_rate_limit)
     """Limits the refreshes and sign-outs per client. Default: 60 per minute."""
 
     minimum_duration: float = field(default=0.5, validator=number(0))
@@ -282,10 +291,11 @@ def sign_in_router(
         The router. It handles its own errors and needs the lifespan of the pool.
 
     Raises:
-        ParameterValidationError: ``allowed_origins`` is not a collection of origins.
+        ParameterValidationError: ``allowed_origins`` is no collection of origins, ``address_limit`` not a rate limit,
+            or ``problems`` has a name that no error can have.
     """
     options = SignInOptions() if options is None else options
-    limit = MemoryRateLimit(20, 60.0) if address_limit is None else address_limit  # an empty limit is falsy
+    limit = address_limit_of(address_limit)
     parts = _SignIn(
         pool=pool, options=options, allowed_origins=origins(allowed_origins), cookies=TokenCookies.of(pool, options)
     )

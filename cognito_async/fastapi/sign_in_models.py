@@ -38,6 +38,18 @@ _SHOWN: Final = (
     *("destination", "medium", "device_name", "options", "required_attributes", "user_attributes"),
     "request_options",
 )
+_TYPES: Final = {
+    **dict.fromkeys(("SMS_MFA", "SMS_OTP", "EMAIL_OTP", "SOFTWARE_TOKEN_MFA"), ("code",)),
+    "SELECT_MFA_TYPE": ("select",),
+    "NEW_PASSWORD_REQUIRED": ("new_password",),
+    "MFA_SETUP": ("associate_software_token", "verify_software_token", "set_up_email"),
+    "SELECT_CHALLENGE": ("select", "password"),
+    **dict.fromkeys(("PASSWORD", "PASSWORD_SRP"), ("password",)),
+    "WEB_AUTHN": ("passkey",),
+    "CUSTOM_CHALLENGE": ("custom",),
+}
+"""The types of the answers to each challenge."""
+
 _INTERNAL: Final = frozenset({"USERNAME", "USER_ID_FOR_SRP"})
 
 
@@ -63,7 +75,8 @@ class _Answer(BaseModel):
 
     async def send(self, challenge: Challenge) -> SignInResult | SoftwareTokenSecret:
         """Send the answer; raise BadInputError if it does not fit the challenge."""
-        raise _unfit(f"does not fit the challenge {challenge.name}")
+        types = " or ".join(_TYPES.get(challenge.name, ()))
+        raise _unfit(f"must be of type {types} for {challenge.name}" if types else f"does not fit {challenge.name}")
 
 
 class CodeAnswer(_Answer):
@@ -99,7 +112,7 @@ class SelectAnswer(_Answer):
     """One of the options of SELECT_MFA_TYPE or SELECT_CHALLENGE, except for the password."""
 
     type: Literal["select"]
-    option: _Name
+    option: Annotated[str, Field(max_length=64)]
 
     async def send(self, challenge: Challenge) -> SignInResult | SoftwareTokenSecret:
         if not isinstance(challenge, SelectMfaTypeChallenge | SelectChallenge):

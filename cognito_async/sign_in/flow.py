@@ -220,6 +220,9 @@ def check_start(flow: Flow, how: Start) -> None:
     check("username", Secret(flow.username), username_rule)
     check("auth_flow", Secret(how.auth_flow), one_of(ADMIN_FLOWS if flow.admin else FLOWS))
     if how.password is not None or how.auth_flow not in PASSWORDLESS_FLOWS or how.factor in PASSWORD_FACTORS:
+        if how.password is None:
+            factor = f" with {how.factor}" if how.factor in PASSWORD_FACTORS else ""
+            raise ParameterValidationError("password", f"is required for the flow {how.auth_flow}{factor}")
         check("password", Secret(how.password), password_rule)
     for name in ("preferred_challenge", "session"):
         if getattr(how, name) is not None and how.auth_flow != "USER_AUTH":

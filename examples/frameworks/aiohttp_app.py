@@ -28,6 +28,10 @@ CLIENT = web.AppKey("client", CognitoClient)
 STATES = web.AppKey("states", Fernet)  # encrypts challenges, which the browser keeps until the code is entered
 POLICY = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])(?=.*[^A-Za-z0-9]).{8,256}", re.DOTALL)
 POLICY_TEXT = "must have at least 8 characters: letters in upper and lower case, digits and symbols"
+UNKNOWN_OUTCOMES = {  # what users can do after a lost response; error.how_to_verify is for developers
+    "ForgotPassword": "A code may have been sent. If none arrives, request another one.",
+    "ConfirmForgotPassword": "The password may have been changed. Sign in with the new password to find out.",
+}
 routes = web.RouteTableDef()
 
 
@@ -51,8 +55,8 @@ async def handle_errors(
         return await handler(request)
     except ParameterValidationError as error:  # names the field, and does not contain its value
         return message(str(error), status=400)
-    except AmbiguousOutcomeError as error:  # the password may have been changed
-        return message(error.how_to_verify, status=502)
+    except AmbiguousOutcomeError as error:
+        return message(UNKNOWN_OUTCOMES.get(error.operation or "", "Sign in again."), status=502)
     except SignInExpiredError:
         return message("Sign in again.", status=401)
     except CognitoError as error:

@@ -46,6 +46,10 @@ POLICY = RegexValidator(
     r"(?s)^(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])(?=.*[^A-Za-z0-9]).{8,}",
     "Use at least 8 characters: letters in upper and lower case, digits and symbols.",
 )
+UNKNOWN_OUTCOMES = {  # what users can do after a lost response; error.how_to_verify is for developers
+    "ForgotPassword": "A code may have been sent. If none arrives, request another one.",
+    "ConfirmForgotPassword": "The password may have been changed. Sign in with the new password to find out.",
+}
 
 
 class SignIn(forms.Form):
@@ -103,8 +107,8 @@ def takes(form_class: type[forms.Form], refusal: str, *, status: int) -> Callabl
                     return await view(request, client, form.cleaned_data)
             except ParameterValidationError as error:  # names the field, and does not contain its value
                 return message(str(error), status=400)
-            except AmbiguousOutcomeError as error:  # the password may have been changed
-                return message(error.how_to_verify, status=502)
+            except AmbiguousOutcomeError as error:
+                return message(UNKNOWN_OUTCOMES.get(error.operation or "", "Sign in again."), status=502)
             except CognitoError as error:
                 if error.fault is not Fault.USER:
                     raise  # Django logs it, and responds with status 500

@@ -21,7 +21,7 @@ import pytest
 from attrs import evolve
 
 from cognito_async import AsyncCognitoSession, CognitoError, RetryDetails, RetryKind, RetryPolicy, TokenError
-from cognito_async.fastapi import current_user
+from cognito_async.fastapi import Cognito, current_user
 from cognito_async.sign_in import SignedIn
 from cognito_async.testing import FakeCognito, LocalPool, TokenIssuer
 from cognito_async.tokens import AccessToken, TokenProvider, Tokens, TokenVerifier
@@ -176,9 +176,61 @@ async def signs_users_in(block: Block, reader: Reader) -> None:
                     http.headers["Authorization"] = f"Bearer {content['access_token']}"
                 held = {name: content[name] for name in ("refresh_token",) if name in content}
                 assert (await http.get("/me")).json() == {"username": "ada"}
+                if "access_token" not in content:  # it is in a cookie
+                    assert (await http.get("/")).json() == "Hello, ada!"
                 assert (await http.post("/account/refresh", json=held)).json()["state"] == "signed_in"
                 assert (await http.post("/account/sign-out", json=held)).json()["revoked"]
                 assert (await http.post("/account/refresh", json=held)).status_code == 401
+
+
+async def accepts_websockets(block: Block, reader: Reader) -> None:
+    """A WebSocket for users of a group, which is closed when their token expires."""
+    pool: Any = {"user_pool_id": FASTAPI["COGNITO_USER_POOL_ID"], "client_id": FASTAPI["COGNITO_CLIENT_ID"]}
+    yesterday = (datetime.now(UTC) - timedelta(days=1)).timestamp()
+    app = reader.names(block)["app"]
+
+    async def messages(
+        issuer: TokenIssuer, *received: dict[str, Any], origin: str = "http://site.example", **claims: Any
+    ) -> list[dict[str, Any]]:
+        """Connect and return the messages of the application."""
+        cookie = f"__Host-access_token={issuer.access_token(username='ada', **claims)}" if claims else ""
+        headers = [(b"host", b"site.example"), (b"origin", origin.encode()), (b"cookie", cookie.encode())]
+        incoming: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        for message in ({"type": "websocket.connect"}, *received):
+            incoming.put_nowait(message)
+        answers: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
+        extensions: dict[str, Any] = {"websocket.http.response": {}}
+        scope = {"type": "websocket", "path": "/chat", "query_string": b"", "headers": headers, "subprotocols": []}
+        async with Cognito(verifier=issuer.verifier()).lifespan(app) as state:
+            await app({**scope, "state": state, "extensions": extensions}, incoming.get, answers.put)
+        return [answers.get_nowait() for _ in range(answers.qsize())]
+
+    issuer = TokenIssuer(**pool)
+    expired = TokenIssuer(**pool, clock=lambda: yesterday)
+    assert (await messages(issuer))[0]["status"] == 401
+    assert (await messages(issuer, groups=["others"]))[0]["status"] == 403
+    assert (await messages(issuer, groups=["staff"], origin="https://evil.example"))[0]["status"] == 403
+    hello = {"type": "websocket.receive", "text": "hello"}
+    accepted, answered = await messages(issuer, hello, {"type": "websocket.disconnect", "code": 1000}, groups=["staff"])
+    assert (accepted["type"], answered["text"]) == ("websocket.accept", "ada: hello")
+    accepted, closed = await messages(expired, groups=["staff"])  # verified by the clock of yesterday
+    assert (accepted["type"], closed["code"]) == ("websocket.accept", 1008)
+
+
+async def has_texts_of_its_own(block: Block, reader: Reader) -> None:
+    """An application that changes the title of wrong codes, at sign-in and password reset."""
+    async with FakeCognito() as fake:
+        fake.create_user("ada", password=OLD, email=ADA, mfa=["EMAIL_OTP"])
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in fake.environment().items():
+                patch.setenv(name, value)
+            async with asgi_client(reader.names(block)["app"]) as http:
+                challenge = await http.post("/account/sign-in", json={"username": "ada", "password": OLD})
+                answer = {"continue": challenge.json()["continue"], "answer": {"type": "code", "code": "000000"}}
+                wrong = await http.post("/account/sign-in/challenge", json=answer)
+                assert wrong.json()["title"] == "Falscher Code"
+                reset = {"username": "ada", "code": "000000", "password": NEW}
+                assert (await http.post("/account/reset-password", json=reset)).json()["title"] == "Falscher Code"
 
 
 async def shows_the_email_address(block: Block, reader: Reader) -> None:
@@ -428,10 +480,12 @@ EXAMPLES: Mapping[str, Sequence[Check]] = {
         protects_routes,
         shows_the_email_address,
         is_an_application,
+        accepts_websockets,
         signs_users_in,
         *[is_an_application] * 2,
         returns_responses,
         is_an_application,
+        has_texts_of_its_own,
         is_a_test_of(1, passed=2),
         is_a_test,
         *[is_an_application] * 3,

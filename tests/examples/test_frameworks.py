@@ -8,6 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import asynccontextmanager
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -191,6 +192,20 @@ async def test_password_is_reset(start: Callable[[], Any], environ: FakeCognito)
 
 
 @both
+async def test_lost_response_has_a_text_for_users(start: Callable[[], Any], environ: FakeCognito) -> None:
+    """It depends on the operation; that of the error is for developers."""
+    environ.users["ada"].mfa = ["EMAIL_OTP"]
+    async with start() as post:
+        environ.fail_next("ForgotPassword", lose_response=True)
+        status, content = await post("/forgot-password", {"username": "ada"})
+        assert (status, "code may have been sent" in content["message"]) == (502, True)
+        _, challenge = await post("/sign-in", {"username": "ada", "password": OLD})
+        environ.fail_next("RespondToAuthChallenge", lose_response=True)
+        form = {"state": challenge.get("state", ""), "code": environ.messages[-1].code}
+        assert await post("/sign-in/code", form) == (502, {"message": "Sign in again."})
+
+
+@both
 @pytest.mark.parametrize(
     ("changed", "named"),
     [
@@ -246,14 +261,21 @@ async def test_unsupported_challenge_is_refused(start: Callable[[], Any], enviro
         assert (await post("/sign-in", {"username": "grace", "password": OLD}))[0] == 403
 
 
-def test_tests_of_the_examples_pass() -> None:
-    """As the page says: in the folder of the applications."""
-    options = ("-q", "-o", "asyncio_default_fixture_loop_scope=function", "-p", "no:cacheprovider", "-c", os.devnull)
-    command = [sys.executable, "-B", "-m", "pytest", *options, "--rootdir=.", "."]
+@pytest.mark.parametrize("name", ["starlette", "litestar", "aiohttp", "django", "lambda"])
+def test_tests_of_an_example_pass(name: str, tmp_path: Path) -> None:
+    """As the page says: in the folder of the applications, without other frameworks and plugins."""
     folder = ROOT / "examples" / "frameworks"
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, timeout=60)
-    assert "5 passed" in done.stdout
-    assert done.returncode == 0, done.stdout
+    (file,) = (path.name for path in folder.glob(f"test_{name}_*.py"))
+    assert f"python -m pytest {file}`" in (ROOT / "docs" / "other-frameworks.md").read_text()
+    plugins = ["cognito_async.testing.pytest_plugin", *(["pytest_asyncio.plugin"] if name == "aiohttp" else [])]
+    options = [word for plugin in plugins for word in ("-p", plugin)]
+    for other in {"starlette", "litestar", "django"} - {name}:
+        (tmp_path / f"{other}.py").write_text("raise ImportError(__name__)")
+    environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(tmp_path)}
+    command = [sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", *options, file]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    assert "1 passed" in done.stdout, done.stdout + done.stderr
+    assert done.returncode == 0
 
 
 async def test_changed_state_of_a_sign_in_is_refused(environ: FakeCognito) -> None:

@@ -1,10 +1,12 @@
 """The table of problems: which response an error has, what it hides, and what is logged."""
 
 import logging
+from functools import partial
 from typing import Any
 
 import pytest
 from attrs import evolve
+from fastapi import FastAPI
 
 from cognito_async import errors
 from cognito_async.errors import (
@@ -30,8 +32,17 @@ from cognito_async.errors import (
     UserNotFoundException,
 )
 from cognito_async.errors.tree import ambiguous
-from cognito_async.fastapi import PROBLEMS, BadInputError, Problem, RateLimitedError, log_problem, problem_of
-from cognito_async.fastapi.problems import MISCONFIGURED, WRONG_CODE
+from cognito_async.fastapi import (
+    PROBLEMS,
+    BadInputError,
+    Problem,
+    RateLimitedError,
+    install_problems,
+    log_problem,
+    problem_of,
+    problem_route,
+)
+from cognito_async.fastapi.problems import MISCONFIGURED, WRONG_CODE, check_problems
 
 MESSAGE = "a message of the service about ada@example.com"
 
@@ -204,6 +215,58 @@ def test_custom_table_replaces_problems() -> None:
     assert problem_of(ambiguous_timeout(), table) is gone
     table = {**PROBLEMS, "SignUp:Fault.QUOTA": gone}
     assert problem_of(LimitExceededException("x", operation="SignUp", fault=Fault.QUOTA), table) is gone
+
+
+@pytest.mark.parametrize(
+    ("name", "intended"),
+    [
+        ("CodeMissmatchException", "'CodeMismatchException'"),
+        ("RespondToAuthChalenge:CodeMismatchException", "'RespondToAuthChallenge'"),
+        ("Fault.QUOTAS", "'Fault.QUOTA'"),
+        ("urn:cognito-async:wrong-code", "subclass of CognitoError"),
+    ],
+)
+def test_misspelled_name_in_a_table_is_refused(name: str, intended: str) -> None:
+    """By everything that takes a table, with the name that was meant."""
+    table = {**PROBLEMS, name: MISCONFIGURED}
+    for create in (partial(install_problems, FastAPI()), problem_route):
+        with pytest.raises(ParameterValidationError) as caught:
+            create(table)
+        assert caught.value.parameter == "problems"
+        assert intended in caught.value.rule
+
+
+def test_names_of_errors_in_a_table_are_accepted() -> None:
+    """Codes with and without a class, faults, parameters, errors of the application, and operations."""
+
+    class ShopClosedError(CognitoError):
+        """An error of the application."""
+
+    names = ["ThrottlingException", "SignUp:Fault.QUOTA", "ParameterValidationError:email", ShopClosedError.__name__]
+    assert problem_route({**PROBLEMS, **dict.fromkeys(names, MISCONFIGURED)})
+    check_problems(dict(PROBLEMS))
+
+
+def test_problems_of_a_type_are_changed_for_all_operations() -> None:
+    """A row without the operation does not apply where there is one with it."""
+    error = CodeMismatchException("x", operation="RespondToAuthChallenge")
+    table = {n: evolve(p, title="Falscher Code") for n, p in PROBLEMS.items() if p.type.endswith("wrong-code")}
+    assert problem_of(error, {**PROBLEMS, **table}).title == "Falscher Code"
+
+
+def test_change_of_a_password_with_a_lost_response_mentions_no_code() -> None:
+    """Only a reset has one."""
+    last = RequestTimeoutError("no response", sent=True, operation="ChangePassword")
+    detail = problem_of(ambiguous(last, (last,), "Sign in.", refused=False)).detail
+    assert "old password still applies" in str(detail)
+
+
+def test_log_omits_a_request_id_that_there_is_not(caplog: pytest.LogCaptureFixture) -> None:
+    """Nothing was sent."""
+    error = ConnectError("no", operation="InitiateAuth")
+    error.attempts = 1
+    log_problem(error)
+    assert "(operation InitiateAuth, attempts: 1)" in caplog.text
 
 
 def test_log_problem_writes_messages_of_operator_errors_only(caplog: pytest.LogCaptureFixture) -> None:

@@ -1,20 +1,28 @@
 """Rate limits per client IP and per username."""
 
+from collections.abc import Callable
 from ipaddress import ip_address
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 from fastapi import Depends, FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cognito_async import ParameterValidationError
 from cognito_async.fastapi import (
     Cognito,
     MemoryRateLimit,
     RateLimitedError,
+    ResetConfirmation,
+    ResetLimits,
+    SignInOptions,
     check_username_limit,
     install_problems,
+    password_reset_router,
     rate_limit,
+    sign_in_router,
 )
 from cognito_async.fastapi.rate_limits import check_client_limit, rate_limit_key
 from cognito_async.fastapi.request_origin import parse_address
@@ -103,14 +111,43 @@ async def test_memory_rate_limit_allows_ipv6_networks_more() -> None:
     assert [await limit.hit("2001:db8::/48") == 0.0 for _ in range(50)].count(True) == 5
 
 
-@pytest.mark.parametrize(("hits", "seconds", "max_keys"), [(0, 60.0, 1), (1, 0.0, 1), (1, 60.0, 0)])
-def test_memory_rate_limit_with_invalid_arguments_raises_value_error(hits: int, seconds: float, max_keys: int) -> None:
+@pytest.mark.parametrize(
+    ("invalid", "arguments"),
+    [
+        ("hits", {"hits": 0}),
+        ("seconds", {"seconds": 0.0}),
+        ("max_keys", {"max_keys": 0}),
+        ("network_hits", {"network_hits": {48: 0}}),
+    ],
+)
+def test_memory_rate_limit_with_an_invalid_argument_names_it(invalid: str, arguments: dict[str, Any]) -> None:
     """All numbers must be positive."""
-    with pytest.raises(ValueError, match="at least 1"):
-        MemoryRateLimit(hits, seconds, max_keys=max_keys)
-    with pytest.raises(ValueError, match="at least 1"):
-        MemoryRateLimit(1, 1.0, network_hits={48: 0})
+    with pytest.raises(ParameterValidationError) as caught:
+        MemoryRateLimit(**{"hits": 1, "seconds": 60.0, **arguments})
+    assert caught.value.parameter == invalid
+
+
+def test_memory_rate_limit_accepts_the_smallest_numbers() -> None:
+    """One request, and one key."""
     assert len(MemoryRateLimit(1, 0.5, network_hits={48: 1}, max_keys=1)) == 0
+
+
+@pytest.mark.parametrize(
+    ("parameter", "create"),
+    [
+        ("address_limit", lambda: sign_in_router(address_limit=5)),  # type: ignore[arg-type]
+        ("address_limit", lambda: password_reset_router(address_limit=5)),  # type: ignore[arg-type]
+        ("refresh_limit", lambda: SignInOptions(refresh_limit=5)),  # type: ignore[arg-type]
+        ("client_limit", lambda: ResetConfirmation(client_limit=5)),  # type: ignore[arg-type]
+        ("username_limit", lambda: ResetLimits(username_limit=5)),  # type: ignore[arg-type]
+        ("limit", lambda: rate_limit(5)),  # type: ignore[arg-type]
+    ],
+)
+def test_number_in_place_of_a_rate_limit_is_refused_at_creation(parameter: str, create: Callable[[], object]) -> None:
+    """And not by the first request."""
+    with pytest.raises(ParameterValidationError) as caught:
+        create()
+    assert caught.value.parameter == parameter
 
 
 class FakeRateLimit:

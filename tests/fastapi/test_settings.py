@@ -88,7 +88,7 @@ def test_read_settings_with_a_subclass_uses_its_prefix(environment: pytest.Monke
         ("COGNITO_CLIENT_ID", "x" * 129, "COGNITO_CLIENT_ID must have at most 128 characters"),
         ("COGNITO_CLIENT_SECRET", SECRET * 3, "COGNITO_CLIENT_SECRET must have at most 64 characters"),
         ("COGNITO_TRUSTED_PROXIES", "10.0.0.0/8,proxy,x", "COGNITO_TRUSTED_PROXIES must be networks[^;]*"),
-        ("COGNITO_STATE_KEYS", SECRET, "COGNITO_STATE_KEYS: [^;]*openssl rand -base64 32[^;]*"),
+        ("COGNITO_STATE_KEYS", SECRET, "COGNITO_STATE_KEYS must be [^;]*openssl rand -base64 32[^;]*"),
         ("COGNITO_REGION", "", "COGNITO_REGION is not set: [^;]*COGNITO_USER_POOL_ID or AWS_REGION"),
     ],
 )
@@ -129,6 +129,8 @@ def test_all_invalid_settings_are_reported(environment: pytest.MonkeyPatch) -> N
         @field_validator("tenant")
         @classmethod
         def check(cls, value: str) -> str:
+            if value == "?":
+                raise ValueError("unknown")
             raise ValueError(f"must not be {{{len(value)}}}")
 
         @model_validator(mode="before")
@@ -141,7 +143,10 @@ def test_all_invalid_settings_are_reported(environment: pytest.MonkeyPatch) -> N
     with pytest.raises(SettingsError, match=r"'default': there are no settings$"):
         read_settings("default", Strict)
     environment.setenv("STAFF_TENANT", "x")
-    with pytest.raises(SettingsError, match=r"STAFF_CLIENT_ID is not set; STAFF_TENANT: must not be \{1\}$"):
+    with pytest.raises(SettingsError, match=r"STAFF_CLIENT_ID is not set; STAFF_TENANT must not be \{1\}$"):
+        read_settings("default", Strict)
+    environment.setenv("STAFF_TENANT", "?")
+    with pytest.raises(SettingsError, match=r"STAFF_TENANT: unknown$"):
         read_settings("default", Strict)
     with pytest.raises(
         SettingsError, match="COGNITO_CLIENT_ID must be a string; COGNITO_USER_POOL_ID must not be empty"
@@ -181,7 +186,7 @@ def test_misspelled_pool_region_or_endpoint_is_found_at_startup(
     """The message names the variable that has the value."""
     for name, value in variables.items():
         environment.setenv(name, value)
-    with pytest.raises(SettingsError, match=f": {named}: must be "):
+    with pytest.raises(SettingsError, match=f": {named} must be "):
         read_settings("default", None)
 
 

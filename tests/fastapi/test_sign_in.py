@@ -489,6 +489,28 @@ async def test_cookies_of_a_named_pool_have_its_name(fake: FakeCognito) -> None:
         tokens(await http.post("/refresh", json={}, headers=cookie_header(response)))
 
 
+@pytest.mark.parametrize(
+    ("sent", "named"),
+    [
+        ({"type": "select", "option": "totp"}, "type code for SOFTWARE_TOKEN_MFA"),
+        ({"type": "cod"}, "'code', 'new_password', 'select'"),
+        ({}, "must have a type"),
+    ],
+)
+async def test_answer_of_a_wrong_type_names_the_accepted_ones(
+    fake: FakeCognito, sent: dict[str, str], named: str
+) -> None:
+    """Those of the challenge, or all of them."""
+    ada(fake, mfa=["SOFTWARE_TOKEN_MFA"])
+    async with site(fake) as http:
+        challenge = (await start(http)).json()
+        response = await http.post("/sign-in/challenge", json={"continue": challenge["continue"], "answer": sent})
+    assert kind_of(response) == (422, "bad-input")
+    (error,) = response.json()["errors"]
+    assert error["pointer"] == "#/answer"
+    assert named in error["detail"]
+
+
 # --- settings and OpenAPI ---------------------------------------------------------------------------------------------
 
 

@@ -65,6 +65,20 @@ async def test_invalid_argument_of_sign_in_is_refused(method: str, change: dict[
     refused(caught.value, parameter)
 
 
+@pytest.mark.parametrize(
+    ("flow", "named"),
+    [({}, "USER_SRP_AUTH"), ({"auth_flow": "USER_AUTH", "preferred_challenge": "PASSWORD"}, "USER_AUTH with PASSWORD")],
+)
+async def test_missing_password_names_the_flow_that_needs_it(
+    client: CognitoClient, flow: dict[str, Any], named: str
+) -> None:
+    """Other flows need none."""
+    with pytest.raises(ParameterValidationError) as caught:
+        await client.sign_in(username="ada", **flow)
+    refused(caught.value, "password")
+    assert caught.value.rule.endswith(named)
+
+
 async def test_type_of_a_password_that_is_no_text_is_named(client: CognitoClient) -> None:
     """The value is not."""
     password: Any = CANARY.encode()

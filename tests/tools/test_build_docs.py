@@ -6,7 +6,17 @@ from pathlib import Path
 import griffe
 import pytest
 
-from tools.build_docs import inventory, missing_members, missing_names, page_faults, public_names, sections
+from tests.support.browser import browser
+from tests.support.processes import ROOT
+from tools.build_docs import (
+    inventory,
+    missing_members,
+    missing_names,
+    page_faults,
+    public_names,
+    sections,
+    site_faults,
+)
 from tools.docs_extension import AttrsConstructors, HideInternals
 
 SOURCE = '''
@@ -135,3 +145,35 @@ def test_unlisted_pages_and_missing_images_are_faults(tmp_path: Path) -> None:
         "docs/guides/more.md is not in the navigation of mkdocs.yml",
         "docs/index.md: there is no image one.png",
     ]
+
+
+def test_site_faults_are_requests_to_other_hosts_and_a_missing_search_index(tmp_path: Path) -> None:
+    """Links to other hosts are fine."""
+    page = '<script src="https://unpkg.com/x"></script><a href="https://example.com"></a><link href="a.css">'
+    (tmp_path / "index.html").write_text(page)
+    faults = [*site_faults(tmp_path)]
+    assert faults[0] == "index.html loads https://unpkg.com/x"
+    assert "search.js" in faults[1]
+    (tmp_path / "index.html").write_text("")
+    (tmp_path / "search.js").write_text("")
+    assert [*site_faults(tmp_path)] == []
+
+
+def test_worker_of_the_search_runs_on_the_file_system(tmp_path: Path) -> None:
+    """It receives copies of messages, and its responses arrive after the code that sends."""
+    shim = (ROOT / "docs" / "javascripts" / "iframe-worker.js").as_uri()
+    (tmp_path / "worker.js").write_text("self.onmessage = ({ data }) => self.postMessage({ got: data.text });")
+    (tmp_path / "index.html").write_text(f'<body><script src="{shim}"></script></body>')
+    with browser() as chromium:
+        page = chromium.new_page()
+        page.goto((tmp_path / "index.html").as_uri())
+        got = page.evaluate(
+            """() => new Promise((resolve) => {
+                const worker = new Worker("worker.js");
+                worker.onmessage = (event) => resolve(event.data);
+                const message = { text: "sent" };
+                worker.postMessage(message);
+                message.text = "changed";
+            })"""
+        )
+    assert got == {"got": "sent"}
