@@ -141,14 +141,14 @@ OptionalUser = Annotated[AccessToken | None, Depends(optional_user)]
 """The verified access token; None for requests without the Authorization header."""
 
 
-def require_scopes(*scopes: str, pool: str = DEFAULT_POOL, user: UserDependency | None = None) -> params.Depends:
+def require_scopes(*scopes: str, pool: str | None = None, user: UserDependency | None = None) -> params.Depends:
     """Return a dependency that refuses access tokens without all of these scopes: TokenScopeError, 403.
 
         @app.get("/orders", dependencies=[require_scopes("shop.example.com/orders.read")])
 
     Args:
         *scopes: The required scopes.
-        pool: The name of the pool whose tokens are accepted.
+        pool: The name of the pool whose tokens are accepted; None for that of ``user``, or the default pool.
         user: The dependency that returns the access token, such as ``TokenAuth(cookie="…")``. None for that of
             the pool, which reads the Authorization header.
 
@@ -156,7 +156,7 @@ def require_scopes(*scopes: str, pool: str = DEFAULT_POOL, user: UserDependency 
         The dependency, whose value is the access token, for ``dependencies=[…]`` or ``Annotated[AccessToken, …]``.
 
     Raises:
-        ParameterValidationError: There is no scope, or one is invalid.
+        ParameterValidationError: There is no scope, one is invalid, or ``user`` is not of the pool.
     """
     required = _names("scopes", scopes)
     if not all(map(SCOPE.fullmatch, scopes)):
@@ -168,14 +168,14 @@ def require_scopes(*scopes: str, pool: str = DEFAULT_POOL, user: UserDependency 
     return _require(check, pool, user)
 
 
-def require_groups(*groups: str, pool: str = DEFAULT_POOL, user: UserDependency | None = None) -> params.Depends:
+def require_groups(*groups: str, pool: str | None = None, user: UserDependency | None = None) -> params.Depends:
     """Return a dependency that refuses users who are not in all of these groups: TokenGroupError, 403.
 
         @app.delete("/orders/{order}", dependencies=[require_groups("staff")])
 
     Args:
         *groups: The required groups.
-        pool: The name of the pool whose tokens are accepted.
+        pool: The name of the pool whose tokens are accepted; None for that of ``user``, or the default pool.
         user: The dependency that returns the access token, such as ``TokenAuth(cookie="…")``. None for that of
             the pool, which reads the Authorization header.
 
@@ -183,7 +183,7 @@ def require_groups(*groups: str, pool: str = DEFAULT_POOL, user: UserDependency 
         The dependency, whose value is the access token, for ``dependencies=[…]`` or ``Annotated[AccessToken, …]``.
 
     Raises:
-        ParameterValidationError: There is no group, or one is empty.
+        ParameterValidationError: There is no group, one is empty, or ``user`` is not of the pool.
     """
     required = _names("groups", groups)
 
@@ -193,14 +193,14 @@ def require_groups(*groups: str, pool: str = DEFAULT_POOL, user: UserDependency 
     return _require(check, pool, user)
 
 
-def require_any_group(*groups: str, pool: str = DEFAULT_POOL, user: UserDependency | None = None) -> params.Depends:
+def require_any_group(*groups: str, pool: str | None = None, user: UserDependency | None = None) -> params.Depends:
     """Return a dependency that refuses users who are in none of these groups: TokenGroupError, 403.
 
         @app.get("/reports", dependencies=[require_any_group("staff", "auditors")])
 
     Args:
         *groups: The groups, one of which is required.
-        pool: The name of the pool whose tokens are accepted.
+        pool: The name of the pool whose tokens are accepted; None for that of ``user``, or the default pool.
         user: The dependency that returns the access token, such as ``TokenAuth(cookie="…")``. None for that of
             the pool, which reads the Authorization header.
 
@@ -208,7 +208,7 @@ def require_any_group(*groups: str, pool: str = DEFAULT_POOL, user: UserDependen
         The dependency, whose value is the access token, for ``dependencies=[…]`` or ``Annotated[AccessToken, …]``.
 
     Raises:
-        ParameterValidationError: There is no group, or one is empty.
+        ParameterValidationError: There is no group, one is empty, or ``user`` is not of the pool.
     """
     accepted = _names("groups", groups)
 
@@ -231,9 +231,11 @@ def _requiring(error: TokenScopeError | TokenGroupError, required: frozenset[str
 
 
 def _require(
-    check: Callable[[AccessToken], TokenError | None], pool: str, user: UserDependency | None
+    check: Callable[[AccessToken], TokenError | None], pool: str | None, user: UserDependency | None
 ) -> params.Depends:
-    source = TokenAuth(pool) if user is None else user
+    if user is not None and pool is not None and not (isinstance(user, TokenAuth) and user.pool == pool):
+        raise ParameterValidationError("pool", "must be that of user: pass it to TokenAuth(pool, ...) instead")
+    source = TokenAuth(DEFAULT_POOL if pool is None else pool) if user is None else user
 
     async def permitted_user(token: Annotated[AccessToken | None, Depends(source)]) -> AccessToken:
         if token is None:
