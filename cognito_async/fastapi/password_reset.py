@@ -23,6 +23,7 @@ from cognito_async.fastapi.rate_limits import (
     check_client_limit,
     check_username_limit,
     client_ip_of,
+    has_hit,
 )
 from cognito_async.fastapi.request_body import TEXT, VISIBLE, Body, Stripped, UserBody, body_schema, read_body
 from cognito_async.fastapi.request_origin import JSON, Address, check_origin, origins
@@ -61,13 +62,15 @@ class ResetConfirmation:
     A password that the pool refuses in spite of it is reported like a wrong code. None leaves the check to the pool.
     """
 
-    client_limit: RateLimit = field(factory=partial(MemoryRateLimit, 5, 900.0, network_hits={56: 10, 48: 15}))
+    client_limit: RateLimit = field(
+        factory=partial(MemoryRateLimit, 5, 900.0, network_hits={56: 10, 48: 15}), validator=has_hit
+    )
     """Limits the attempts per username and client, whether or not the user exists.
 
     Default: in 15 minutes 5 per IPv4 address or IPv6 /64 network, 10 per /56 and 15 per /48 network.
     """
 
-    username_limit: RateLimit = field(factory=partial(MemoryRateLimit, 50, 900.0))
+    username_limit: RateLimit = field(factory=partial(MemoryRateLimit, 50, 900.0), validator=has_hit)
     """Limits the attempts per username from all clients. Default: 50 in 15 minutes.
 
     A lower limit makes it easier to lock a user out, a higher one to guess a code from many clients.
@@ -117,8 +120,9 @@ class ResetConfirmation:
         if broken_rules:
             raise errors.WeakPasswordError("the password breaks the policy", field_errors={"password": broken_rules})
         # First by client, so that rejected attempts of one client do not count for all.
-        await check_username_limit(self.client_limit, username, client_ip or client_ip_of(user_context_data))
-        await check_username_limit(self.username_limit, username)
+        client_ip = client_ip or client_ip_of(user_context_data)
+        await check_username_limit(self.client_limit, username, client_ip, key_prefix="reset-password client ")
+        await check_username_limit(self.username_limit, username, key_prefix="reset-password username ")
         async with minimum_duration(self.minimum_duration):
             try:
                 await client.confirm_forgot_password(
@@ -213,7 +217,7 @@ def password_reset_router(
     # The routes call this and create their responses, because FastAPI takes several times as long.
     async def accept(request: Request, client_ip: Address | None, model: type[Body]) -> Body:
         check_origin(request, allowed)
-        await check_client_limit(limit, client_ip)
+        await check_client_limit(limit, client_ip, "password-reset address ")
         return await read_body(request, model, timer)
 
     @router.post(

@@ -6,9 +6,10 @@ from collections.abc import Callable, Mapping
 from hashlib import sha256
 from ipaddress import IPv6Address
 from socket import AF_INET6, inet_ntop
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 from unicodedata import normalize
 
+from cognito_async.errors import ParameterValidationError
 from cognito_async.fastapi.errors import RateLimitedError
 from cognito_async.fastapi.request_origin import Address, parse_address
 from cognito_async.operations import UserContextDataType
@@ -23,8 +24,10 @@ class RateLimit(Protocol):
         """Count a request.
 
         Args:
-            key: A client IP, a hash of a username, or both. An IPv6 client has three keys that are counted one after
-                the other and end in ``/64``, ``/56`` and ``/48``; give the larger networks larger limits.
+            key: A client IP, a hash of a username, or both. The routers put the name of the limit before it, so that
+                their limits can share a storage; for several pools, add a prefix. An IPv6 client has three keys that
+                are counted one after the other and end in ``/64``, ``/56`` and ``/48``; give the larger networks larger
+                limits.
 
         Returns:
             0.0 if the request is allowed, otherwise the seconds until the next one is.
@@ -115,7 +118,9 @@ async def check_client_limit(limit: RateLimit, client_ip: Address | None, key_pr
         await _check_rate_limit(limit, key_prefix + rate_limit_key(client_ip, prefix))
 
 
-async def check_username_limit(limit: RateLimit, username: str, client_ip: Address | None = None) -> None:
+async def check_username_limit(
+    limit: RateLimit, username: str, client_ip: Address | None = None, *, key_prefix: str = ""
+) -> None:
     """Count an attempt for a username, whether or not the user exists; raise RateLimitedError if there are too many.
 
     A small limit by username alone lets anyone lock a user out. Use one by username and client, and a larger one by
@@ -125,9 +130,10 @@ async def check_username_limit(limit: RateLimit, username: str, client_ip: Addre
         limit: The rate limit. Its keys contain a hash of the username.
         username: The username as entered.
         client_ip: Counts by username and client; None counts by username alone.
+        key_prefix: The beginning of the keys, which keeps limits apart that share a storage.
     """
     # Case and Unicode form do not matter.
-    key = sha256(normalize("NFKC", username).casefold().encode(errors="replace")).hexdigest()
+    key = key_prefix + sha256(normalize("NFKC", username).casefold().encode(errors="replace")).hexdigest()
     if client_ip is None:
         await _check_rate_limit(limit, key)
     else:
@@ -140,6 +146,12 @@ def rate_limit_key(client_ip: Address | None, prefix: int = IPV6_PREFIXES[0]) ->
         network = client_ip.packed[: prefix // 8].ljust(16, b"\0")
         return f"{inet_ntop(AF_INET6, network)}/{prefix}"
     return "unknown" if client_ip is None else str(client_ip)
+
+
+def has_hit(_: object, attribute: Any, value: object) -> None:  # noqa: ANN401 - an attrs Attribute
+    """Check an attribute of attrs that is a RateLimit."""
+    if not callable(getattr(value, "hit", None)):
+        raise ParameterValidationError(attribute.name, "must have a method hit(key), such as MemoryRateLimit(10, 60.0)")
 
 
 def client_ip_of(context: UserContextDataType | None) -> Address | None:

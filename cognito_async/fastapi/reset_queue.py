@@ -20,6 +20,7 @@ from cognito_async.fastapi.rate_limits import (
     RateLimit,
     check_username_limit,
     client_ip_of,
+    has_hit,
     rate_limit_key,
 )
 from cognito_async.fastapi.request_origin import Address
@@ -49,7 +50,7 @@ class ResetLimits:
     Clients without a queued request are accepted until there are twice as many.
     """
 
-    username_limit: RateLimit = field(factory=partial(MemoryRateLimit, 5, 3600.0))
+    username_limit: RateLimit = field(factory=partial(MemoryRateLimit, 5, 3600.0), validator=has_hit)
     """Limits the codes per username, whether or not the user exists. Default: 5 per hour; no more are sent."""
 
     drain: float = field(default=20.0, validator=number(0))
@@ -161,7 +162,8 @@ class ResetRequests:
 
         async def send() -> None:
             try:
-                await check_username_limit(self._queue.limits.username_limit, username)
+                limit = self._queue.limits.username_limit
+                await check_username_limit(limit, username, key_prefix="forgot-password username ")
             except RateLimitedError:
                 _LOG.info("a password reset code was not sent: too many for this username")
                 return

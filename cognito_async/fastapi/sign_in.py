@@ -18,7 +18,13 @@ from cognito_async.errors import CognitoError, InvalidResponseError, ParameterVa
 from cognito_async.fastapi import errors
 from cognito_async.fastapi.dependencies import client_metadata, dependencies_of, with_encoded_data
 from cognito_async.fastapi.problems import PROBLEMS, Problems, log_problem
-from cognito_async.fastapi.rate_limits import MemoryRateLimit, RateLimit, check_client_limit, check_username_limit
+from cognito_async.fastapi.rate_limits import (
+    MemoryRateLimit,
+    RateLimit,
+    check_client_limit,
+    check_username_limit,
+    has_hit,
+)
 from cognito_async.fastapi.request_body import Body, body_schema, read_body
 from cognito_async.fastapi.request_origin import JSON, Address, cookie_values, is_same_origin, origins
 from cognito_async.fastapi.required_settings import RequiredSetting
@@ -32,6 +38,7 @@ from cognito_async.fastapi.responses import (
 from cognito_async.fastapi.sealed_state import Seal, derived_key, key_of
 from cognito_async.fastapi.settings import DEFAULT_POOL, CognitoSettings, env_prefix
 from cognito_async.fastapi.sign_in_models import (
+    Answer,
     ChallengeBody,
     ChallengeResponse,
     PasswordSignInBody,
@@ -50,6 +57,8 @@ from cognito_async.sign_in import Challenge, SelectChallenge, SignedIn, SignInRe
 from cognito_async.sign_in.challenges import resumed
 from cognito_async.sign_in.flow import FLOWS, PASSWORD_FACTORS, PASSWORDLESS_FLOWS
 from cognito_async.tokens.provider import REPEATED_REFRESH
+
+PASSKEY: Final = "WEB_AUTHN"
 
 MAX_COOKIE_BYTES: Final = 4096
 """Browsers ignore larger cookies."""
@@ -96,27 +105,36 @@ class SignInOptions:
     The cookies of the default pool are ``__Host-access_token`` and ``__Host-refresh_token``.
     """
 
-    client_limit: RateLimit = field(factory=partial(MemoryRateLimit, 10, 900.0, network_hits={56: 20, 48: 30}))
+    client_limit: RateLimit = field(
+        factory=partial(MemoryRateLimit, 10, 900.0, network_hits={56: 20, 48: 30}), validator=has_hit
+    )
     """Limits the sign-ins per username and client, and separately the answers to challenges.
 
     Default: in 15 minutes 10 per IPv4 address or IPv6 /64 network, 20 per /56 and 30 per /48 network.
     """
 
-    username_limit: RateLimit = field(factory=partial(MemoryRateLimit, 100, 900.0))
+    username_limit: RateLimit = field(factory=partial(MemoryRateLimit, 100, 900.0), validator=has_hit)
     """The same from all clients. Default: 100 in 15 minutes.
 
     A lower limit makes it easier to lock a user out, a higher one to guess a password or code from many clients.
     """
 
-    message_limit: RateLimit = field(factory=partial(MemoryRateLimit, 10, 3600.0))
-    """Limits the starts without a password or with another first factor, and the choices of one, per username.
+    message_client_limit: RateLimit = field(
+        factory=partial(MemoryRateLimit, 5, 3600.0, network_hits={56: 5, 48: 5}), validator=has_hit
+    )
+    """Limits the starts that can send a message, and the choices of such a factor, per username and client.
 
-    Each can send a message.
-
-    Default: 10 per hour.
+    These are starts without a password or with another first factor than a passkey. Default: 5 per hour and IPv4
+    address or IPv6 /48 network. Keep it below ``message_limit``.
     """
 
-    refresh_limit: RateLimit = field(factory=partial(MemoryRateLimit, 60, 60.0))
+    message_limit: RateLimit = field(factory=partial(MemoryRateLimit, 10, 3600.0), validator=has_hit)
+    """The same from all clients. Default: 10 per hour.
+
+    A lower limit makes it easier to lock a user without a password out, a higher one to send a user many messages.
+    """
+
+    refresh_limit: RateLimit = field(factory=partial(MemoryRateLimit, 60, 60.0), validator=has_hit)
     """Limits the refreshes and sign-outs per client. Default: 60 per minute."""
 
     minimum_duration: float = field(default=0.5, validator=number(0))
@@ -132,14 +150,16 @@ class SignInOptions:
     """The name of the application in authenticator apps; None for the title of the FastAPI application."""
 
     async def check_attempt(
-        self, username: str, client_ip: Address | None, prefix: str = "", *, can_send_message: bool
+        self, username: str, client_ip: Address | None, kind: str = "sign-in", *, can_send_message: bool
     ) -> None:
         """Count an attempt; raise RateLimitedError if there are too many."""
         # First by client, so that rejected attempts of one client do not count for all.
-        await check_username_limit(self.client_limit, prefix + username, client_ip)
-        await check_username_limit(self.username_limit, prefix + username)
+        await check_username_limit(self.client_limit, username, client_ip, key_prefix=f"{kind} client ")
         if can_send_message:
-            await check_username_limit(self.message_limit, username)
+            await check_username_limit(self.message_client_limit, username, client_ip, key_prefix="message client ")
+        await check_username_limit(self.username_limit, username, key_prefix=f"{kind} username ")
+        if can_send_message:
+            await check_username_limit(self.message_limit, username, key_prefix="message username ")
 
 
 @frozen
@@ -211,7 +231,7 @@ class _SignIn:
         # too: a lenient CORS policy of the application must not allow it.
         if not is_same_origin(request.headers, self.allowed_origins):
             raise errors.CrossOriginError("the request was sent by a page of another origin")
-        await check_client_limit(limit, client_ip)
+        await check_client_limit(limit, client_ip, "refresh address " if model is RefreshBody else "sign-in address ")
         optional = model is RefreshBody and self.cookies is not None
         return await read_body(request, model, self.timer, (JSON,), optional=optional)
 
@@ -318,9 +338,7 @@ def sign_in_router(
         """Start a sign-in. The response to a wrong password does not depend on whether the user exists."""
         body = await parts.accept(request, call.client_ip, body_model, limit)
         seal = parts.seal(call)
-        # A password alone does not count: with another first factor, it is not used.
-        sends_code = body.password is None or body.preferred_challenge not in {None, *PASSWORD_FACTORS}
-        await options.check_attempt(body.username, call.client_ip, can_send_message=sends_code)
+        await options.check_attempt(body.username, call.client_ip, can_send_message=_can_send_message(body))
         async with minimum_duration(options.minimum_duration):
             result = await call.client.sign_in(
                 username=body.username,
@@ -345,10 +363,11 @@ def sign_in_router(
         account, challenge = _resume(seal, body, call)
         if not isinstance(challenge, Challenge):
             raise errors.SignInStateError("the state of the sign-in is invalid or has expired")
-        chooses = isinstance(challenge, SelectChallenge) and isinstance(body.answer, SelectAnswer)
-        await options.check_attempt(challenge.username, call.client_ip, "challenge ", can_send_message=chooses)
+        choice = body.answer.option if isinstance(body.answer, SelectAnswer) else PASSKEY
+        sends = isinstance(challenge, SelectChallenge) and choice != PASSKEY
+        await options.check_attempt(challenge.username, call.client_ip, "challenge", can_send_message=sends)
         async with minimum_duration(options.minimum_duration):
-            result = await body.answer.send(challenge)
+            result = await _send(body.answer, challenge)
         if isinstance(result, SoftwareTokenSecret):  # the challenge is open, with a new session
             return parts.respond(request, seal, account, challenge, result)
         return parts.respond(request, seal, account, result)
@@ -378,6 +397,27 @@ def sign_in_router(
         return parts.signed_out(await _revoke(call.client, held, problems))
 
     return router
+
+
+def _can_send_message(body: SignInBody) -> bool:
+    """Return whether a start can send one. A password alone does not rule it out: another factor does not use it."""
+    if body.preferred_challenge in {None, *PASSWORD_FACTORS}:
+        return body.password is None
+    return body.preferred_challenge != PASSKEY
+
+
+async def _send(answer: Answer, challenge: Challenge) -> SignInResult | SoftwareTokenSecret:
+    """Send an answer; errors name its fields by their place in the body."""
+    try:
+        return await answer.send(challenge)
+    except ParameterValidationError as error:
+        first, *others = [(_in_body(answer, name), rule) for name, rule in error.errors]
+        renamed = ParameterValidationError(*first, operation=error.operation, others=others)
+    raise renamed  # without the error in terms of the client
+
+
+def _in_body(answer: Answer, parameter: str) -> str:
+    return f"answer.{parameter}" if re.split(r"[.\[]", parameter)[0] in type(answer).model_fields else parameter
 
 
 def _json(content: BaseModel) -> Response:
