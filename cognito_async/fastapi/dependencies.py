@@ -45,8 +45,8 @@ MAX_ENCODED_DATA: Final = 8192
 
 _LOG = logging.getLogger("cognito_async.fastapi")
 _IGNORED: Final = (
-    "X-Forwarded-For from %s is ignored: if this is your proxy, add %s or its network to %sTRUSTED_PROXIES; "
-    "until then, all users of the proxy count as one client"
+    "X-Forwarded-For of a connection that is not trusted is ignored: if your proxy sent it, add its network, or unix for "
+    "a Unix socket, to %sTRUSTED_PROXIES; until then, all users of the proxy count as one client"
 )
 _MAX_LANGUAGE_HEADER: Final = 1000
 _LANGUAGE = re.compile(r"([A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,3})\s*(?:;\s*q\s*=\s*(0(?:\.\d{0,3})?|1(?:\.0{0,3})?))?")
@@ -85,7 +85,7 @@ class Dependencies:
             trusted = found.settings.trusted_proxies
             if forwarded and _IGNORED not in found.logged and is_ignored(peer, forwarded, trusted):
                 found.logged.add(_IGNORED)
-                _LOG.warning(_IGNORED, peer or "a Unix socket", peer or "unix", env_prefix(pool))
+                _LOG.warning(_IGNORED, env_prefix(pool))
             return client_ip(peer, forwarded, trusted)
 
         async def user_context(ip: Annotated[Address | None, Depends(address)]) -> UserContextDataType | None:

@@ -87,7 +87,7 @@ class CognitoSettings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Refuse unknown arguments, unlike variables and entries of .env files, which others may use."""
         if isinstance(init_settings, InitSettingsSource):
-            _check_names(settings_cls, init_settings.init_kwargs)
+            _check_names(settings_cls, cast("dict[str, Any]", init_settings.init_kwargs))
         return init_settings, env_settings, dotenv_settings, file_secret_settings
 
     @field_validator("trusted_proxies", "state_keys", mode="before")

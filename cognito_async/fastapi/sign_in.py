@@ -226,12 +226,14 @@ class _SignIn:
     cookies: TokenCookies | None
     timer: SharedTimer = field(factory=SharedTimer)
 
-    async def accept(self, request: Request, client_ip: Address | None, model: type[Body], limit: RateLimit) -> Body:
+    async def accept(
+        self, request: Request, client_ip: Address | None, model: type[Body], limit: RateLimit, kind: str = "sign-in"
+    ) -> Body:
         # A sign-in by another site (login CSRF) would store its user's data under a foreign account. JSON is checked,
         # too: a lenient CORS policy of the application must not allow it.
         if not is_same_origin(request.headers, self.allowed_origins):
             raise errors.CrossOriginError("the request was sent by a page of another origin")
-        await check_client_limit(limit, client_ip, "refresh address " if model is RefreshBody else "sign-in address ")
+        await check_client_limit(limit, client_ip, f"{kind} address ")
         optional = model is RefreshBody and self.cookies is not None
         return await read_body(request, model, self.timer, (JSON,), optional=optional)
 
@@ -273,7 +275,7 @@ class _SignIn:
 
     async def refresh_token(self, request: Request, call: _Call) -> RefreshBody:
         """Return the refresh token of the body or the cookie, whichever the options name."""
-        body = await self.accept(request, call.client_ip, RefreshBody, self.options.refresh_limit)
+        body = await self.accept(request, call.client_ip, RefreshBody, self.options.refresh_limit, "refresh")
         return body if self.cookies is None else self.cookies.read(request)
 
 

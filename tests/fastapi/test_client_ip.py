@@ -1,6 +1,5 @@
 """The client IP behind proxies."""
 
-import re
 from ipaddress import ip_network
 from typing import Any
 
@@ -89,13 +88,9 @@ def site(*trusted: Any) -> FastAPI:
     return app
 
 
-@pytest.mark.parametrize(
-    ("peer", "named"), [(("192.0.2.1", 1), "add 192.0.2.1 or"), (None, "from a Unix socket is ignored: .* add unix or")]
-)
-async def test_ignored_header_is_logged_once(
-    peer: tuple[str, int] | None, named: str, caplog: pytest.LogCaptureFixture
-) -> None:
-    """All clients of a proxy that is not trusted count as one, which is found in the log."""
+@pytest.mark.parametrize("peer", [("192.0.2.1", 1), None])
+async def test_ignored_header_is_logged_once(peer: tuple[str, int] | None, caplog: pytest.LogCaptureFixture) -> None:
+    """All clients of a proxy that is not trusted count as one. The log names the setting, and no address."""
     for app, records in ((site(), 1), (site("unix", ip_network("192.0.2.0/24")), 0)):
         caplog.clear()
         async with asgi_client(app, client=peer) as http:
@@ -104,7 +99,9 @@ async def test_ignored_header_is_logged_once(
         assert [(each.name, each.levelname) for each in caplog.records] == [
             ("cognito_async.fastapi", "WARNING")
         ] * records
-        assert not records or re.search(f"{named}.* COGNITO_TRUSTED_PROXIES", caplog.text)
+        assert ("COGNITO_TRUSTED_PROXIES" in caplog.text) is bool(records)
+        assert "192.0.2.1" not in caplog.text
+        assert "203.0.113" not in caplog.text
 
 
 async def test_header_that_the_server_has_applied_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -258,8 +258,8 @@ def test_pool_that_is_not_that_of_the_user_is_refused(require: Any) -> None:
         with pytest.raises(ParameterValidationError) as caught:
             require("a", pool=pool, user=user)
         assert caught.value.parameter == "pool"
-    for pool, user in (("default", page), ("staff", TokenAuth("staff")), (None, TokenAuth("staff")), (None, own)):
-        assert require("a", pool=pool, user=user)
+    for arguments in ({"pool": "default", "user": page}, {"pool": "staff", "user": TokenAuth("staff")}, {"user": own}):
+        assert require("a", **arguments)
 
 
 async def test_requirements_of_the_verifier_are_refused_alike() -> None:

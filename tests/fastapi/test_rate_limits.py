@@ -169,7 +169,9 @@ class Unlimited(FakeRateLimit):
 
 async def test_limits_can_share_a_storage() -> None:
     """The keys of two limits differ, also for a client without an address."""
-    sign_in = {f"{name}_limit": Unlimited() for name in ("client", "username", "message_client", "message")}
+    sign_in: dict[str, Any] = {
+        f"{name}_limit": Unlimited() for name in ("client", "username", "message_client", "message")
+    }
     options, confirmed, requested, client = SignInOptions(**sign_in), Unlimited(), Unlimited(), AsyncMock()
     resets = ResetConfirmation(client_limit=confirmed, username_limit=confirmed, minimum_duration=0)
     for address in (None, ip_address("192.0.2.1")):
