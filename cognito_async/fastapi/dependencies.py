@@ -45,8 +45,8 @@ MAX_ENCODED_DATA: Final = 8192
 
 _LOG = logging.getLogger("cognito_async.fastapi")
 _IGNORED: Final = (
-    "X-Forwarded-For of a connection that is not trusted is ignored: if your proxy sent it, add its network, or unix for "
-    "a Unix socket, to %sTRUSTED_PROXIES; until then, all users of the proxy count as one client"
+    "X-Forwarded-For of a connection that is not trusted is ignored: if your proxy sent it, add its network, or unix "
+    "for a Unix socket, to %sTRUSTED_PROXIES; until then, all users of the proxy count as one client"
 )
 _MAX_LANGUAGE_HEADER: Final = 1000
 _LANGUAGE = re.compile(r"([A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,3})\s*(?:;\s*q\s*=\s*(0(?:\.\d{0,3})?|1(?:\.0{0,3})?))?")
