@@ -199,4 +199,4 @@ def _reason(prefix: str, item: "ErrorDetails") -> str:
         return f"{variable} {_PROXIES_RULE}"
     if variable and item["type"] in _RULES:
         return f"{variable} {_RULES[item['type']].format_map(item.get('ctx', {}))}"
-    return f"{variable}: {item['msg']}".removeprefix(": ").replace("Value error, ", "", 1)
+    return f"{variable}: {item['msg'].removeprefix('Value error, ')}".removeprefix(": ")

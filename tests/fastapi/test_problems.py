@@ -186,6 +186,7 @@ def test_retry_after_comes_from_the_error_or_the_problem() -> None:
     assert problem_of(limited).retry_after_of(limited) == problem_of(limited).document(limited)["retry_after"] == 8
     soon = RateLimitedError("x", retry_after=0.0)
     assert problem_of(soon).retry_after_of(soon) == 1
+    assert problem_of(soon).document(soon)["detail"]
     throttled = TooManyRequestsException("x")
     assert problem_of(throttled).retry_after_of(throttled) == 5
     wrong = CodeMismatchException("x", retry_after=3.0)
@@ -200,6 +201,8 @@ def test_document_lists_invalid_fields() -> None:
     assert problem_of(nested).document(nested)["errors"][0]["pointer"] == "#/auth_parameters/PASSWORD"
     escaped = ParameterValidationError("answer.attributes['a~/b'][3]", "is required")
     assert problem_of(escaped).document(escaped)["errors"][0]["pointer"] == "#/answer/attributes/a~0~1b/3"
+    empty = ParameterValidationError("attributes['']", "is required")
+    assert problem_of(empty).document(empty)["errors"][0]["pointer"] == "#/attributes/"
     configuration = ParameterValidationError("client_id", "is required")
     assert "errors" not in problem_of(configuration).document(configuration)
 
@@ -233,14 +236,23 @@ def test_log_problem_writes_messages_of_operator_errors_only(caplog: pytest.LogC
     log_problem(TooManyRequestsException(MESSAGE, code=code, operation="ForgotPassword", request_id="r-9"))
     log_problem(UserLambdaValidationException(MESSAGE))
     assert MESSAGE not in caplog.text
-    for fact in (code, "ForgotPassword", "r-9"):
-        assert fact in caplog.text
+    assert [record.getMessage() for record in caplog.records] == [
+        "TooManyRequestsException (operation ForgotPassword, 0 attempts, request ID r-9)",
+        "UserLambdaValidationException",
+    ]
     about = "app client not found for ada@example.com +15551234 grace@example.com, key +12345"
     log_problem(ResourceNotFoundException(about, operation="ForgotPassword"))
     log_problem(UnexpectedLambdaException("trigger failed", fault=Fault.TRIGGER))
     log_problem(RuntimeError("a bug"))
     assert "app client not found for *** *** *** key +12345" in caplog.text
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO", "ERROR", "ERROR", "ERROR"]
+    assert [bool(record.exc_info) for record in caplog.records] == [False] * 4 + [True]
+
+
+def test_rejected_request_has_its_message_and_no_field_errors_by_default() -> None:
+    """The message is for logs and tracebacks."""
+    assert (str(RateLimitedError("too many")), str(RateLimitedError())) == ("too many", "")
+    assert (RateLimitedError().field_errors, RateLimitedError().retry_after) == ({}, None)
 
 
 def test_all_invalid_parameters_are_in_the_document() -> None:

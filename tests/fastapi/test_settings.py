@@ -227,6 +227,20 @@ def test_region_may_come_from_the_aws_profile(environment: pytest.MonkeyPatch, t
     assert read_settings("default", None).region is None
 
 
+def test_aws_profile_is_not_read_without_need(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As for sessions: the user pool ID has the region, and no profile is selected."""
+    environment.delenv("COGNITO_REGION")
+    environment.setenv("COGNITO_USER_POOL_ID", "eu-west-1_AbC")
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws" / "config").write_text("[default]\nendpoint_url = ftp://127.0.0.1\n")
+    environment.setenv("HOME", str(tmp_path))
+    environment.delenv("AWS_CONFIG_FILE", raising=False)
+    assert read_settings("default", None).endpoint_url is None
+    environment.delenv("COGNITO_USER_POOL_ID")
+    with pytest.raises(SettingsError, match="endpoint_url|ENDPOINT_URL"):
+        read_settings("default", None)
+
+
 @pytest.mark.parametrize(
     ("variables", "named"),
     [
