@@ -88,20 +88,28 @@ def site(*trusted: Any) -> FastAPI:
     return app
 
 
-@pytest.mark.parametrize("peer", [("192.0.2.1", 1), None])
-async def test_ignored_header_is_logged_once(peer: tuple[str, int] | None, caplog: pytest.LogCaptureFixture) -> None:
+@pytest.mark.parametrize(
+    ("peer", "trusted", "records"),
+    [
+        (("192.0.2.1", 1), [], 1),
+        (("192.0.2.1", 1), ["unix"], 1),
+        (("192.0.2.1", 1), [ip_network("192.0.2.0/24")], 0),
+        (None, [], 1),
+        (None, [ip_network("192.0.2.0/24")], 1),
+        (None, ["unix"], 0),
+    ],
+)
+async def test_ignored_header_is_logged_once(
+    peer: tuple[str, int] | None, trusted: list[Any], records: int, caplog: pytest.LogCaptureFixture
+) -> None:
     """All clients of a proxy that is not trusted count as one. The log names the setting, and no address."""
-    for app, records in ((site(), 1), (site("unix", ip_network("192.0.2.0/24")), 0)):
-        caplog.clear()
-        async with asgi_client(app, client=peer) as http:
-            for number in range(3):
-                await http.get("/", headers={"X-Forwarded-For": f"203.0.113.{number}"})
-        assert [(each.name, each.levelname) for each in caplog.records] == [
-            ("cognito_async.fastapi", "WARNING")
-        ] * records
-        assert ("COGNITO_TRUSTED_PROXIES" in caplog.text) is bool(records)
-        assert "192.0.2.1" not in caplog.text
-        assert "203.0.113" not in caplog.text
+    async with asgi_client(site(*trusted), client=peer) as http:
+        for number in range(3):
+            await http.get("/", headers={"X-Forwarded-For": f"203.0.113.{number}"})
+    assert [(each.name, each.levelname) for each in caplog.records] == [("cognito_async.fastapi", "WARNING")] * records
+    assert caplog.text.count("COGNITO_TRUSTED_PROXIES") == records
+    assert "192.0.2.1" not in caplog.text
+    assert "203.0.113" not in caplog.text
 
 
 async def test_header_that_the_server_has_applied_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:

@@ -70,6 +70,7 @@ def test_invalid_allowed_origins_are_refused(allowed: Any) -> None:
         with pytest.raises(ParameterValidationError) as caught:
             accept(allowed_origins=allowed)
         assert caught.value.parameter == "allowed_origins"
+        assert caught.value.rule.startswith("must be ")
     with pytest.raises(ParameterValidationError):
         same_origin(*allowed)
 

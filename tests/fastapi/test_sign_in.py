@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from cognito_async import ParameterValidationError
 from cognito_async.fastapi import PROBLEMS, CognitoSettings, SettingsError, SignInOptions, sign_in_router
 from cognito_async.fastapi.settings import read_settings
+from cognito_async.fastapi.sign_in_models import NewPasswordAnswer
 from cognito_async.testing import FakeCognito
 from tests.fastapi.sign_in_site import (
     ada,
@@ -228,6 +229,28 @@ async def test_invalid_field_of_an_answer_is_named_by_its_place(fake: FakeCognit
         refused = await answer(http, content, type="password", password=PASSWORD)
     assert kind_of(refused) == (500, "misconfigured")
     assert "errors" not in refused.json()
+
+
+async def test_all_invalid_fields_of_an_answer_are_named(fake: FakeCognito, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only those of the answer, whatever the client calls the others."""
+
+    async def send(*_: object) -> None:
+        others = [("new_password", "b"), ("user_context_data.encoded_data", "c")]
+        raise ParameterValidationError("attributes['given/name']", "a", operation="Respond", others=others)
+
+    monkeypatch.setattr(NewPasswordAnswer, "send", send)
+    shown = evolve(PROBLEMS["ParameterValidationError"], detail=lambda error: error.operation)
+    ada(fake, status="FORCE_CHANGE_PASSWORD")
+    async with site(fake, problems={**PROBLEMS, "ParameterValidationError": shown}) as http:
+        content = await challenge(http, "NEW_PASSWORD_REQUIRED")
+        refused = await answer(http, content, type="new_password", new_password=NEW_PASSWORD)
+    assert kind_of(refused) == (422, "bad-input")
+    assert refused.json()["detail"] == "Respond"
+    assert refused.json()["errors"] == [
+        {"pointer": "#/answer/attributes/given~1name", "detail": "a"},
+        {"pointer": "#/answer/new_password", "detail": "b"},
+        {"pointer": "#/user_context_data/encoded_data", "detail": "c"},
+    ]
 
 
 async def test_requested_password_is_answered(fake: FakeCognito) -> None:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from ipaddress import ip_network
 from typing import Any
+from unittest.mock import AsyncMock
 
 import httpx
 import pytest
@@ -247,6 +248,16 @@ async def test_codes_are_limited_per_user(fake: FakeCognito) -> None:
         refused = await answer(http, content, type="code", code=codes(fake)[-1])
         assert kind_of(refused) == (429, "rate-limited")
         assert int(refused.headers["retry-after"]) > 1
+
+
+async def test_answers_have_their_own_keys(fake: FakeCognito) -> None:
+    """Also in a storage that limits share."""
+    ada(fake, mfa=["SMS_MFA"])
+    limit = AsyncMock(**{"hit.return_value": 0.0})
+    async with site(fake, options(username_limit=limit)) as http:
+        tokens(await answer(http, await challenge(http, "SMS_MFA"), type="code", code=codes(fake)[-1]))
+    keys = [call.args[0].rpartition(" ")[0] for call in limit.hit.await_args_list]
+    assert keys == ["sign-in username", "challenge username"]
 
 
 async def test_selections_that_send_a_message_are_limited(fake: FakeCognito) -> None:
