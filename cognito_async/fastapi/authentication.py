@@ -235,7 +235,7 @@ def _require(
 ) -> params.Depends:
     if user is not None and pool is not None and not (isinstance(user, TokenAuth) and user.pool == pool):
         raise ParameterValidationError("pool", "must be that of user: pass it to TokenAuth(pool, ...) instead")
-    source = TokenAuth(pool or DEFAULT_POOL) if user is None else user
+    source = TokenAuth(DEFAULT_POOL if pool is None else pool) if user is None else user
 
     async def permitted_user(token: Annotated[AccessToken | None, Depends(source)]) -> AccessToken:
         if token is None:

@@ -1,5 +1,6 @@
 """A user pool in an application: its lifespan, and dependencies that ``dependency_overrides`` can replace."""
 
+import logging
 import re
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
@@ -15,7 +16,7 @@ from cognito_async.fastapi.authentication import TokenAuth
 from cognito_async.fastapi.errors import SettingsError
 from cognito_async.fastapi.open_pool import OpenPool, find_pool, state_key
 from cognito_async.fastapi.rate_limits import RateLimit, check_client_limit, check_rate_limit
-from cognito_async.fastapi.request_origin import SAFE_METHODS, Address, client_ip
+from cognito_async.fastapi.request_origin import SAFE_METHODS, Address, client_ip, is_ignored
 from cognito_async.fastapi.required_settings import check_routes
 from cognito_async.fastapi.reset_queue import ResetLimits, ResetQueue, ResetRequests
 from cognito_async.fastapi.settings import (
@@ -43,6 +44,11 @@ Lifespan: TypeAlias = Callable[[Any], AbstractAsyncContextManager[Mapping[str, A
 
 MAX_ENCODED_DATA: Final = 8192
 
+_LOG = logging.getLogger("cognito_async.fastapi")
+_IGNORED: Final = (
+    "X-Forwarded-For of a connection that is not trusted is ignored: if your proxy sent it, add its network, or unix "
+    "for a Unix socket, to %sTRUSTED_PROXIES; until then, all users of the proxy count as one client"
+)
 _MAX_LANGUAGE_HEADER: Final = 1000
 _LANGUAGE = re.compile(r"([A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,3})\s*(?:;\s*q\s*=\s*(0(?:\.\d{0,3})?|1(?:\.0{0,3})?))?")
 
@@ -76,7 +82,12 @@ class Dependencies:
         async def address(connection: HTTPConnection) -> Address | None:
             peer = None if connection.client is None else connection.client.host
             forwarded = connection.headers.getlist("x-forwarded-for")
-            return client_ip(peer, forwarded, opened(connection).settings.trusted_proxies)
+            found = opened(connection)
+            trusted = found.settings.trusted_proxies
+            if forwarded and _IGNORED not in found.logged and is_ignored(peer, forwarded, trusted):
+                found.logged.add(_IGNORED)
+                _LOG.warning(_IGNORED, env_prefix(pool))
+            return client_ip(peer, forwarded, trusted)
 
         async def user_context(ip: Annotated[Address | None, Depends(address)]) -> UserContextDataType | None:
             return None if ip is None else UserContextDataType(ip_address=str(ip))

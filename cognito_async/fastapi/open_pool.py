@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from attrs import frozen
+from attrs import field, frozen
 
 from cognito_async.client import CognitoClient
 from cognito_async.errors import ParameterValidationError
@@ -25,6 +25,9 @@ class OpenPool:
     reset_queue: ResetQueue
     verifier: "TokenVerifier[AccessToken] | ParameterValidationError"
     """The verifier, or the error for routes that need one: an application may have no such route."""
+
+    logged: set[str] = field(factory=set[str])
+    """The warnings that were logged, each of them once."""
 
 
 def find_pool(state: Mapping[str, Any], name: str) -> OpenPool:

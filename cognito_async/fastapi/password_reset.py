@@ -121,8 +121,9 @@ class ResetConfirmation:
         if broken_rules:
             raise errors.WeakPasswordError("the password breaks the policy", field_errors={"password": broken_rules})
         # First by client, so that rejected attempts of one client do not count for all.
-        await check_username_limit(self.client_limit, username, client_ip or client_ip_of(user_context_data))
-        await check_username_limit(self.username_limit, username)
+        client_ip = client_ip or client_ip_of(user_context_data)
+        await check_username_limit(self.client_limit, username, client_ip, key_prefix="reset-password client ")
+        await check_username_limit(self.username_limit, username, key_prefix="reset-password username ")
         async with minimum_duration(self.minimum_duration):
             try:
                 await client.confirm_forgot_password(
@@ -218,7 +219,7 @@ def password_reset_router(
     # The routes call this and create their responses, because FastAPI takes several times as long.
     async def accept(request: Request, client_ip: Address | None, model: type[Body]) -> Body:
         check_origin(request, allowed)
-        await check_client_limit(limit, client_ip)
+        await check_client_limit(limit, client_ip, "password-reset address ")
         return await read_body(request, model, timer)
 
     @router.post(

@@ -24,8 +24,10 @@ class RateLimit(Protocol):
         """Count a request.
 
         Args:
-            key: A client IP, a hash of a username, or both. An IPv6 client has three keys that are counted one after
-                the other and end in ``/64``, ``/56`` and ``/48``; give the larger networks larger limits.
+            key: A client IP, a hash of a username, or both. The routers put the name of the limit before it, so that
+                their limits can share a storage; for several pools, add a prefix. An IPv6 client has three keys that
+                are counted one after the other and end in ``/64``, ``/56`` and ``/48``; give the larger networks larger
+                limits.
 
         Returns:
             0.0 if the request is allowed, otherwise the seconds until the next one is.
@@ -126,7 +128,7 @@ def address_limit_of(limit: RateLimit | None) -> RateLimit:
     return limit
 
 
-async def _check_rate_limit(limit: RateLimit, key: str) -> None:
+async def _count(limit: RateLimit, key: str) -> None:
     seconds = await limit.hit(key)
     if seconds > 0:
         raise RateLimitedError("rate limit exceeded", retry_after=seconds)
@@ -135,10 +137,12 @@ async def _check_rate_limit(limit: RateLimit, key: str) -> None:
 async def check_client_limit(limit: RateLimit, client_ip: Address | None, key_prefix: str = "") -> None:
     """Count a request of a client, for IPv6 in each of its networks; raise RateLimitedError if a limit is exceeded."""
     for prefix in IPV6_PREFIXES if isinstance(client_ip, IPv6Address) else IPV6_PREFIXES[:1]:
-        await _check_rate_limit(limit, key_prefix + rate_limit_key(client_ip, prefix))
+        await _count(limit, key_prefix + rate_limit_key(client_ip, prefix))
 
 
-async def check_username_limit(limit: RateLimit, username: str, client_ip: Address | None = None) -> None:
+async def check_username_limit(
+    limit: RateLimit, username: str, client_ip: Address | None = None, *, key_prefix: str = ""
+) -> None:
     """Count an attempt for a username, whether or not the user exists; raise RateLimitedError if there are too many.
 
     A small limit by username alone lets anyone lock a user out. Use one by username and client, and a larger one by
@@ -148,11 +152,12 @@ async def check_username_limit(limit: RateLimit, username: str, client_ip: Addre
         limit: The rate limit. Its keys contain a hash of the username.
         username: The username as entered.
         client_ip: Counts by username and client; None counts by username alone.
+        key_prefix: The beginning of the keys, which keeps limits apart that share a storage.
     """
     # Case and Unicode form do not matter.
-    key = sha256(normalize("NFKC", username).casefold().encode(errors="replace")).hexdigest()
+    key = key_prefix + sha256(normalize("NFKC", username).casefold().encode(errors="replace")).hexdigest()
     if client_ip is None:
-        await _check_rate_limit(limit, key)
+        await _count(limit, key)
     else:
         await check_client_limit(limit, client_ip, f"{key} ")
 

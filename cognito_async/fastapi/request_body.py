@@ -38,8 +38,9 @@ class UserBody(BaseModel):
     model_config: ClassVar[ConfigDict] = ConfigDict(hide_input_in_errors=True)
 
     username: Stripped = Field(
-        description="The username, e-mail address or phone number.", min_length=1, max_length=128, pattern=VISIBLE
-    )
+        description="The username, e-mail address or phone number.", min_length=1, max_length=128, pattern=VISIBLE,
+        repr=False,
+    )  # fmt: skip
     encoded_data: str | None = Field(
         None, description="Device data from AWS's threat protection script.", max_length=MAX_ENCODED_DATA,
         pattern=TEXT, repr=False,
@@ -54,14 +55,17 @@ async def read_body(
     *,
     optional: bool = False,
 ) -> Body:
-    """Parse a body as a model; the errors contain no values. ``optional`` accepts requests without a body."""
-    # Forms have a content type, even without fields. Whether there is a body is not known from the headers.
+    """Parse a body as a model; the errors contain no values. ``optional`` accepts requests without a body.
+
+    These may have the media type, because some clients always send it, but not that of a form.
+    """
+    # Whether there is a body is not known from the headers.
     if optional and "content-type" not in request.headers and not await _read_bytes(request, timer):
         return model.model_validate({})
     kind = media_type(request.headers)
     if kind not in media_types or request.headers.get("content-encoding", "identity") != "identity":
         raise errors.UnsupportedBodyError("the body has an unsupported media type or a content encoding")
-    body = await _parse_body(request, kind, await _read_bytes(request, timer), model)
+    body = await _parse_body(request, kind, await _read_bytes(request, timer), model, optional=optional)
     if isinstance(body, Exception):
         raise body
     return body
@@ -92,11 +96,13 @@ async def _read_bytes(request: Request, timer: SharedTimer | None) -> bytes:
     return body.getvalue()
 
 
-async def _parse_body(request: Request, kind: str, body: bytes, model: type[Body]) -> Body | Exception:
+async def _parse_body(
+    request: Request, kind: str, body: bytes, model: type[Body], *, optional: bool
+) -> Body | Exception:
     """Return the model or the error, which must not be raised from a frame that has the body."""
     try:
         if kind == JSON:
-            return model.model_validate_json(body)
+            return model.model_validate_json(b"{}" if optional and not body else body)
         fields = await _parse_form(request, kind, body)
         if len(fields) > len(dict(fields)):
             return errors.MalformedBodyError("the form repeats a field")

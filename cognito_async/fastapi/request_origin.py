@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv6Address, ip_address
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, cast
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -12,14 +12,15 @@ from starlette.requests import HTTPConnection
 
 from cognito_async.errors import ParameterValidationError
 from cognito_async.fastapi.errors import CrossOriginError
-from cognito_async.fastapi.settings import Network
+from cognito_async.fastapi.settings import UNIX_SOCKET, Proxy
 
 Address: TypeAlias = IPv4Address | IPv6Address
 
 JSON: Final = "application/json"
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
-_ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/?#@\s]+")
+_ORIGIN = re.compile(r"([a-z][a-z0-9+.-]*)://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::([1-9][0-9]{0,4}))?")
+_DEFAULT_PORTS: Final = {("http", "80"), ("https", "443")}  # browsers leave them out
 _WITH_PORT = re.compile(r"\[([^\[\]]+)\](?::\d{1,5})?|([0-9.]+):\d{1,5}")
 
 
@@ -39,11 +40,11 @@ def parse_address(text: str) -> Address | None:
 _parse_peer = lru_cache(parse_address)  # peers are short, unlike headers, and often the same proxy
 
 
-def client_ip(peer: str | None, forwarded: Iterable[str], trusted: Sequence[Network]) -> Address | None:
+def client_ip(peer: str | None, forwarded: Iterable[str], trusted: Sequence[Proxy]) -> Address | None:
     """Return the rightmost address that is not a trusted proxy; the last trusted one if the next entry is invalid."""
     address = None if peer is None else _parse_peer(peer)
     hops = [hop for value in forwarded for hop in value.split(",")]
-    while address is not None and hops and any(address in network for network in trusted):
+    while hops and _is_trusted(address, trusted):
         previous = parse_address(hops.pop())
         if previous is None:
             break
@@ -51,13 +52,33 @@ def client_ip(peer: str | None, forwarded: Iterable[str], trusted: Sequence[Netw
     return address
 
 
+def is_ignored(peer: str | None, forwarded: Iterable[str], trusted: Sequence[Proxy]) -> bool:
+    """Return whether a header of an untrusted peer is ignored, unless the server has applied it, as uvicorn does."""
+    address = None if peer is None else _parse_peer(peer)
+    hops = [hop for value in forwarded for hop in value.split(",")]
+    return not _is_trusted(address, trusted) and (address is None or address not in map(parse_address, hops))
+
+
+def _is_trusted(address: Address | None, trusted: Sequence[Proxy]) -> bool:
+    if address is None:
+        return UNIX_SOCKET in trusted
+    return any(address in proxy for proxy in trusted if proxy != UNIX_SOCKET)
+
+
 def origins(allowed: Collection[str]) -> frozenset[str]:
     """Check ``allowed_origins``; a single string is rejected, and so is "null", which any page can send."""
-    if not all(map(_ORIGIN.fullmatch, allowed)):
-        raise ParameterValidationError(
-            "allowed_origins", 'must be a list of origins such as "https://www.example.com", without a path'
+    if not isinstance(cast("object", allowed), Collection) or not all(map(_is_origin, allowed)):
+        rule = (
+            'must be a list of origins as browsers send them, such as "https://www.example.com": '
+            "in lower case, without wildcards, a path and the default port"
         )
+        raise ParameterValidationError("allowed_origins", rule)
     return frozenset(allowed)
+
+
+def _is_origin(value: object) -> bool:
+    match = _ORIGIN.fullmatch(value) if isinstance(value, str) else None
+    return match is not None and match.groups() not in _DEFAULT_PORTS
 
 
 def same_origin(*allowed: str) -> Callable[[HTTPConnection], Coroutine[Any, Any, None]]:

@@ -162,7 +162,8 @@ class ResetRequests:
 
         async def send() -> None:
             try:
-                await check_username_limit(self._queue.limits.username_limit, username)
+                limit = self._queue.limits.username_limit
+                await check_username_limit(limit, username, key_prefix="forgot-password username ")
             except RateLimitedError:
                 _LOG.info("a password reset code was not sent: too many for this username")
                 return

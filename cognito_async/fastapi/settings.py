@@ -1,13 +1,20 @@
 """Settings of a user pool, read from the environment."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from difflib import get_close_matches
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Self, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self, TypeAlias, TypeVar, cast
 
-from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic import AliasChoices, AliasPath, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    InitSettingsSource,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from cognito_async.errors import ParameterValidationError
 from cognito_async.fastapi.errors import SettingsError
@@ -16,12 +23,15 @@ from cognito_async.location import Location
 from cognito_async.protocol.endpoints import check_pool_id, region_of_pool
 
 if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
     from pydantic_core import ErrorDetails
 
-Network: TypeAlias = IPv4Network | IPv6Network
+Proxy: TypeAlias = IPv4Network | IPv6Network | Literal["unix"]
 Settings = TypeVar("Settings", bound="CognitoSettings")
 DEFAULT_POOL: Final = "default"
+UNIX_SOCKET: Final = "unix"
 _NO_REGION: Final = "no_region"
+_PROXIES_RULE: Final = "must be networks such as 10.0.0.0/8, or unix for a Unix socket, separated by commas"
 _RULES: Final = {
     "missing": "is not set",
     "string_type": "must be a string",
@@ -29,7 +39,6 @@ _RULES: Final = {
     "too_short": "must not be empty",
     "string_too_long": "must have at most {max_length} characters",
     "too_long": "must have at most {max_length} characters",
-    **dict.fromkeys(("ip_v4_network", "ip_v6_network"), "must be networks such as 10.0.0.0/8, separated by commas"),
 }
 
 
@@ -55,14 +64,31 @@ class CognitoSettings(BaseSettings):
     endpoint_url: str | None = None
     """The URL of an emulator or private endpoint; None for that of the environment, the AWS profile or the region."""
 
-    trusted_proxies: Annotated[tuple[Network, ...], NoDecode] = ()
-    """The networks whose ``X-Forwarded-For`` is trusted; comma-separated in the environment."""
+    trusted_proxies: Annotated[tuple[Proxy, ...], NoDecode] = ()
+    """The networks whose ``X-Forwarded-For`` is trusted; comma-separated in the environment.
+
+    ``unix`` trusts connections without an address: those on a Unix socket.
+    """
 
     state_keys: Annotated[tuple[SecretStr, ...], NoDecode] = ()
     """The keys that seal the challenges of ``sign_in_router``: 32 bytes in base64; comma-separated in the environment.
 
     The first one seals, all of them open. None are needed if there is a client secret.
     """
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Refuse unknown arguments, unlike variables and entries of .env files, which others may use."""
+        if isinstance(init_settings, InitSettingsSource):
+            _check_names(settings_cls, init_settings.init_kwargs)
+        return init_settings, env_settings, dotenv_settings, file_secret_settings
 
     @field_validator("trusted_proxies", "state_keys", mode="before")
     @classmethod
@@ -104,6 +130,25 @@ class CognitoSettings(BaseSettings):
         prefix = env_prefix(name) if own == env_prefix(DEFAULT_POOL) else own
         # Type checkers know neither _env_prefix nor that the required fields come from the environment.
         return _create(name, prefix, cast("Callable[..., Self]", partial(cast("Any", cls), _env_prefix=prefix)))
+
+
+def _check_names(settings: type[BaseSettings], given: Iterable[str]) -> None:
+    """Raise SettingsError for arguments that are no settings."""
+    known = {name for field, info in settings.model_fields.items() for name in _names(field, info)}
+    unknown = sorted({*given} - known)
+    if unknown and settings.model_config.get("extra") != "allow":
+        matches = get_close_matches(unknown[0], known, 1)
+        reason = f"use {matches[0]}" if matches else f"the settings are {', '.join(sorted(known))}"
+        raise SettingsError(f"{settings.__name__} has no setting {unknown[0]}: {reason}")
+
+
+def _names(field: str, info: "FieldInfo") -> Iterator[str]:
+    """Yield the names of the arguments for a field."""
+    yield field
+    alias = info.validation_alias
+    for each in alias.choices if isinstance(alias, AliasChoices) else [alias]:
+        if each is not None:
+            yield str(each.path[0]) if isinstance(each, AliasPath) else each
 
 
 SettingsSource: TypeAlias = CognitoSettings | Callable[..., CognitoSettings]
@@ -151,6 +196,8 @@ def _reason(prefix: str, item: "ErrorDetails") -> str:
     if item["type"] == _NO_REGION:
         return f"{prefix}REGION is not set: set it, {prefix}USER_POOL_ID or AWS_REGION"
     variable = f"{prefix}{str(item['loc'][0]).upper()}" if item["loc"] else ""
+    if item["loc"][:1] == ("trusted_proxies",):
+        return f"{variable} {_PROXIES_RULE}"
     if variable and item["type"] in _RULES:
         return f"{variable} {_RULES[item['type']].format_map(item.get('ctx', {}))}"
     text = item["msg"].removeprefix("Value error, ")

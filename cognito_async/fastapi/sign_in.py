@@ -39,6 +39,7 @@ from cognito_async.fastapi.responses import (
 from cognito_async.fastapi.sealed_state import Seal, derived_key, key_of
 from cognito_async.fastapi.settings import DEFAULT_POOL, CognitoSettings, env_prefix
 from cognito_async.fastapi.sign_in_models import (
+    Answer,
     ChallengeBody,
     ChallengeResponse,
     PasswordSignInBody,
@@ -57,6 +58,8 @@ from cognito_async.sign_in import Challenge, SelectChallenge, SignedIn, SignInRe
 from cognito_async.sign_in.challenges import resumed
 from cognito_async.sign_in.flow import FLOWS, PASSWORD_FACTORS, PASSWORDLESS_FLOWS
 from cognito_async.tokens.provider import REPEATED_REFRESH
+
+PASSKEY: Final = "WEB_AUTHN"
 
 MAX_COOKIE_BYTES: Final = 4096
 """Browsers ignore larger cookies."""
@@ -117,12 +120,19 @@ class SignInOptions:
     A lower limit makes it easier to lock a user out, a higher one to guess a password or code from many clients.
     """
 
+    message_client_limit: RateLimit = field(
+        factory=partial(MemoryRateLimit, 5, 3600.0, network_hits={56: 5, 48: 5}), validator=is_rate_limit
+    )
+    """Limits the starts that can send a message, and the choices of such a factor, per username and client.
+
+    These are starts without a password or with another first factor than a passkey. Default: 5 per hour and IPv4
+    address or IPv6 /48 network. Keep it below ``message_limit``.
+    """
+
     message_limit: RateLimit = field(factory=partial(MemoryRateLimit, 10, 3600.0), validator=is_rate_limit)
-    """Limits the starts without a password or with another first factor, and the choices of one, per username.
+    """The same from all clients. Default: 10 per hour.
 
-    Each can send a message.
-
-    Default: 10 per hour.
+    A lower limit makes it easier to lock a user without a password out, a higher one to send a user many messages.
     """
 
     refresh_limit: RateLimit = field(factory=partial(MemoryRateLimit, 60, 60.0), validator=is_rate_limit)
@@ -141,14 +151,16 @@ class SignInOptions:
     """The name of the application in authenticator apps; None for the title of the FastAPI application."""
 
     async def check_attempt(
-        self, username: str, client_ip: Address | None, prefix: str = "", *, can_send_message: bool
+        self, username: str, client_ip: Address | None, kind: str = "sign-in", *, can_send_message: bool
     ) -> None:
         """Count an attempt; raise RateLimitedError if there are too many."""
         # First by client, so that rejected attempts of one client do not count for all.
-        await check_username_limit(self.client_limit, prefix + username, client_ip)
-        await check_username_limit(self.username_limit, prefix + username)
+        await check_username_limit(self.client_limit, username, client_ip, key_prefix=f"{kind} client ")
         if can_send_message:
-            await check_username_limit(self.message_limit, username)
+            await check_username_limit(self.message_client_limit, username, client_ip, key_prefix="message client ")
+        await check_username_limit(self.username_limit, username, key_prefix=f"{kind} username ")
+        if can_send_message:
+            await check_username_limit(self.message_limit, username, key_prefix="message username ")
 
 
 @frozen
@@ -215,12 +227,14 @@ class _SignIn:
     cookies: TokenCookies | None
     timer: SharedTimer = field(factory=SharedTimer)
 
-    async def accept(self, request: Request, client_ip: Address | None, model: type[Body], limit: RateLimit) -> Body:
+    async def accept(
+        self, request: Request, client_ip: Address | None, model: type[Body], limit: RateLimit, kind: str = "sign-in"
+    ) -> Body:
         # A sign-in by another site (login CSRF) would store its user's data under a foreign account. JSON is checked,
         # too: a lenient CORS policy of the application must not allow it.
         if not is_same_origin(request.headers, self.allowed_origins):
             raise errors.CrossOriginError("the request was sent by a page of another origin")
-        await check_client_limit(limit, client_ip)
+        await check_client_limit(limit, client_ip, f"{kind} address ")
         optional = model is RefreshBody and self.cookies is not None
         return await read_body(request, model, self.timer, (JSON,), optional=optional)
 
@@ -262,7 +276,7 @@ class _SignIn:
 
     async def refresh_token(self, request: Request, call: _Call) -> RefreshBody:
         """Return the refresh token of the body or the cookie, whichever the options name."""
-        body = await self.accept(request, call.client_ip, RefreshBody, self.options.refresh_limit)
+        body = await self.accept(request, call.client_ip, RefreshBody, self.options.refresh_limit, "refresh")
         return body if self.cookies is None else self.cookies.read(request)
 
 
@@ -328,9 +342,7 @@ def sign_in_router(
         """Start a sign-in. The response to a wrong password does not depend on whether the user exists."""
         body = await parts.accept(request, call.client_ip, body_model, limit)
         seal = parts.seal(call)
-        # A password alone does not count: with another first factor, it is not used.
-        sends_code = body.password is None or body.preferred_challenge not in {None, *PASSWORD_FACTORS}
-        await options.check_attempt(body.username, call.client_ip, can_send_message=sends_code)
+        await options.check_attempt(body.username, call.client_ip, can_send_message=_can_send_message(body))
         async with minimum_duration(options.minimum_duration):
             result = await call.client.sign_in(
                 username=body.username,
@@ -355,10 +367,11 @@ def sign_in_router(
         account, challenge = _resume(seal, body, call)
         if not isinstance(challenge, Challenge):
             raise errors.SignInStateError("the state of the sign-in is invalid or has expired")
-        chooses = isinstance(challenge, SelectChallenge) and isinstance(body.answer, SelectAnswer)
-        await options.check_attempt(challenge.username, call.client_ip, "challenge ", can_send_message=chooses)
+        choice = body.answer.option if isinstance(body.answer, SelectAnswer) else PASSKEY
+        sends = isinstance(challenge, SelectChallenge) and choice != PASSKEY
+        await options.check_attempt(challenge.username, call.client_ip, "challenge", can_send_message=sends)
         async with minimum_duration(options.minimum_duration):
-            result = await body.answer.send(challenge)
+            result = await _send(body.answer, challenge)
         if isinstance(result, SoftwareTokenSecret):  # the challenge is open, with a new session
             return parts.respond(request, seal, account, challenge, result)
         return parts.respond(request, seal, account, result)
@@ -388,6 +401,27 @@ def sign_in_router(
         return parts.signed_out(await _revoke(call.client, held, problems))
 
     return router
+
+
+def _can_send_message(body: SignInBody) -> bool:
+    """Return whether a start can send one. A password alone does not rule it out: another factor does not use it."""
+    if body.preferred_challenge in {None, *PASSWORD_FACTORS}:
+        return body.password is None
+    return body.preferred_challenge != PASSKEY
+
+
+async def _send(answer: Answer, challenge: Challenge) -> SignInResult | SoftwareTokenSecret:
+    """Send an answer; errors name its fields by their place in the body."""
+    try:
+        return await answer.send(challenge)
+    except ParameterValidationError as error:
+        first, *others = [(_in_body(answer, name), rule) for name, rule in error.errors]
+        renamed = ParameterValidationError(*first, operation=error.operation, others=others)
+    raise renamed  # without the error in terms of the client
+
+
+def _in_body(answer: Answer, parameter: str) -> str:
+    return f"answer.{parameter}" if re.split(r"[.\[]", parameter)[0] in type(answer).model_fields else parameter
 
 
 def _json(content: BaseModel) -> Response:

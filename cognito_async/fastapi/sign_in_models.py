@@ -25,6 +25,7 @@ from cognito_async.sign_in import (
     Tokens,
     WebAuthnChallenge,
 )
+from cognito_async.sign_in.flow import PASSWORD_FACTORS
 
 _Code = Annotated[str, StringConstraints(strip_whitespace=True, pattern="^[0-9]{1,64}$")]
 _Password = Annotated[
@@ -117,13 +118,13 @@ class SelectAnswer(_Answer):
     async def send(self, challenge: Challenge) -> SignInResult | SoftwareTokenSecret:
         if not isinstance(challenge, SelectMfaTypeChallenge | SelectChallenge):
             return await super().send(challenge)
-        if self.option not in challenge.options or self.option in {"PASSWORD", "PASSWORD_SRP"}:
+        if self.option not in challenge.options or self.option in PASSWORD_FACTORS:
             raise _unfit('must select one of the options; to select the password, send an answer of type "password"')
         return await challenge.select(self.option)
 
 
 class PasswordAnswer(_Answer):
-    """The password of PASSWORD or PASSWORD_SRP, or of SELECT_CHALLENGE with the option PASSWORD_SRP."""
+    """The password of PASSWORD or PASSWORD_SRP, or of SELECT_CHALLENGE with one of these options."""
 
     type: Literal["password"]
     password: _Password = Field(repr=False)
@@ -131,8 +132,8 @@ class PasswordAnswer(_Answer):
     async def send(self, challenge: Challenge) -> SignInResult | SoftwareTokenSecret:
         if isinstance(challenge, PasswordChallenge):
             return await challenge.respond(self.password)
-        if isinstance(challenge, SelectChallenge) and "PASSWORD_SRP" in challenge.options:
-            return await challenge.respond_with_password(self.password)
+        if isinstance(challenge, SelectChallenge) and not {*PASSWORD_FACTORS}.isdisjoint(challenge.options):
+            return await challenge.respond_with_password(self.password, srp="PASSWORD_SRP" in challenge.options)
         return await super().send(challenge)
 
 

@@ -42,9 +42,9 @@ ANY_CLIENT: Final = AnyClient.ANY_CLIENT
 class _VerifiedToken:
     __module__ = "cognito_async.tokens"
 
-    sub: str
+    sub: str = field(repr=False)
     """The user's ID, which never changes; the app client ID for a machine token."""
-    username: str | None
+    username: str | None = field(repr=False)
     """The username; None for a machine token (client credentials)."""
     client_id: str
     """The app client that the token was issued to."""

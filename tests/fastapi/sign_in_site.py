@@ -28,7 +28,7 @@ def unlimited() -> MemoryRateLimit:
 
 def options(**changes: Any) -> SignInOptions:
     """Return options without a minimum duration and limits."""
-    limits = {f"{name}_limit": unlimited() for name in ("client", "username", "message", "refresh")}
+    limits = {f"{name}_limit": unlimited() for name in ("client", "username", "message_client", "message", "refresh")}
     return SignInOptions(**{"minimum_duration": 0.0, **limits, **changes})
 
 

@@ -1,12 +1,16 @@
 """The client IP behind proxies."""
 
 from ipaddress import ip_network
+from typing import Any
 
 import pytest
+from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cognito_async.fastapi import ClientIpDep, Cognito
 from cognito_async.fastapi.request_origin import client_ip, parse_address
+from tests.support.asgi import SETTINGS, asgi_client
 
 PROXIES = tuple(map(ip_network, ("10.0.0.0/8", "2001:db8:ffff::/48")))
 
@@ -61,6 +65,59 @@ def test_client_ip_is_the_rightmost_untrusted_address(
     """Entries are read from the right, past the trusted proxies."""
     found = client_ip(peer, forwarded, PROXIES)
     assert (found and str(found)) == address
+
+
+@pytest.mark.parametrize("peer", [None, "", "testclient"])
+def test_connection_without_an_address_is_trusted_on_request(peer: str | None) -> None:
+    """As on a Unix socket; a proxy before it can be trusted, too."""
+    forwarded = ["6.6.6.6, 203.0.113.7, 10.0.0.2"]
+    assert str(client_ip(peer, forwarded, (*PROXIES, "unix"))) == "203.0.113.7"
+    assert str(client_ip(peer, forwarded, ("unix",))) == "10.0.0.2"
+    assert client_ip(peer, ["garbage"], ("unix",)) is None
+    assert str(client_ip("198.51.100.1", forwarded, ("unix",))) == "198.51.100.1"
+
+
+def site(*trusted: Any) -> FastAPI:
+    """Create an application with a route that returns the client IP."""
+    app = FastAPI(lifespan=Cognito(settings=SETTINGS.model_copy(update={"trusted_proxies": trusted})).lifespan)
+
+    @app.get("/")
+    async def read(ip: ClientIpDep) -> str:
+        return str(ip)
+
+    return app
+
+
+@pytest.mark.parametrize(
+    ("peer", "trusted", "records"),
+    [
+        (("192.0.2.1", 1), [], 1),
+        (("192.0.2.1", 1), ["unix"], 1),
+        (("192.0.2.1", 1), [ip_network("192.0.2.0/24")], 0),
+        (None, [], 1),
+        (None, [ip_network("192.0.2.0/24")], 1),
+        (None, ["unix"], 0),
+    ],
+)
+async def test_ignored_header_is_logged_once(
+    peer: tuple[str, int] | None, trusted: list[Any], records: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    """All clients of a proxy that is not trusted count as one. The log names the setting, and no address."""
+    async with asgi_client(site(*trusted), client=peer) as http:
+        for number in range(3):
+            await http.get("/", headers={"X-Forwarded-For": f"203.0.113.{number}"})
+    assert [(each.name, each.levelname) for each in caplog.records] == [("cognito_async.fastapi", "WARNING")] * records
+    assert caplog.text.count("COGNITO_TRUSTED_PROXIES") == records
+    assert "192.0.2.1" not in caplog.text
+    assert "203.0.113" not in caplog.text
+
+
+async def test_header_that_the_server_has_applied_is_not_logged(caplog: pytest.LogCaptureFixture) -> None:
+    """A server may replace the address of the connection; requests without the header have nothing to ignore."""
+    async with asgi_client(site(), client=("2001:db8::7", 0)) as http:
+        for headers in ({}, {"X-Forwarded-For": "6.6.6.6, [2001:db8::7]:80, 127.0.0.1"}):
+            assert (await http.get("/", headers=headers)).json() == "2001:db8::7"
+    assert not caplog.records
 
 
 @given(st.lists(st.text(max_size=60), max_size=4))

@@ -246,6 +246,22 @@ def test_invalid_requirements_are_refused_when_they_are_declared(scopes: tuple[A
     assert caught.value.parameter == "groups"
 
 
+@pytest.mark.parametrize("require", [require_scopes, require_groups, require_any_group])
+def test_pool_that_is_not_that_of_the_user_is_refused(require: Any) -> None:
+    """Otherwise the tokens of another pool would be accepted."""
+
+    async def own() -> None:
+        """Return no user."""
+
+    page = TokenAuth(cookie=COOKIE)
+    for pool, user in (("staff", page), ("default", TokenAuth("staff")), ("default", own)):
+        with pytest.raises(ParameterValidationError) as caught:
+            require("a", pool=pool, user=user)
+        assert caught.value.parameter == "pool"
+    for arguments in ({"pool": "default", "user": page}, {"pool": "staff", "user": TokenAuth("staff")}, {"user": own}):
+        assert require("a", **arguments)
+
+
 async def test_requirements_of_the_verifier_are_refused_alike() -> None:
     """Its errors name the required scopes, too; a function can create it from settings and session."""
 

@@ -85,6 +85,12 @@ def kind_of(error: CognitoError) -> tuple[str, int]:
         (errors.AccessDeniedException(MESSAGE), "misconfigured", 500),
         (errors.CredentialsError(MESSAGE), "misconfigured", 500),
         (InvalidParameterException(MESSAGE), "misconfigured", 500),
+        (InvalidParameterException(MESSAGE, operation="ForgotPassword"), "wrong-code", 400),
+        (InvalidParameterException(MESSAGE, operation="ResendConfirmationCode"), "wrong-code", 400),
+        (InvalidParameterException(MESSAGE, operation="ConfirmSignUp"), "wrong-code", 400),
+        (InvalidParameterException(MESSAGE, operation="SignUp"), "refused", 400),
+        (InvalidParameterException(MESSAGE, operation="RespondToAuthChallenge"), "refused", 400),
+        (InvalidParameterException(MESSAGE, operation="InitiateAuth"), "sign-in-refused", 401),
         (ServiceError(MESSAGE, code="UnknownException", status=400), "misconfigured", 500),
         (NotAuthorizedException(MESSAGE, operation="InitiateAuth"), "sign-in-refused", 401),
     ],
@@ -142,7 +148,11 @@ def test_problem_of_ambiguous_outcome_ignores_the_fault() -> None:
 @pytest.mark.parametrize("fault", [None, Fault.USER])
 @pytest.mark.parametrize("operation", ["ForgotPassword", "ConfirmForgotPassword", None])
 @pytest.mark.parametrize(
-    "kind", [UserNotFoundException, NotAuthorizedException, UserNotConfirmedException, CodeMismatchException]
+    "kind",
+    [
+        *(UserNotFoundException, NotAuthorizedException, UserNotConfirmedException, CodeMismatchException),
+        *(errors.PasswordResetRequiredException, errors.UnsupportedUserStateException, ExpiredCodeException),
+    ],
 )
 def test_user_existence_errors_map_to_wrong_code(
     kind: type[ServiceError], operation: str | None, fault: Fault | None
@@ -166,7 +176,10 @@ def test_user_existence_errors_map_to_wrong_code(
 
 def test_sign_in_errors_have_one_problem() -> None:
     """A wrong password and an unknown user look the same."""
-    kinds = (UserNotFoundException, NotAuthorizedException, UserNotConfirmedException)
+    kinds = (
+        *(UserNotFoundException, NotAuthorizedException, UserNotConfirmedException),
+        *(errors.PasswordResetRequiredException, errors.UnsupportedUserStateException),
+    )
     assert len({kind_of(kind(MESSAGE, code=kind.__name__, operation="InitiateAuth")) for kind in kinds}) == 1
 
 
@@ -182,6 +195,9 @@ def test_retry_after_comes_from_the_error_or_the_problem() -> None:
     """The value of the error is rounded up; a problem without a value ignores it."""
     limited = RateLimitedError("x", retry_after=7.2)
     assert problem_of(limited).retry_after_of(limited) == problem_of(limited).document(limited)["retry_after"] == 8
+    soon = RateLimitedError("x", retry_after=0.0)
+    assert problem_of(soon).retry_after_of(soon) == 1
+    assert problem_of(soon).document(soon)["detail"]
     throttled = TooManyRequestsException("x")
     assert problem_of(throttled).retry_after_of(throttled) == 5
     wrong = CodeMismatchException("x", retry_after=3.0)
@@ -194,6 +210,10 @@ def test_document_lists_invalid_fields() -> None:
     assert problem_of(error).document(error)["errors"] == [{"pointer": "#/username", "detail": "is required"}]
     nested = ParameterValidationError("auth_parameters['PASSWORD']", "is required")
     assert problem_of(nested).document(nested)["errors"][0]["pointer"] == "#/auth_parameters/PASSWORD"
+    escaped = ParameterValidationError("answer.attributes['a~/b'][3]", "is required")
+    assert problem_of(escaped).document(escaped)["errors"][0]["pointer"] == "#/answer/attributes/a~0~1b/3"
+    empty = ParameterValidationError("attributes['']", "is required")
+    assert problem_of(empty).document(empty)["errors"][0]["pointer"] == "#/attributes/"
     configuration = ParameterValidationError("client_id", "is required")
     assert "errors" not in problem_of(configuration).document(configuration)
 
@@ -279,13 +299,23 @@ def test_log_problem_writes_messages_of_operator_errors_only(caplog: pytest.LogC
     log_problem(TooManyRequestsException(MESSAGE, code=code, operation="ForgotPassword", request_id="r-9"))
     log_problem(UserLambdaValidationException(MESSAGE))
     assert MESSAGE not in caplog.text
-    for fact in (code, "ForgotPassword", "r-9"):
-        assert fact in caplog.text
-    log_problem(ResourceNotFoundException("app client not found", operation="ForgotPassword"))
+    assert [record.getMessage() for record in caplog.records] == [
+        "TooManyRequestsException (operation ForgotPassword, attempts: 0, request ID r-9)",
+        "UserLambdaValidationException",
+    ]
+    about = "app client not found for ada@example.com +15551234 grace@example.com, key +12345"
+    log_problem(ResourceNotFoundException(about, operation="ForgotPassword"))
     log_problem(UnexpectedLambdaException("trigger failed", fault=Fault.TRIGGER))
     log_problem(RuntimeError("a bug"))
-    assert "app client not found" in caplog.text
+    assert "app client not found for *** *** *** key +12345" in caplog.text
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO", "ERROR", "ERROR", "ERROR"]
+    assert [bool(record.exc_info) for record in caplog.records] == [False] * 4 + [True]
+
+
+def test_rejected_request_has_its_message_and_no_field_errors_by_default() -> None:
+    """The message is for logs and tracebacks."""
+    assert (str(RateLimitedError("too many")), str(RateLimitedError())) == ("too many", "")
+    assert (RateLimitedError().field_errors, RateLimitedError().retry_after) == ({}, None)
 
 
 def test_all_invalid_parameters_are_in_the_document() -> None:

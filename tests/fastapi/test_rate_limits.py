@@ -1,14 +1,18 @@
 """Rate limits per client IP and per username."""
 
+import re
 from collections.abc import Callable
 from ipaddress import ip_address
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import AsyncMock
 
 import pytest
+from attrs import fields
 from fastapi import Depends, FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import SecretStr
 
 from cognito_async import ParameterValidationError
 from cognito_async.fastapi import (
@@ -17,6 +21,7 @@ from cognito_async.fastapi import (
     RateLimitedError,
     ResetConfirmation,
     ResetLimits,
+    ResetRequests,
     SignInOptions,
     check_username_limit,
     install_problems,
@@ -26,6 +31,7 @@ from cognito_async.fastapi import (
 )
 from cognito_async.fastapi.rate_limits import check_client_limit, rate_limit_key
 from cognito_async.fastapi.request_origin import parse_address
+from cognito_async.fastapi.reset_queue import ResetQueue
 from tests.support.asgi import SETTINGS, asgi_client
 
 
@@ -172,6 +178,72 @@ async def test_check_username_limit_uses_a_hash_of_the_folded_name() -> None:
         assert caught.value.retry_after == 7
     assert len(set(limit.keys)) == 1
     assert "zo" not in limit.keys[0]
+
+
+async def test_key_prefix_is_not_part_of_the_hash() -> None:
+    """Otherwise its characters could combine with those of the username: U+037A is a space and an iota in NFKC."""
+    limit = FakeRateLimit()
+    await check_username_limit(limit, "\u03b9ris", key_prefix="codes ")
+    await check_username_limit(limit, "\u03b9ris")
+    await check_username_limit(limit, "codes\u037aris")
+    assert limit.keys[0] == f"codes {limit.keys[1]}"
+
+
+class Unlimited(FakeRateLimit):
+    """Records the keys of all requests."""
+
+    async def hit(self, key: str) -> float:
+        """Allow a request."""
+        self.keys.append(key)
+        return 0.0
+
+
+async def test_limits_can_share_a_storage() -> None:
+    """The keys of two limits differ, also for a client without an address."""
+    sign_in: dict[str, Any] = {
+        f"{name}_limit": Unlimited() for name in ("client", "username", "message_client", "message")
+    }
+    options, confirmed, requested, client = SignInOptions(**sign_in), Unlimited(), Unlimited(), AsyncMock()
+    resets = ResetConfirmation(client_limit=confirmed, username_limit=confirmed, minimum_duration=0)
+    for address in (None, ip_address("192.0.2.1")):
+        for kind in ("sign-in", "challenge"):
+            await options.check_attempt("ada", address, kind, can_send_message=True)
+    await resets.confirm(client, username="ada", code="1", password="Analytical-1843")
+    async with ResetQueue(ResetLimits(username_limit=requested)) as queue:
+        ResetRequests(queue, client).submit("ada")
+    found = [{*limit.keys} for limit in (*sign_in.values(), confirmed, requested)]
+    assert [len(keys) for keys in found] == [4, 2, 2, 1, 2, 1]
+    assert {re.sub("[0-9a-f]{64}", "…", key) for key in set.union(*found)} == {
+        *("sign-in client …", "sign-in client … 192.0.2.1", "challenge client …", "challenge client … 192.0.2.1"),
+        *("sign-in username …", "challenge username …"),
+        *("message client …", "message client … 192.0.2.1", "message username …"),
+        *("reset-password client …", "reset-password username …", "forgot-password username …"),
+    }
+
+
+async def test_routes_can_share_a_storage() -> None:
+    """The limits per client IP of both routers and of refreshes have their own keys."""
+    limit = FakeRateLimit()
+    settings = SETTINGS.model_copy(update={"client_secret": SecretStr("secret"), "user_pool_id": "eu-west-1_A"})
+    app = FastAPI(lifespan=Cognito(settings=settings).lifespan)
+    app.include_router(sign_in_router(options=SignInOptions(refresh_limit=limit), address_limit=limit))
+    app.include_router(password_reset_router(address_limit=limit))
+    async with asgi_client(app) as http:
+        for path in ("/sign-in", "/refresh", "/forgot-password"):
+            assert (await http.post(path, json=[])).status_code == 400
+    assert limit.keys == [f"{name} address 192.0.2.1" for name in ("sign-in", "refresh", "password-reset")]
+
+
+@pytest.mark.parametrize("invalid", [None, 10, object()])
+def test_limit_without_hit_is_refused(invalid: Any) -> None:
+    """When it is configured, not by the first request."""
+    for kind in (SignInOptions, ResetConfirmation, ResetLimits):
+        names = [each.name for each in fields(kind) if each.name.endswith("_limit")]
+        assert names
+        for name in names:
+            with pytest.raises(ParameterValidationError) as caught:
+                kind(**{name: invalid})
+            assert caught.value.parameter == name
 
 
 async def test_check_username_limit_accepts_any_text() -> None:

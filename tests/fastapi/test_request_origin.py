@@ -54,21 +54,30 @@ def test_is_same_origin_without_host_rejects_any_origin() -> None:
         ["www.example.com"],
         ["https://www.example.com/"],
         ["https://www.example.com", ""],
+        ["https://WWW.Example.com"],  # browsers send lower case,
+        ["https://www.example.com:443"],  # and no default port
+        ["http://www.example.com:80"],
+        ["https://www.example.com:08443"],
+        ["https://*.example.com"],
+        ["https://www.example.com:"],
+        ["https://b\u00fccher.example"],  # they send xn--bcher-kva.example
+        [None],
     ],
 )
 def test_invalid_allowed_origins_are_refused(allowed: Any) -> None:
-    """They would allow more than one origin, or none."""
+    """They would allow more than one origin, or never match."""
     for accept in (sign_in_router, password_reset_router, partial(TokenAuth, cookie="a")):
         with pytest.raises(ParameterValidationError) as caught:
             accept(allowed_origins=allowed)
         assert caught.value.parameter == "allowed_origins"
+        assert caught.value.rule.startswith("must be ")
     with pytest.raises(ParameterValidationError):
         same_origin(*allowed)
 
 
 def test_allowed_origins_are_accepted() -> None:
     """With a port, and those of apps in web views."""
-    allowed = ["http://localhost:3000", "https://[::1]:8443", "capacitor://localhost"]
+    allowed = ["http://localhost:3000", "https://[::1]:8443", "capacitor://localhost", "http://a.example:443"]
     assert TokenAuth(allowed_origins=allowed) == TokenAuth(allowed_origins=tuple(reversed(allowed)))
     sign_in_router(allowed_origins=allowed)
 

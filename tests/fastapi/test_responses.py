@@ -1,10 +1,12 @@
 """Problem responses of applications and routers, and their description in OpenAPI."""
 
 from collections.abc import MutableMapping
+from copy import deepcopy
 from typing import Annotated, Any
 
 import httpx
 import pytest
+from attrs import evolve
 from fastapi import APIRouter, Depends, FastAPI, Form, HTTPException, Request, Response, WebSocket
 from fastapi.responses import PlainTextResponse
 from pydantic import BaseModel, ConfigDict
@@ -114,6 +116,7 @@ async def test_validation_errors_do_not_repeat_submitted_values(make: Any, body:
         response = await http.post("/form", json=body)
         document = check(response, 422, "bad-input")
         assert {item["pointer"] for item in document["errors"]} == pointers
+        assert {item["detail"] for item in document["errors"] if item["pointer"] == "#/name"} <= {"is required"}
         assert PASSWORD not in response.text
         truncated = await http.post(
             "/form", content=f'{{"password": "{PASSWORD}', headers={"Content-Type": "application/json"}
@@ -195,19 +198,27 @@ async def test_http_exceptions_become_problem_details() -> None:
     assert text.headers["sunset"] == other.headers["sunset"] == "yesterday"
     assert (other.status_code, other.json()) == (410, {"detail": {"was": "here"}})
     assert [response.json()["status"] for response in (missing, method, unnamed)] == [404, 405, 499]
+    assert [response.json()["title"] for response in (missing, unnamed)] == ["Not Found", "Error"]
     assert method.headers["allow"] == "POST"
 
 
 async def open_socket(
-    app: FastAPI, path: str, origin: bytes = b"http://site.example", **more: object
+    app: FastAPI,
+    path: str,
+    origin: bytes = b"http://site.example",
+    *,
+    failure: Exception | None = None,
+    **more: object,
 ) -> list[dict[str, Any]]:
-    """Open a WebSocket and return the messages of the application."""
+    """Open a WebSocket and return the messages of the application; to close it fails with ``failure``."""
 
     async def receive() -> dict[str, str]:
         return {"type": "websocket.connect"}
 
     async def send(message: MutableMapping[str, Any]) -> None:
         sent.append(dict(message))
+        if failure is not None and message["type"] == "websocket.close":
+            raise failure
 
     sent: list[dict[str, Any]] = []
     headers = [(b"host", b"site.example"), (b"origin", origin)]
@@ -274,6 +285,42 @@ async def test_error_in_websocket_route_closes_and_logs(closed: bool, caplog: py
     assert "TooManyRequestsException" in caplog.text
 
 
+@pytest.mark.parametrize("failure", [OSError("disconnected"), RuntimeError("closed")])
+async def test_error_in_websocket_route_of_a_disconnected_client_is_handled(failure: Exception) -> None:
+    """Servers report it in different ways."""
+    app = FastAPI()
+    install_problems(app)
+
+    @app.websocket("/live")
+    async def live(socket: WebSocket) -> None:
+        await socket.accept()
+        raise TooManyRequestsException("a message of AWS", operation="GetUser")
+
+    sent = await open_socket(app, "/live", failure=failure)
+    assert [message["type"] for message in sent] == ["websocket.accept", "websocket.close"]
+
+
+def test_problem_responses_describe_the_response() -> None:
+    """A problem whose text depends on the error has no example."""
+    busy = Problem(type="urn:busy", title="Busy", status=503, retry_after=5)
+    (described,) = problem_responses("CognitoError", problems={"CognitoError": busy}).values()
+    content = described["content"]["application/problem+json"]
+    assert content["schema"]["properties"].keys() >= busy.document(CodeMismatchException("x")).keys()
+    assert described == {
+        "description": "Busy",
+        "content": {
+            "application/problem+json": {
+                "schema": content["schema"],
+                "examples": {"urn:busy": {"summary": "Busy", "value": busy.document(CodeMismatchException("x"))}},
+            }
+        },
+        "headers": {"Retry-After": {"description": "In seconds.", "schema": {"type": "integer"}}},
+    }
+    shown = evolve(busy, detail=lambda error: error.message)
+    (described,) = problem_responses("CognitoError", problems={"CognitoError": shown}).values()
+    assert described["content"]["application/problem+json"]["examples"] == {}
+
+
 def test_problem_responses_group_problems_by_status() -> None:
     """Each problem of a status has an example; unknown names are an error."""
     responses = application().openapi()["paths"]["/busy"]["get"]["responses"]
@@ -281,7 +328,7 @@ def test_problem_responses_group_problems_by_status() -> None:
     content = responses["503"]["content"]["application/problem+json"]
     assert set(content["examples"]) == {"urn:cognito-async:busy", "urn:cognito-async:unavailable"}
     assert "Retry-After" in responses["503"]["headers"]
-    with pytest.raises(KeyError):
+    with pytest.raises(KeyError, match="NoSuchError"):
         problem_responses("NoSuchError")
 
 
@@ -311,6 +358,15 @@ def test_openapi_with_custom_generator_and_table_describes_validation_errors() -
     assert set(app.openapi()["paths"]["/form"]["post"]["responses"]) == {"200", "400"}
 
 
+@pytest.mark.parametrize("document", [{}, {"paths": {"/": {"get": {}}}}])
+def test_openapi_without_optional_members_is_kept(document: dict[str, Any]) -> None:
+    """A custom generator may leave them out."""
+    app = FastAPI()
+    app.openapi = lambda: deepcopy(document)  # type: ignore[method-assign]
+    install_problems(app)
+    assert app.openapi() == document
+
+
 def test_problem_responses_with_custom_table_describe_the_sent_problems() -> None:
     """Missing rows fall back as for the error itself; problems may share a type."""
     names = ("MalformedBodyError", "ConfirmForgotPassword:AmbiguousOutcomeError", "TooManyRequestsException")
@@ -324,6 +380,10 @@ def test_problem_responses_with_custom_table_describe_the_sent_problems() -> Non
     )
     assert len(responses[400]["content"]["application/problem+json"]["examples"]) == 2
     assert set(problem_responses("ConnectError", problems={"TransportError": busy, "CognitoError": wrong})) == {503}
+    assert set(problem_responses("WeakPasswordError", problems={"RequestRejectedError": busy, **table})) == {503}
+    name = "SignUp:AmbiguousOutcomeError"
+    for row in ("AmbiguousOutcomeError", "SignUp:CognitoError"):
+        assert set(problem_responses(name, problems={row: busy, "CognitoError": wrong})) == {503}
     assert set(problem_responses("Fault.QUOTA", problems=PROBLEMS)) == {503}
     assert password_reset_router(problems=table).routes
 

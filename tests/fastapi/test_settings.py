@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import field_validator, model_validator
+from pydantic import AliasChoices, AliasPath, Field, ValidationError, field_validator, model_validator
 from pydantic_settings import SettingsConfigDict
 
 from cognito_async.fastapi import CognitoSettings, SettingsError
@@ -32,12 +32,15 @@ def test_settings_are_read_from_the_environment(environment: pytest.MonkeyPatch)
     """Each field has a variable; an empty variable is ignored; the secret is not in the repr."""
     environment.setenv("COGNITO_CLIENT_SECRET", SECRET)
     environment.setenv("COGNITO_USER_POOL_ID", "")
-    environment.setenv("COGNITO_TRUSTED_PROXIES", "10.0.0.0/8, 2001:db8::/32 ,192.0.2.1")
+    environment.setenv("COGNITO_TRUSTED_PROXIES", "10.0.0.0/8, 2001:db8::/32 ,192.0.2.1, unix")
     settings = read_settings("default", None)
     assert settings.client_secret is not None
     assert (settings.client_id, settings.client_secret.get_secret_value()) == ("abc", SECRET)
     assert (settings.region, settings.user_pool_id, settings.endpoint_url) == ("eu-west-1", None, None)
-    assert settings.trusted_proxies == tuple(map(ip_network, ("10.0.0.0/8", "2001:db8::/32", "192.0.2.1/32")))
+    assert settings.trusted_proxies == (
+        *map(ip_network, ("10.0.0.0/8", "2001:db8::/32", "192.0.2.1/32")),
+        "unix",
+    )
     assert SECRET not in repr(settings)
 
 
@@ -87,7 +90,7 @@ def test_read_settings_with_a_subclass_uses_its_prefix(environment: pytest.Monke
         ("COGNITO_CLIENT_ID", "", "COGNITO_CLIENT_ID is not set"),
         ("COGNITO_CLIENT_ID", "x" * 129, "COGNITO_CLIENT_ID must have at most 128 characters"),
         ("COGNITO_CLIENT_SECRET", SECRET * 3, "COGNITO_CLIENT_SECRET must have at most 64 characters"),
-        ("COGNITO_TRUSTED_PROXIES", "10.0.0.0/8,proxy,x", "COGNITO_TRUSTED_PROXIES must be networks[^;]*"),
+        ("COGNITO_TRUSTED_PROXIES", "10.0.0.0/8,proxy,x", "COGNITO_TRUSTED_PROXIES must be networks[^;]*unix[^;]*"),
         ("COGNITO_STATE_KEYS", SECRET, "COGNITO_STATE_KEYS must be [^;]*openssl rand -base64 32[^;]*"),
         ("COGNITO_REGION", "", "COGNITO_REGION is not set: [^;]*COGNITO_USER_POOL_ID or AWS_REGION"),
     ],
@@ -154,6 +157,69 @@ def test_all_invalid_settings_are_reported(environment: pytest.MonkeyPatch) -> N
         read_settings("default", lambda: CognitoSettings(client_id=1, user_pool_id=""))  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize("name", ["client_id", "client_secret", "user_pool_id", "state_keys"])
+def test_values_of_invalid_arguments_are_not_shown(name: str) -> None:
+    """Neither by the settings, nor by the error of pydantic that a caller gets."""
+    with pytest.raises(ValidationError) as caught:
+        CognitoSettings.model_validate({"user_pool_id": "eu-west-1_AbC", name: [SECRET, SECRET]})
+    assert SECRET not in str(caught.value)
+
+
+class Shop(StaffSettings):
+    """Settings with more names."""
+
+    model_config = SettingsConfigDict(env_prefix="STAFF_", populate_by_name=True)
+
+    tenant: str = Field("", alias="shop")
+    owner: str = Field("", validation_alias=AliasChoices("keeper", AliasPath("owners", 0)))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"client_secet": SECRET}, "CognitoSettings has no setting client_secet: use client_secret"),
+        ({"user_pool": SECRET}, "CognitoSettings has no setting user_pool: use user_pool_id"),
+        ({"q": SECRET}, "CognitoSettings has no setting q: the settings are client_id, client_secret, .*"),
+        ({"tenants": SECRET}, "Shop has no setting tenants: use tenant"),
+        ({"shops": SECRET}, "Shop has no setting shops: use shop"),
+    ],
+)
+def test_unknown_argument_is_refused(given: dict[str, Any], message: str) -> None:
+    """The error names the setting that was meant, not another fault that follows from it, and no value."""
+    kind = Shop if message.startswith("Shop") else CognitoSettings
+    with pytest.raises(SettingsError, match=f"^{message}$") as caught:
+        kind(**given)
+    assert SECRET not in str(caught.value)
+    with pytest.raises(SettingsError, match=f"^{message}$"):
+        read_settings("default", lambda: kind(**given))
+
+
+def test_settings_of_subclasses_are_arguments() -> None:
+    """By name and alias; a subclass can allow any."""
+    for given in ({"tenant": "a"}, {"shop": "a"}, {"keeper": "a"}, {"owners": ["a"]}, {"owner": "a"}):
+        settings = Shop.model_validate({"client_id": "abc", "user_pool_id": "eu-west-1_AbC", **given})
+        assert (settings.tenant, settings.owner) in {("a", ""), ("", "a")}
+
+    class Open(CognitoSettings):
+        model_config = SettingsConfigDict(extra="allow")
+
+    assert Open.model_validate({"other": "a"}).model_extra == {"other": "a"}
+
+
+def test_other_entries_of_env_files_are_ignored(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Other programs may use them."""
+    environment.setenv("COGNITO_CLIENT_SECET", SECRET)
+    file = tmp_path / ".env"
+    file.write_text(f"COGNITO_CLIENT_ID=xyz\nCOGNITO_CLIENT_SECET={SECRET}\nOTHER=1\n")
+    environment.delenv("COGNITO_CLIENT_ID")
+
+    class FileSettings(CognitoSettings):
+        model_config = SettingsConfigDict(env_file=file)
+
+    assert FileSettings().client_id == "xyz"  # type: ignore[call-arg]  # read from the file
+    assert FileSettings.from_environment().client_id == "xyz"
+
+
 def test_region_may_come_from_the_aws_profile(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """As for sessions."""
     environment.delenv("COGNITO_REGION")
@@ -164,6 +230,20 @@ def test_region_may_come_from_the_aws_profile(environment: pytest.MonkeyPatch, t
         read_settings("default", None)
     environment.setenv("AWS_PROFILE", "staging")
     assert read_settings("default", None).region is None
+
+
+def test_aws_profile_is_not_read_without_need(environment: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As for sessions: the user pool ID has the region, and no profile is selected."""
+    environment.delenv("COGNITO_REGION")
+    environment.setenv("COGNITO_USER_POOL_ID", "eu-west-1_AbC")
+    (tmp_path / ".aws").mkdir()
+    (tmp_path / ".aws" / "config").write_text("[default]\nendpoint_url = ftp://127.0.0.1\n")
+    environment.setenv("HOME", str(tmp_path))
+    environment.delenv("AWS_CONFIG_FILE", raising=False)
+    assert read_settings("default", None).endpoint_url is None
+    environment.delenv("COGNITO_USER_POOL_ID")
+    with pytest.raises(SettingsError, match="endpoint_url of profile"):
+        read_settings("default", None)
 
 
 @pytest.mark.parametrize(

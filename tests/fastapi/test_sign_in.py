@@ -1,6 +1,8 @@
 """The sign-in routes: every challenge, tokens in the body and in cookies, refresh and sign-out."""
 
+import json
 from collections.abc import AsyncIterator
+from math import nan
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ from fastapi import FastAPI
 from cognito_async import ParameterValidationError
 from cognito_async.fastapi import PROBLEMS, CognitoSettings, SettingsError, SignInOptions, sign_in_router
 from cognito_async.fastapi.settings import read_settings
+from cognito_async.fastapi.sign_in_models import NewPasswordAnswer
 from cognito_async.testing import FakeCognito
 from tests.fastapi.sign_in_site import (
     ada,
@@ -191,6 +194,63 @@ async def test_password_is_selected(fake: FakeCognito) -> None:
             assert '"password"' in refused.json()["errors"][0]["detail"]  # the type of the answer to send
         tokens(await answer(http, content, type="password", password=PASSWORD))
     assert PASSWORD not in str(fake.requests)
+
+
+async def test_password_is_sent_if_the_pool_has_no_srp(fake: FakeCognito) -> None:
+    """Only then, as SRP does not show it to AWS."""
+    ada(fake)
+    async with site(fake, options(auth_flow="USER_AUTH")) as http:
+        for factors in (("PASSWORD", "PASSWORD_SRP", "EMAIL_OTP"), ("PASSWORD", "EMAIL_OTP")):
+            fake.first_factors = factors
+            content = await challenge(http, "SELECT_CHALLENGE", password=None)
+            fake.requests.clear()
+            tokens(await answer(http, content, type="password", password=PASSWORD))
+            assert (PASSWORD in str(fake.requests)) is ("PASSWORD_SRP" not in factors)
+        fake.first_factors = ("EMAIL_OTP", "SMS_OTP")
+        content = await challenge(http, "SELECT_CHALLENGE", password=None)
+        refused = await answer(http, content, type="password", password=PASSWORD)
+        assert kind_of(refused) == (422, "bad-input")
+        assert refused.json()["errors"][0]["pointer"] == "#/answer"
+
+
+async def test_invalid_field_of_an_answer_is_named_by_its_place(fake: FakeCognito) -> None:
+    """In the body, which differs from the parameters of the client. Settings are not fields."""
+    ada(fake, passkeys=["cGFzc2tleQ"])
+    settings = settings_of(fake)
+    async with site(fake, options(auth_flow="USER_AUTH"), settings=settings) as http:
+        content = await challenge(http, "WEB_AUTHN", password=None, preferred_challenge="WEB_AUTHN")
+        body = json.dumps({"continue": content["continue"], "answer": {"type": "passkey", "credential": {"a": nan}}})
+        refused = await http.post("/sign-in/challenge", content=body, headers={"Content-Type": "application/json"})
+    assert kind_of(refused) == (422, "bad-input")
+    assert [each["pointer"] for each in refused.json()["errors"]] == ["#/answer/credential"]
+    without_pool = settings.model_copy(update={"user_pool_id": None, "region": fake.user_pool_id.partition("_")[0]})
+    async with site(fake, options(auth_flow="USER_AUTH"), settings=without_pool) as http:
+        content = await challenge(http, "SELECT_CHALLENGE", password=None)
+        refused = await answer(http, content, type="password", password=PASSWORD)
+    assert kind_of(refused) == (500, "misconfigured")
+    assert "errors" not in refused.json()
+
+
+async def test_all_invalid_fields_of_an_answer_are_named(fake: FakeCognito, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only those of the answer, whatever the client calls the others."""
+
+    async def send(*_: object) -> None:
+        others = [("new_password", "b"), ("user_context_data.encoded_data", "c")]
+        raise ParameterValidationError("attributes['given/name']", "a", operation="Respond", others=others)
+
+    monkeypatch.setattr(NewPasswordAnswer, "send", send)
+    shown = evolve(PROBLEMS["ParameterValidationError"], detail=lambda error: error.operation or "")
+    ada(fake, status="FORCE_CHANGE_PASSWORD")
+    async with site(fake, problems={**PROBLEMS, "ParameterValidationError": shown}) as http:
+        content = await challenge(http, "NEW_PASSWORD_REQUIRED")
+        refused = await answer(http, content, type="new_password", new_password=NEW_PASSWORD)
+    assert kind_of(refused) == (422, "bad-input")
+    assert refused.json()["detail"] == "Respond"
+    assert refused.json()["errors"] == [
+        {"pointer": "#/answer/attributes/given~1name", "detail": "a"},
+        {"pointer": "#/answer/new_password", "detail": "b"},
+        {"pointer": "#/user_context_data/encoded_data", "detail": "c"},
+    ]
 
 
 async def test_requested_password_is_answered(fake: FakeCognito) -> None:

@@ -10,6 +10,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from ipaddress import ip_network
 from typing import Any
+from unittest.mock import AsyncMock
 
 import httpx
 import pytest
@@ -189,6 +190,39 @@ async def test_starts_that_can_send_a_message_are_limited_per_username() -> None
     assert len(client.calls) == 10
 
 
+@pytest.mark.virtual_clock
+async def test_one_client_cannot_use_up_the_messages_of_a_user() -> None:
+    """Nor a network of an organization; others can still sign the user in."""
+    for address, network in (("203.0.113.7", "203.0.113.7"), ("2001:db8:7::1", "2001:db8:7:{:x}::1")):
+        client = FakeClient()
+        async with default_site(client, SignInOptions(auth_flow="USER_AUTH")) as http:
+            for number in range(12):
+                await http.post(
+                    "/sign-in", json={"username": EMAIL}, headers={"X-Forwarded-For": network.format(number)}
+                )
+            assert len(client.calls) == 5
+            refused = await http.post("/sign-in", json={"username": EMAIL}, headers={"X-Forwarded-For": address})
+            assert kind_of(refused) == (429, "rate-limited")
+            await http.post("/sign-in", json={"username": EMAIL}, headers={"X-Forwarded-For": "198.51.100.1"})
+            assert len(client.calls) == 6
+
+
+async def test_passkeys_are_no_messages(fake: FakeCognito) -> None:
+    """Neither a start with one nor its choice, although both start without a password."""
+    ada(fake, passkeys=["AAAA"])
+    limit = MemoryRateLimit(1, 900.0)
+    async with site(fake, options(auth_flow="USER_AUTH", message_client_limit=limit, message_limit=limit)) as http:
+        for _ in range(3):
+            await challenge(http, "WEB_AUTHN", password=None, preferred_challenge="WEB_AUTHN")
+        assert not len(limit)
+        fake.first_factors = ("EMAIL_OTP", "WEB_AUTHN")
+        content = await challenge(http, "SELECT_CHALLENGE")
+        assert (await answer(http, content, type="select", option="WEB_AUTHN")).json()["challenge"][
+            "name"
+        ] == "WEB_AUTHN"
+        assert not len(limit)
+
+
 async def test_password_does_not_bypass_the_limit_of_messages(fake: FakeCognito) -> None:
     """It is not used if another first factor is preferred."""
     ada(fake)
@@ -214,6 +248,16 @@ async def test_codes_are_limited_per_user(fake: FakeCognito) -> None:
         refused = await answer(http, content, type="code", code=codes(fake)[-1])
         assert kind_of(refused) == (429, "rate-limited")
         assert int(refused.headers["retry-after"]) > 1
+
+
+async def test_answers_have_their_own_keys(fake: FakeCognito) -> None:
+    """Also in a storage that limits share."""
+    ada(fake, mfa=["SMS_MFA"])
+    limit = AsyncMock(**{"hit.return_value": 0.0})
+    async with site(fake, options(username_limit=limit)) as http:
+        tokens(await answer(http, await challenge(http, "SMS_MFA"), type="code", code=codes(fake)[-1]))
+    keys = [call.args[0].rpartition(" ")[0] for call in limit.hit.await_args_list]
+    assert keys == ["sign-in username", "challenge username"]
 
 
 async def test_selections_that_send_a_message_are_limited(fake: FakeCognito) -> None:

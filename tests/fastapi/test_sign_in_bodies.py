@@ -65,17 +65,18 @@ def test_openapi_describes_the_fields_of_the_flow() -> None:
         assert [bodies[path]["required"] for path in ROUTES] == [required] * 2
 
 
-async def test_cookies_need_no_body(fake: FakeCognito) -> None:
-    """Neither in a browser nor in another program."""
+@pytest.mark.parametrize("typed", [{}, {"Content-Type": "application/json"}])
+async def test_cookies_need_no_body(fake: FakeCognito, typed: dict[str, str]) -> None:
+    """Neither in a browser nor in another program, which may always send the media type."""
     ada(fake)
     for browser in (True, False):
         async with site(fake, options(tokens="cookies")) as http:
             first = await start(http)
             if not browser:
                 del http.headers["Origin"]
-            second = await http.post("/refresh", headers=cookie_header(first))
+            second = await http.post("/refresh", headers=cookie_header(first) | typed)
             assert tokens(second)["state"] == "signed_in"
-            third = await http.post("/sign-out", headers=cookie_header(second))
+            third = await http.post("/sign-out", headers=cookie_header(second) | typed)
             assert third.json() == {"state": "signed_out", "revoked": True}
 
 
@@ -109,7 +110,7 @@ async def chunks() -> AsyncIterator[bytes]:
     ],
 )
 async def test_other_bodies_are_refused(fake: FakeCognito, path: str, request_arguments: dict[str, Any]) -> None:
-    """Only a request without body and content type is like an empty object."""
+    """Only a request without a body, with the media type of JSON or none, is like an empty object."""
     arguments = {**request_arguments}
     if callable(arguments.get("content")):
         arguments["content"] = arguments["content"]()
@@ -124,4 +125,6 @@ async def test_other_routes_need_a_body(fake: FakeCognito, path: str) -> None:
     """Without cookies, so do a refresh and a sign-out."""
     async with site(fake, options(tokens="cookies" if path not in ROUTES else "body")) as http:
         response: httpx.Response = await http.post(path)
+        empty = await http.post(path, headers={"Content-Type": "application/json"})
     assert kind_of(response) == (415, "unsupported-body")
+    assert kind_of(empty) == (400, "malformed-body")

@@ -14,14 +14,14 @@ SETTINGS = CognitoSettings(client_id="abc", region="eu-west-1", endpoint_url="ht
 
 @asynccontextmanager
 async def asgi_client(
-    app: Starlette, *, client: tuple[str, int] = ("192.0.2.1", 4711)
+    app: Starlette, *, client: tuple[str, int] | None = ("192.0.2.1", 4711)
 ) -> AsyncGenerator[httpx.AsyncClient, None]:
     """Run the lifespan of an application and yield an HTTP client for it; requests have the lifespan state."""
     async with app.router.lifespan_context(app) as state:
 
         async def with_state(scope: Any, receive: Any, send: Any) -> None:
-            await app({**scope, "state": dict(state or {})}, receive, send)
+            await app({**scope, "client": client, "state": dict(state or {})}, receive, send)
 
-        transport = httpx.ASGITransport(with_state, client=client)
+        transport = httpx.ASGITransport(with_state)
         async with httpx.AsyncClient(transport=transport, base_url="http://site.example") as http:
             yield http

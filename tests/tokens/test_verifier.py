@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from attrs.exceptions import FrozenInstanceError
+from rich.pretty import pretty_repr
 
 from cognito_async import (
     AsyncCognitoSession,
@@ -121,7 +122,11 @@ async def test_tokens_are_frozen_values() -> None:
     assert token == again
     assert hash(token) == hash(again)
     assert token != await verifier("id").verify(ISSUED.id_token(sub="eve"))
-    assert "ada@example.com" not in repr(token)
+    for shown in (token, await verifier().verify(ISSUED.access_token(username="ada@example.com"))):
+        for text in (repr(shown), pretty_repr(shown)):
+            assert "ada@example.com" not in text
+            assert shown.sub not in text
+            assert shown.client_id in text
 
 
 async def test_token_with_many_elements_is_accepted() -> None:
