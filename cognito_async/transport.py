@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import select
+import socket
 import ssl
 from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
@@ -186,11 +187,11 @@ class _Connection(ResponseHandler):
 
 def _poll(transport: asyncio.BaseTransport) -> Callable[[], object]:
     """Return a function that returns whether the socket is readable."""
-    socket: Any = transport.get_extra_info("socket")
+    connected: Any = transport.get_extra_info("socket")
     if not hasattr(select, "poll"):  # Windows
-        return lambda: select.select([socket], (), (), 0)[0]
+        return lambda: select.select([connected], (), (), 0)[0]
     poll = select.poll()
-    poll.register(socket.fileno(), select.POLLIN)
+    poll.register(connected.fileno(), select.POLLIN)
     return partial(poll.poll, 0)
 
 
@@ -486,7 +487,9 @@ def _connect_error(error: aiohttp.ClientError, request: HttpRequest) -> ConnectE
         return ConnectError(f"no connection to {error.host}: {error.certificate_error}; {fix}", sent=False)
     if isinstance(error, aiohttp.ClientConnectorError):
         target = "the proxy " if isinstance(error, aiohttp.ClientProxyConnectionError) else ""
-        return ConnectError(f"no connection to {target}{error.host}:{error.port}: {error.os_error}", sent=False)
+        unknown = isinstance(error.os_error, socket.gaierror)
+        fix = f"; check the network and the {'proxy' if target else 'region'}" if unknown else ""
+        return ConnectError(f"no connection to {target}{error.host}:{error.port}: {error.os_error}{fix}", sent=False)
     return ConnectTimeoutError(f"no connection within {request.connect_timeout} s", sent=False)
 
 

@@ -5,12 +5,12 @@ from contextlib import AsyncExitStack
 from story import act, check, quote, refused, run
 
 from cognito_async import (
+    AttributeType,
     CognitoClient,
     NotAuthorizedException,
     ResourceNotFoundException,
     UserNotFoundException,
 )
-from cognito_async.operations import AttributeType
 from cognito_async.testing import LocalPool
 
 USERNAMES = ("ada", "alan", "barbara", "edsger", "grace", "john", "katherine", "margaret")

@@ -48,9 +48,7 @@ async def main() -> None:
     async with FakeCognito() as fake:
         client = fake.create_app_client(client_secret="exists-only-in-the-fake-pool")  # noqa: S106
         fake.create_user("ada", password="Analytical-1843", email="ada@example.com", groups=["staff"])  # noqa: S106
-        pool = {"ENDPOINT_URL": fake.endpoint_url, "USER_POOL_ID": fake.user_pool_id, "CLIENT_ID": client.client_id}
-        os.environ.update({f"COGNITO_{name}": value for name, value in pool.items()})
-        os.environ["COGNITO_CLIENT_SECRET"] = client.client_secret or ""
+        os.environ.update(fake.environment(client))
         print("Sign in as ada with Analytical-1843, see /docs.")
         await uvicorn.Server(uvicorn.Config(app, port=int(os.environ.get("PORT", "8000")))).serve()
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 
@@ -27,9 +28,15 @@ CLOCKS: Mapping[str, Callable[[], asyncio.AbstractEventLoop]] = {
 }
 
 
+# The machine's settings of AWS clients, applications, proxies and certificates.
+SETTINGS = re.compile(r"AWS_.*|COGNITO_(?!ASYNC_).*|(?i:HTTPS?_PROXY|NO_PROXY|ALL_PROXY|SSL_CERT_FILE)")
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Register the marks."""
     restore_default_signals()
+    for name in filter(SETTINGS.fullmatch, [*os.environ]):  # before tests are imported
+        del os.environ[name]
     config.addinivalue_line("markers", "virtual_clock: run on a loop whose time jumps to the next timer")
     config.addinivalue_line("markers", "manual_clock: run on a loop whose time moves with advance()")
 
@@ -67,19 +74,6 @@ def mocked() -> Iterator[MockedHttp]:
     mocks = MockedHttp()
     with mocks:
         yield mocks
-
-
-# --- a clean environment ----------------------------------------------------------------------------------------------
-
-
-NETWORK_VARIABLES = ("HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY", "ALL_PROXY", "SSL_CERT_FILE")
-
-
-@pytest.fixture(autouse=True)
-def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Remove the machine's settings of AWS clients, proxies and certificates."""
-    for name in [name for name in os.environ if name.startswith("AWS_") or name.upper() in NETWORK_VARIABLES]:
-        monkeypatch.delenv(name)
 
 
 WAITS_FOR_A_CHILD = "asyncio-waitpid-"  # threads that wait for child processes, as in Python 3.11

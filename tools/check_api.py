@@ -4,6 +4,7 @@ All public types are complete; every module can be imported first, without warni
 last release need a new major version (before 1.0, a new minor version).
 """
 
+import ast
 import importlib
 import os
 import pkgutil
@@ -66,7 +67,7 @@ def _import_fails(name: str) -> int:
 
 
 def breaking_changes(root: Path, version: str) -> Iterator[str]:
-    """Yield griffe's report on breaking changes since the last tag, unless the version allows them."""
+    """Yield griffe's report on breaking changes of public names since the last tag, unless the version allows them."""
     tags = ["git", "describe", "--tags", "--abbrev=0", "--match", "v[0-9]*"]
     last = subprocess.run(tags, cwd=root, capture_output=True, text=True, check=False).stdout.strip()  # noqa: S603
     if not last:
@@ -74,8 +75,25 @@ def breaking_changes(root: Path, version: str) -> Iterator[str]:
         return
     command = [sys.executable, "-m", "griffe", "check", PACKAGE, "--against", last]
     report = subprocess.run(command, cwd=root, capture_output=True, text=True, check=False)  # noqa: S603
-    if report.returncode and _compatible_versions(last) == _compatible_versions(version):
-        yield f"breaking changes since {last}:\n{report.stderr or report.stdout}"
+    public = {*public_names(root, last)}
+    changes = [
+        line
+        for line in (report.stderr or report.stdout).splitlines()
+        if (name := re.match(r"\S+:\d+: (\w+)", line)) and name[1] in public
+    ]
+    if changes and _compatible_versions(last) == _compatible_versions(version):
+        yield "\n".join([f"breaking changes since {last}:", *changes])
+
+
+def public_names(root: Path, tag: str) -> Iterator[str]:
+    """Yield the names in the literal ``__all__`` of each package, as of a tag."""
+    listing = ["git", "ls-tree", "-r", "--name-only", tag, PACKAGE]
+    for path in subprocess.check_output(listing, cwd=root, text=True).splitlines():  # noqa: S603
+        if path.endswith("__init__.py"):
+            source = subprocess.check_output(["git", "show", f"{tag}:{path}"], cwd=root, text=True)  # noqa: S603, S607
+            for node in ast.parse(source).body:
+                if isinstance(node, ast.Assign) and ast.unparse(node.targets[0]) == "__all__":
+                    yield from ast.literal_eval(node.value)
 
 
 def _compatible_versions(version: str) -> tuple[str, ...]:

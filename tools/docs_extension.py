@@ -6,11 +6,11 @@ import griffe
 
 
 class HideTables(griffe.Extension):
-    """Hides the values of tables."""
+    """Hides the values of tables, and how members of requests and responses are declared."""
 
     def on_attribute_instance(self, *, attr: griffe.Attribute, **_: object) -> None:
-        """Remove the value of a table."""
-        if str(attr.value).startswith("{"):
+        """Remove such a value."""
+        if str(attr.value).startswith(("{", "member(")):
             attr.value = None
 
 

@@ -41,9 +41,10 @@ class Bound:
             "client_secret": None if self.client_secret is None else broken_form(self.client_secret, 64, spaces=True),
             "user_pool_id": None if self.user_pool_id is None else pool_id_rule(self.user_pool_id, at_aws=at_aws),
         }
-        for name, rule in rules.items():
-            if rule is not None:
-                raise ParameterValidationError(name, rule)
+        broken = [(name, rule) for name, rule in rules.items() if rule is not None]
+        if broken:
+            (name, rule), *others = broken
+            raise ParameterValidationError(name, rule, others=others)
 
 
 def missing(request: Request[Any], bound: Bound) -> dict[str, Any]:

@@ -242,8 +242,8 @@ def _described(kind: type[Structure], value: object) -> str:
     article = "an" if kind.__name__[0] in "AEIO" else "a"  # types that start with U start with User or UI
     if not isinstance(value, Mapping):
         return f"{article} {kind.__name__}"
-    given = [name for name, about in members(kind) if name in value or about.wire_name in value]
-    shown = given or [name for name, about in members(kind) if about.required] or [members(kind)[0][0]]
+    given = [name for name, about in members(kind) if about.required or name in value or about.wire_name in value]
+    shown = given or [members(kind)[0][0]]
     return f"{article} {kind.__name__}, such as {_example(kind, shown)}"
 
 

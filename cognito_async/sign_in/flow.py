@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Awaitable, Callable, Generator, Mapping
+from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from ipaddress import ip_address
@@ -31,7 +31,7 @@ from cognito_async.protocol.shapes import Record
 from cognito_async.protocol.srp import ResultT, parse_challenge, prove
 from cognito_async.sign_in.devices import Device, confirm_device
 from cognito_async.sign_in.srp_exchange import Exchange, pool_group, run, start_exchange
-from cognito_async.sign_in.user_input import Secret, check, one_of, password_rule, username_rule
+from cognito_async.sign_in.user_input import Secret, one_of, password_rule, username_rule
 from cognito_async.tokens.model import Tokens
 
 MAX_CHALLENGES: Final = 10
@@ -216,18 +216,28 @@ class Step(Record):
 
 
 def check_start(flow: Flow, how: Start) -> None:
-    """Raise ParameterValidationError for an invalid argument of ``sign_in``."""
-    check("username", Secret(flow.username), username_rule)
-    check("auth_flow", Secret(how.auth_flow), one_of(ADMIN_FLOWS if flow.admin else FLOWS))
-    if how.password is not None or how.auth_flow not in PASSWORDLESS_FLOWS or how.factor in PASSWORD_FACTORS:
-        if how.password is None:
+    """Raise ParameterValidationError for the invalid arguments of ``sign_in``."""
+    broken = [(name, rule) for name, rule in _rules_of_start(flow, how) if rule is not None]
+    if broken:
+        (name, rule), *others = broken
+        raise ParameterValidationError(name, rule, others=others)
+
+
+def _rules_of_start(flow: Flow, how: Start) -> Iterator[tuple[str, str | None]]:
+    """Yield the arguments with the rules that they break."""
+    yield "username", username_rule(flow.username)
+    invalid_flow = one_of(ADMIN_FLOWS if flow.admin else FLOWS)(how.auth_flow)
+    yield "auth_flow", invalid_flow
+    if how.password is not None:
+        yield "password", password_rule(how.password)
+    if invalid_flow is None:
+        if how.password is None and (how.auth_flow not in PASSWORDLESS_FLOWS or how.factor in PASSWORD_FACTORS):
             factor = f" with {how.factor}" if how.factor in PASSWORD_FACTORS else ""
-            raise ParameterValidationError("password", f"is required for the flow {how.auth_flow}{factor}")
-        check("password", Secret(how.password), password_rule)
-    for name in ("preferred_challenge", "session"):
-        if getattr(how, name) is not None and how.auth_flow != "USER_AUTH":
-            raise ParameterValidationError(name, "must not be passed without auth_flow='USER_AUTH'")
-    check("device", Secret(flow.device), device_rule)
+            yield "password", f"is required for the flow {how.auth_flow}{factor}"
+        for name in ("preferred_challenge", "session"):
+            if getattr(how, name) is not None and how.auth_flow != "USER_AUTH":
+                yield name, "must not be passed without auth_flow='USER_AUTH'"
+    yield "device", device_rule(flow.device)
 
 
 def device_rule(value: object) -> str | None:

@@ -7,7 +7,7 @@ started before a test requests it.
 import asyncio
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from itertools import count
 from threading import Thread
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
@@ -120,13 +120,20 @@ class TestUsers:
 
     async def delete_all(self) -> None:
         """Delete the users; the fixture calls it after the test."""
-        from cognito_async import UserNotFoundException  # noqa: PLC0415
+        from cognito_async import CognitoError, UserNotFoundException  # noqa: PLC0415
 
+        failed: list[CognitoError] = []
         async with self._pool.session() as session:
             client = session.client(user_pool_id=self._pool.user_pool_id)
             for email in self._created:
-                with suppress(UserNotFoundException):  # the test deleted the user, or the creation failed
+                try:
                     await client.admin_delete_user(username=email)
+                except UserNotFoundException:  # the test deleted the user, or the creation failed
+                    pass
+                except CognitoError as error:
+                    failed.append(error)
+        if failed:
+            raise failed[0]
 
 
 _NUMBERS = count(1)

@@ -75,7 +75,10 @@ def message(text: str, *, status: int = 200) -> web.Response:
 
 async def form_of(request: web.Request, *names: str) -> list[str]:
     """Return the fields of the request's form."""
-    form = await request.post()
+    try:
+        form = await request.post()
+    except (ValueError, LookupError) as error:  # an invalid body, or an unknown charset
+        raise ParameterValidationError("form", "must be a form in UTF-8") from error
     values = [form.get(name) for name in names]
     for name, value in zip(names, values, strict=True):
         if not isinstance(value, str) or not value:
@@ -96,7 +99,7 @@ async def answer(request: web.Request) -> web.Response:
     state, code = await form_of(request, "state", "code")
     try:
         opened = request.app[STATES].decrypt(state, ttl=180).decode()
-    except InvalidToken:
+    except (InvalidToken, ValueError):
         return message("Sign in again.", status=401)
     challenge = request.app[CLIENT].resume_sign_in(opened)
     assert isinstance(challenge, SoftwareTokenMfaChallenge | SmsMfaChallenge | EmailOtpChallenge)  # noqa: S101

@@ -79,6 +79,17 @@ async def test_missing_password_names_the_flow_that_needs_it(
     assert caught.value.rule.endswith(named)
 
 
+async def test_all_invalid_arguments_are_reported(client: CognitoClient) -> None:
+    """The first one is in the message."""
+    flow: Any = "USER_SPR_AUTH"
+    with pytest.raises(ParameterValidationError) as caught:
+        await client.sign_in(username="", password="", auth_flow=flow)
+    assert [name for name, _ in caught.value.errors] == ["username", "auth_flow", "password"]
+    with pytest.raises(ParameterValidationError) as caught:
+        client.session.client("", user_pool_id="nope")
+    assert [name for name, _ in caught.value.errors] == ["client_id", "user_pool_id"]
+
+
 async def test_type_of_a_password_that_is_no_text_is_named(client: CognitoClient) -> None:
     """The value is not."""
     password: Any = CANARY.encode()
