@@ -87,7 +87,8 @@ class CognitoSettings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Refuse unknown arguments, unlike variables and entries of .env files, which others may use."""
         if isinstance(init_settings, InitSettingsSource):
-            _check_names(settings_cls, cast("dict[str, Any]", init_settings.init_kwargs))
+            given: Any = init_settings  # its arguments have no types
+            _check_names(settings_cls, given.init_kwargs)
         return init_settings, env_settings, dotenv_settings, file_secret_settings
 
     @field_validator("trusted_proxies", "state_keys", mode="before")

@@ -239,7 +239,7 @@ async def test_all_invalid_fields_of_an_answer_are_named(fake: FakeCognito, monk
         raise ParameterValidationError("attributes['given/name']", "a", operation="Respond", others=others)
 
     monkeypatch.setattr(NewPasswordAnswer, "send", send)
-    shown = evolve(PROBLEMS["ParameterValidationError"], detail=lambda error: error.operation)
+    shown = evolve(PROBLEMS["ParameterValidationError"], detail=lambda error: error.operation or "")
     ada(fake, status="FORCE_CHANGE_PASSWORD")
     async with site(fake, problems={**PROBLEMS, "ParameterValidationError": shown}) as http:
         content = await challenge(http, "NEW_PASSWORD_REQUIRED")
