@@ -15,7 +15,7 @@ from json import scanner
 from json.encoder import encode_basestring_ascii
 from typing import Any, Literal
 
-from attrs import field, frozen
+from attrs import define, field, frozen
 
 from cognito_async.errors import CognitoError, InvalidResponseError, ServiceError, TransportError
 from cognito_async.protocol.endpoints import is_aws_pool_id
@@ -76,7 +76,7 @@ class HttpRequest:
     max_response_bytes: int | None = field(default=None, kw_only=True)  # None for the transport's limit
 
 
-@frozen(eq=False, repr=False)
+@define(eq=False, repr=False)
 class HttpResponse:
     """An HTTP response as it was received."""
 
