@@ -15,6 +15,7 @@ import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
@@ -40,7 +41,7 @@ from cognito_async import (
 )
 from cognito_async.protocol import wire
 from cognito_async.protocol.wire import Body, HttpRequest
-from cognito_async.transport import AiohttpTransport
+from cognito_async.transport import AiohttpTransport, _connect_error
 from tests.support.clocks import advance
 from tests.support.processes import until
 from tests.support.scripted_server import (
@@ -795,6 +796,25 @@ async def test_pool_has_no_more_connections_than_allowed() -> None:
         await asyncio.gather(*[reset(client) for _ in range(50)])
         assert server.connections == 3
         assert len(server.requests) == 50
+
+
+@pytest.mark.parametrize(
+    ("kind", "fault", "fix"),
+    [
+        (
+            aiohttp.ClientConnectorDNSError,
+            socket.gaierror(-2, "Name or service not known"),
+            "; check the network and the region",
+        ),
+        (aiohttp.ClientProxyConnectionError, socket.gaierror(-2, "unknown"), "; check the network and the proxy"),
+        (aiohttp.ClientConnectorError, ConnectionRefusedError(111, "refused"), "refused"),
+    ],
+)
+def test_unknown_host_names_what_to_check(kind: type[aiohttp.ClientConnectorError], fault: OSError, fix: str) -> None:
+    """A region may be misspelled; then no such host exists."""
+    key: Any = SimpleNamespace(host="cognito-idp.eu-wset-1.amazonaws.com", port=443, ssl=True, is_ssl=True)
+    error = _connect_error(kind(key, fault), HttpRequest("https://cognito-idp.eu-wset-1.amazonaws.com", {}, Body()))
+    assert str(error).endswith(fix)
 
 
 # --- closing ----------------------------------------------------------------------------------------------------------

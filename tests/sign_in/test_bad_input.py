@@ -21,6 +21,7 @@ SURROGATE = f"{CANARY}\ud800"
 def refused(error: ParameterValidationError, parameter: str) -> None:
     """Assert that an error names a parameter and shows no value."""
     assert error.parameter == parameter
+    assert error.rule
     assert CANARY not in str(error)
     assert leaking_frames(error) == []
 
@@ -85,6 +86,7 @@ async def test_all_invalid_arguments_are_reported(client: CognitoClient) -> None
     with pytest.raises(ParameterValidationError) as caught:
         await client.sign_in(username="", password="", auth_flow=flow)
     assert [name for name, _ in caught.value.errors] == ["username", "auth_flow", "password"]
+    assert all(rule for _, rule in caught.value.errors)
     with pytest.raises(ParameterValidationError) as caught:
         client.session.client("", user_pool_id="nope")
     assert [name for name, _ in caught.value.errors] == ["client_id", "user_pool_id"]
