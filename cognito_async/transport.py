@@ -117,9 +117,9 @@ class _Payload(BytesPayload):
 
 
 class _Request(aiohttp.ClientRequest):
-    """A request that takes over its headers and body as they are. aiohttp's own methods do the same at a higher cost.
+    """A request with only the given headers, ``Host`` and ``Content-Length``.
 
-    It has no headers but the given ones, ``Host`` and ``Content-Length``.
+    Apart from the headers that it does not add, aiohttp's own methods have the same effect at a higher cost.
     """
 
     def update_headers(self, headers: LooseHeaders | None) -> None:
