@@ -206,6 +206,7 @@ async def test_page_is_accessible_and_fits(demo: SiteBrowser, challenged: SiteBr
     async with browser.page(width=DESKTOP) as page:
         await steps(page)
         assert await heading(page) == title
+        await page.wait_for_load_state()  # the heading is there before the style sheet
         for width, theme in ((DESKTOP, "light"), (PHONE, "light"), (PHONE, "dark"), (DESKTOP, "dark")):
             await page.emulate_media(color_scheme=theme)  # type: ignore[arg-type]
             await page.set_viewport_size({"width": width, "height": 844})
