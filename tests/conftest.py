@@ -76,16 +76,13 @@ def mocked() -> Iterator[MockedHttp]:
         yield mocks
 
 
-WAITS_FOR_A_CHILD = "asyncio-waitpid-"  # threads that wait for child processes, as in Python 3.11
-
-
 @pytest.fixture(autouse=True)
 def _no_thread_left() -> Iterator[None]:
     """Fail a test that leaves a thread behind."""
     before = set(threading.enumerate())
     yield
-    for thread in threading.enumerate():
-        if thread not in before and thread.name.startswith(WAITS_FOR_A_CHILD):
-            thread.join(10)  # ends shortly after it has reported the end of the child
-    left = [thread.name for thread in threading.enumerate() if thread not in before]
+    started = [thread for thread in threading.enumerate() if thread not in before]
+    for thread in started:
+        thread.join(10)  # a thread ends shortly after it has passed on its result
+    left = [thread.name for thread in started if thread.is_alive()]
     assert not left, f"threads left behind: {left}"
