@@ -46,7 +46,9 @@ from cognito_async.fastapi.dependencies import (
     rate_limit,
     session_of,
 )
-from cognito_async.fastapi.errors import (
+from cognito_async.fastapi.password_reset import PasswordPolicy, PasswordRule, ResetConfirmation, password_reset_router
+from cognito_async.fastapi.problems import (
+    PROBLEMS,
     BadInputError,
     BodyTimeoutError,
     BodyTooLargeError,
@@ -55,6 +57,8 @@ from cognito_async.fastapi.errors import (
     NotAuthenticatedError,
     PasswordNotAcceptedError,
     PoolNotOpenError,
+    Problem,
+    Problems,
     RateLimitedError,
     RequestRejectedError,
     ResetQueueFullError,
@@ -62,12 +66,11 @@ from cognito_async.fastapi.errors import (
     SignInStateError,
     UnsupportedBodyError,
     WeakPasswordError,
+    log_problem,
+    problem_of,
 )
-from cognito_async.fastapi.password_policy import PasswordPolicy, PasswordRule
-from cognito_async.fastapi.password_reset import ResetConfirmation, password_reset_router
-from cognito_async.fastapi.problems import PROBLEMS, Problem, Problems, log_problem, problem_of
 from cognito_async.fastapi.rate_limits import MemoryRateLimit, RateLimit, check_username_limit
-from cognito_async.fastapi.request_origin import same_origin
+from cognito_async.fastapi.request import same_origin
 from cognito_async.fastapi.reset_queue import ResetLimits, ResetRequests
 from cognito_async.fastapi.responses import (
     install_problems,

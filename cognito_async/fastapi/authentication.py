@@ -20,9 +20,9 @@ from cognito_async.errors import (
     TokenMissingError,
     TokenScopeError,
 )
-from cognito_async.fastapi.errors import CrossOriginError, NotAuthenticatedError
 from cognito_async.fastapi.open_pool import find_pool
-from cognito_async.fastapi.request_origin import SAFE_METHODS, cookie_values, is_same_origin, origins
+from cognito_async.fastapi.problems import CrossOriginError, NotAuthenticatedError
+from cognito_async.fastapi.request import SAFE_METHODS, cookie_values, is_same_origin, origins
 from cognito_async.fastapi.settings import DEFAULT_POOL
 from cognito_async.tokens import AccessToken
 from cognito_async.tokens.bearer import SCOPE, bearer_token

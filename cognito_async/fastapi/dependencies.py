@@ -2,28 +2,29 @@
 
 import logging
 import re
-from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
+from collections.abc import AsyncGenerator, Callable, Collection, Coroutine, Iterable, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeAlias, TypeVar
 
-from fastapi import Depends, Form
+from fastapi import Depends, Form, routing
 from starlette.requests import HTTPConnection
 
 from cognito_async.client import CognitoClient
 from cognito_async.errors import ParameterValidationError
 from cognito_async.fastapi.authentication import TokenAuth
-from cognito_async.fastapi.errors import SettingsError
 from cognito_async.fastapi.open_pool import OpenPool, find_pool, state_key
+from cognito_async.fastapi.problems import SettingsError
 from cognito_async.fastapi.rate_limits import RateLimit, check_client_limit, check_rate_limit
-from cognito_async.fastapi.request_origin import SAFE_METHODS, Address, client_ip, is_ignored
-from cognito_async.fastapi.required_settings import check_routes
+from cognito_async.fastapi.request import MAX_ENCODED_DATA, SAFE_METHODS, Address, client_ip, is_ignored
 from cognito_async.fastapi.reset_queue import ResetLimits, ResetQueue, ResetRequests
 from cognito_async.fastapi.settings import (
     DEFAULT_POOL,
     CognitoSettings,
+    RequiredSetting,
     SettingsSource,
     env_prefix,
+    invalid_settings,
     prefix_of,
     read_settings,
 )
@@ -42,8 +43,6 @@ Value = TypeVar("Value")
 Dependency: TypeAlias = Callable[..., Coroutine[Any, Any, Value]]
 Lifespan: TypeAlias = Callable[[Any], AbstractAsyncContextManager[Mapping[str, Any] | None]]
 
-MAX_ENCODED_DATA: Final = 8192
-
 _LOG = logging.getLogger("cognito_async.fastapi")
 _IGNORED: Final = (
     "X-Forwarded-For of a connection that is not trusted is ignored: if your proxy sent it, add its network, or unix "
@@ -51,6 +50,8 @@ _IGNORED: Final = (
 )
 _MAX_LANGUAGE_HEADER: Final = 1000
 _LANGUAGE = re.compile(r"([A-Za-z]{2,8}(?:-[A-Za-z0-9]{1,8}){0,3})\s*(?:;\s*q\s*=\s*(0(?:\.\d{0,3})?|1(?:\.0{0,3})?))?")
+# Since FastAPI includes routers without copying their routes, this is the way to all of them.
+_flat: Callable[[Iterable[Any]], Iterator[Any]] = getattr(routing, "iter_route_contexts", iter)
 
 
 class Dependencies:
@@ -165,13 +166,7 @@ def session_of(settings: CognitoSettings) -> AsyncCognitoSession:
 
 
 class Cognito:
-    """A user pool in an application. Settings are read and connections opened by its lifespan, in each process.
-
-    Attributes:
-        name: The name of the pool in this application.
-        dependencies: The dependencies for routes. The default pool also has annotations such as ``CognitoDep``; for
-            another pool use ``Annotated[CognitoClient, Depends(staff.dependencies.client)]``.
-    """
+    """A user pool in an application. Settings are read and connections opened by its lifespan, in each process."""
 
     def __init__(
         self,
@@ -195,7 +190,15 @@ class Cognito:
                 that were issued to the app client.
         """
         self.name: str = name
+        """The name of the pool in this application."""
+
         self.dependencies: Dependencies = dependencies_of(name)
+        """The dependencies for routes.
+
+        The default pool also has annotations such as ``CognitoDep``; for another pool use
+        ``Annotated[CognitoClient, Depends(staff.dependencies.client)]``.
+        """
+
         self._settings = settings
         self._session = session
         self._reset_limits = reset_limits or ResetLimits()
@@ -227,7 +230,7 @@ class Cognito:
                 reset_queue=queue,
                 verifier=self._open_verifier(settings, session, stack),
             )
-            check_routes(app, self.name, pool, prefix_of(self.name, self._settings))
+            _check_routes(app, self.name, pool, prefix_of(self.name, self._settings))
             yield {state_key(self.name): pool}
 
     def _open_verifier(
@@ -264,6 +267,45 @@ class Cognito:
             PoolNotOpenError: The state does not contain this pool.
         """
         return find_pool(state, self.name).client
+
+
+def _check_routes(app: object, name: str, pool: OpenPool, prefix: str) -> None:
+    """Raise SettingsError if a route of an application or of a mounted one needs a setting that is missing."""
+    found: dict[str, str] = {}
+    for path, call in _dependencies(getattr(app, "routes", ()), getattr(app, "dependency_overrides", ()), ""):
+        missing = _missing(call, name, pool)
+        if missing is not None:
+            setting, purpose = missing
+            reason = f"{prefix}{setting.upper()} is not set, but the route {path} needs it {purpose}"
+            found.setdefault(setting, reason)
+    if found:
+        raise invalid_settings(name, found.values())
+
+
+def _dependencies(
+    routes: Iterable[Any], overrides: Collection[Any], path: str
+) -> Iterator[tuple[str, Callable[..., Any] | None]]:
+    """Yield the dependencies of all routes, with the path of the route, except for overridden ones."""
+    for route in _flat(routes):
+        here = path + (getattr(route, "path", None) or "")
+        pending = [*getattr(getattr(route, "dependant", None), "dependencies", ())]
+        while pending:
+            found = pending.pop()
+            if (found.call.used_by if isinstance(found.call, RequiredSetting) else found.call) not in overrides:
+                yield here, found.call
+                pending += found.dependencies
+        inner = getattr(getattr(route, "app", None), "dependency_overrides", ())
+        yield from _dependencies(getattr(route, "routes", None) or (), inner, here)
+
+
+def _missing(call: object, name: str, pool: OpenPool) -> tuple[str, str] | None:
+    """Return the setting of a pool that a dependency lacks, and its purpose; None if it lacks none."""
+    error, settings = pool.verifier, pool.settings
+    if isinstance(call, RequiredSetting) and call.pool == name and not any(getattr(settings, n) for n in call.names):
+        return call.names[0], call.purpose
+    if isinstance(call, TokenAuth) and call.pool == name and isinstance(error, ParameterValidationError):
+        return error.parameter, "to verify tokens"
+    return None
 
 
 def combine_lifespans(*lifespans: Lifespan) -> Callable[[Any], AbstractAsyncContextManager[dict[str, Any]]]:

@@ -7,7 +7,7 @@ from attrs import field, frozen
 
 from cognito_async.client import CognitoClient
 from cognito_async.errors import ParameterValidationError
-from cognito_async.fastapi.errors import PoolNotOpenError
+from cognito_async.fastapi.problems import PoolNotOpenError
 from cognito_async.fastapi.reset_queue import ResetQueue
 from cognito_async.fastapi.settings import DEFAULT_POOL, CognitoSettings
 from cognito_async.session import AsyncCognitoSession

@@ -1,10 +1,11 @@
-"""Password resets: a router with both routes, and the confirmation for pages of your own."""
+"""Password resets: a router with both routes, and the confirmation and password policy for pages of your own."""
 
 import asyncio
 import logging
+import re
 from collections.abc import Collection, Mapping
 from functools import partial
-from typing import Annotated, Final
+from typing import Annotated, Final, Self
 
 from attrs import field, frozen
 from fastapi import APIRouter, Depends, Request, Response
@@ -13,10 +14,8 @@ from pydantic import BaseModel, Field, SecretStr
 from cognito_async.client import CognitoClient
 from cognito_async.deadline import SharedTimer
 from cognito_async.errors import CognitoError, InvalidPasswordException, PasswordHistoryPolicyViolationException
-from cognito_async.fastapi import errors
 from cognito_async.fastapi.dependencies import client_metadata, dependencies_of, with_encoded_data
-from cognito_async.fastapi.password_policy import PasswordPolicy
-from cognito_async.fastapi.problems import PROBLEMS, Problems
+from cognito_async.fastapi.problems import PROBLEMS, PasswordNotAcceptedError, Problems, WeakPasswordError
 from cognito_async.fastapi.rate_limits import (
     MemoryRateLimit,
     RateLimit,
@@ -26,8 +25,19 @@ from cognito_async.fastapi.rate_limits import (
     client_ip_of,
     is_rate_limit,
 )
-from cognito_async.fastapi.request_body import TEXT, VISIBLE, Body, Stripped, UserBody, body_schema, read_body
-from cognito_async.fastapi.request_origin import JSON, Address, check_origin, origins
+from cognito_async.fastapi.request import (
+    JSON,
+    TEXT,
+    VISIBLE,
+    Address,
+    Body,
+    Stripped,
+    UserBody,
+    body_schema,
+    check_origin,
+    origins,
+    read_body,
+)
 from cognito_async.fastapi.reset_queue import ResetRequests
 from cognito_async.fastapi.responses import (
     BODY_PROBLEMS,
@@ -37,7 +47,7 @@ from cognito_async.fastapi.responses import (
     problem_route,
 )
 from cognito_async.fastapi.settings import DEFAULT_POOL
-from cognito_async.operations import UserContextDataType
+from cognito_async.operations import PasswordPolicyType, UserContextDataType
 from cognito_async.protocol.validators import number
 
 SIGN_OUT_TIMEOUT: Final = 10.0
@@ -48,6 +58,85 @@ _RESET_PROBLEMS: Final = (
     *("TooManyRequestsException", "ConnectError", "RequestTimeoutError"),
     *("ConfirmForgotPassword:AmbiguousOutcomeError", "CognitoError"),
 )
+_DEFAULT_LENGTH: Final = 8
+# As the service defines them: ASCII letters, these symbols, and ASCII whitespace.
+_SYMBOL: Final = r"""[\^$*.\[\]\{\}\(\)?\-"!@#%&\/\\,><':;\|_~`+= ]"""
+_WHITESPACE: Final = r"[ \t\n\v\f\r]"
+_REQUIRED: Final = (
+    ("require_lowercase", "a lowercase letter (a to z)", "[a-z]"),
+    ("require_uppercase", "an uppercase letter (A to Z)", "[A-Z]"),
+    ("require_numbers", "a digit", "[0-9]"),
+    ("require_symbols", "a symbol (such as ! or -)", _SYMBOL),
+)
+
+
+@frozen
+class PasswordRule:
+    """A rule of a password policy."""
+
+    text: str
+    """The rule as it follows "must have"."""
+
+    pattern: str
+    """A regular expression for Python and JavaScript (flag ``u`` or ``v``), found in every valid password."""
+
+    def matches(self, password: str) -> bool:
+        """Return whether a password meets the rule."""
+        return re.search(self.pattern, password) is not None
+
+
+@frozen(kw_only=True)
+class PasswordPolicy:
+    """The requirements for new passwords. Use the policy of your pool; the defaults are those of a new pool.
+
+    It is checked before Cognito is called, and for all usernames. A pool that checks it only for existing users would
+    reveal them.
+    """
+
+    minimum_length: int = field(default=_DEFAULT_LENGTH, validator=number(6))
+    """The minimum length in characters. The service does not accept less than 6."""
+
+    require_lowercase: bool = True
+    require_uppercase: bool = True
+    require_numbers: bool = True
+    require_symbols: bool = True
+
+    @classmethod
+    async def from_pool(cls, client: CognitoClient) -> Self:
+        """Read the policy of the pool that a client is bound to; the default policy if it has none.
+
+        This needs AWS credentials with the permission ``cognito-idp:DescribeUserPool``.
+
+        Raises:
+            CognitoError: The call failed, see ``CognitoClient.describe_user_pool``.
+        """
+        pool = (await client.describe_user_pool()).user_pool
+        policy = pool and pool.policies and pool.policies.password_policy
+        return cls.from_type(policy) if policy else cls()
+
+    @classmethod
+    def from_type(cls, policy: PasswordPolicyType) -> Self:
+        """Convert the policy in a response of the service. Members that are None are not required."""
+        return cls(
+            minimum_length=policy.minimum_length or _DEFAULT_LENGTH,
+            **{name: bool(getattr(policy, name)) for name, _, _ in _REQUIRED},
+        )
+
+    @property
+    def rules(self) -> tuple[PasswordRule, ...]:
+        """The rules of this policy."""
+        return (
+            PasswordRule(f"at least {self.minimum_length} characters", rf"[\s\S]{{{self.minimum_length}}}"),
+            *(PasswordRule(text, pattern) for name, text, pattern in _REQUIRED if getattr(self, name)),
+            # Python and JavaScript have no common anchor for the end of the text, hence the lookahead.
+            PasswordRule(
+                "no whitespace at the beginning or end", rf"^(?!{_WHITESPACE}|[\s\S]*{_WHITESPACE}(?![\s\S]))"
+            ),
+        )
+
+    def broken_rules(self, password: str) -> tuple[str, ...]:
+        """Return the rules that a password breaks, such as ``"must have a digit"``."""
+        return tuple(f"must have {rule.text}" for rule in self.rules if not rule.matches(password))
 
 
 @frozen(kw_only=True, eq=False)
@@ -119,7 +208,7 @@ class ResetConfirmation:
         secret_code, secret_password = SecretStr(code), SecretStr(password)
         del code, password  # error reporters collect the local variables of frames
         if broken_rules:
-            raise errors.WeakPasswordError("the password breaks the policy", field_errors={"password": broken_rules})
+            raise WeakPasswordError("the password breaks the policy", field_errors={"password": broken_rules})
         # First by client, so that rejected attempts of one client do not count for all.
         client_ip = client_ip or client_ip_of(user_context_data)
         await check_username_limit(self.client_limit, username, client_ip, key_prefix="reset-password client ")
@@ -137,7 +226,7 @@ class ResetConfirmation:
                 if policy is None:
                     raise
                 _LOG.info("the user pool refused a password that meets the policy; check that the policies are equal")
-                raise errors.PasswordNotAcceptedError("the user pool refused the password") from None
+                raise PasswordNotAcceptedError("the user pool refused the password") from None
         return await _sign_out(client, username) if self.sign_out_elsewhere else None
 
 

@@ -1,6 +1,7 @@
-"""Problem types (RFC 9457), the table that maps errors to them, and logging.
+"""Errors of this package, the problem details (RFC 9457) of all errors, and logging.
 
-The table prevents user enumeration: errors that reveal whether a user exists map to the same problem as a wrong code.
+The table of problems prevents user enumeration: errors that reveal whether a user exists map to the same problem as a
+wrong code.
 """
 
 import re
@@ -12,10 +13,9 @@ from typing import Any, Final, NoReturn, TypeAlias
 
 from attrs import evolve, field, frozen
 
-from cognito_async import operations
-from cognito_async.errors import AmbiguousOutcomeError, CognitoError, Fault, ParameterValidationError
+from cognito_async import errors, operations
+from cognito_async.errors import AmbiguousOutcomeError, CognitoError, Fault, ParameterValidationError, ServiceError
 from cognito_async.errors.faults import CODES
-from cognito_async.fastapi.errors import RequestRejectedError
 from cognito_async.protocol.retry import THROTTLING_CODES
 
 _LOG = getLogger("cognito_async.fastapi")
@@ -24,6 +24,77 @@ _RECIPIENT = re.compile(r"[^\s:]+@\S+|\+\d{6,}")
 _CONFIGURATION_PARAMETERS: Final = frozenset(
     {"client_id", "client_secret", "user_pool_id", "region", "endpoint_url", "secret_hash", "state_keys"}
 )
+
+
+class SettingsError(ValueError):
+    """A setting is missing or invalid. The message names the setting, never its value."""
+
+
+class PoolNotOpenError(RuntimeError):
+    """A dependency was used before the lifespan of its user pool started."""
+
+
+class RequestRejectedError(CognitoError):
+    """Base of errors for requests that are rejected before Cognito is called."""
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        retry_after: float | None = None,
+        field_errors: Mapping[str, Sequence[str]] | None = None,
+    ) -> None:
+        super().__init__(message, retry_after=retry_after)
+        self.field_errors: Mapping[str, Sequence[str]] = field_errors or {}
+        """The broken rules by field name, never a value. Empty if no field is invalid."""
+
+
+class MalformedBodyError(RequestRejectedError):
+    """The request body cannot be parsed, or a form repeats a field."""
+
+
+class UnsupportedBodyError(RequestRejectedError):
+    """The request body is neither JSON nor a form."""
+
+
+class BodyTooLargeError(RequestRejectedError):
+    """The request body exceeds the limit."""
+
+
+class BodyTimeoutError(RequestRejectedError):
+    """The request body did not arrive in time."""
+
+
+class BadInputError(RequestRejectedError):
+    """Fields are missing or invalid."""
+
+
+class WeakPasswordError(RequestRejectedError):
+    """The new password breaks the password policy that is checked before Cognito is called."""
+
+
+class PasswordNotAcceptedError(RequestRejectedError):
+    """The user pool refused a password that meets the policy. Reported like a wrong code, since it reveals a user."""
+
+
+class CrossOriginError(RequestRejectedError):
+    """The form was submitted, or the cookie sent, from a page of another origin."""
+
+
+class NotAuthenticatedError(RequestRejectedError):
+    """The request has no access token."""
+
+
+class SignInStateError(RequestRejectedError):
+    """The state of a sign-in or the refresh token is missing, invalid or expired; the user must sign in."""
+
+
+class RateLimitedError(RequestRejectedError):
+    """Too many requests from one client IP or network, or for one username."""
+
+
+class ResetQueueFullError(RequestRejectedError):
+    """The queue of password resets is full."""
 
 
 @frozen(kw_only=True)
@@ -224,16 +295,23 @@ _CODES_BEFORE_FAULT = THROTTLING_CODES.union(_TRIGGERS, ["ForbiddenException"])
 
 def check_problems(problems: Problems) -> None:
     """Raise ParameterValidationError for a name in a table that no error can have."""
-    errors = {str(fault) for fault in Fault} | {kind.__name__ for kind in _subclasses(CognitoError)} | CODES.keys()
+    names = {str(fault) for fault in Fault} | {kind.__name__ for kind in _subclasses(CognitoError)} | CODES.keys()
     for name in problems.keys() - PROBLEMS.keys():
         prefix, _, last = name.rpartition(":")
         if prefix == ParameterValidationError.__name__:  # the last part is a parameter
             continue
-        if last not in errors:
-            _reject(name, last, "error", errors)
+        if last not in names:
+            _reject(name, last, "error", names)
         if prefix and f"{prefix}Request" not in operations.__all__:
             known = [each.removesuffix("Request") for each in operations.__all__ if each.endswith("Request")]
             _reject(name, prefix, "operation", known)
+
+
+def error_class(name: str) -> type[CognitoError]:
+    """Return the error class with a name; ServiceError for an error code that has no class."""
+    own = {kind.__name__: kind for kind in _subclasses(RequestRejectedError)}
+    modelled: type[CognitoError] = getattr(errors, name, ServiceError)
+    return own.get(name, modelled)
 
 
 def _subclasses(kind: type[CognitoError]) -> Iterator[type[CognitoError]]:

@@ -10,8 +10,8 @@ from typing import Any, Final, Protocol
 from unicodedata import normalize
 
 from cognito_async.errors import ParameterValidationError
-from cognito_async.fastapi.errors import RateLimitedError
-from cognito_async.fastapi.request_origin import Address, parse_address
+from cognito_async.fastapi.problems import RateLimitedError
+from cognito_async.fastapi.request import Address, parse_address
 from cognito_async.operations import UserContextDataType
 
 IPV6_PREFIXES: Final = (64, 56, 48)  # the networks that a home, a site or an organization has

@@ -12,8 +12,7 @@ from attrs import field, frozen
 
 from cognito_async.call import Timeouts
 from cognito_async.client import CognitoClient
-from cognito_async.fastapi.errors import RateLimitedError, ResetQueueFullError
-from cognito_async.fastapi.problems import log_problem
+from cognito_async.fastapi.problems import RateLimitedError, ResetQueueFullError, log_problem
 from cognito_async.fastapi.rate_limits import (
     IPV6_PREFIXES,
     MemoryRateLimit,
@@ -23,7 +22,7 @@ from cognito_async.fastapi.rate_limits import (
     is_rate_limit,
     rate_limit_key,
 )
-from cognito_async.fastapi.request_origin import Address
+from cognito_async.fastapi.request import Address
 from cognito_async.operations import UserContextDataType
 from cognito_async.protocol.retry import RetryPolicy
 from cognito_async.protocol.validators import number

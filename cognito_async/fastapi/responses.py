@@ -18,21 +18,20 @@ from starlette.requests import HTTPConnection
 from starlette.types import ExceptionHandler
 from starlette.websockets import WebSocketState
 
-from cognito_async import errors as core_errors
-from cognito_async.errors import CognitoError, ServiceError, TokenError
-from cognito_async.fastapi import errors
+from cognito_async.errors import CognitoError, TokenError
 from cognito_async.fastapi.authentication import BEARER_SCHEME, COOKIE_SCHEME
-from cognito_async.fastapi.errors import BadInputError
 from cognito_async.fastapi.problems import (
     MISCONFIGURED,
     PROBLEMS,
+    BadInputError,
     Problem,
     Problems,
     check_problems,
+    error_class,
     log_problem,
     problem_of,
 )
-from cognito_async.fastapi.request_origin import SAFE_METHODS
+from cognito_async.fastapi.request import SAFE_METHODS
 from cognito_async.tokens.bearer import bearer_challenge
 
 PROBLEM_JSON: Final = "application/problem+json"
@@ -227,8 +226,7 @@ def _find_problem(name: str, problems: Problems) -> Problem:
     if name not in problems and name not in PROBLEMS:
         raise KeyError(name)
     operation, _, short = name.rpartition(":")
-    kind: type[CognitoError] = getattr(core_errors, short, getattr(errors, short, ServiceError))
-    kinds = [short, *(base.__name__ for base in kind.__mro__ if issubclass(base, CognitoError))]
+    kinds = [short, *(base.__name__ for base in error_class(short).__mro__ if issubclass(base, CognitoError))]
     candidates = [*(f"{operation}:{known}" for known in kinds if operation), *kinds]
     return next((problems[known] for known in candidates if known in problems), MISCONFIGURED)
 

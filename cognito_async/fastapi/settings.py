@@ -1,11 +1,13 @@
 """Settings of a user pool, read from the environment."""
 
+from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
 from functools import partial
 from ipaddress import IPv4Network, IPv6Network
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Final, Literal, Self, TypeAlias, TypeVar, cast
 
+from attrs import frozen
 from pydantic import AliasChoices, AliasPath, Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 from pydantic_settings import (
@@ -17,8 +19,7 @@ from pydantic_settings import (
 )
 
 from cognito_async.errors import ParameterValidationError
-from cognito_async.fastapi.errors import SettingsError
-from cognito_async.fastapi.sealed_state import key_of
+from cognito_async.fastapi.problems import SettingsError
 from cognito_async.location import Location
 from cognito_async.protocol.endpoints import check_pool_id, region_of_pool
 
@@ -30,6 +31,8 @@ Proxy: TypeAlias = IPv4Network | IPv6Network | Literal["unix"]
 Settings = TypeVar("Settings", bound="CognitoSettings")
 DEFAULT_POOL: Final = "default"
 UNIX_SOCKET: Final = "unix"
+KEY_BYTES: Final = 32
+_URL_SAFE: Final = str.maketrans("-_", "+/")
 _NO_REGION: Final = "no_region"
 _PROXIES_RULE: Final = "must be networks such as 10.0.0.0/8, or unix for a Unix socket, separated by commas"
 _RULES: Final = {
@@ -133,6 +136,15 @@ class CognitoSettings(BaseSettings):
         return _create(name, prefix, cast("Callable[..., Self]", partial(cast("Any", cls), _env_prefix=prefix)))
 
 
+def key_of(text: SecretStr) -> bytes | None:
+    """Return a key of the settings; None if it is not 32 bytes in base64, standard or URL-safe."""
+    try:
+        key = b64decode(text.get_secret_value().strip().translate(_URL_SAFE), validate=True)
+    except ValueError:
+        return None
+    return key if len(key) == KEY_BYTES else None
+
+
 def _check_names(settings: type[BaseSettings], given: Iterable[str]) -> None:
     """Raise SettingsError for arguments that are no settings."""
     known = {name for field, info in settings.model_fields.items() for name in _names(field, info)}
@@ -203,3 +215,19 @@ def _reason(prefix: str, item: "ErrorDetails") -> str:
         return f"{variable} {_RULES[item['type']].format_map(item.get('ctx', {}))}"
     text = item["msg"].removeprefix("Value error, ")
     return f"{variable}{' ' if text.startswith('must ') else ': '}{text}".removeprefix(": ").lstrip()
+
+
+@frozen
+class RequiredSetting:
+    """A dependency without a value, which marks routes that need a setting of a pool."""
+
+    pool: str
+    names: tuple[str, ...]
+    """The setting, and others that replace it."""
+
+    purpose: str
+    used_by: Callable[..., Any]
+    """The dependency that uses the setting, which is not needed if that is overridden."""
+
+    async def __call__(self) -> None:
+        """Do nothing: the setting was checked at startup."""

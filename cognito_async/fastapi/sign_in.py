@@ -1,23 +1,27 @@
 """Sign-in routes: a JSON API over the sign-in of a user pool, with tokens in the body or in cookies."""
 
+import hmac
 import logging
 import re
 import time
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from functools import partial
+from secrets import token_bytes
 from typing import Annotated, Any, Final, Literal
 
 from attrs import evolve, field, frozen
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from fastapi import APIRouter, Depends, Request, Response
 from pydantic import BaseModel, ValidationError
 
 from cognito_async.client import CognitoClient, send_with
 from cognito_async.deadline import SharedTimer
 from cognito_async.errors import CognitoError, InvalidResponseError, ParameterValidationError
-from cognito_async.fastapi import errors
 from cognito_async.fastapi.dependencies import client_metadata, dependencies_of, with_encoded_data
-from cognito_async.fastapi.problems import PROBLEMS, Problems, log_problem
+from cognito_async.fastapi.problems import PROBLEMS, CrossOriginError, Problems, SignInStateError, log_problem
 from cognito_async.fastapi.rate_limits import (
     MemoryRateLimit,
     RateLimit,
@@ -26,9 +30,16 @@ from cognito_async.fastapi.rate_limits import (
     check_username_limit,
     is_rate_limit,
 )
-from cognito_async.fastapi.request_body import Body, body_schema, read_body
-from cognito_async.fastapi.request_origin import JSON, Address, cookie_values, is_same_origin, origins
-from cognito_async.fastapi.required_settings import RequiredSetting
+from cognito_async.fastapi.request import (
+    JSON,
+    Address,
+    Body,
+    body_schema,
+    cookie_values,
+    is_same_origin,
+    origins,
+    read_body,
+)
 from cognito_async.fastapi.responses import (
     BODY_PROBLEMS,
     NO_STORE,
@@ -36,8 +47,7 @@ from cognito_async.fastapi.responses import (
     problem_responses,
     problem_route,
 )
-from cognito_async.fastapi.sealed_state import Seal, derived_key, key_of
-from cognito_async.fastapi.settings import DEFAULT_POOL, CognitoSettings, env_prefix
+from cognito_async.fastapi.settings import DEFAULT_POOL, CognitoSettings, RequiredSetting, env_prefix, key_of
 from cognito_async.fastapi.sign_in_models import (
     Answer,
     ChallengeBody,
@@ -63,6 +73,9 @@ PASSKEY: Final = "WEB_AUTHN"
 
 MAX_COOKIE_BYTES: Final = 4096
 """Browsers ignore larger cookies."""
+
+_NONCE_BYTES: Final = 12
+_EXPIRY_BYTES: Final = 8
 
 _LOG = logging.getLogger("cognito_async.fastapi")
 _OUTAGES: Final = ("TooManyRequestsException", "ConnectError", "RequestTimeoutError", "CognitoError")
@@ -206,6 +219,50 @@ def _set_cookie(
     )
 
 
+@frozen
+class Seal:
+    """Seals text that browsers keep for the server but can neither read nor change: AES-256-GCM with an expiry time.
+
+    The first key seals, all of them open.
+
+    ``context`` is authenticated but not part of the sealed text: text that was sealed in another context does not open.
+    """
+
+    keys: tuple[bytes, ...] = field(repr=False)
+    context: bytes
+    clock: Callable[[], float]
+
+    def seal(self, text: str, seconds: float) -> str:
+        """Return the sealed text, which opens for some seconds."""
+        nonce = token_bytes(_NONCE_BYTES)
+        expiry = int((self.clock() + seconds) * 1000).to_bytes(_EXPIRY_BYTES)
+        sealed = AESGCM(self.keys[0]).encrypt(nonce, expiry + text.encode(), self.context)
+        return urlsafe_b64encode(nonce + sealed).decode()
+
+    def open(self, sealed: str) -> str | None:
+        """Return the text; None if it has expired, was changed, or was sealed with another key or context."""
+        try:
+            data = urlsafe_b64decode(sealed)
+        except ValueError:
+            return None
+        if urlsafe_b64encode(data).decode() != sealed:  # decoding skips other characters
+            return None
+        nonce, data = data[:_NONCE_BYTES], data[_NONCE_BYTES:]
+        for key in self.keys:
+            try:
+                opened = AESGCM(key).decrypt(nonce, data, self.context)
+            except (InvalidTag, ValueError):  # a nonce that is too short
+                continue
+            expiry = int.from_bytes(opened[:_EXPIRY_BYTES]) / 1000
+            return opened[_EXPIRY_BYTES:].decode() if self.clock() < expiry else None
+        return None
+
+
+def derived_key(client_secret: str) -> bytes:
+    """Return a key that only the holders of a client secret know, which is long and random."""
+    return hmac.digest(client_secret.encode(), b"cognito_async sign-in state", "sha256")
+
+
 @frozen(kw_only=True)
 class _Call:
     """The values that a route gets for a request."""
@@ -233,7 +290,7 @@ class _SignIn:
         # A sign-in by another site (login CSRF) would store its user's data under a foreign account. JSON is checked,
         # too: a lenient CORS policy of the application must not allow it.
         if not is_same_origin(request.headers, self.allowed_origins):
-            raise errors.CrossOriginError("the request was sent by a page of another origin")
+            raise CrossOriginError("the request was sent by a page of another origin")
         await check_client_limit(limit, client_ip, f"{kind} address ")
         optional = model is RefreshBody and self.cookies is not None
         return await read_body(request, model, self.timer, (JSON,), optional=optional)
@@ -366,7 +423,7 @@ def sign_in_router(
         seal = parts.seal(call)
         account, challenge = _resume(seal, body, call)
         if not isinstance(challenge, Challenge):
-            raise errors.SignInStateError("the state of the sign-in is invalid or has expired")
+            raise SignInStateError("the state of the sign-in is invalid or has expired")
         choice = body.answer.option if isinstance(body.answer, SelectAnswer) else PASSKEY
         sends = isinstance(challenge, SelectChallenge) and choice != PASSKEY
         await options.check_attempt(challenge.username, call.client_ip, "challenge", can_send_message=sends)
@@ -386,7 +443,7 @@ def sign_in_router(
         """Return new tokens for the refresh token."""
         held = await parts.refresh_token(request, call)
         if held.refresh_token is None:
-            raise errors.SignInStateError("there is no refresh token")
+            raise SignInStateError("there is no refresh token")
         return parts.signed_in(await _refresh(call, held))
 
     @router.post(

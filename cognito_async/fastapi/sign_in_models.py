@@ -5,9 +5,8 @@ from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
-from cognito_async.fastapi.dependencies import MAX_ENCODED_DATA
-from cognito_async.fastapi.errors import BadInputError
-from cognito_async.fastapi.request_body import MAX_BODY_BYTES, TEXT, VISIBLE, Stripped, UserBody
+from cognito_async.fastapi.problems import BadInputError
+from cognito_async.fastapi.request import MAX_BODY_BYTES, MAX_ENCODED_DATA, TEXT, VISIBLE, Stripped, UserBody
 from cognito_async.sign_in import (
     Challenge,
     CustomChallenge,

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from cognito_async.fastapi import ClientIpDep, Cognito
-from cognito_async.fastapi.request_origin import client_ip, parse_address
+from cognito_async.fastapi.request import client_ip, parse_address
 from tests.support.asgi import SETTINGS, asgi_client
 
 PROXIES = tuple(map(ip_network, ("10.0.0.0/8", "2001:db8:ffff::/48")))

@@ -30,7 +30,7 @@ from cognito_async.fastapi import (
     sign_in_router,
 )
 from cognito_async.fastapi.rate_limits import check_client_limit, rate_limit_key
-from cognito_async.fastapi.request_origin import parse_address
+from cognito_async.fastapi.request import parse_address
 from cognito_async.fastapi.reset_queue import ResetQueue
 from tests.support.asgi import SETTINGS, asgi_client
 

@@ -13,8 +13,7 @@ from starlette.requests import Request
 
 from cognito_async.fastapi import BodyTooLargeError, MalformedBodyError, RequestRejectedError, UnsupportedBodyError
 from cognito_async.fastapi.password_reset import ResetPasswordBody
-from cognito_async.fastapi.request_body import MAX_BODY_BYTES, read_body
-from cognito_async.fastapi.request_origin import JSON
+from cognito_async.fastapi.request import JSON, MAX_BODY_BYTES, read_body
 
 URLENCODED, MULTIPART = "application/x-www-form-urlencoded", "multipart/form-data"
 CANARY = "Analytical-1843"

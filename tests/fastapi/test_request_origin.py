@@ -9,7 +9,7 @@ from starlette.datastructures import Headers
 
 from cognito_async import ParameterValidationError
 from cognito_async.fastapi import TokenAuth, install_problems, password_reset_router, same_origin, sign_in_router
-from cognito_async.fastapi.request_origin import cookie_values, is_same_origin
+from cognito_async.fastapi.request import cookie_values, is_same_origin
 from tests.support.asgi import asgi_client
 
 HOST = {"host": "site.example"}

@@ -14,7 +14,7 @@ from fastapi import FastAPI
 
 from cognito_async import errors
 from cognito_async.fastapi import Cognito, CognitoSettings, MemoryRateLimit, ResetConfirmation, password_reset_router
-from cognito_async.fastapi.request_body import BODY_TIMEOUT
+from cognito_async.fastapi.request import BODY_TIMEOUT
 from tests.fastapi.test_password_reset import FakeClient, kind_of, service_error, site
 from tests.fastapi.test_request_bodies import GOOD
 from tests.support.asgi import asgi_client

@@ -5,7 +5,8 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 import pytest
 from pydantic import SecretStr
 
-from cognito_async.fastapi.sealed_state import Seal, derived_key, key_of
+from cognito_async.fastapi.settings import key_of
+from cognito_async.fastapi.sign_in import Seal, derived_key
 
 KEYS = (b"a" * 32, b"b" * 32)
 TEXT = "ada\nsession-of-the-sign-in"

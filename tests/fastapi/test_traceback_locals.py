@@ -26,7 +26,7 @@ from cognito_async.fastapi import (
     password_reset_router,
 )
 from cognito_async.fastapi.password_reset import ResetPasswordBody
-from cognito_async.fastapi.request_body import MAX_BODY_BYTES, read_body
+from cognito_async.fastapi.request import MAX_BODY_BYTES, read_body
 from tests.support.asgi import asgi_client
 from tests.support.canaries import CANARY, leaking_frames
 from tests.support.scripted_server import Action, ScriptedServer, answer, never
