@@ -78,6 +78,9 @@ demo-web: $(DEMO_WEB)/.ready
 demo-bulk: $(DEMO)/.ready
 	@$(DEMO)/bin/python examples/bulk_reset.py
 
+# Programs that tests start would compile all modules each time.
+test coverage: export PYTHONDONTWRITEBYTECODE :=
+
 test: $(DEV)/.ready test-oldest
 	@$(DEV)/bin/python -m cognito_async.testing prepare
 	@$(DEV)/bin/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder

@@ -2,7 +2,11 @@
 
 import pytest
 
+from cognito_async.testing.environment import environment_folder
+
 pytest_plugins = ["pytester"]
+
+CACHE = environment_folder().parent.parent
 
 ASYNC_TEST = """
 async def test_client_signs_a_user_up(cognito_client, cognito_pool):
@@ -85,6 +89,12 @@ MARKS = {
         "import pytest\npytestmark = pytest.mark.anyio\n@pytest.fixture\ndef anyio_backend():\n    return 'asyncio'\n"
     ),
 }
+
+
+@pytest.fixture(autouse=True)
+def _emulator_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the user's cache folder: ``pytester`` sets another home folder, where the emulator would be installed."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(CACHE))
 
 
 @pytest.mark.parametrize("mode", MODES)
