@@ -53,20 +53,21 @@ USER_AGENT = f"cognito_async/{__version__} python/{'.'.join(map(str, sys.version
 
 @frozen(kw_only=True, eq=False, repr=False, getstate_setstate=False)
 class Timeouts(Record):
-    """Time limits in seconds; None for no limit.
-
-    Attributes:
-        total: For the whole call with all attempts and backoff. A call never takes longer, and never waits for a retry
-            that would start after it.
-        attempt: For one attempt, from waiting for a pooled connection to the last byte of the response.
-        connect: For opening a connection, including TLS.
-    """
+    """Time limits in seconds; None for no limit."""
 
     __module__ = "cognito_async"
 
     total: float | None = field(default=30.0, validator=number(0, above=True, unlimited=True))
+    """For the whole call with all attempts and backoff.
+
+    A call never takes longer, and never waits for a retry that would start after it.
+    """
+
     attempt: float | None = field(default=10.0, validator=number(0, above=True, unlimited=True))
+    """For one attempt, from waiting for a pooled connection to the last byte of the response."""
+
     connect: float | None = field(default=3.0, validator=number(0, above=True, unlimited=True))
+    """For opening a connection, including TLS."""
 
 
 @frozen(kw_only=True, eq=False, repr=False)

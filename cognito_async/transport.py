@@ -73,21 +73,21 @@ class Transport(Protocol):
 
 @frozen(kw_only=True, eq=False, repr=False, getstate_setstate=False)
 class PoolLimits(Record):
-    """Limits of the connection pool. With a connector of your own, only ``response_bytes`` applies.
-
-    Attributes:
-        connections: Maximum number of connections; further calls wait for one.
-        keepalive: How long an idle connection is kept, in seconds; 0 to close each connection after its response.
-        dns_cache: How long the addresses of a host are cached, in seconds.
-        response_bytes: Maximum size of a response body in bytes; a larger one raises InvalidResponseError.
-    """
+    """Limits of the connection pool. With a connector of your own, only ``response_bytes`` applies."""
 
     __module__ = "cognito_async"
 
     connections: int = field(default=100, validator=number(1))
+    """Maximum number of connections; further calls wait for one."""
+
     keepalive: float = field(default=15.0, validator=number(0))
+    """How long an idle connection is kept, in seconds; 0 to close each connection after its response."""
+
     dns_cache: int = field(default=10, validator=number(0))
+    """How long the addresses of a host are cached, in seconds."""
+
     response_bytes: int = field(default=8 * 1024 * 1024, validator=number(1024))
+    """Maximum size of a response body in bytes; a larger one raises InvalidResponseError."""
 
 
 class _Payload(BytesPayload):

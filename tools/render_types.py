@@ -54,15 +54,14 @@ def _declared_by(operations: list[str]) -> str:
 
 def _error(name: str, extra: dict[str, str], operations: list[str]) -> str:
     """Render an error with members beyond the message."""
-    attributes = "".join(
-        f"        {python}: The response's ``{wire}``; None if there is none.\n" for python, wire in extra.items()
-    )
     pairs = ", ".join(f'"{python}": "{wire}"' for python, wire in extra.items())
     return (
-        f'\n\nclass {name}(ServiceError):\n    """{_declared_by(operations)}\n\n'
-        f'    Attributes:\n{attributes}    """\n\n'
+        f'\n\nclass {name}(ServiceError):\n    """{_declared_by(operations)}"""\n\n'
         f"    EXTRA_MEMBERS: ClassVar[Mapping[str, str]] = {{{pairs}}}\n"
-        + "".join(f"    {python}: str | None = None\n" for python in extra)
+        + "".join(
+            f'\n    {python}: str | None = None\n    """The response\'s ``{wire}``; None if there is none."""\n'
+            for python, wire in extra.items()
+        )
     )
 
 

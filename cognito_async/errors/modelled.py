@@ -92,14 +92,12 @@ class WebAuthnRelyingPartyMismatchException(ServiceError): """Declared by Comple
 
 
 class InvalidParameterException(ServiceError):
-    """Declared by 153 operations.
-
-    Attributes:
-        reason_code: The response's ``reasonCode``; None if there is none.
-    """
+    """Declared by 153 operations."""
 
     EXTRA_MEMBERS: ClassVar[Mapping[str, str]] = {"reason_code": "reasonCode"}
+
     reason_code: str | None = None
+    """The response's ``reasonCode``; None if there is none."""
 
 
 BY_CODE: Mapping[str, type[ServiceError]] = {name: globals()[name] for name in __all__}

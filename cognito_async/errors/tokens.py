@@ -60,23 +60,17 @@ class TokenClientError(TokenError):
 
 
 class TokenScopeError(TokenError):
-    """The access token lacks a required scope.
-
-    Attributes:
-        required: The required scopes.
-    """
+    """The access token lacks a required scope."""
 
     required: tuple[str, ...] = ()
+    """The required scopes."""
 
 
 class TokenGroupError(TokenError):
-    """The user is not in a required group.
-
-    Attributes:
-        required: The required groups.
-    """
+    """The user is not in a required group."""
 
     required: tuple[str, ...] = ()
+    """The required groups."""
 
 
 class JwksUnavailableError(CognitoError):

@@ -39,19 +39,7 @@ class Fault(Enum):
 
 
 class CognitoError(Exception):
-    """Base class of all errors of this library.
-
-    Attributes:
-        message: The problem, in one sentence. Passwords, codes, tokens and other secrets are masked.
-        code: The service's error code, e.g. ``"CodeMismatchException"``. None if the service sent none.
-        status: The HTTP status of the response. None without a response.
-        request_id: The service's request ID, for AWS support. None without a response.
-        operation: The operation's AWS name, e.g. ``"ConfirmForgotPassword"``. None outside an operation.
-        attempts: The number of attempts. 0 if nothing was sent.
-        retry_after: The pause requested by the service, in seconds. None if it requested none.
-        server_date: The response's Date header as sent. None without one.
-        fault: Who has to act, see ``Fault``. None if the error is not an error response of the service.
-    """
+    """Base class of all errors of this library."""
 
     __module__ = "cognito_async"
 
@@ -74,15 +62,33 @@ class CognitoError(Exception):
         fault: Fault | None = None,
     ) -> None:
         super().__init__(message)
+
         self.message: str = message
+        """The problem, in one sentence. Passwords, codes, tokens and other secrets are masked."""
+
         self.code: str | None = code
+        """The service's error code, e.g. ``"CodeMismatchException"``. None if the service sent none."""
+
         self.status: int | None = status
+        """The HTTP status of the response. None without a response."""
+
         self.request_id: str | None = request_id
+        """The service's request ID, for AWS support. None without a response."""
+
         self.operation: str | None = operation
+        """The operation's AWS name, e.g. ``"ConfirmForgotPassword"``. None outside an operation."""
+
         self.attempts: int = attempts
+        """The number of attempts. 0 if nothing was sent."""
+
         self.retry_after: float | None = retry_after
+        """The pause requested by the service, in seconds. None if it requested none."""
+
         self.server_date: str | None = server_date
+        """The response's Date header as sent. None without one."""
+
         self.fault: Fault | None = fault or self._default_fault()
+        """Who has to act, see ``Fault``. None if the error is not an error response of the service."""
 
     def _default_fault(self) -> Fault | None:
         return None
@@ -112,32 +118,31 @@ def _rebuild(kind: type[CognitoError], message: str, attributes: Mapping[str, An
 
 
 class ParameterValidationError(CognitoError, ValueError):
-    """A parameter is invalid; nothing was sent.
-
-    Attributes:
-        parameter: The path of the parameter, e.g. ``"user_attributes[3].name"``.
-        rule: The violated rule, e.g. ``"must have at least 6 characters"``. It never contains the value.
-        errors: All invalid parameters of a request, as pairs of parameter and rule. ``parameter`` and ``rule`` are the
-            first pair.
-    """
+    """A parameter is invalid; nothing was sent."""
 
     def __init__(
         self, parameter: str, rule: str, *, operation: str | None = None, others: Iterable[tuple[str, str]] = ()
     ) -> None:
         super().__init__(f"{parameter} {rule}", operation=operation)
+
         self.parameter: str = parameter
+        """The path of the parameter, e.g. ``"user_attributes[3].name"``."""
+
         self.rule: str = rule
+        """The violated rule, e.g. ``"must have at least 6 characters"``. It never contains the value."""
+
         self.errors: tuple[tuple[str, str], ...] = ((parameter, rule), *others)
+        """All invalid parameters of a request, as pairs of parameter and rule.
+
+        ``parameter`` and ``rule`` are the first pair.
+        """
 
 
 class SessionClosedError(CognitoError, RuntimeError):
-    """The session was closed; open a new one.
-
-    Attributes:
-        sent: False if the request was not sent; None if an earlier attempt of the call may have been.
-    """
+    """The session was closed; open a new one."""
 
     sent: bool | None = False
+    """False if the request was not sent; None if an earlier attempt of the call may have been."""
 
 
 class CredentialsError(CognitoError):
@@ -149,11 +154,12 @@ class PaginationError(CognitoError):
 
 
 class SignedOutError(CognitoError):
-    """There are no usable tokens of the user, who must sign in.
+    """There are no usable tokens of the user, who must sign in."""
 
-    Attributes:
-        code: The error code with which the service refused the refresh token, e.g. ``"NotAuthorizedException"``. None
-            if there were no tokens, or if they expired without a refresh token.
+    code: str | None
+    """The error code with which the service refused the refresh token, e.g. ``"NotAuthorizedException"``.
+
+    None if there were no tokens, or if they expired without a refresh token.
     """
 
 
@@ -177,15 +183,13 @@ class ChallengeAlreadyAnsweredError(CognitoError, RuntimeError):
 
 
 class TransportError(CognitoError):
-    """No usable response was received.
-
-    Attributes:
-        sent: Whether the request was sent: False (the service cannot have received it), True, or None (unknown).
-    """
+    """No usable response was received."""
 
     def __init__(self, message: str = "", *, sent: bool | None = None, operation: str | None = None) -> None:
         super().__init__(message, operation=operation)
+
         self.sent: bool | None = sent
+        """Whether the request was sent: False (the service cannot have received it), True, or None (unknown)."""
 
 
 class ConnectError(TransportError):
@@ -210,14 +214,13 @@ class AmbiguousOutcomeError(CognitoError):
     If the last attempt was ambiguous itself, the error is also an instance of that attempt's error class, so that
     ``except TimeoutError`` works. If a retry was rejected after an ambiguous attempt, it is not: an "expired code"
     after a lost response may mean that the code was used. ``fault`` is that of the last attempt, which is the cause.
-
-    Attributes:
-        how_to_verify: How to find out whether it was applied, e.g. ``"Sign in with the new password."``.
-        history: The error of each attempt, in order.
     """
 
     how_to_verify: str = ""
+    """How to find out whether it was applied, e.g. ``"Sign in with the new password."``."""
+
     history: tuple[CognitoError, ...] = ()
+    """The error of each attempt, in order."""
 
 
 def ambiguous(
@@ -263,15 +266,13 @@ class ServiceError(CognitoError):
 
     Declared errors are subclasses with AWS's names. Other errors are instances of this class; ``code`` holds the code.
     ``fault`` is always set: without the argument it follows from code, message, status and operation.
-
-    Attributes:
-        signature_expired: Whether the service rejected the time of the request's signature.
     """
 
     EXTRA_MEMBERS: ClassVar[Mapping[str, str]] = {}
     """Attributes beyond the message that this error carries, with their wire names."""
 
     signature_expired: bool = False
+    """Whether the service rejected the time of the request's signature."""
 
     def _default_fault(self) -> Fault:
         # Imported here because successful calls do not need the table.

@@ -34,24 +34,25 @@ _TO_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 class Jwt:
-    """A token whose form was checked, but not its signature. Its repr hides the content.
-
-    Attributes:
-        key_id: The ID of the key (``kid``).
-        signed: The part that is signed.
-        signature: The signature.
-        payload: The decoded payload.
-        claims: The parsed payload; None if it was not parsed yet.
-    """
+    """A token whose form was checked, but not its signature. Its repr hides the content."""
 
     __slots__ = ("claims", "key_id", "payload", "signature", "signed")
 
     def __init__(self, key_id: str, signed: bytes, signature: bytes, payload: bytes) -> None:
         self.key_id: str = key_id
+        """The ID of the key (``kid``)."""
+
         self.signed: bytes = signed
+        """The part that is signed."""
+
         self.signature: bytes = signature
+        """The signature."""
+
         self.payload: bytes = payload
+        """The decoded payload."""
+
         self.claims: dict[str, Any] | None = None
+        """The parsed payload; None if it was not parsed yet."""
 
 
 def parse_token(token: object) -> Jwt | TokenMalformedError:

@@ -58,15 +58,15 @@ def keep_metadata(response: object, facts: dict[str, Any]) -> None:
 
 @structure
 class Request(Structure, Generic[ResponseT]):
-    """Base of the generated request classes; the type parameter is the response class.
-
-    Attributes:
-        extra: Members that this version does not know, by their AWS names; None for none. They are added to the JSON
-            as they are, and masked in reprs.
-    """
+    """Base of the generated request classes; the type parameter is the response class."""
 
     OPERATION: ClassVar[Operation]
+
     extra: Mapping[str, JsonValue] | None = field(default=None, metadata={"secret": True})  # type: ignore[assignment]
+    """Members that this version does not know, by their AWS names; None for none.
+
+    They are added to the JSON as they are, and masked in reprs.
+    """
 
 
 @structure

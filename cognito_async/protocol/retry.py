@@ -82,24 +82,27 @@ class RetryPolicy(Record):
     ``LimitExceededException`` is an allowance per user and hour, not a rate, so it has a separate limit: one retry
     helps if two calls for a user collided, more would use up the allowance. Set ``limit_exceeded_retries=0`` to raise
     it immediately.
-
-    Attributes:
-        max_attempts: Number of attempts; 1 for no retries.
-        limit_exceeded_retries: Retries after LimitExceededException, within ``max_attempts``.
-        throttled_base: The base after throttling, in seconds.
-        transient_base: The base after a lost connection, a timeout or a server error, in seconds.
-        max_delay: The maximum backoff before jitter, in seconds.
-        on_retry: Called with RetryDetails before each backoff; an error that it raises ends the call. None for no hook.
     """
 
     __module__ = "cognito_async"
 
     max_attempts: int = field(default=3, validator=number(1))
+    """Number of attempts; 1 for no retries."""
+
     limit_exceeded_retries: int = field(default=1, validator=number(0))
+    """Retries after LimitExceededException, within ``max_attempts``."""
+
     throttled_base: float = field(default=1.0, validator=number(0))
+    """The base after throttling, in seconds."""
+
     transient_base: float = field(default=0.05, validator=number(0))
+    """The base after a lost connection, a timeout or a server error, in seconds."""
+
     max_delay: float = field(default=20.0, validator=number(0))
+    """The maximum backoff before jitter, in seconds."""
+
     on_retry: "Callable[[RetryDetails], None] | None" = None
+    """Called with RetryDetails before each backoff; an error that it raises ends the call. None for no hook."""
 
     def allows(self, kind: RetryKind, attempt: int, limit_exceeded: int) -> bool:
         """Return whether another attempt is within the limits, after ``limit_exceeded`` LimitExceededExceptions."""

@@ -30,19 +30,18 @@ UNSIGNED_HEADERS = frozenset(
 
 @frozen(kw_only=True, eq=False, repr=False, getstate_setstate=False)
 class Credentials(Record):
-    """AWS credentials; the repr shows only the access key ID.
-
-    Attributes:
-        access_key_id: The access key ID.
-        secret_access_key: The secret access key.
-        session_token: The session token of temporary credentials; None or "" for long-term ones.
-    """
+    """AWS credentials; the repr shows only the access key ID."""
 
     __module__ = "cognito_async"
 
     access_key_id: str
+    """The access key ID."""
+
     secret_access_key: str = field(metadata={"secret": True})
+    """The secret access key."""
+
     session_token: str | None = field(default=None, metadata={"secret": True})
+    """The session token of temporary credentials; None or "" for long-term ones."""
 
     def __init__(self, *, access_key_id: str, secret_access_key: str, session_token: str | None = None) -> None:
         """Raise ParameterValidationError for a value that is empty or contains line breaks or control characters."""

@@ -70,15 +70,13 @@ _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct",
 
 @frozen(kw_only=True, eq=False, repr=False, getstate_setstate=False)
 class Ephemeral(Record):
-    """The client's ephemeral key pair, for one exchange only.
-
-    Attributes:
-        private: a, a random number of 256 bits.
-        public: A = g^a mod N.
-    """
+    """The client's ephemeral key pair, for one exchange only."""
 
     private: int = field(metadata={"secret": True})
+    """a, a random number of 256 bits."""
+
     public: int
+    """A = g^a mod N."""
 
     @property
     def public_hex(self) -> str:
@@ -88,47 +86,44 @@ class Ephemeral(Record):
 
 @frozen(kw_only=True, eq=False, repr=False, getstate_setstate=False)
 class SrpChallenge(Record):
-    """The parameters of a PASSWORD_VERIFIER or DEVICE_PASSWORD_VERIFIER challenge.
-
-    Attributes:
-        user_id: The name that the service knows the user by: ``USER_ID_FOR_SRP``, else ``USERNAME``.
-        salt: The salt, as a number.
-        b: B, the server's public number.
-        secret_block: ``SECRET_BLOCK`` as received, base64.
-    """
+    """The parameters of a PASSWORD_VERIFIER or DEVICE_PASSWORD_VERIFIER challenge."""
 
     user_id: str
+    """The name that the service knows the user by: ``USER_ID_FOR_SRP``, else ``USERNAME``."""
+
     salt: int
+    """The salt, as a number."""
+
     b: int
+    """B, the server's public number."""
+
     secret_block: str = field(metadata={"secret": True})
+    """``SECRET_BLOCK`` as received, base64."""
 
 
 @frozen(kw_only=True, eq=False, repr=False, getstate_setstate=False)
 class Proof(Record):
-    """The response to a challenge, which proves knowledge of the password.
-
-    Attributes:
-        signature: ``PASSWORD_CLAIM_SIGNATURE``, base64.
-        secret_block: ``PASSWORD_CLAIM_SECRET_BLOCK``, base64.
-        timestamp: ``TIMESTAMP``.
-    """
+    """The response to a challenge, which proves knowledge of the password."""
 
     signature: str = field(metadata={"secret": True})
+    """``PASSWORD_CLAIM_SIGNATURE``, base64."""
+
     secret_block: str = field(metadata={"secret": True})
+    """``PASSWORD_CLAIM_SECRET_BLOCK``, base64."""
+
     timestamp: str
+    """``TIMESTAMP``."""
 
 
 @frozen(kw_only=True, eq=False, repr=False, getstate_setstate=False)
 class DeviceVerifier(Record):
-    """The verifier of a device's password, as ConfirmDevice takes it.
-
-    Attributes:
-        salt: The salt, base64.
-        verifier: g^x mod N, base64.
-    """
+    """The verifier of a device's password, as ConfirmDevice takes it."""
 
     salt: str = field(metadata={"secret": True})
+    """The salt, base64."""
+
     verifier: str = field(metadata={"secret": True})
+    """g^x mod N, base64."""
 
 
 def ephemeral(entropy: Callable[[int], bytes]) -> Steps[Ephemeral]:

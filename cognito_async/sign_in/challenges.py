@@ -120,15 +120,13 @@ class _CodeChallenge(Challenge):
 
 @frozen(kw_only=True, eq=False, repr=False, getstate_setstate=False)
 class _SentCodeChallenge(_CodeChallenge):
-    """A code was sent to the user.
-
-    Attributes:
-        destination: Where the code was sent, masked by the service, e.g. ``"+*******1234"``. None if it did not say.
-        medium: ``"SMS"`` or ``"EMAIL"``. None if the service did not say.
-    """
+    """A code was sent to the user."""
 
     destination: str | None = None
+    """Where the code was sent, masked by the service, e.g. ``"+*******1234"``. None if it did not say."""
+
     medium: str | None = None
+    """``"SMS"`` or ``"EMAIL"``. None if the service did not say."""
 
 
 class SmsMfaChallenge(_SentCodeChallenge):
@@ -145,24 +143,18 @@ class EmailOtpChallenge(_SentCodeChallenge):
 
 @frozen(kw_only=True, eq=False, repr=False, getstate_setstate=False)
 class SoftwareTokenMfaChallenge(_CodeChallenge):
-    """The user's authenticator app shows the code.
-
-    Attributes:
-        device_name: The name of the device with the authenticator app. None if it has none.
-    """
+    """The user's authenticator app shows the code."""
 
     device_name: str | None = None
+    """The name of the device with the authenticator app. None if it has none."""
 
 
 @frozen(kw_only=True, eq=False, repr=False, getstate_setstate=False)
 class _ChoiceChallenge(Challenge):
-    """The user chooses a factor.
-
-    Attributes:
-        options: The AWS names of the factors, e.g. ``("SMS_MFA", "SOFTWARE_TOKEN_MFA")``.
-    """
+    """The user chooses a factor."""
 
     options: tuple[str, ...]
+    """The AWS names of the factors, e.g. ``("SMS_MFA", "SOFTWARE_TOKEN_MFA")``."""
 
     async def select(self, option: str) -> "SignInResult":
         """Choose a factor; ``respond`` is the same.
@@ -221,15 +213,12 @@ class SelectChallenge(_ChoiceChallenge):
 
 @frozen(eq=False, repr=False, getstate_setstate=False)
 class SoftwareTokenSecret(Record):
-    """The secret for the user's authenticator app.
-
-    Attributes:
-        secret: The secret in base32, for typing it in.
-    """
+    """The secret for the user's authenticator app."""
 
     __module__ = "cognito_async.sign_in"
 
     secret: str = field(metadata={"secret": True})
+    """The secret in base32, for typing it in."""
 
     def uri(self, *, issuer: str, account: str) -> str:
         """Return the ``otpauth`` URI, to show it as a QR code.
@@ -248,12 +237,10 @@ class MfaSetupChallenge(Challenge):
 
     For an authenticator app, call ``associate_software_token``, show the secret, and pass the app's first code to
     ``verify_software_token``.
-
-    Attributes:
-        options: The factors that can be set up, e.g. ``("SOFTWARE_TOKEN_MFA", "EMAIL_OTP")``.
     """
 
     options: tuple[str, ...]
+    """The factors that can be set up, e.g. ``("SOFTWARE_TOKEN_MFA", "EMAIL_OTP")``."""
 
     async def associate_software_token(self) -> SoftwareTokenSecret:
         """Return a new secret for the user's authenticator app. Only the newest one counts."""
@@ -310,15 +297,13 @@ class MfaSetupChallenge(Challenge):
 
 @frozen(kw_only=True, eq=False, repr=False, getstate_setstate=False)
 class NewPasswordRequiredChallenge(Challenge):
-    """The user signed in with a temporary password, and must set a new one.
-
-    Attributes:
-        required_attributes: The attributes that the user must set, e.g. ``("email",)``.
-        user_attributes: The user's attributes.
-    """
+    """The user signed in with a temporary password, and must set a new one."""
 
     required_attributes: tuple[str, ...]
+    """The attributes that the user must set, e.g. ``("email",)``."""
+
     user_attributes: Mapping[str, str] = field(metadata={"secret": True})
+    """The user's attributes."""
 
     async def respond(self, new_password: str, *, attributes: Mapping[str, str] | None = None) -> "SignInResult":
         """Set the new password.
@@ -358,13 +343,10 @@ class PasswordChallenge(Challenge):
 
 @frozen(kw_only=True, eq=False, repr=False, getstate_setstate=False)
 class WebAuthnChallenge(Challenge):
-    """The user signs in with a passkey.
-
-    Attributes:
-        request_options: The options for ``navigator.credentials.get`` in the browser, as JSON.
-    """
+    """The user signs in with a passkey."""
 
     request_options: Mapping[str, JsonValue]
+    """The options for ``navigator.credentials.get`` in the browser, as JSON."""
 
     async def respond(self, credential: Mapping[str, JsonValue] | str) -> "SignInResult":
         """Answer with the passkey's credential.

@@ -26,18 +26,18 @@ class Device(Record):
     """A remembered device. Store it as safely as a password: it replaces the user's MFA.
 
     See https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-device-tracking.html
-
-    Attributes:
-        key: The device key.
-        group_key: The device group key.
-        password: The device's password, which only the device and this library know.
     """
 
     __module__ = "cognito_async.sign_in"
 
     key: str
+    """The device key."""
+
     group_key: str
+    """The device group key."""
+
     password: str = field(metadata={"secret": True})
+    """The device's password, which only the device and this library know."""
 
 
 async def confirm_device(

@@ -92,22 +92,24 @@ def utc_now() -> datetime:
 
 @frozen(kw_only=True, eq=False, repr=False, getstate_setstate=False)
 class SignedIn(Record):
-    """The user is signed in.
-
-    Attributes:
-        username: The name that the user pool knows the user by, where it returned one; else the name of the sign-in.
-        tokens: The tokens.
-        device: The remembered device, to pass to the next sign-in. None if there is none.
-        device_error: Why the new device was not remembered, although ``remember_device`` was set. None if it was, or
-            if the user pool does not track devices.
-    """
+    """The user is signed in."""
 
     __module__ = "cognito_async.sign_in"
 
     username: str = field(metadata={"secret": True})
+    """The name that the user pool knows the user by, where it returned one; else the name of the sign-in."""
+
     tokens: Tokens
+    """The tokens."""
+
     device: Device | None = None
+    """The remembered device, to pass to the next sign-in. None if there is none."""
+
     device_error: CognitoError | None = None
+    """Why the new device was not remembered, although ``remember_device`` was set.
+
+    None if it was, or if the user pool does not track devices.
+    """
 
 
 @frozen(kw_only=True, eq=False, repr=False, getstate_setstate=False)

@@ -19,21 +19,21 @@ _TIMEOUT: Final = 10.0  # seconds
 
 @frozen(kw_only=True)
 class Message:
-    """An e-mail that the pool sent.
-
-    Attributes:
-        to: The addresses, as passed to the pool.
-        subject: The subject.
-        body: The text, or the HTML if there is no text; not in the repr, because it may contain a code.
-        sent_at: The time in UTC.
-    """
+    """An e-mail that the pool sent."""
 
     __module__ = "cognito_async.testing"
 
     to: tuple[str, ...]
+    """The addresses, as passed to the pool."""
+
     subject: str
+    """The subject."""
+
     body: str = field(repr=False)
+    """The text, or the HTML if there is no text; not in the repr, because it may contain a code."""
+
     sent_at: datetime
+    """The time in UTC."""
 
     @property
     def code(self) -> str | None:

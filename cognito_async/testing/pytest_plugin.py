@@ -40,18 +40,16 @@ UserState: TypeAlias = Literal["CONFIRMED", "UNCONFIRMED", "FORCE_CHANGE_PASSWOR
 
 
 class TestUser:
-    """A user of the local pool.
-
-    Attributes:
-        email: The address, with which the user signs in.
-        password: The password.
-    """
+    """A user of the local pool."""
 
     __test__ = False  # not a class of tests
 
     def __init__(self, email: str, password: str) -> None:
         self.email = email
+        """The address, with which the user signs in."""
+
         self.password = password
+        """The password."""
 
     def __repr__(self) -> str:
         return f"TestUser(email={self.email!r})"

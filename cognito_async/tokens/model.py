@@ -21,27 +21,30 @@ class Tokens(Record):
     """The tokens of a signed-in user. The repr masks them.
 
     See https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-using-tokens-with-identity-providers.html
-
-    Attributes:
-        access_token: The access token, for APIs.
-        id_token: The ID token, with the user's attributes. None if the sign-in returned none.
-        refresh_token: The refresh token. None if the sign-in returned none: the tokens cannot be refreshed.
-        token_type: The type of the access token: always ``"Bearer"``.
-        expires_at: The time at which the access and ID tokens expire, as an aware datetime on this machine's clock.
-        lifetime: The lifetime of the access and ID tokens when they were issued, in seconds.
-        device_key: The key of the user's device, which a refresh needs if the user pool remembers devices. None if
-            there is none.
     """
 
     __module__ = "cognito_async.tokens"
 
     access_token: str = field(metadata={"secret": True})
+    """The access token, for APIs."""
+
     id_token: str | None = field(default=None, metadata={"secret": True})
+    """The ID token, with the user's attributes. None if the sign-in returned none."""
+
     refresh_token: str | None = field(default=None, metadata={"secret": True})
+    """The refresh token. None if the sign-in returned none: the tokens cannot be refreshed."""
+
     token_type: str = "Bearer"  # noqa: S105 - not a token
+    """The type of the access token: always ``"Bearer"``."""
+
     expires_at: datetime
+    """The time at which the access and ID tokens expire, as an aware datetime on this machine's clock."""
+
     lifetime: float = 3600.0
+    """The lifetime of the access and ID tokens when they were issued, in seconds."""
+
     device_key: str | None = None
+    """The key of the user's device, which a refresh needs if the user pool remembers devices. None if there is none."""
 
     @classmethod
     def from_result(

@@ -55,19 +55,19 @@ class Refusal(Exception):  # noqa: N818 - a response, not a failure of the fake
 
 
 class SentCode(NamedTuple):
-    """A message with a code or a temporary password, which would be an e-mail or an SMS.
-
-    Attributes:
-        username: The user.
-        destination: The e-mail address or phone number.
-        medium: ``EMAIL`` or ``SMS``.
-        code: The code, or the temporary password of an invitation by AdminCreateUser.
-    """
+    """A message with a code or a temporary password, which would be an e-mail or an SMS."""
 
     username: str
+    """The user."""
+
     destination: str
+    """The e-mail address or phone number."""
+
     medium: str
+    """``EMAIL`` or ``SMS``."""
+
     code: str
+    """The code, or the temporary password of an invitation by AdminCreateUser."""
 
 
 @frozen(kw_only=True)

@@ -38,15 +38,13 @@ _CONTENT_TYPE: Final = "application/x-amz-json-1.1"
 
 
 class ReceivedRequest(NamedTuple):
-    """A request that the fake has received.
-
-    Attributes:
-        operation: The operation, such as ``InitiateAuth``.
-        payload: The parsed body.
-    """
+    """A request that the fake has received."""
 
     operation: str
+    """The operation, such as ``InitiateAuth``."""
+
     payload: Payload
+    """The parsed body."""
 
 
 @frozen(kw_only=True)
