@@ -244,6 +244,9 @@ def test_limit_without_hit_is_refused(invalid: Any) -> None:
             with pytest.raises(ParameterValidationError) as caught:
                 kind(**{name: invalid})
             assert caught.value.parameter == name
+    with pytest.raises(ParameterValidationError) as caught:
+        rate_limit(invalid)
+    assert caught.value.parameter == "limit"
 
 
 async def test_check_username_limit_accepts_any_text() -> None:
