@@ -238,22 +238,24 @@ def test_custom_table_replaces_problems() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "intended"),
+    ("name", "problem"),
     [
-        ("CodeMissmatchException", "'CodeMismatchException'"),
-        ("RespondToAuthChalenge:CodeMismatchException", "'RespondToAuthChallenge'"),
-        ("Fault.QUOTAS", "'Fault.QUOTA'"),
-        ("urn:cognito-async:wrong-code", "subclass of CognitoError"),
+        ("CodeMissmatchException", "error 'CodeMissmatchException'; write 'CodeMismatchException'"),
+        ("Fault.QUOTAS", "error 'Fault.QUOTAS'; write 'Fault.QUOTA'"),
+        ("urn:wrong-code", "error 'wrong-code'; define a subclass of CognitoError for a new one"),
+        ("SignUpp:CodeMismatchException", "operation 'SignUpp'; write 'SignUp'"),
+        ("Enter:CodeMismatchException", "operation 'Enter'; use the name in AWS's documentation"),
     ],
 )
-def test_misspelled_name_in_a_table_is_refused(name: str, intended: str) -> None:
-    """By everything that takes a table, with the name that was meant."""
-    table = {**PROBLEMS, name: MISCONFIGURED}
+def test_misspelled_name_in_a_table_is_refused(name: str, problem: str) -> None:
+    """By everything that takes a table, with the name that was meant; parameters may have any name."""
+    parameters = [f"ParameterValidationError:parameter_{number}" for number in range(20)]
+    table = {**PROBLEMS, **dict.fromkeys([*parameters, name], MISCONFIGURED)}
     for create in (partial(install_problems, FastAPI()), problem_route):
         with pytest.raises(ParameterValidationError) as caught:
             create(table)
         assert caught.value.parameter == "problems"
-        assert intended in caught.value.rule
+        assert caught.value.rule == f"must not have the key {name!r}: there is no {problem}"
 
 
 def test_names_of_errors_in_a_table_are_accepted() -> None:

@@ -136,6 +136,7 @@ def test_memory_rate_limit_with_an_invalid_argument_names_it(invalid: str, argum
 def test_memory_rate_limit_accepts_the_smallest_numbers() -> None:
     """One request, and one key."""
     assert len(MemoryRateLimit(1, 0.5, network_hits={48: 1}, max_keys=1)) == 0
+    assert len(MemoryRateLimit(1, 0.5, network_hits={})) == 0
 
 
 @pytest.mark.parametrize(
