@@ -1,6 +1,7 @@
 """The journal: state transitions, exclusive access, and errors."""
 
 import asyncio
+import errno
 import os
 import resource
 import signal
@@ -350,6 +351,11 @@ def file_limit(size: int) -> Iterator[None]:
         yield
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def is_full(error: OSError) -> bool:
+    """Return whether the error is that of a full disk, or of a file over its limit."""
+    return error.errno in {errno.EFBIG, errno.ENOSPC}
 
 
 @pytest.mark.parametrize("action", ["confirm", "forgot"])

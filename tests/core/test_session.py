@@ -400,7 +400,7 @@ async def test_missing_region_is_a_validation_error() -> None:
 @pytest.mark.parametrize("region", ["", "EU-WEST-1", "eu west 1", "eu-west-1.evil.example", "eu-west-1/", 5, b"eu"])
 def test_invalid_region_is_refused(region: Any) -> None:
     """It must be a label of a host name."""
-    with pytest.raises(ParameterValidationError, match="region"):
+    with pytest.raises(ParameterValidationError, check=lambda error: error.parameter == "region"):
         AsyncCognitoSession(region)
 
 
@@ -408,7 +408,7 @@ async def test_invalid_region_in_environment_is_refused(monkeypatch: pytest.Monk
     """When it is used."""
     monkeypatch.setenv("AWS_REGION", "evil.example/")
     async with scripted_session(ScriptedTransport(), region=None) as session:
-        with pytest.raises(ParameterValidationError, match="region"):
+        with pytest.raises(ParameterValidationError, check=lambda error: error.parameter == "AWS_REGION"):
             await reset(session.client("abc"))
 
 
@@ -739,11 +739,11 @@ async def test_misspelled_user_pool_id_is_refused_before_sending(pool: str, regi
             with pytest.raises(ParameterValidationError) as caught:
                 await send(request)
             assert [parameter for parameter, _ in caught.value.errors] == ["user_pool_id", "username"]
-        with pytest.raises(ParameterValidationError, match="user_pool_id"):
+        with pytest.raises(ParameterValidationError, check=lambda error: error.parameter == "user_pool_id"):
             session.client().prepare(request)
-        with pytest.raises(ParameterValidationError, match="user_pool_id"):
+        with pytest.raises(ParameterValidationError, check=lambda error: error.parameter == "user_pool_id"):
             await session.send(GetUserRequest(access_token="…"), user_pool_id=pool)
-        with pytest.raises(ParameterValidationError, match="user_pool_id"):
+        with pytest.raises(ParameterValidationError, check=lambda error: error.parameter == "user_pool_id"):
             await session.client().call("DescribeUserPool", {"UserPoolId": pool})
     assert not transport.attempts
 
@@ -765,7 +765,7 @@ async def test_user_pool_id_of_an_emulator_is_sent_to_its_endpoint() -> None:
     async with scripted_session(transport, endpoint_url="http://127.0.0.1:1", credentials=KEYS) as session:
         await session.client(user_pool_id="local_abc").admin_get_user(username="ada")
         await session.client().call("DescribeUserPool", {"UserPoolId": "local_abc"})
-        with pytest.raises(ParameterValidationError, match="user_pool_id"):
+        with pytest.raises(ParameterValidationError, check=lambda error: error.parameter == "user_pool_id"):
             session.client(user_pool_id="AbC123")
     assert len(transport.attempts) == 2
 

@@ -59,7 +59,7 @@ def test_from_environment_uses_the_pool_name_or_the_subclass_prefix(environment:
     environment.setenv("COGNITO_STAFF_CLIENT_ID", "xyz")
     environment.setenv("COGNITO_STAFF_REGION", "eu-west-2")
     assert CognitoSettings.from_environment("staff").client_id == "xyz"
-    with pytest.raises(SettingsError, match="STAFF_CLIENT_ID is not set"):
+    with pytest.raises(SettingsError, match="STAFF_CLIENT_ID"):
         StaffSettings.from_environment()
     environment.setenv("STAFF_CLIENT_ID", "uvw")
     environment.setenv("STAFF_REGION", "eu-west-1")
@@ -78,7 +78,7 @@ def test_read_settings_accepts_an_object_or_a_function() -> None:
 def test_read_settings_with_a_subclass_uses_its_prefix(environment: pytest.MonkeyPatch) -> None:
     """Errors name the variables of the subclass."""
     environment.setenv("STAFF_REGION", "eu-west-1")
-    with pytest.raises(SettingsError, match=r"'staff'.*STAFF_CLIENT_ID is not set"):
+    with pytest.raises(SettingsError, match=r"'staff'.*STAFF_CLIENT_ID"):
         read_settings("staff", StaffSettings)
     environment.setenv("STAFF_CLIENT_ID", "xyz")
     assert read_settings("staff", StaffSettings).client_id == "xyz"
@@ -190,8 +190,9 @@ def test_unknown_argument_is_refused(given: dict[str, Any], message: str) -> Non
     with pytest.raises(SettingsError, match=f"^{message}$") as caught:
         kind(**given)
     assert SECRET not in str(caught.value)
-    with pytest.raises(SettingsError, match=f"^{message}$"):
+    with pytest.raises(SettingsError) as again:
         read_settings("default", lambda: kind(**given))
+    assert str(again.value) == str(caught.value)
 
 
 def test_settings_of_subclasses_are_arguments() -> None:

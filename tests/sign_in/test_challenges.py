@@ -204,7 +204,7 @@ async def test_flow_that_is_not_enabled_names_the_setting(
     """As a note on the service's error."""
     ada(fake)
     client = fake.client(session, fake.create_app_client(auth_flows=["ALLOW_REFRESH_TOKEN_AUTH"]))
-    with pytest.raises(Exception, match="not enabled") as caught:
+    with pytest.raises(InvalidParameterException) as caught:
         await client.sign_in(username=NAME, password=PASSWORD, auth_flow=auth_flow)
     assert any(f"ALLOW_{auth_flow}" in note for note in caught.value.__notes__)
 

@@ -183,12 +183,12 @@ async def test_wrong_client_secret_is_rejected(
     client_id, secret = app_clients["secret"]
     assert secret is not None
     wrong = session.client(client_id, secret[::-1])
-    with pytest.raises(NotAuthorizedException, match="Unable to verify secret hash") as caught:
+    with pytest.raises(NotAuthorizedException, match="secret hash") as caught:
         await wrong.confirm_forgot_password(username=email, confirmation_code="654321", password=NEW)
     assert secret[::-1] not in f"{caught.value!r} {caught.value}"
-    with pytest.raises(NotAuthorizedException, match="Unable to verify secret hash"):
+    with pytest.raises(NotAuthorizedException, match="secret hash"):
         await sign_in(wrong, email, OLD)
-    with pytest.raises(NotAuthorizedException, match="SECRET_HASH was not received"):
+    with pytest.raises(NotAuthorizedException, match="SECRET_HASH"):
         await session.client(client_id).confirm_forgot_password(
             username=email, confirmation_code="654321", password=NEW
         )
@@ -198,7 +198,7 @@ async def test_secret_for_app_client_without_secret_is_rejected(
     session: AsyncCognitoSession, app_clients: Mapping[str, AppClient], email: str
 ) -> None:
     """The service names the problem."""
-    with pytest.raises(InvalidParameterException, match="not configured for secret"):
+    with pytest.raises(InvalidParameterException, match="secret"):
         await session.client(app_clients["plain"][0], "a secret of many characters").forgot_password(username=email)
 
 

@@ -92,7 +92,7 @@ async def test_app_client_with_secret_requires_it() -> None:
         assert pool.client_secret not in repr(pool)
         assert pool.user_pool_id.startswith("us-east-2_")
         await sign_in(session.client(pool.client_id, pool.client_secret), ADA)
-        with pytest.raises(NotAuthorizedException, match="SECRET_HASH was not received"):
+        with pytest.raises(NotAuthorizedException, match="SECRET_HASH"):
             await sign_in(session.client(pool.client_id), ADA)
 
 
@@ -253,7 +253,7 @@ async def test_unreadable_mailbox_is_an_error(content: bytes) -> None:
 @pytest.mark.parametrize("name", ["endpoint_url", "user_pool_id", "client_id", "client_secret"])
 def test_attributes_before_the_start_are_errors(name: str) -> None:
     """LocalPoolError."""
-    with pytest.raises(LocalPoolError, match="async with"):
+    with pytest.raises(LocalPoolError, match="is not running"):
         getattr(LocalPool(), name)
 
 
@@ -262,12 +262,12 @@ async def test_pool_can_be_started_again(emulators: list[int]) -> None:
     pool = LocalPool()
     async with pool:
         first = pool.user_pool_id
-        with pytest.raises(LocalPoolError, match="already"):
+        with pytest.raises(LocalPoolError):
             await pool.__aenter__()
         assert is_alive(emulators[0])
         assert pool.user_pool_id == first
     assert not is_alive(emulators[0])
-    with pytest.raises(LocalPoolError, match="async with"):
+    with pytest.raises(LocalPoolError):
         _ = pool.client_id
     async with pool:
         assert pool.user_pool_id != first
@@ -301,7 +301,7 @@ async def test_cancelled_start_ends_the_pool(emulators: list[int], monkeypatch: 
 
 async def test_invalid_region_is_refused() -> None:
     """Nothing is started."""
-    with pytest.raises(ParameterValidationError, match="region"):
+    with pytest.raises(ParameterValidationError, check=lambda error: error.parameter == "region"):
         LocalPool(region="x.evil.com/")
 
 
