@@ -2,7 +2,7 @@
 
 from ipaddress import ip_network
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from pydantic import AliasChoices, AliasPath, Field, ValidationError, field_validator, model_validator
@@ -151,6 +151,14 @@ def test_all_invalid_settings_are_reported(environment: pytest.MonkeyPatch) -> N
     environment.setenv("STAFF_TENANT", "?")
     with pytest.raises(SettingsError, match=r"STAFF_TENANT: unknown$"):
         read_settings("default", Strict)
+
+    class Paired(CognitoSettings):
+        @model_validator(mode="after")
+        def check_all(self) -> Self:
+            raise ValueError("must have both pools")
+
+    with pytest.raises(SettingsError, match=r"'default': must have both pools$"):
+        read_settings("default", Paired)
     with pytest.raises(
         SettingsError, match="COGNITO_CLIENT_ID must be a string; COGNITO_USER_POOL_ID must not be empty"
     ):
