@@ -571,6 +571,19 @@ async def test_answer_of_a_wrong_type_names_the_accepted_ones(
     assert named in error["detail"]
 
 
+async def test_challenge_that_this_version_does_not_know_has_no_answer(fake: FakeCognito) -> None:
+    """The browser gets its name."""
+    ada(fake)
+    async with site(fake) as http:
+        fake.fail_next("InitiateAuth", response={"ChallengeName": "RETINA_SCAN", "Session": "s" * 20})
+        challenge = (await start(http)).json()
+        assert challenge["challenge"] == {"name": "RETINA_SCAN"}
+        answer = {"continue": challenge["continue"], "answer": {"type": "code", "code": "123456"}}
+        response = await http.post("/sign-in/challenge", json=answer)
+    assert kind_of(response) == (422, "bad-input")
+    assert response.json()["errors"] == [{"pointer": "#/answer", "detail": "does not fit RETINA_SCAN"}]
+
+
 # --- settings and OpenAPI ---------------------------------------------------------------------------------------------
 
 
