@@ -14,13 +14,7 @@ THROTTLED = json.dumps({"__type": "TooManyRequestsException", "message": "Too ma
 
 
 class ThrottlingProxy:
-    """Forward requests up to a rate, and refuse the others as Amazon Cognito does.
-
-    Attributes:
-        passed: Number of forwarded requests, by operation.
-        throttled: Number of refused requests.
-        on_passed: Called after each forwarded request; None for no call.
-    """
+    """Forward requests up to a rate, and refuse the others as Amazon Cognito does."""
 
     def __init__(self, target_url: str, *, rate: float, burst: int) -> None:
         """Create a proxy; it listens inside its `async with` block.
@@ -40,8 +34,13 @@ class ThrottlingProxy:
         application.router.add_post("/", self._handle)
         self._runner = web.AppRunner(application)
         self.passed: Counter[str] = Counter()
+        """Number of forwarded requests, by operation."""
+
         self.throttled: int = 0
+        """Number of refused requests."""
+
         self.on_passed: Callable[[], None] | None = None
+        """Called after each forwarded request; None for no call."""
 
     @property
     def url(self) -> str:

@@ -76,19 +76,19 @@ class Work:
 
 
 class Run:
-    """A run: a fork and a pipe with its progress.
-
-    Attributes:
-        began: When it was started.
-        first: When its first row was completed; None before.
-        settled: Number of rows it has settled.
-    """
+    """A run: a fork and a pipe with its progress."""
 
     def __init__(self, work: Work) -> None:
         self._read, output = os.pipe()
         self.began = time.perf_counter()
+        """When it was started."""
+
         self.first: float | None = None
+        """When its first row was completed; None before."""
+
         self.settled = 0
+        """Number of rows it has settled."""
+
         self._pid = os.fork()
         if self._pid == 0:
             os.close(self._read)

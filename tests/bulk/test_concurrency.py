@@ -15,20 +15,20 @@ from tests.support.bulk_server import JobHarness, write_csv
 
 
 class RowSimulation:
-    """Rows that pass a concurrency limiter and a rate limiter as those of a job do, with latency at each step.
-
-    Attributes:
-        completed: The number of completed rows.
-        most_waiting: The maximum number of rows that waited for the rate limiter.
-        most_in_flight: The maximum number of rows in flight.
-    """
+    """Rows that pass a concurrency limiter and a rate limiter as those of a job do, with latency at each step."""
 
     def __init__(
         self, limiter: ConcurrencyLimiter, rate_limiter: LocalCategoryLimiter, *, commit: float, latency: float
     ) -> None:
         self.completed = 0
+        """The number of completed rows."""
+
         self.most_waiting = 0
+        """The maximum number of rows that waited for the rate limiter."""
+
         self.most_in_flight = 0
+        """The maximum number of rows in flight."""
+
         self._limiter = limiter
         self._rate_limiter = rate_limiter
         self._commit = commit

@@ -36,23 +36,25 @@ class Frozen:
 
 @define
 class Source:
-    """Replaces botocore: returns numbered credentials, and records the calling threads.
-
-    Attributes:
-        finds: The number of calls of ``find``.
-        asks: The number of calls of ``get_frozen_credentials``.
-        threads: The threads that called.
-        failures: Errors to raise, one per call.
-        gate: Lets the calls return.
-        entered: Set by each call.
-    """
+    """Replaces botocore: returns numbered credentials, and records the calling threads."""
 
     finds: int = 0
+    """The number of calls of ``find``."""
+
     asks: int = 0
+    """The number of calls of ``get_frozen_credentials``."""
+
     threads: set[int] = field(factory=set)
+    """The threads that called."""
+
     failures: list[Exception | None] = field(factory=list)
+    """Errors to raise, one per call."""
+
     gate: threading.Event = field(factory=threading.Event)
+    """Lets the calls return."""
+
     entered: threading.Event = field(factory=threading.Event)
+    """Set by each call."""
 
     def find(self) -> "Source":
         """Return the credentials object."""

@@ -73,21 +73,22 @@ KEYS = Credentials(access_key_id="AKIDEXAMPLE", secret_access_key="a secret")
 
 @frozen(kw_only=True)
 class Kind:
-    """A kind of idempotency, with one of its operations.
-
-    Attributes:
-        call: Calls the operation.
-        rules: Its row in the table.
-        trace: The error of a repetition if the first attempt was applied, else any other error.
-        reads_body: Whether the response has members. Without members, status 200 and the start of an object are enough.
-        how_to_verify: How to find out whether an ambiguous attempt was applied; None if that is not needed.
-    """
+    """A kind of idempotency, with one of its operations."""
 
     call: Callable[[CognitoClient], Awaitable[Any]]
+    """Calls the operation."""
+
     rules: str
+    """Its row in the table."""
+
     trace: type[CognitoError]
+    """The error of a repetition if the first attempt was applied, else any other error."""
+
     reads_body: bool
+    """Whether the response has members. Without members, status 200 and the start of an object are enough."""
+
     how_to_verify: str | None = None
+    """How to find out whether an ambiguous attempt was applied; None if that is not needed."""
 
 
 KINDS: Mapping[str, Kind] = {
@@ -137,21 +138,22 @@ KINDS: Mapping[str, Kind] = {
 
 @frozen(kw_only=True)
 class Fault:
-    """A fault of an attempt.
-
-    Attributes:
-        group: Its group in the table.
-        error: The class of the attempt's error.
-        action: The server's action for the request; None if the request is not received.
-        before: The server's action for the connection; the request is not received completely.
-        arranged: A fault of the connection: ``"refused"`` or ``"dead"``.
-    """
+    """A fault of an attempt."""
 
     group: str
+    """Its group in the table."""
+
     error: type[CognitoError]
+    """The class of the attempt's error."""
+
     action: Action | None = None
+    """The server's action for the request; None if the request is not received."""
+
     before: Action | None = None
+    """The server's action for the connection; the request is not received completely."""
+
     arranged: str = ""
+    """A fault of the connection: ``"refused"`` or ``"dead"``."""
 
     @property
     def seen(self) -> bool:

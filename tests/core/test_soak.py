@@ -45,17 +45,16 @@ LEFT_OVER = 2_000
 
 @frozen(kw_only=True)
 class Reply:
-    """The server's action for a request.
-
-    Attributes:
-        wire: The bytes that it writes.
-        ends: Whether it closes the connection afterwards.
-        applies: Whether it changes the password first.
-    """
+    """The server's action for a request."""
 
     wire: bytes = b""
+    """The bytes that it writes."""
+
     ends: bool = False
+    """Whether it closes the connection afterwards."""
+
     applies: bool = False
+    """Whether it changes the password first."""
 
 
 def wire(body: bytes, status: int = 200, **headers: str) -> bytes:
@@ -92,22 +91,23 @@ CERTAIN = frozenset({"truncated 200"})
 
 
 class Ledger:
-    """Applies each reset at most once; a share of the users meets a fault in the first attempt.
-
-    Attributes:
-        applied: The users whose password was changed.
-        faults: The fault that each user met.
-        open: How many connections are open.
-        most: The maximum number of open connections.
-        closed: Set when no connection is open.
-    """
+    """Applies each reset at most once; a share of the users meets a fault in the first attempt."""
 
     def __init__(self) -> None:
         self.applied: set[str] = set()
+        """The users whose password was changed."""
+
         self.faults: dict[str, str | None] = {}
+        """The fault that each user met."""
+
         self.open = 0
+        """How many connections are open."""
+
         self.most = 0
+        """The maximum number of open connections."""
+
         self.closed = asyncio.Event()
+        """Set when no connection is open."""
 
     def reply(self, user: str) -> Reply:
         """Return the action for a request, and record it."""

@@ -38,16 +38,15 @@ def _no_blocking_calls() -> Iterable[None]:
 
 
 class Pool:
-    """A user pool with a rate limit that takes longer for existing users.
-
-    Attributes:
-        served: The usernames of the served requests.
-        throttled: The number of throttled requests.
-    """
+    """A user pool with a rate limit that takes longer for existing users."""
 
     def __init__(self, *, known: Callable[[str], bool] = lambda _: False, rate: float = float("inf")) -> None:
         self.served: list[str] = []
+        """The usernames of the served requests."""
+
         self.throttled = 0
+        """The number of throttled requests."""
+
         self._known = known
         self._rate = rate
         self._tokens = 10.0

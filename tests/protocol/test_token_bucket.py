@@ -412,19 +412,19 @@ def test_bucket_keeps_only_recent_requests() -> None:
 
 @frozen(kw_only=True)
 class Result:
-    """The result of a simulation.
-
-    Attributes:
-        time: The time it took, as a multiple of calls / rate.
-        throttled: The part of the requests that were throttled.
-        lost: The calls that failed.
-        rates: The bucket's rate at each response, with its time.
-    """
+    """The result of a simulation."""
 
     time: float
+    """The time it took, as a multiple of calls / rate."""
+
     throttled: float
+    """The part of the requests that were throttled."""
+
     lost: int
+    """The calls that failed."""
+
     rates: list[tuple[float, float | None]]
+    """The bucket's rate at each response, with its time."""
 
 
 class Simulation:

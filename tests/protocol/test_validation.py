@@ -63,19 +63,19 @@ KNOWN_BETTER = {"ConfirmForgotPassword": {".password": (6, 256)}}
 
 @frozen(kw_only=True)
 class Place:
-    """A place in a request for a value.
-
-    Attributes:
-        path: The path as errors name it, with a dot in front.
-        shape: What the value must be.
-        model: botocore's shape of the same place.
-        build: Makes a request that is valid but for the value given for this place.
-    """
+    """A place in a request for a value."""
 
     path: str
+    """The path as errors name it, with a dot in front."""
+
     shape: Shape
+    """What the value must be."""
+
     model: Any
+    """botocore's shape of the same place."""
+
     build: Callable[[Any], Request[Any]]
+    """Makes a request that is valid but for the value given for this place."""
 
 
 def places(name: str) -> Iterator[Place]:

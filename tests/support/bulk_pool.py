@@ -51,21 +51,21 @@ WEIGHTS: Final[Mapping[Failure, float]] = {
 
 
 class FakePool:
-    """A user pool that counts the requests that it applied.
-
-    Attributes:
-        applied: The number of applied requests by user.
-        seen: The users of all requests.
-        at: Called at each phase of each request; may kill the client.
-        url: The endpoint URL.
-    """
+    """A user pool that counts the requests that it applied."""
 
     url: str
+    """The endpoint URL."""
 
     def __init__(self, rng: Random, weights: Mapping[Failure, float] = WEIGHTS, latency: float = 0.002) -> None:
         self.applied: Counter[str] = Counter()
+        """The number of applied requests by user."""
+
         self.seen: set[str] = set()
+        """The users of all requests."""
+
         self.at: Callable[[Phase], None] = lambda phase: None
+        """Called at each phase of each request; may kill the client."""
+
         self._rng = rng
         self._failures, self._weights = list(weights), list(weights.values())
         self._latency = latency

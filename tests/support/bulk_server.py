@@ -27,19 +27,19 @@ FAST_POLICY: Final = BulkPolicy(deferral=0.01, longest_deferral=0.02, patience=5
 
 @frozen
 class ReceivedRequest:
-    """A request as the service received it.
-
-    Attributes:
-        number: Its number, from 1.
-        operation: The operation's name.
-        body: The parsed body.
-        headers: The headers.
-    """
+    """A request as the service received it."""
 
     number: int
+    """Its number, from 1."""
+
     operation: str
+    """The operation's name."""
+
     body: Mapping[str, Any]
+    """The parsed body."""
+
     headers: Mapping[str, str]
+    """The headers."""
 
     @property
     def user(self) -> str:
@@ -86,16 +86,14 @@ INTERNAL_ERROR: Final = refuse("InternalErrorException", "Something went wrong",
 
 
 class FakeService:
-    """A transport that answers requests itself.
-
-    Attributes:
-        respond: Returns the reply to a request; an exception is raised as an error of the transport.
-        requests: The requests received.
-    """
+    """A transport that answers requests itself."""
 
     def __init__(self, respond: Responder = accept) -> None:
         self.respond = respond
+        """Returns the reply to a request; an exception is raised as an error of the transport."""
+
         self.requests: list[ReceivedRequest] = []
+        """The requests received."""
 
     async def send(self, request: HttpRequest) -> HttpResponse:
         """Respond, or raise an error."""

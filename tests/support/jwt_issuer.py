@@ -131,19 +131,19 @@ def _changed(content: dict[str, Any], changes: Mapping[str, Any]) -> dict[str, A
 
 
 class JwksTransport:
-    """A transport that serves the key set of an issuer, or fails.
-
-    Attributes:
-        requests: The requests.
-        failure: Raised, or returned, in place of the key set; None for the key set.
-        delay: The seconds between a request and its response.
-    """
+    """A transport that serves the key set of an issuer, or fails."""
 
     def __init__(self, issuer: JwtIssuer) -> None:
         self.issuer = issuer
         self.requests: list[HttpRequest] = []
+        """The requests."""
+
         self.failure: Exception | HttpResponse | None = None
+        """Raised, or returned, in place of the key set; None for the key set."""
+
         self.delay = 0.0
+        """The seconds between a request and its response."""
+
         self.closed = 0
 
     async def send(self, request: HttpRequest) -> HttpResponse:

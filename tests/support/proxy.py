@@ -7,17 +7,13 @@ from typing import Self
 
 
 class Proxy:
-    """Connects every request to one server, whichever host the request names.
-
-    Attributes:
-        lines: The first line of the first request on each connection.
-        authorizations: The ``Proxy-Authorization`` header of these requests; None if there was none.
-        port: The port.
-        url: The URL.
-    """
+    """Connects every request to one server, whichever host the request names."""
 
     port: int
+    """The port."""
+
     url: str
+    """The URL."""
 
     def __init__(self, target: int, *, response: bytes | None = None, tls: ssl.SSLContext | None = None) -> None:
         """Configure a proxy.
@@ -32,7 +28,10 @@ class Proxy:
         self._tls = tls
         self._tasks: set[asyncio.Task[None]] = set()
         self.lines: list[str] = []
+        """The first line of the first request on each connection."""
+
         self.authorizations: list[str | None] = []
+        """The ``Proxy-Authorization`` header of these requests; None if there was none."""
 
     async def __aenter__(self) -> Self:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._tls)

@@ -25,25 +25,27 @@ def jwt(**claims: Any) -> str:
 
 
 class RefreshService:
-    """The refresh tokens of one user. Rotation revokes all of them if a rotated token is used after its grace period.
-
-    Attributes:
-        script: Steps for the next requests, before the service responds itself; None for its response.
-        latency: Seconds that a response takes.
-        requests: The operation and the members of each request.
-        refreshes: The number of successful refreshes.
-        refusals: The number of refused refreshes.
-    """
+    """The refresh tokens of one user; a rotated token that is used after its grace period revokes all of them."""
 
     def __init__(self, *, rotation: bool = False, grace: float = 0.0, sub: str = "ada") -> None:
         self.rotation = rotation
         self.grace = grace
         self.sub = sub
         self.script: list[Step | None] = []
+        """Steps for the next requests, before the service responds itself; None for its response."""
+
         self.latency = 0.0
+        """Seconds that a response takes."""
+
         self.requests: list[tuple[str, Mapping[str, Any]]] = []
+        """The operation and the members of each request."""
+
         self.refreshes = 0
+        """The number of successful refreshes."""
+
         self.refusals = 0
+        """The number of refused refreshes."""
+
         self.revoked = False
         self._rotated: dict[str, float | None] = {}
         self._issued = 0

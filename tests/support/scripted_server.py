@@ -19,21 +19,22 @@ JSON_HEADERS = {"Content-Type": "application/x-amz-json-1.1", "x-amzn-RequestId"
 
 @frozen(kw_only=True)
 class Received:
-    """A request as it was received.
-
-    Attributes:
-        connection: The number of its connection, from 1.
-        line: The request line.
-        headers: The headers, with names in lower case.
-        raw: The bytes of the head.
-        body: The body.
-    """
+    """A request as it was received."""
 
     connection: int
+    """The number of its connection, from 1."""
+
     line: str
+    """The request line."""
+
     headers: Mapping[str, str]
+    """The headers, with names in lower case."""
+
     raw: bytes
+    """The bytes of the head."""
+
     body: bytes
+    """The body."""
 
     @property
     def json(self) -> Any:
@@ -183,21 +184,16 @@ def compressed(body: bytes, status: int = 200) -> Action:
 
 
 class ScriptedServer:
-    """Runs one action of its script per request, then ``otherwise`` for all further requests.
-
-    Attributes:
-        requests: The received requests.
-        connections: The number of connections that were opened.
-        open: The number of open connections.
-        gate: Lets ``drip`` send a byte.
-        listener: The listening socket, whose options new connections inherit.
-        port: The port.
-        url: The URL.
-    """
+    """Runs one action of its script per request, then ``otherwise`` for all further requests."""
 
     listener: Any
+    """The listening socket, whose options new connections inherit."""
+
     port: int
+    """The port."""
+
     url: str
+    """The URL."""
 
     def __init__(
         self,
@@ -208,9 +204,17 @@ class ScriptedServer:
     ) -> None:
         self._tls = tls
         self.requests: list[Received] = []
+        """The received requests."""
+
         self.connections = 0
+        """The number of connections that were opened."""
+
         self.open = 0
+        """The number of open connections."""
+
         self.gate = asyncio.Semaphore(0)
+        """Lets ``drip`` send a byte."""
+
         self._script = list(script)
         self._otherwise = otherwise or answer()
         self._on_connect = on_connect

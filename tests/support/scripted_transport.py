@@ -16,21 +16,22 @@ from tests.support.clocks import now
 
 @frozen(kw_only=True)
 class Attempt:
-    """An attempt as the transport received it.
-
-    Attributes:
-        url: The URL.
-        headers: The headers at that time.
-        body: The body.
-        at: The loop's time since the start of the virtual clock.
-        connect_timeout: The connect timeout of the request.
-    """
+    """An attempt as the transport received it."""
 
     url: str
+    """The URL."""
+
     headers: Mapping[str, str]
+    """The headers at that time."""
+
     body: bytes
+    """The body."""
+
     at: float
+    """The loop's time since the start of the virtual clock."""
+
     connect_timeout: float | None
+    """The connect timeout of the request."""
 
     @property
     def json(self) -> Any:
