@@ -868,3 +868,15 @@ def test_no_value_of_the_model_is_taken_for_a_misspelling() -> None:
     for values in enumerations:
         for value in values:
             assert misspelled(value, set(values) - {value}) is None
+
+
+def test_structures_of_operations_have_the_module_that_exports_them() -> None:
+    """Those of applications keep their own."""
+
+    class Own(Structure):
+        pass
+
+    class Modelled(Structure):
+        __module__ = "cognito_async.operations.users"
+
+    assert (Own.__module__, Modelled.__module__) == (__name__, "cognito_async")
