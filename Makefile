@@ -31,7 +31,7 @@ help:
 	@echo "make generate      generate code from the pinned service model"
 	@echo "make upgrade-model pin the newest service model; then run make generate"
 	@echo "make bench         run the benchmarks against plain aiohttp, aiobotocore, boto3 and capo"
-	@echo "make release       build and check wheel and sdist in dist/; PUBLISH=1 also uploads them and creates the tag"
+	@echo "make release       build and check wheel and sdist in dist/; PUBLISH=1 also runs all checks and tests, uploads them and pushes the tag"
 	@echo "make clean         remove the virtualenvs"
 
 # $(call environment,FOLDER,PIP ARGUMENTS): uv installs faster, but does not read pip's configuration; then pip does it.
@@ -59,8 +59,8 @@ $(OLDEST)/.ready: pyproject.toml requirements-oldest.txt constraints.txt
 $(DOCS)/.ready: requirements-docs.txt
 	$(call environment,$(DOCS),-r requirements-docs.txt)
 
-$(RELEASE)/.ready: pyproject.toml requirements-release.txt
-	$(call environment,$(RELEASE),-r requirements-release.txt)
+$(RELEASE)/.ready: pyproject.toml requirements-release.txt constraints.txt
+	$(call environment,$(RELEASE),-c constraints.txt -r requirements-release.txt)
 
 $(BENCH)/.ready: pyproject.toml benchmarks/requirements.txt
 	$(call environment,$(BENCH),-r benchmarks/requirements.txt -e .)
@@ -130,7 +130,7 @@ upgrade-model: $(DEV)/.ready
 bench: $(BENCH)/.ready
 	@$(BENCH)/bin/python -m benchmarks
 
-release: $(RELEASE)/.ready
+release: $(RELEASE)/.ready $(if $(filter 1,$(PUBLISH)),check test)
 	@$(RELEASE)/bin/python -m tools.release
 
 clean:

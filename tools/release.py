@@ -1,4 +1,4 @@
-"""Build and check a release: ``python -m tools.release``. Only ``PUBLISH=1`` uploads it and creates the tag.
+"""Build and check a release: ``python -m tools.release``. Only ``PUBLISH=1`` uploads it and creates its tag.
 
 Leaves the wheel and the source distribution in ``dist/``. Both are built twice and compared byte by byte, metadata and
 README are checked, and each is installed into an empty environment and tested there.
@@ -18,6 +18,7 @@ from cognito_async.version import __version__
 
 ROOT = Path(__file__).parent.parent
 DIST = ROOT / "dist"
+TAG = f"v{__version__}"
 TEST_TOOLS = ("aioresponses", "botocore", "hypothesis", "pytest", "pytest-asyncio", "pytest-timeout")
 WIRE_TESTS = ("tests/operations/test_contract.py", "tests/core/test_transport.py", "tests/protocol/test_wire.py")
 SMOKE_TEST = """
@@ -50,13 +51,14 @@ def main() -> int:
     try:
         check_changelog()
         if publish:
-            check_work_tree()
+            check_repository()
         build()
         for archive in sorted(DIST.iterdir()):
             check_install(archive)
         if publish:
             run(sys.executable, "-m", "twine", "upload", *map(str, DIST.iterdir()))
-            run("git", "tag", "--annotate", f"v{__version__}", "--message", f"Release {__version__}")
+            run("git", "tag", "--annotate", TAG, "--message", f"Release {__version__}")
+            run("git", "push", "origin", TAG)  # later releases are compared with it
     except ReleaseError as error:
         print(f"release: {error}", file=sys.stderr)
         return 1
@@ -65,10 +67,10 @@ def main() -> int:
     return 0
 
 
-def run(*command: str, cwd: Path = ROOT) -> str:
+def run(*command: str, cwd: Path | None = None) -> str:
     """Run a command that must succeed, and return its output."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    process = subprocess.run(command, cwd=cwd, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
+    process = subprocess.run(command, cwd=cwd or ROOT, env=environment, capture_output=True, text=True, check=False)  # noqa: S603
     if process.returncode:
         raise ReleaseError(f"{' '.join(command)} failed:\n{process.stdout}{process.stderr}")
     return process.stdout
@@ -82,10 +84,14 @@ def check_changelog() -> None:
         raise ReleaseError(f"CHANGELOG.md has no section '## [{__version__}] - <date>'; add it")
 
 
-def check_work_tree() -> None:
-    """Require that everything is committed."""
+def check_repository() -> None:
+    """Require that everything is committed to ``main``, and that the version has not been released."""
     if run("git", "status", "--porcelain"):
         raise ReleaseError("the work tree has uncommitted changes; commit them first")
+    if run("git", "branch", "--show-current").strip() != "main":
+        raise ReleaseError("releases are made from the branch main; check it out first")
+    if run("git", "ls-remote", "--tags", "origin", TAG) or run("git", "tag", "--list", TAG):
+        raise ReleaseError(f"the tag {TAG} exists; change the version in cognito_async/version.py")
 
 
 def build() -> None:
