@@ -748,6 +748,7 @@ def test_number_of_reported_faults_is_limited() -> None:
     [
         ({"Name": CANARY, "Value": CANARY}, "(name=..., value=...)"),
         ({"name": CANARY}, "(name=...)"),
+        ({"value": CANARY}, "(name=..., value=...)"),
         ({CANARY: CANARY}, "(name=...)"),
     ],
 )
