@@ -20,8 +20,10 @@ from botocore.model import Shape
 from pycognito.aws_srp import AWSSRP, generate_hash_device, hex_to_long
 
 from cognito_async import ParameterValidationError
+from cognito_async.sign_in import SignedIn
 from cognito_async.testing import FakeCognito
 from cognito_async.testing.fake_cognito import FakeAppClient
+from cognito_async.tokens import TokenVerifier
 from tests.support.processes import ROOT
 
 PASSWORD = "Analytical-1843"
@@ -1175,16 +1177,39 @@ async def test_updated_issuer_is_in_the_tokens() -> None:
 
 
 async def test_environment_names_pool_app_client_and_state_key(aws: Aws) -> None:
-    """Without an app client, each call creates a public one; the key is that of the pool."""
+    """Without an app client, it is that of the pool, which is public; the key is that of the pool."""
     own = aws.fake.create_app_client(client_secret=SECRET)
-    variables, of_new_client = aws.fake.environment(own), aws.fake.environment()
+    variables, of_default = aws.fake.environment(own), aws.fake.environment()
     assert (variables["COGNITO_CLIENT_ID"], variables["COGNITO_CLIENT_SECRET"]) == (own.client_id, SECRET)
     assert variables["COGNITO_USER_POOL_ID"] == aws.fake.user_pool_id
     assert variables["AWS_ENDPOINT_URL"] == aws.fake.endpoint_url
     assert variables["AWS_REGION"] == "eu-west-1"
-    assert "COGNITO_CLIENT_SECRET" not in of_new_client
-    assert of_new_client["COGNITO_CLIENT_ID"] in aws.fake.app_clients
-    assert of_new_client["COGNITO_STATE_KEYS"] == variables["COGNITO_STATE_KEYS"]
+    assert "COGNITO_CLIENT_SECRET" not in of_default
+    assert of_default["COGNITO_CLIENT_ID"] == aws.fake.app_client.client_id
+    assert of_default["COGNITO_STATE_KEYS"] == variables["COGNITO_STATE_KEYS"]
+    assert aws.fake.environment() == of_default
+
+
+async def test_application_accepts_the_tokens_of_clients_and_the_issuer() -> None:
+    """They have the same app client, which ``create_app_client`` leaves as it is."""
+    async with FakeCognito() as fake, fake.session() as session:
+        client_id = fake.environment()["COGNITO_CLIENT_ID"]
+        assert fake.create_app_client().client_id != client_id
+        fake.create_user("ada", password=PASSWORD)
+        done = await fake.client(session).sign_in(username="ada", password=PASSWORD)
+        assert isinstance(done, SignedIn)
+        rules: Any = {"user_pool_id": fake.user_pool_id, "client_ids": {client_id}, "session": session}
+        async with TokenVerifier(token_use="access", **rules) as verifier:
+            for token in (done.tokens.access_token, fake.issuer.access_token()):
+                assert (await verifier.verify(token)).client_id == client_id
+
+
+async def test_app_client_of_the_pool_can_be_created_with_settings() -> None:
+    """Under the ID of the issuer."""
+    fake = FakeCognito()
+    own = fake.create_app_client(fake.issuer.client_id, client_secret=SECRET)
+    assert fake.app_client is own
+    assert FakeCognito().app_client.client_id != own.client_id
 
 
 async def test_unknown_operations_and_bodies_are_refused(aws: Aws) -> None:

@@ -64,7 +64,7 @@ class Accounts:
 
     def _sign_up(self, request: Payload) -> Payload:
         client_id, username = required(request, "ClientId", "Username")
-        self._pool.check_secret_hash(self._pool.app_client(client_id), username, request.get("SecretHash"))
+        self._pool.check_secret_hash(self._pool.client_of(client_id), username, request.get("SecretHash"))
         user = self._new_user(request, password=request.get("Password"), status="UNCONFIRMED")
         response: Payload = {"UserConfirmed": False, "UserSub": user.sub}
         for attribute in ("email", "phone_number"):
@@ -75,7 +75,7 @@ class Accounts:
 
     def _confirm_sign_up(self, request: Payload) -> Payload:
         client_id, username, code = required(request, "ClientId", "Username", "ConfirmationCode")
-        client = self._pool.app_client(client_id)
+        client = self._pool.client_of(client_id)
         self._pool.check_secret_hash(client, username, request.get("SecretHash"))
         user = self._pool.users.get(username) or self._pool.user(username)
         if user.status != "UNCONFIRMED":
@@ -88,7 +88,7 @@ class Accounts:
 
     def _forgot_password(self, request: Payload) -> Payload:
         client_id, username = required(request, "ClientId", "Username")
-        client = self._pool.app_client(client_id)
+        client = self._pool.client_of(client_id)
         self._pool.check_secret_hash(client, username, request.get("SecretHash"))
         if self._pool.find(username) is None and client.prevent_user_existence_errors:
             return {"CodeDeliveryDetails": _delivery(masked(username), "EMAIL", "email")}
@@ -97,7 +97,7 @@ class Accounts:
     def _confirm_forgot_password(self, request: Payload) -> Payload:
         names = ("ClientId", "Username", "ConfirmationCode", "Password")
         client_id, username, code, password = required(request, *names)
-        client = self._pool.app_client(client_id)
+        client = self._pool.client_of(client_id)
         self._pool.check_secret_hash(client, username, request.get("SecretHash"))
         check_policy(password)
         if self._pool.find(username) is None and client.prevent_user_existence_errors:

@@ -141,9 +141,12 @@ class FakePool:
         self.user_pool_id = user_pool_id
         """The user pool ID."""
         self.issuer: TokenIssuer = TokenIssuer(
-            user_pool_id=user_pool_id, issuer=issuer_url(user_pool_id, updated=updated_issuer)
+            user_pool_id=user_pool_id,
+            client_id=secrets.token_hex(13),
+            issuer=issuer_url(user_pool_id, updated=updated_issuer),
         )
-        """Issues the tokens. Their times are those of this machine, also after ``advance``."""
+        """Issues the tokens, by default for ``app_client``. Their times are those of this machine, also after
+        ``advance``."""
         self.messages: list[SentCode] = []
         """All codes and invitations that were sent, the newest last."""
         self.remembers_devices: Literal["ALWAYS", "USER_OPT_IN"] | None = None
@@ -174,6 +177,15 @@ class FakePool:
             seconds: How far.
         """
         self._ahead += seconds
+
+    @property
+    def app_client(self) -> FakeAppClient:
+        """The app client of ``client()``, ``environment()`` and ``issuer``: a public one, created on first use.
+
+        To choose its settings, create it first: ``create_app_client(fake.issuer.client_id, …)``.
+        """
+        client_id = self.issuer.client_id
+        return self.app_clients.get(client_id) or self.create_app_client(client_id)
 
     def create_app_client(
         self,
@@ -317,7 +329,7 @@ class FakePool:
 
     # The rest serves the operations.
 
-    def app_client(self, client_id: object) -> FakeAppClient:
+    def client_of(self, client_id: object) -> FakeAppClient:
         """Return an app client by its ID; internal."""
         client = self.app_clients.get(str(client_id))
         if client is None:

@@ -63,9 +63,8 @@ class FakeCognito(FakePool):
     """A user pool in this process that checks sign-ins as the service does; it runs in an ``async with`` block.
 
         async with FakeCognito() as fake, fake.session() as session:
-            app = fake.create_app_client()
             fake.create_user("ada", password="Analytical-1843", mfa=["SOFTWARE_TOKEN_MFA"])
-            client = session.client(app.client_id, user_pool_id=fake.user_pool_id)
+            client = fake.client(session)
             result = await client.sign_in(username="ada", password="Analytical-1843")
             result = await result.respond(fake.totp_code("ada"))
 
@@ -167,25 +166,25 @@ class FakeCognito(FakePool):
 
         Args:
             session: A session of this pool.
-            app_client: The app client; None for a new public one.
+            app_client: The app client; None for ``app_client``.
 
         Returns:
             The client, bound to the app client and the user pool.
         """
-        app_client = app_client or self.create_app_client()
+        app_client = app_client or self.app_client
         return session.client(app_client.client_id, app_client.client_secret, self.user_pool_id)
 
     def environment(self, app_client: FakeAppClient | None = None) -> dict[str, str]:
         """Return the environment variables for an application under test, such as ``COGNITO_USER_POOL_ID``.
 
         Args:
-            app_client: The app client; None for a new public one.
+            app_client: The app client; None for ``app_client``.
 
         Returns:
             The IDs of the pool and the app client, the region, the endpoint, AWS credentials, and a random key for the
             challenges of ``sign_in_router``, which is the same for each call.
         """
-        app_client = app_client or self.create_app_client()
+        app_client = app_client or self.app_client
         return application_variables(
             user_pool_id=self.user_pool_id,
             client_id=app_client.client_id,

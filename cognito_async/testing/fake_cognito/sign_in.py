@@ -144,7 +144,7 @@ class SignInService:
 
     def _initiate(self, operation: str, request: Payload) -> Payload:
         client_id, name = required(request, "ClientId", "AuthFlow")
-        client = self._pool.app_client(client_id)
+        client = self._pool.client_of(client_id)
         parameters: Responses = request.get("AuthParameters") or {}
         if name in {"REFRESH_TOKEN_AUTH", "REFRESH_TOKEN"}:
             return self._tokens.refresh_token_auth(client, parameters)
@@ -199,7 +199,7 @@ class SignInService:
 
     def _respond(self, request: Payload) -> Payload:
         client_id, name = required(request, "ClientId", "ChallengeName")
-        client = self._pool.app_client(client_id)
+        client = self._pool.client_of(client_id)
         if name not in self._kinds:
             raise Refusal("InvalidParameterException", f"Unsupported challenge: {name}")
         check, keys = self._kinds[name]
