@@ -1212,6 +1212,31 @@ async def test_app_client_of_the_pool_can_be_created_with_settings() -> None:
     assert FakeCognito().app_client.client_id != own.client_id
 
 
+CHANGES: dict[str, Mapping[str, Any]] = {
+    "AdminDisableUser": {},
+    "AdminEnableUser": {},
+    "AdminResetUserPassword": {},
+    "AdminSetUserPassword": {"Password": NEW_PASSWORD},
+}
+
+
+@pytest.mark.parametrize("operation", CHANGES)
+async def test_users_have_the_times_of_their_creation_and_last_change(aws: Aws, operation: str) -> None:
+    """By the clock of the fake; sign-ins are no changes."""
+    pool = {"UserPoolId": aws.fake.user_pool_id}
+    await aws.password()
+    aws.fake.advance(86400)
+    before = await aws.call("AdminGetUser", **pool, Username="ada")
+    assert before["UserCreateDate"] == before["UserLastModifiedDate"] == pytest.approx(time.time(), abs=60)
+    await aws.call(operation, **pool, Username="ada", **CHANGES[operation])
+    aws.fake.advance(86400)
+    [after] = (await aws.call("ListUsers", **pool))["Users"]
+    assert after["UserCreateDate"] == before["UserCreateDate"]
+    assert after["UserLastModifiedDate"] == pytest.approx(time.time() + 86400, abs=60)
+    created = await aws.call("AdminCreateUser", **pool, Username="grace")
+    assert created["User"]["UserCreateDate"] == pytest.approx(time.time() + 2 * 86400, abs=60)
+
+
 async def test_unknown_operations_and_bodies_are_refused(aws: Aws) -> None:
     """The fake implements some operations."""
     with pytest.raises(Refused, match="UnknownOperationException"):

@@ -7,7 +7,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 from attrs import define, field, frozen
 
@@ -27,6 +27,7 @@ __all__ = [
     "required",
 ]
 
+Value = TypeVar("Value")
 Payload = dict[str, Any]
 Operations = Mapping[str, Callable[[Payload], Payload]]
 
@@ -98,30 +99,44 @@ class FakeDevice:
     changed: float = 0.0
 
 
+def _changed(user: "FakeUser", _: object, value: Value) -> Value:
+    """Note the time of a change of a user."""
+    user.changed = user.clock()
+    return value
+
+
 @define(kw_only=True, eq=False)
 class FakeUser:
     """A user, see ``FakeCognito.create_user``. Tests may change its attributes at any time.
 
-    ``attributes`` includes ``sub``, ``totp_secret`` is base32, ``salt`` is the SRP salt in hex.
+    ``attributes`` includes ``sub``, ``totp_secret`` is base32, ``salt`` is the SRP salt in hex. ``created`` and ``changed`` (the last
+    change) are times of ``clock``, that of the pool, in seconds since the epoch.
     """
 
     username: str
-    password: str | None = field(default=None, repr=False)
-    attributes: dict[str, str] = field(factory=dict[str, str])
-    status: str = "CONFIRMED"
-    enabled: bool = True
-    mfa: list[str] = field(factory=list[str])
-    preferred_mfa: str | None = None
+    password: str | None = field(default=None, repr=False, on_setattr=_changed)
+    attributes: dict[str, str] = field(factory=dict[str, str], on_setattr=_changed)
+    status: str = field(default="CONFIRMED", on_setattr=_changed)
+    enabled: bool = field(default=True, on_setattr=_changed)
+    mfa: list[str] = field(factory=list[str], on_setattr=_changed)
+    preferred_mfa: str | None = field(default=None, on_setattr=_changed)
     required_attributes: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     passkeys: list[str] = field(factory=list[str])
     totp_secret: str | None = field(default=None, repr=False)
     devices: dict[str, FakeDevice] = field(factory=dict[str, FakeDevice], repr=False)
     salt: str = field(default="", repr=False)
+    clock: Callable[[], float] = field(default=time.time, repr=False)
+    created: float = field(init=False, repr=False)
+    changed: float = field(init=False, repr=False)
     codes: dict[str, tuple[str, float]] = field(factory=dict[str, tuple[str, float]], init=False, repr=False)
     last_totp_step: int = field(default=-1, init=False, repr=False)
     failures: int = field(default=0, init=False, repr=False)
     locked_until: float = field(default=0.0, init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Note the time of the creation."""
+        self.created = self.changed = self.clock()
 
     @property
     def sub(self) -> str:
@@ -299,6 +314,7 @@ class FakePool:
             passkeys=listed("passkeys", passkeys),
             totp_secret=new_totp_secret() if "SOFTWARE_TOKEN_MFA" in mfa else None,
             salt=self.salt_of(username),
+            clock=lambda: self.now,
         )
         self.users[username] = user
         return user
