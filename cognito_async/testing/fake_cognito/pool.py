@@ -109,8 +109,8 @@ def _changed(user: "FakeUser", _: object, value: Value) -> Value:
 class FakeUser:
     """A user, see ``FakeCognito.create_user``. Tests may change its attributes at any time.
 
-    ``attributes`` includes ``sub``, ``totp_secret`` is base32, ``salt`` is the SRP salt in hex. ``created`` and ``changed`` (the last
-    change) are times of ``clock``, that of the pool, in seconds since the epoch.
+    ``attributes`` includes ``sub``, ``totp_secret`` is base32, ``salt`` is the SRP salt in hex. ``created`` and
+    ``changed`` (the last change) are times of ``clock``, which is that of the pool, in seconds since the epoch.
     """
 
     username: str
