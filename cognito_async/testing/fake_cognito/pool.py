@@ -338,6 +338,8 @@ class FakePool:
     def rotate_signing_keys(self, *, keep_old: bool = True) -> None:
         """Sign later tokens with new keys.
 
+        A verifier that fetched its keys less than 10 seconds ago refuses these tokens until ``refresh_keys``.
+
         Args:
             keep_old: Whether the JWKS still lists the old keys.
         """
