@@ -159,7 +159,7 @@ BAD_CODES: list[Any] = [
     "  ",
     "12a456",
     "\uff11\uff12\uff13\uff14\uff15\uff16",
-    "12 3456",
+    "12\u200b3456",
     "123-456",
     "²",
     f"{CANARY}",
