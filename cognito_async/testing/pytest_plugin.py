@@ -9,7 +9,6 @@ from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from itertools import count
-from threading import Thread
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
 
 import pytest
@@ -170,24 +169,6 @@ def _run(work: "Coroutine[Any, Any, Value]") -> Value:
 
 
 @contextmanager
-def _served_by_thread(fake: "FakeCognito") -> Generator["FakeCognito"]:
-    """Run a fake service in the event loop of a thread, so that synchronous tests can use it."""
-    loop = asyncio.new_event_loop()
-    thread = Thread(target=loop.run_forever, name="FakeCognito", daemon=True)
-    thread.start()
-    try:
-        asyncio.run_coroutine_threadsafe(fake.__aenter__(), loop).result()
-        try:
-            yield fake
-        finally:
-            asyncio.run_coroutine_threadsafe(fake.__aexit__(None, None, None), loop).result()
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
-
-
-@contextmanager
 def _session(pool: "LocalPool | FakeCognito") -> Generator["AsyncCognitoSession"]:
     """Open a session of a pool."""
     from cognito_async import PoolLimits  # noqa: PLC0415
@@ -268,7 +249,7 @@ def fake_cognito() -> Generator["FakeCognito"]:
     """A ``FakeCognito``: an in-process service for sign-in flows, faults and tokens."""
     from cognito_async.testing import FakeCognito  # noqa: PLC0415
 
-    with _served_by_thread(FakeCognito()) as fake:
+    with FakeCognito() as fake:
         yield fake
 
 

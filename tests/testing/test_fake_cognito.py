@@ -7,10 +7,13 @@ import hmac
 import json
 import re
 import secrets
+import threading
 import time
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
+from urllib.request import urlopen
 
 import aiohttp
 import botocore.session
@@ -1265,6 +1268,22 @@ async def test_pending_delay_does_not_hold_up_the_end() -> None:
                 await asyncio.wait_for(Aws(fake, http).call("GetUser", AccessToken="x"), 0.05)
             start = time.monotonic()
         assert time.monotonic() - start < 5
+
+
+def test_synchronous_block_serves_from_a_thread() -> None:
+    """Until it ends, also with an error. The users stay for a second one."""
+    fake = FakeCognito()
+    fake.create_user("ada", password=PASSWORD)
+    for _ in range(2):
+        with suppress(KeyError), fake as entered:
+            assert entered is fake
+            with urlopen(f"{fake.endpoint_url}/{fake.user_pool_id}/.well-known/jwks.json", timeout=5) as response:
+                assert json.load(response) == fake.issuer.jwks
+            raise KeyError
+        with pytest.raises(RuntimeError, match="FakeCognito is not running"):
+            _ = fake.endpoint_url
+        assert "FakeCognito" not in {thread.name for thread in threading.enumerate()}
+    assert "ada" in fake.users
 
 
 async def test_session_and_client_are_ready_for_use() -> None:
