@@ -172,7 +172,7 @@ async def test_metadata_and_context_are_sent_with_each_request(fake: FakeCognito
 @pytest.mark.parametrize(
     ("change", "kind"),
     [
-        ({"password": "other"}, NotAuthorizedException),
+        ({"password": f"{PASSWORD}0"}, NotAuthorizedException),
         ({"status": "RESET_REQUIRED"}, PasswordResetRequiredException),
         ({"status": "UNCONFIRMED"}, UserNotConfirmedException),
     ],

@@ -303,7 +303,8 @@ async def test_srp_random_exchanges_agree_with_pycognito(aws: Aws, number: int) 
     """Any salt and password work; numbers are padded as Java pads them."""
     salt = ("7f", "80", "ff", "01", "007f", "00ff")[number % 6] + secrets.token_hex(14)
     password = f"{'pässwörd' if number % 2 else 'password'}-{secrets.token_urlsafe(8)}"
-    aws.fake.create_user("user", password=password).salt = salt
+    user = aws.fake.create_user("user")
+    user.password, user.salt = password, salt
     prover = Prover(aws.fake.user_pool_id, password)
     challenge = await aws.initiate("USER_SRP_AUTH", USERNAME="user", SRP_A=prover.public)
     proof = prover.prove(challenge["ChallengeParameters"])
@@ -1071,6 +1072,7 @@ async def test_fault_of_unknown_operation_is_refused(aws: Aws, operation: str, c
     ("parameter", "arguments"),
     [
         ("username", {"username": "ada"}),
+        *(("password", {"password": password}) for password in ("", "x", PASSWORD.lower())),
         ("status", {"status": "FORCE_CHANGE"}),
         ("mfa", {"mfa": ["TOTP"]}),
         ("mfa", {"mfa": "SMS_MFA"}),

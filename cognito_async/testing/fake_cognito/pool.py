@@ -274,7 +274,8 @@ class FakePool:
 
         Args:
             username: The username.
-            password: The password, which need not conform to the policy; None for a passwordless user.
+            password: The password, which must conform to the policy; None for a passwordless user. To test the sign-in
+                with another one, assign it to ``password`` of the result.
             email: The e-mail address; None for none.
             phone_number: The phone number; None for none.
             attributes: Other user attributes.
@@ -290,10 +291,13 @@ class FakePool:
             The user, whose attributes tests may change.
 
         Raises:
-            ParameterValidationError: The username exists, a name is unknown, or a list is a single string.
+            ParameterValidationError: The username exists, the password is too weak, a name is unknown, or a list is a
+                single string.
         """
         if username in self.users:
             raise ParameterValidationError("username", "exists; change the attributes of the user in `users` instead")
+        if password is not None and (broken := broken_rules(password)):
+            raise ParameterValidationError("password", f"must {' and '.join(broken)}")
         _among("status", [status], _STATUSES)
         mfa = _among("mfa", mfa, _MFA_TYPES)
         if preferred_mfa is not None and preferred_mfa not in mfa:
@@ -463,8 +467,8 @@ def required(values: Mapping[str, Any], *names: str) -> list[Any]:
     return [values[name] for name in names]
 
 
-def check_policy(password: str) -> None:
-    """Refuse passwords without 8 characters, upper and lower case letters, a digit and a symbol."""
+def broken_rules(password: str) -> list[str]:
+    """Return the rules of the policy that a password breaks."""
     rules = (
         ("have length greater than or equal to 8", len(password) >= 8),  # noqa: PLR2004
         ("have uppercase characters", any(map(str.isupper, password))),
@@ -472,7 +476,12 @@ def check_policy(password: str) -> None:
         ("have numeric characters", any(map(str.isdigit, password))),
         ("have symbol characters", any(character in _SYMBOLS for character in password)),
     )
-    if broken := [f"Password must {rule}" for rule, kept in rules if not kept]:
+    return [rule for rule, kept in rules if not kept]
+
+
+def check_policy(password: str) -> None:
+    """Refuse passwords without 8 characters, upper and lower case letters, a digit and a symbol."""
+    if broken := [f"Password must {rule}" for rule in broken_rules(password)]:
         raise Refusal("InvalidPasswordException", f"Password did not conform with policy: {'; '.join(broken)}")
 
 
