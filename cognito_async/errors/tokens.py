@@ -74,7 +74,7 @@ class TokenGroupError(TokenError):
 
 
 class JwksUnavailableError(CognitoError):
-    """There is no usable key set (JWKS), so no token can be verified: respond with 503, not 401.
+    """There is no usable key set (JWKS), or the token has a new key, which could not be fetched: 503, not 401.
 
     ``retry_after`` is the time until the next fetch, in seconds. The cause is the error of the last fetch, if any.
     """

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Annotated, Any, ClassVar, Final, Literal, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, StringConstraints
 
 from cognito_async.fastapi.problems import BadInputError
 from cognito_async.fastapi.request import MAX_BODY_BYTES, MAX_ENCODED_DATA, TEXT, VISIBLE, Stripped, UserBody
@@ -25,8 +25,9 @@ from cognito_async.sign_in import (
     WebAuthnChallenge,
 )
 from cognito_async.sign_in.flow import PASSWORD_FACTORS
+from cognito_async.sign_in.user_input import without_spaces
 
-_Code = Annotated[str, StringConstraints(strip_whitespace=True, pattern="^[0-9]{1,64}$")]
+_Code = Annotated[str, BeforeValidator(without_spaces), StringConstraints(pattern="^[0-9]{1,64}$")]
 _Password = Annotated[
     str,
     Field(min_length=1, max_length=256, pattern=TEXT, json_schema_extra={"format": "password"}),

@@ -26,8 +26,8 @@ from cognito_async.sign_in.user_input import (
     mapping_rule,
     one_of,
     password_rule,
-    stripped,
     text_rule,
+    without_spaces,
 )
 
 
@@ -108,12 +108,12 @@ class _CodeChallenge(Challenge):
         """Answer with the code.
 
         Args:
-            code: The code: digits; spaces at its ends are removed.
+            code: The code: digits; spaces are removed.
 
         Raises:
             CodeMismatchException: The code is wrong; the challenge can be answered again.
         """
-        secret = Secret(stripped(code))
+        secret = Secret(without_spaces(code))
         del code
         return await self._submit("code", secret, code_rule)
 
@@ -256,14 +256,14 @@ class MfaSetupChallenge(Challenge):
         """Verify the authenticator app with its first code, and complete the challenge.
 
         Args:
-            code: The code: 6 digits; spaces at its ends are removed.
+            code: The code: 6 digits; spaces are removed.
             device_name: A name for the device with the app. None for none.
 
         Raises:
             EnableSoftwareTokenMFAException: The code is wrong; call again with the next one.
             CodeMismatchException: The same.
         """
-        secret, step = Secret(stripped(code)), self._step
+        secret, step = Secret(without_spaces(code)), self._step
         del code
         check("code", secret, app_code_rule)
         request = VerifySoftwareTokenRequest(

@@ -90,9 +90,9 @@ def one_of(choices: Collection[str]) -> Rule:
     return lambda value: None if isinstance(value, str) and value in choices else rule
 
 
-def stripped(code: Any) -> Any:  # noqa: ANN401 - checked later
-    """Return a code without spaces at its ends."""
-    return code.strip() if isinstance(code, str) else code
+def without_spaces(code: Any) -> Any:  # noqa: ANN401 - checked later
+    """Return a code without spaces: authenticator apps show ``123 456``."""
+    return "".join(code.split()) if isinstance(code, str) else code
 
 
 def credential_text(credential: Any) -> str | None:  # noqa: ANN401 - checked here

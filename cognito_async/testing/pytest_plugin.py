@@ -9,7 +9,6 @@ from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from itertools import count
-from threading import Thread
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, TypeVar, get_args
 
 import pytest
@@ -170,21 +169,22 @@ def _run(work: "Coroutine[Any, Any, Value]") -> Value:
 
 
 @contextmanager
-def _served_by_thread(fake: "FakeCognito") -> Generator["FakeCognito"]:
-    """Run a fake service in the event loop of a thread, so that synchronous tests can use it."""
-    loop = asyncio.new_event_loop()
-    thread = Thread(target=loop.run_forever, name="FakeCognito", daemon=True)
-    thread.start()
-    try:
-        asyncio.run_coroutine_threadsafe(fake.__aenter__(), loop).result()
-        try:
-            yield fake
-        finally:
-            asyncio.run_coroutine_threadsafe(fake.__aexit__(None, None, None), loop).result()
-    finally:
-        loop.call_soon_threadsafe(loop.stop)
-        thread.join()
-        loop.close()
+def _session(pool: "LocalPool | FakeCognito") -> Generator["AsyncCognitoSession"]:
+    """Open a session of a pool."""
+    from cognito_async import PoolLimits  # noqa: PLC0415
+
+    # Connections are not kept: the event loop of the test may be closed before this fixture ends.
+    session = pool.session(pool=PoolLimits(keepalive=0))
+    yield session
+    _run(session.close())
+
+
+def _set(variables: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Set environment variables of a pool."""
+    monkeypatch.delenv("COGNITO_CLIENT_SECRET", raising=False)  # if the pool's app client has none
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    return variables
 
 
 @contextmanager
@@ -219,18 +219,14 @@ def cognito_pool(pytestconfig: pytest.Config, cognito_pool_options: dict[str, An
 
 @pytest.fixture
 def cognito_session(cognito_pool: "LocalPool") -> Generator["AsyncCognitoSession"]:
-    """An ``AsyncCognitoSession`` for the pool, with the permissions of an administrator."""
-    from cognito_async import PoolLimits  # noqa: PLC0415
-
-    # Connections are not kept: the event loop of the test may be closed before this fixture ends.
-    session = cognito_pool.session(pool=PoolLimits(keepalive=0))
-    yield session
-    _run(session.close())
+    """An ``AsyncCognitoSession`` for the local pool, with the permissions of an administrator."""
+    with _session(cognito_pool) as session:
+        yield session
 
 
 @pytest.fixture
 def cognito_client(cognito_pool: "LocalPool", cognito_session: "AsyncCognitoSession") -> "CognitoClient":
-    """A ``CognitoClient`` that is bound to the pool and its app client."""
+    """A ``CognitoClient`` that is bound to the local pool and its app client."""
     return cognito_session.client(cognito_pool.client_id, cognito_pool.client_secret, cognito_pool.user_pool_id)
 
 
@@ -244,12 +240,8 @@ def cognito_users(cognito_pool: "LocalPool") -> Generator[TestUsers]:
 
 @pytest.fixture
 def cognito_environ(cognito_pool: "LocalPool", monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """The variables of ``pool.environment()``, set for the application under test."""
-    variables = cognito_pool.environment()
-    monkeypatch.delenv("COGNITO_CLIENT_SECRET", raising=False)  # if the pool's app client has none
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    return variables
+    """The variables of ``cognito_pool.environment()``, set for the application under test."""
+    return _set(cognito_pool.environment(), monkeypatch)
 
 
 @pytest.fixture
@@ -257,5 +249,18 @@ def fake_cognito() -> Generator["FakeCognito"]:
     """A ``FakeCognito``: an in-process service for sign-in flows, faults and tokens."""
     from cognito_async.testing import FakeCognito  # noqa: PLC0415
 
-    with _served_by_thread(FakeCognito()) as fake:
+    with FakeCognito() as fake:
         yield fake
+
+
+@pytest.fixture
+def fake_client(fake_cognito: "FakeCognito") -> Generator["CognitoClient"]:
+    """A ``CognitoClient`` that is bound to the fake pool and its app client."""
+    with _session(fake_cognito) as session:
+        yield fake_cognito.client(session)
+
+
+@pytest.fixture
+def fake_environ(fake_cognito: "FakeCognito", monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """The variables of ``fake_cognito.environment()``, set for the application under test."""
+    return _set(fake_cognito.environment(), monkeypatch)

@@ -229,7 +229,7 @@ class KeyCache:
 
         Raises:
             TokenUnknownKeyError: There is no such key.
-            JwksUnavailableError: No usable keys could be fetched.
+            JwksUnavailableError: There are no usable keys, or no such key and the last fetch failed.
         """
         self._check_event_loop()
         await self._wait()
@@ -237,10 +237,9 @@ class KeyCache:
 
     def get(self, key_id: str) -> PublicKey:
         """Return a key, or raise one of the errors of ``wait_for``."""
-        now = _now()
-        if now - self._fetched_at >= UNUSABLE_AFTER:
+        now, key = _now(), self._keys.get(key_id)
+        if now - self._fetched_at >= UNUSABLE_AFTER or (key is None and self._failure is not None):
             raise self._unavailable(now)
-        key = self._keys.get(key_id)
         if key is None:
             raise TokenUnknownKeyError("the user pool has no key with the key ID of the token; check user_pool_id")
         return key

@@ -172,7 +172,8 @@ class TokenVerifier(Generic[TokenT]):
 
         Raises:
             TokenError: The token is not acceptable; the subclass names the reason.
-            JwksUnavailableError: No usable keys could be fetched. Respond with 503, not 401.
+            JwksUnavailableError: There are no usable keys, or the token's key is not known and the keys could not be
+                fetched. Respond with 503, not 401.
         """
         parsed = parse_token(token)
         del token  # keeps it out of tracebacks that show locals
@@ -194,7 +195,8 @@ class TokenVerifier(Generic[TokenT]):
 
         Raises:
             TokenError: The token is not acceptable, or its key is not known yet (TokenUnknownKeyError).
-            JwksUnavailableError: There are no usable keys yet.
+            JwksUnavailableError: There are no usable keys yet, or the token's key is not known and the last fetch
+                failed.
         """
         parsed = parse_token(token)
         del token  # keeps it out of tracebacks that show locals

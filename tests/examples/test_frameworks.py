@@ -27,11 +27,10 @@ Post = Callable[[str, dict[str, str]], Awaitable[tuple[int, dict[str, Any]]]]
 @pytest.fixture
 def environ(monkeypatch: pytest.MonkeyPatch, fake_cognito: FakeCognito) -> FakeCognito:
     """Set the variables of an application that uses the fake user pool."""
-    app = fake_cognito.create_app_client()
     fake_cognito.create_user("ada", password=OLD, email="ada@example.com", groups=["staff"])
     variables = {
         "COGNITO_USER_POOL_ID": fake_cognito.user_pool_id,
-        "COGNITO_CLIENT_ID": app.client_id,
+        "COGNITO_CLIENT_ID": fake_cognito.app_client.client_id,
         "AWS_ENDPOINT_URL": fake_cognito.endpoint_url,
         "DJANGO_SECRET_KEY": "for tests",
         "STATE_KEY": Fernet.generate_key().decode(),
@@ -104,7 +103,6 @@ def challenge_of(response: httpx.Response) -> tuple[int, str]:
 @pytest.mark.parametrize("name", ["starlette_app", "litestar_app"])
 async def test_route_requires_the_group(name: str, environ: FakeCognito) -> None:
     """A valid token of another user is 403."""
-    environ.issuer.client_id = os.environ["COGNITO_CLIENT_ID"]
     async with started(example(name).app) as client:
         for groups, status in ((["staff"], 200), (["admins"], 403)):
             headers = {"Authorization": f"Bearer {environ.issuer.access_token(groups=groups)}"}

@@ -42,6 +42,11 @@ def codes(fake: FakeCognito) -> list[str]:
     return [message.code for message in fake.messages]
 
 
+def spaced(code: str) -> str:
+    """Return a code as authenticator apps show it."""
+    return f"{code[:3]} {code[3:]}"
+
+
 def wrong(code: str) -> str:
     """Return another code of the same length."""
     return code[:-1] + ("0" if code[-1] != "0" else "1")

@@ -53,6 +53,7 @@ from tests.sign_in.support import (
     expect,
     operations,
     signed_in,
+    spaced,
     wrong,
 )
 
@@ -171,7 +172,7 @@ async def test_metadata_and_context_are_sent_with_each_request(fake: FakeCognito
 @pytest.mark.parametrize(
     ("change", "kind"),
     [
-        ({"password": "other"}, NotAuthorizedException),
+        ({"password": f"{PASSWORD}0"}, NotAuthorizedException),
         ({"status": "RESET_REQUIRED"}, PasswordResetRequiredException),
         ({"status": "UNCONFIRMED"}, UserNotConfirmedException),
     ],
@@ -241,7 +242,7 @@ async def test_sent_code_is_answered_after_a_wrong_one(  # noqa: PLR0917
     assert challenge.destination == destination
     with pytest.raises(CodeMismatchException):
         await challenge.respond(wrong(codes(fake)[-1]))
-    assert signed_in(await challenge.respond(f"  {codes(fake)[-1]}\n")).username == NAME
+    assert signed_in(await challenge.respond(f"  {spaced(codes(fake)[-1])}\n")).username == NAME
     assert answers(fake)[f"{mfa}_CODE"] == codes(fake)[-1]
 
 
@@ -262,7 +263,7 @@ async def test_code_of_authenticator_app_is_answered_after_a_wrong_one(
     assert challenge.device_name == "Authenticator"
     with pytest.raises(CodeMismatchException):
         await challenge.respond(wrong(fake.totp_code(NAME)))
-    signed_in(await challenge.respond(fake.totp_code(NAME)))
+    signed_in(await challenge.respond(spaced(fake.totp_code(NAME))))
 
 
 async def test_expired_session_asks_for_a_new_sign_in(fake: FakeCognito, client: CognitoClient) -> None:
@@ -305,7 +306,7 @@ async def test_authenticator_app_is_set_up(fake: FakeCognito, client: CognitoCli
     challenge = expect(client.resume_sign_in(challenge.state()), MfaSetupChallenge)
     with pytest.raises((EnableSoftwareTokenMFAException, CodeMismatchException)):
         await challenge.verify_software_token(wrong(fake.totp_code(NAME)))
-    result = await challenge.verify_software_token(f" {fake.totp_code(NAME)} ", "Ada's phone")
+    result = await challenge.verify_software_token(f" {spaced(fake.totp_code(NAME))} ", "Ada's phone")
     assert signed_in(result).username == NAME
     assert fake.requests[-2].payload["FriendlyDeviceName"] == "Ada's phone"
     assert "SOFTWARE_TOKEN_MFA" in fake.users[NAME].mfa

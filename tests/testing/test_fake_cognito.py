@@ -7,10 +7,13 @@ import hmac
 import json
 import re
 import secrets
+import threading
 import time
 from collections.abc import AsyncIterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
+from urllib.request import urlopen
 
 import aiohttp
 import botocore.session
@@ -20,8 +23,10 @@ from botocore.model import Shape
 from pycognito.aws_srp import AWSSRP, generate_hash_device, hex_to_long
 
 from cognito_async import ParameterValidationError
+from cognito_async.sign_in import SignedIn
 from cognito_async.testing import FakeCognito
 from cognito_async.testing.fake_cognito import FakeAppClient
+from cognito_async.tokens import TokenVerifier
 from tests.support.processes import ROOT
 
 PASSWORD = "Analytical-1843"
@@ -298,7 +303,8 @@ async def test_srp_random_exchanges_agree_with_pycognito(aws: Aws, number: int) 
     """Any salt and password work; numbers are padded as Java pads them."""
     salt = ("7f", "80", "ff", "01", "007f", "00ff")[number % 6] + secrets.token_hex(14)
     password = f"{'pässwörd' if number % 2 else 'password'}-{secrets.token_urlsafe(8)}"
-    aws.fake.create_user("user", password=password).salt = salt
+    user = aws.fake.create_user("user")
+    user.password, user.salt = password, salt
     prover = Prover(aws.fake.user_pool_id, password)
     challenge = await aws.initiate("USER_SRP_AUTH", USERNAME="user", SRP_A=prover.public)
     proof = prover.prove(challenge["ChallengeParameters"])
@@ -1066,6 +1072,7 @@ async def test_fault_of_unknown_operation_is_refused(aws: Aws, operation: str, c
     ("parameter", "arguments"),
     [
         ("username", {"username": "ada"}),
+        *(("password", {"password": password}) for password in ("", "x", PASSWORD.lower())),
         ("status", {"status": "FORCE_CHANGE"}),
         ("mfa", {"mfa": ["TOTP"]}),
         ("mfa", {"mfa": "SMS_MFA"}),
@@ -1175,16 +1182,64 @@ async def test_updated_issuer_is_in_the_tokens() -> None:
 
 
 async def test_environment_names_pool_app_client_and_state_key(aws: Aws) -> None:
-    """Without an app client, each call creates a public one; the key is that of the pool."""
+    """Without an app client, it is that of the pool, which is public; the key is that of the pool."""
     own = aws.fake.create_app_client(client_secret=SECRET)
-    variables, of_new_client = aws.fake.environment(own), aws.fake.environment()
+    variables, of_default = aws.fake.environment(own), aws.fake.environment()
     assert (variables["COGNITO_CLIENT_ID"], variables["COGNITO_CLIENT_SECRET"]) == (own.client_id, SECRET)
     assert variables["COGNITO_USER_POOL_ID"] == aws.fake.user_pool_id
     assert variables["AWS_ENDPOINT_URL"] == aws.fake.endpoint_url
     assert variables["AWS_REGION"] == "eu-west-1"
-    assert "COGNITO_CLIENT_SECRET" not in of_new_client
-    assert of_new_client["COGNITO_CLIENT_ID"] in aws.fake.app_clients
-    assert of_new_client["COGNITO_STATE_KEYS"] == variables["COGNITO_STATE_KEYS"]
+    assert "COGNITO_CLIENT_SECRET" not in of_default
+    assert of_default["COGNITO_CLIENT_ID"] == aws.fake.app_client.client_id
+    assert of_default["COGNITO_STATE_KEYS"] == variables["COGNITO_STATE_KEYS"]
+    assert aws.fake.environment() == of_default
+
+
+async def test_application_accepts_the_tokens_of_clients_and_the_issuer() -> None:
+    """They have the same app client, which ``create_app_client`` leaves as it is."""
+    async with FakeCognito() as fake, fake.session() as session:
+        client_id = fake.environment()["COGNITO_CLIENT_ID"]
+        assert fake.create_app_client().client_id != client_id
+        fake.create_user("ada", password=PASSWORD)
+        done = await fake.client(session).sign_in(username="ada", password=PASSWORD)
+        assert isinstance(done, SignedIn)
+        rules: Any = {"user_pool_id": fake.user_pool_id, "client_ids": {client_id}, "session": session}
+        async with TokenVerifier(token_use="access", **rules) as verifier:
+            for token in (done.tokens.access_token, fake.issuer.access_token()):
+                assert (await verifier.verify(token)).client_id == client_id
+
+
+async def test_app_client_of_the_pool_can_be_created_with_settings() -> None:
+    """Under the ID of the issuer."""
+    fake = FakeCognito()
+    own = fake.create_app_client(fake.issuer.client_id, client_secret=SECRET)
+    assert fake.app_client is own
+    assert FakeCognito().app_client.client_id != own.client_id
+
+
+CHANGES: dict[str, Mapping[str, Any]] = {
+    "AdminDisableUser": {},
+    "AdminEnableUser": {},
+    "AdminResetUserPassword": {},
+    "AdminSetUserPassword": {"Password": NEW_PASSWORD},
+}
+
+
+@pytest.mark.parametrize("operation", CHANGES)
+async def test_users_have_the_times_of_their_creation_and_last_change(aws: Aws, operation: str) -> None:
+    """By the clock of the fake; sign-ins are no changes."""
+    pool = {"UserPoolId": aws.fake.user_pool_id}
+    await aws.password()
+    aws.fake.advance(86400)
+    before = await aws.call("AdminGetUser", **pool, Username="ada")
+    assert before["UserCreateDate"] == before["UserLastModifiedDate"] == pytest.approx(time.time(), abs=60)
+    await aws.call(operation, **pool, Username="ada", **CHANGES[operation])
+    aws.fake.advance(86400)
+    [after] = (await aws.call("ListUsers", **pool))["Users"]
+    assert after["UserCreateDate"] == before["UserCreateDate"]
+    assert after["UserLastModifiedDate"] == pytest.approx(time.time() + 86400, abs=60)
+    created = await aws.call("AdminCreateUser", **pool, Username="grace")
+    assert created["User"]["UserCreateDate"] == pytest.approx(time.time() + 2 * 86400, abs=60)
 
 
 async def test_unknown_operations_and_bodies_are_refused(aws: Aws) -> None:
@@ -1215,6 +1270,22 @@ async def test_pending_delay_does_not_hold_up_the_end() -> None:
                 await asyncio.wait_for(Aws(fake, http).call("GetUser", AccessToken="x"), 0.05)
             start = time.monotonic()
         assert time.monotonic() - start < 5
+
+
+def test_synchronous_block_serves_from_a_thread() -> None:
+    """Until it ends, also with an error. The users stay for a second one."""
+    fake = FakeCognito()
+    fake.create_user("ada", password=PASSWORD)
+    for _ in range(2):
+        with suppress(KeyError), fake as entered:
+            assert entered is fake
+            with urlopen(f"{fake.endpoint_url}/{fake.user_pool_id}/.well-known/jwks.json", timeout=5) as response:
+                assert json.load(response) == fake.issuer.jwks
+            raise KeyError
+        with pytest.raises(RuntimeError, match="FakeCognito is not running"):
+            _ = fake.endpoint_url
+        assert "FakeCognito" not in {thread.name for thread in threading.enumerate()}
+    assert "ada" in fake.users
 
 
 async def test_session_and_client_are_ready_for_use() -> None:

@@ -20,6 +20,12 @@ async def test_users_have_their_state(cognito_users, cognito_client):
 
 async def test_users_are_deleted_after_their_test(cognito_users):
     await cognito_users("ada@example.com")
+
+async def test_client_of_the_fake_signs_a_user_in(fake_client, fake_cognito, fake_environ):
+    fake_cognito.create_user("ada", password="Passw0rd!")
+    done = await fake_client.sign_in(username="ada", password="Passw0rd!")
+    verifier = fake_cognito.issuer.verifier(client_ids={{fake_environ["COGNITO_CLIENT_ID"]}})
+    assert (await verifier.verify(done.tokens.access_token)).username == "ada"
 """
 
 SYNC_TEST = """
@@ -28,7 +34,7 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from cognito_async import ParameterValidationError, UsernameExistsException
-from cognito_async.fastapi import Cognito, CognitoDep
+from cognito_async.fastapi import Cognito, CognitoDep, CurrentUser
 
 def test_application_reads_the_variables(cognito_environ, cognito_users):
     app = FastAPI(lifespan=Cognito().lifespan)
@@ -55,8 +61,17 @@ def test_unknown_states_are_refused(cognito_users):
     with pytest.raises(ParameterValidationError):
         cognito_users.create(state="confirmed")
 
-def test_fake_cognito_in_a_synchronous_test(fake_cognito):
+def test_application_of_the_fake_reads_the_variables(fake_environ, fake_cognito):
+    app = FastAPI(lifespan=Cognito().lifespan)
+
+    @app.get("/me")
+    async def me(user: CurrentUser) -> str | None:
+        return user.username
+
     assert fake_cognito.endpoint_url.startswith("http://127.0.0.1:")
+    headers = {"Authorization": f"Bearer {fake_cognito.issuer.access_token(username='grace')}"}
+    with TestClient(app) as client:
+        assert client.get("/me", headers=headers).json() == "grace"
 """
 
 OTHER_SETTINGS = {
@@ -102,7 +117,7 @@ def test_fixtures_work_in_every_mode(mode: str, pytester: pytest.Pytester) -> No
     """Of pytest-asyncio and anyio, with warnings as errors."""
     pytester.makeini(f"[pytest]\nfilterwarnings = error\n{MODES[mode]}")
     pytester.makepyfile(MARKS[mode.partition(",")[0]] + ASYNC_TEST.format(name=mode.replace(" ", "").replace(",", "")))
-    pytester.runpytest_subprocess().assert_outcomes(passed=3)
+    pytester.runpytest_subprocess().assert_outcomes(passed=4)
 
 
 def test_fixtures_work_in_synchronous_tests(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:

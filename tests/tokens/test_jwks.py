@@ -16,6 +16,7 @@ from cognito_async import (
     ParameterValidationError,
     PoolLimits,
     RequestTimeoutError,
+    SessionClosedError,
     TokenClientError,
     TokenError,
     TokenExpiredError,
@@ -27,6 +28,7 @@ from cognito_async import (
     TokenUnknownKeyError,
     TransportError,
 )
+from cognito_async.testing import FakeCognito
 from cognito_async.tokens import TokenVerifier, verify_signature
 from cognito_async.tokens.jwks import COOLDOWN, REFRESH_AFTER, UNUSABLE_AFTER, parse_jwks
 from tests.support.canaries import leaking_frames
@@ -225,6 +227,10 @@ class Online:
             return False
         return True
 
+    async def cached(self) -> None:
+        """Verify a token without waiting."""
+        self.verifier.verify_cached(self.issuer.access_token())
+
     async def settle(self) -> None:
         """Let a fetch in the background end."""
         for _ in range(10):
@@ -384,7 +390,8 @@ async def test_outage_of_an_hour_fails_no_token_of_a_known_key(caplog: pytest.Lo
             assert asyncio.get_running_loop().time() == started + second
             await asyncio.sleep(1)
         assert 2 <= on.fetches <= 3600 / COOLDOWN + 2
-        assert not await on.accepts(unknown(1))
+        with pytest.raises(JwksUnavailableError):
+            await on.accepts(unknown(1))
         on.transport.failure = None
         await asyncio.sleep(COOLDOWN)
         assert await on.accepts()
@@ -494,10 +501,53 @@ async def test_failed_fetch_for_an_unknown_key_is_no_failure_of_the_others() -> 
         await asyncio.sleep(COOLDOWN)
         for failure in (respond(500), respond(body=b"<html>"), respond(body=dump({"keys": []})), ValueError("?")):
             on.transport.failure = failure
-            assert not await on.accepts(unknown(1))
-            assert await on.accepts()
+            for _ in range(2):
+                with pytest.raises(JwksUnavailableError):
+                    await on.accepts(unknown(1))
+                assert await on.accepts()
             await asyncio.sleep(COOLDOWN)
         assert on.fetches == 5
+
+
+@pytest.mark.virtual_clock
+async def test_rotated_key_is_no_fault_of_the_token_in_an_outage() -> None:
+    """It may be in the keys that could not be fetched. After the next fetch, the token is accepted or refused."""
+    async with online() as on:
+        assert await on.accepts()
+        on.issuer.rotate()
+        assert not await on.accepts()  # the last fetch succeeded
+        on.transport.failure = respond(500)
+        await asyncio.sleep(COOLDOWN)
+        for verify in (on.accepts, on.accepts, on.cached):
+            with pytest.raises(JwksUnavailableError) as caught:
+                await verify()
+            assert isinstance(caught.value.__cause__, JwksUnavailableError)
+            assert caught.value.__cause__.status == 500
+            assert caught.value.retry_after == COOLDOWN
+        on.transport.failure = None
+        await asyncio.sleep(COOLDOWN)
+        assert await on.accepts()
+        assert not await on.accepts(unknown(1))
+        assert on.fetches == 3
+
+
+def test_session_of_another_event_loop_is_no_fault_of_the_token(
+    fake_cognito: FakeCognito, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error says what is wrong with the application. Known keys can be used."""
+    monkeypatch.setattr("cognito_async.tokens.jwks.COOLDOWN", 0.0)
+    pool: Any = {"user_pool_id": fake_cognito.user_pool_id, "client_ids": {fake_cognito.app_client.client_id}}
+    known = fake_cognito.issuer.access_token()
+    with asyncio.Runner() as first, asyncio.Runner() as second:
+        session = fake_cognito.session()
+        verifier = TokenVerifier(token_use="access", **pool, session=session)
+        first.run(verifier.verify(known))
+        fake_cognito.rotate_signing_keys()
+        with pytest.raises(JwksUnavailableError) as caught:
+            second.run(verifier.verify(fake_cognito.issuer.access_token()))
+        assert isinstance(caught.value.__cause__, SessionClosedError)
+        assert second.run(verifier.verify(known)).username == "ada"
+        first.run(session.close())
 
 
 @pytest.mark.virtual_clock

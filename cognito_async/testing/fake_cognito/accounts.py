@@ -64,7 +64,7 @@ class Accounts:
 
     def _sign_up(self, request: Payload) -> Payload:
         client_id, username = required(request, "ClientId", "Username")
-        self._pool.check_secret_hash(self._pool.app_client(client_id), username, request.get("SecretHash"))
+        self._pool.check_secret_hash(self._pool.client_of(client_id), username, request.get("SecretHash"))
         user = self._new_user(request, password=request.get("Password"), status="UNCONFIRMED")
         response: Payload = {"UserConfirmed": False, "UserSub": user.sub}
         for attribute in ("email", "phone_number"):
@@ -75,7 +75,7 @@ class Accounts:
 
     def _confirm_sign_up(self, request: Payload) -> Payload:
         client_id, username, code = required(request, "ClientId", "Username", "ConfirmationCode")
-        client = self._pool.app_client(client_id)
+        client = self._pool.client_of(client_id)
         self._pool.check_secret_hash(client, username, request.get("SecretHash"))
         user = self._pool.users.get(username) or self._pool.user(username)
         if user.status != "UNCONFIRMED":
@@ -88,7 +88,7 @@ class Accounts:
 
     def _forgot_password(self, request: Payload) -> Payload:
         client_id, username = required(request, "ClientId", "Username")
-        client = self._pool.app_client(client_id)
+        client = self._pool.client_of(client_id)
         self._pool.check_secret_hash(client, username, request.get("SecretHash"))
         if self._pool.find(username) is None and client.prevent_user_existence_errors:
             return {"CodeDeliveryDetails": _delivery(masked(username), "EMAIL", "email")}
@@ -97,7 +97,7 @@ class Accounts:
     def _confirm_forgot_password(self, request: Payload) -> Payload:
         names = ("ClientId", "Username", "ConfirmationCode", "Password")
         client_id, username, code, password = required(request, *names)
-        client = self._pool.app_client(client_id)
+        client = self._pool.client_of(client_id)
         self._pool.check_secret_hash(client, username, request.get("SecretHash"))
         check_policy(password)
         if self._pool.find(username) is None and client.prevent_user_existence_errors:
@@ -128,7 +128,7 @@ class Accounts:
                 raise Refusal("InvalidParameterException", "User has not verified software token mfa")
             user.mfa = [kept for kept in user.mfa if kept != name]
             if request[setting].get("Enabled"):
-                user.mfa.append(name)
+                user.mfa += [name]
             if request[setting].get("PreferredMfa"):
                 user.preferred_mfa = name
             elif user.preferred_mfa == name:
@@ -210,7 +210,7 @@ class Accounts:
                 address = user.attributes.get("email" if medium == "EMAIL" else "phone_number")
                 if address is not None:
                     self._pool.messages.append(SentCode(user.username, address, medium, password))
-        return {"User": {"Attributes": _attributes(user), **self._summary(user)}}
+        return {"User": {"Attributes": _attributes(user), **_summary(user)}}
 
     def _admin_delete_user(self, request: Payload) -> Payload:
         user = self._pool.user(*required(request, "Username"))
@@ -237,7 +237,7 @@ class Accounts:
 
     def _admin_get_user(self, request: Payload) -> Payload:
         user = self._pool.user(*required(request, "Username"))
-        return {"UserAttributes": _attributes(user), **self._summary(user), **_mfa(user)}
+        return {"UserAttributes": _attributes(user), **_summary(user), **_mfa(user)}
 
     def _admin_set_user_password(self, request: Payload) -> Payload:
         username, password = required(request, "Username", "Password")
@@ -250,7 +250,7 @@ class Accounts:
     def _list_users(self, request: Payload) -> Payload:
         del request
         users = self._pool.users.values()
-        return {"Users": [{"Attributes": _attributes(user), **self._summary(user)} for user in users]}
+        return {"Users": [{"Attributes": _attributes(user), **_summary(user)} for user in users]}
 
     def _new_user(self, request: Payload, *, password: str | None, status: str) -> FakeUser:
         (username,) = required(request, "Username")
@@ -271,10 +271,10 @@ class Accounts:
     def _deliver(self, user: FakeUser, purpose: str, attribute: str) -> Payload:
         return _delivery(*self._pool.send_code(user, purpose, attribute), attribute)
 
-    def _summary(self, user: FakeUser) -> Payload:
-        now = self._pool.now
-        dates = {"UserCreateDate": now, "UserLastModifiedDate": now}
-        return {"Username": user.username, "Enabled": user.enabled, "UserStatus": user.status, **dates}
+
+def _summary(user: FakeUser) -> Payload:
+    dates = {"UserCreateDate": user.created, "UserLastModifiedDate": user.changed}
+    return {"Username": user.username, "Enabled": user.enabled, "UserStatus": user.status, **dates}
 
 
 def _delivery(destination: str, medium: str, attribute: str) -> Payload:

@@ -7,7 +7,7 @@ import secrets
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple, TypeVar
 
 from attrs import define, field, frozen
 
@@ -27,6 +27,7 @@ __all__ = [
     "required",
 ]
 
+Value = TypeVar("Value")
 Payload = dict[str, Any]
 Operations = Mapping[str, Callable[[Payload], Payload]]
 
@@ -98,30 +99,44 @@ class FakeDevice:
     changed: float = 0.0
 
 
+def _changed(user: "FakeUser", _: object, value: Value) -> Value:
+    """Note the time of a change of a user."""
+    user.changed = user.clock()
+    return value
+
+
 @define(kw_only=True, eq=False)
 class FakeUser:
     """A user, see ``FakeCognito.create_user``. Tests may change its attributes at any time.
 
-    ``attributes`` includes ``sub``, ``totp_secret`` is base32, ``salt`` is the SRP salt in hex.
+    ``attributes`` includes ``sub``, ``totp_secret`` is base32, ``salt`` is the SRP salt in hex. ``created`` and
+    ``changed`` (the last change) are times of ``clock``, which is that of the pool, in seconds since the epoch.
     """
 
     username: str
-    password: str | None = field(default=None, repr=False)
-    attributes: dict[str, str] = field(factory=dict[str, str])
-    status: str = "CONFIRMED"
-    enabled: bool = True
-    mfa: list[str] = field(factory=list[str])
-    preferred_mfa: str | None = None
+    password: str | None = field(default=None, repr=False, on_setattr=_changed)
+    attributes: dict[str, str] = field(factory=dict[str, str], on_setattr=_changed)
+    status: str = field(default="CONFIRMED", on_setattr=_changed)
+    enabled: bool = field(default=True, on_setattr=_changed)
+    mfa: list[str] = field(factory=list[str], on_setattr=_changed)
+    preferred_mfa: str | None = field(default=None, on_setattr=_changed)
     required_attributes: tuple[str, ...] = ()
     groups: tuple[str, ...] = ()
     passkeys: list[str] = field(factory=list[str])
     totp_secret: str | None = field(default=None, repr=False)
     devices: dict[str, FakeDevice] = field(factory=dict[str, FakeDevice], repr=False)
     salt: str = field(default="", repr=False)
+    clock: Callable[[], float] = field(default=time.time, repr=False)
+    created: float = field(init=False, repr=False)
+    changed: float = field(init=False, repr=False)
     codes: dict[str, tuple[str, float]] = field(factory=dict[str, tuple[str, float]], init=False, repr=False)
     last_totp_step: int = field(default=-1, init=False, repr=False)
     failures: int = field(default=0, init=False, repr=False)
     locked_until: float = field(default=0.0, init=False, repr=False)
+
+    def __attrs_post_init__(self) -> None:
+        """Note the time of the creation."""
+        self.created = self.changed = self.clock()
 
     @property
     def sub(self) -> str:
@@ -141,9 +156,12 @@ class FakePool:
         self.user_pool_id = user_pool_id
         """The user pool ID."""
         self.issuer: TokenIssuer = TokenIssuer(
-            user_pool_id=user_pool_id, issuer=issuer_url(user_pool_id, updated=updated_issuer)
+            user_pool_id=user_pool_id,
+            client_id=secrets.token_hex(13),
+            issuer=issuer_url(user_pool_id, updated=updated_issuer),
         )
-        """Issues the tokens. Their times are those of this machine, also after ``advance``."""
+        """Issues the tokens, by default for ``app_client``. Their times are those of this machine, also after
+        ``advance``."""
         self.messages: list[SentCode] = []
         """All codes and invitations that were sent, the newest last."""
         self.remembers_devices: Literal["ALWAYS", "USER_OPT_IN"] | None = None
@@ -174,6 +192,15 @@ class FakePool:
             seconds: How far.
         """
         self._ahead += seconds
+
+    @property
+    def app_client(self) -> FakeAppClient:
+        """The app client of ``client()``, ``environment()`` and ``issuer``: a public one, created on first use.
+
+        To choose its settings, create it first: ``create_app_client(fake.issuer.client_id, …)``.
+        """
+        client_id = self.issuer.client_id
+        return self.app_clients.get(client_id) or self.create_app_client(client_id)
 
     def create_app_client(
         self,
@@ -247,7 +274,8 @@ class FakePool:
 
         Args:
             username: The username.
-            password: The password, which need not conform to the policy; None for a passwordless user.
+            password: The password, which must conform to the policy; None for a passwordless user. To test the sign-in
+                with another one, assign it to ``password`` of the result.
             email: The e-mail address; None for none.
             phone_number: The phone number; None for none.
             attributes: Other user attributes.
@@ -263,10 +291,13 @@ class FakePool:
             The user, whose attributes tests may change.
 
         Raises:
-            ParameterValidationError: The username exists, a name is unknown, or a list is a single string.
+            ParameterValidationError: The username exists, the password is too weak, a name is unknown, or a list is a
+                single string.
         """
         if username in self.users:
             raise ParameterValidationError("username", "exists; change the attributes of the user in `users` instead")
+        if password is not None and (broken := broken_rules(password)):
+            raise ParameterValidationError("password", f"must {' and '.join(broken)}")
         _among("status", [status], _STATUSES)
         mfa = _among("mfa", mfa, _MFA_TYPES)
         if preferred_mfa is not None and preferred_mfa not in mfa:
@@ -287,6 +318,7 @@ class FakePool:
             passkeys=listed("passkeys", passkeys),
             totp_secret=new_totp_secret() if "SOFTWARE_TOKEN_MFA" in mfa else None,
             salt=self.salt_of(username),
+            clock=lambda: self.now,
         )
         self.users[username] = user
         return user
@@ -310,6 +342,8 @@ class FakePool:
     def rotate_signing_keys(self, *, keep_old: bool = True) -> None:
         """Sign later tokens with new keys.
 
+        A verifier that fetched its keys less than 10 seconds ago refuses these tokens until ``refresh_keys``.
+
         Args:
             keep_old: Whether the JWKS still lists the old keys.
         """
@@ -317,7 +351,7 @@ class FakePool:
 
     # The rest serves the operations.
 
-    def app_client(self, client_id: object) -> FakeAppClient:
+    def client_of(self, client_id: object) -> FakeAppClient:
         """Return an app client by its ID; internal."""
         client = self.app_clients.get(str(client_id))
         if client is None:
@@ -433,8 +467,8 @@ def required(values: Mapping[str, Any], *names: str) -> list[Any]:
     return [values[name] for name in names]
 
 
-def check_policy(password: str) -> None:
-    """Refuse passwords without 8 characters, upper and lower case letters, a digit and a symbol."""
+def broken_rules(password: str) -> list[str]:
+    """Return the rules of the policy that a password breaks."""
     rules = (
         ("have length greater than or equal to 8", len(password) >= 8),  # noqa: PLR2004
         ("have uppercase characters", any(map(str.isupper, password))),
@@ -442,7 +476,12 @@ def check_policy(password: str) -> None:
         ("have numeric characters", any(map(str.isdigit, password))),
         ("have symbol characters", any(character in _SYMBOLS for character in password)),
     )
-    if broken := [f"Password must {rule}" for rule, kept in rules if not kept]:
+    return [rule for rule, kept in rules if not kept]
+
+
+def check_policy(password: str) -> None:
+    """Refuse passwords without 8 characters, upper and lower case letters, a digit and a symbol."""
+    if broken := [f"Password must {rule}" for rule in broken_rules(password)]:
         raise Refusal("InvalidPasswordException", f"Password did not conform with policy: {'; '.join(broken)}")
 
 

@@ -5,8 +5,9 @@ import contextlib
 import json
 import uuid
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from difflib import get_close_matches
+from threading import Thread
 from types import TracebackType
 from typing import Final, NamedTuple, Self, Unpack
 
@@ -63,11 +64,12 @@ class FakeCognito(FakePool):
     """A user pool in this process that checks sign-ins as the service does; it runs in an ``async with`` block.
 
         async with FakeCognito() as fake, fake.session() as session:
-            app = fake.create_app_client()
             fake.create_user("ada", password="Analytical-1843", mfa=["SOFTWARE_TOKEN_MFA"])
-            client = session.client(app.client_id, user_pool_id=fake.user_pool_id)
+            client = fake.client(session)
             result = await client.sign_in(username="ada", password="Analytical-1843")
             result = await result.respond(fake.totp_code("ada"))
+
+    In synchronous tests, ``with FakeCognito() as fake`` runs it in a thread.
 
     It implements InitiateAuth, RespondToAuthChallenge, their Admin variants and every flow and challenge of them; the
     set-up of TOTP; devices; refresh with and without rotation, revocation and global sign-out; sign-up, forgotten and
@@ -111,6 +113,7 @@ class FakeCognito(FakePool):
         self._closing = asyncio.Event()
         self._endpoint_url: str | None = None
         self._state_key = new_state_key()
+        self._thread = contextlib.ExitStack()
 
     async def __aenter__(self) -> Self:
         """Start the server on a free port of the loopback interface.
@@ -138,6 +141,20 @@ class FakeCognito(FakePool):
             await self._runner.cleanup()
         self._runner = self._endpoint_url = None
 
+    def __enter__(self) -> Self:
+        """Start the server in a thread, for synchronous tests.
+
+        Raises:
+            ImportError: The package cryptography is not installed.
+        """
+        self._thread.enter_context(_served_by_thread(self))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._thread.close()
+
     @property
     def endpoint_url(self) -> str:
         """The endpoint, e.g. ``http://127.0.0.1:40123``.
@@ -146,7 +163,7 @@ class FakeCognito(FakePool):
             RuntimeError: The server is not running.
         """
         if self._endpoint_url is None:
-            raise RuntimeError("FakeCognito is not running; use it within its `async with` block")
+            raise RuntimeError("FakeCognito is not running; use it within its `async with` or `with` block")
         return self._endpoint_url
 
     def session(self, **options: Unpack[SessionOptions]) -> AsyncCognitoSession:
@@ -167,25 +184,25 @@ class FakeCognito(FakePool):
 
         Args:
             session: A session of this pool.
-            app_client: The app client; None for a new public one.
+            app_client: The app client; None for ``app_client``.
 
         Returns:
             The client, bound to the app client and the user pool.
         """
-        app_client = app_client or self.create_app_client()
+        app_client = app_client or self.app_client
         return session.client(app_client.client_id, app_client.client_secret, self.user_pool_id)
 
     def environment(self, app_client: FakeAppClient | None = None) -> dict[str, str]:
         """Return the environment variables for an application under test, such as ``COGNITO_USER_POOL_ID``.
 
         Args:
-            app_client: The app client; None for a new public one.
+            app_client: The app client; None for ``app_client``.
 
         Returns:
             The IDs of the pool and the app client, the region, the endpoint, AWS credentials, and a random key for the
             challenges of ``sign_in_router``, which is the same for each call.
         """
-        app_client = app_client or self.create_app_client()
+        app_client = app_client or self.app_client
         return application_variables(
             user_pool_id=self.user_pool_id,
             client_id=app_client.client_id,
@@ -297,6 +314,24 @@ class FakeCognito(FakePool):
 
     async def _handle_jwks(self, _: web.Request) -> web.Response:
         return web.json_response(self.issuer.jwks)
+
+
+@contextlib.contextmanager
+def _served_by_thread(fake: FakeCognito) -> Generator[None]:
+    """Run a fake service in the event loop of a thread."""
+    loop = asyncio.new_event_loop()
+    thread = Thread(target=loop.run_forever, name="FakeCognito", daemon=True)
+    thread.start()
+    try:
+        asyncio.run_coroutine_threadsafe(fake.__aenter__(), loop).result()
+        try:
+            yield
+        finally:
+            asyncio.run_coroutine_threadsafe(fake.__aexit__(None, None, None), loop).result()
+    finally:
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join()
+        loop.close()
 
 
 def _respond(status: int, body: Payload) -> web.Response:

@@ -144,7 +144,7 @@ class SignInService:
 
     def _initiate(self, operation: str, request: Payload) -> Payload:
         client_id, name = required(request, "ClientId", "AuthFlow")
-        client = self._pool.app_client(client_id)
+        client = self._pool.client_of(client_id)
         parameters: Responses = request.get("AuthParameters") or {}
         if name in {"REFRESH_TOKEN_AUTH", "REFRESH_TOKEN"}:
             return self._tokens.refresh_token_auth(client, parameters)
@@ -199,7 +199,7 @@ class SignInService:
 
     def _respond(self, request: Payload) -> Payload:
         client_id, name = required(request, "ClientId", "ChallengeName")
-        client = self._pool.app_client(client_id)
+        client = self._pool.client_of(client_id)
         if name not in self._kinds:
             raise Refusal("InvalidParameterException", f"Unsupported challenge: {name}")
         check, keys = self._kinds[name]
@@ -267,7 +267,7 @@ class SignInService:
             raise Refusal("CodeMismatchException", message)
         del codes[name]
         if challenge.choices:  # the set-up of e-mail MFA
-            sign_in.known_user.mfa.append(name)
+            sign_in.known_user.mfa += [name]
             sign_in.known_user.attributes["email_verified"] = "true"
         return self._proceed(sign_in, second_factor=True)
 
@@ -284,7 +284,7 @@ class SignInService:
             return self._code(sign_in, "EMAIL_OTP", choices=challenge.choices)
         if not challenge.totp_verified:
             raise Refusal("SoftwareTokenMFANotFoundException", "User has not verified software token mfa")
-        sign_in.known_user.mfa.append("SOFTWARE_TOKEN_MFA")
+        sign_in.known_user.mfa += ["SOFTWARE_TOKEN_MFA"]
         return self._proceed(sign_in, second_factor=True)
 
     def _new_password(self, challenge: Challenge, responses: Responses) -> Payload:

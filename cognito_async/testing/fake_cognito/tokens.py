@@ -85,7 +85,7 @@ class Tokens:
 
     def _get_tokens_from_refresh_token(self, request: Payload) -> Payload:
         client_id, text = required(request, "ClientId", "RefreshToken")
-        client = self._pool.app_client(client_id)
+        client = self._pool.client_of(client_id)
         _check_client_secret(client, request.get("ClientSecret"))
         token = self._usable(client, text, request.get("DeviceKey"))
         result = self._result(token.grant)
@@ -99,7 +99,7 @@ class Tokens:
 
     def _revoke_token(self, request: Payload) -> Payload:
         client_id, text = required(request, "ClientId", "Token")
-        client = self._pool.app_client(client_id)
+        client = self._pool.client_of(client_id)
         _check_client_secret(client, request.get("ClientSecret"))
         if text in self._access:
             raise Refusal("UnsupportedTokenTypeException", "Unsupported token type")
