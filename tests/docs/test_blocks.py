@@ -366,6 +366,25 @@ async def is_a_store(block: Block, reader: Reader) -> None:
     assert await store.load("ada") is None
 
 
+async def reads_tokens(block: Block, reader: Reader) -> None:
+    """A function that constructs Tokens, which a provider uses, and refreshes when they have expired."""
+    tokens_of = reader.names(block)["tokens_of"]
+    async with FakeCognito() as fake, fake.session() as session:
+        app_client = fake.create_app_client(access_token_validity=86400)
+        fake.create_user("ada", password=OLD)
+        client = fake.client(session, app_client)
+        done = await client.sign_in(username="ada", password=OLD)
+        assert isinstance(done, SignedIn)
+        held = done.tokens
+        tokens = tokens_of(held.access_token, held.id_token, held.refresh_token)
+        assert (tokens.lifetime, abs(tokens.expires_at - held.expires_at) < timedelta(seconds=5)) == (86400, True)
+        async with TokenProvider(client, tokens=tokens) as provider:
+            assert await provider.access_token() == held.access_token
+        unknown = Tokens(access_token="-", refresh_token=held.refresh_token, expires_at=datetime.now(UTC))
+        async with TokenProvider(client, tokens=unknown) as provider:
+            assert (await provider.access_token()).count(".") == 2
+
+
 async def explains_a_reset(block: Block, reader: Reader) -> None:
     """A function that returns a message for each outcome."""
     reset_password = reader.names(block)["reset_password"]
@@ -518,6 +537,7 @@ EXAMPLES: Mapping[str, Sequence[Check]] = {
         *[is_a_verifier] * 2,
         keeps_tokens,
         is_a_store,
+        reads_tokens,
         is_a_test,
     ],
     "examples/fastapi_app/README.md": [],
