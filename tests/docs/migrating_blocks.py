@@ -78,6 +78,20 @@ async def signs_in(block: Block, reader: Reader) -> None:
         assert (await client.get_user(access_token=token)).username
 
 
+async def signs_in_step_by_step(block: Block, reader: Reader) -> None:
+    """A function that answers a challenge with a code, at a fake user pool."""
+    async with FakeCognito() as fake, fake.session() as session:
+        app_client = fake.create_app_client(reader.pool.client_id)
+        fake.create_user(GRACE, password=OLD, mfa=["SOFTWARE_TOKEN_MFA"])
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in (reader.pool.environment() | fake.environment(app_client)).items():
+                patch.setenv(name, value)
+            arguments = (GRACE, OLD, fake.totp_code(GRACE))
+            client = fake.client(session, app_client)
+            token = await result_of(reader.names(block)["sign_in"], client, *arguments)
+        await client.global_sign_out(access_token=token)
+
+
 async def signs_in_with_mfa(block: Block, reader: Reader) -> None:
     """The same with pycognito, which fetches the keys from AWS."""
     keys = {"keys": await public_keys(reader)}
@@ -128,6 +142,7 @@ CHECKS: Sequence[Check] = [
     *[resets] * 2,
     *[lists] * 2,
     *[signs_in] * 2,
+    *[signs_in_step_by_step] * 2,
     *[reads_a_status] * 2,
     *[signs_in_with_mfa] * 2,
     refreshes,

@@ -62,7 +62,12 @@ async def asks_again(block: Block, reader: Reader) -> None:
         fake.create_user("grace", password=OLD, mfa=["SOFTWARE_TOKEN_MFA"])
         used = await use_code(fake, client, "grace")
         challenge = await client.sign_in(username="grace", password=OLD)
-        with typed(used, lambda: (fake.advance(30), fake.totp_code("grace"))[1]):
+
+        def next_code() -> str:
+            fake.advance(30)
+            return fake.totp_code("grace")
+
+        with typed(used, next_code):
             assert isinstance(await ask_for_code(challenge), SignedIn)
 
 
