@@ -16,6 +16,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from cryptography.fernet import Fernet
 
+from cognito_async import NotAuthorizedException, TokenError
 from cognito_async.sign_in import SignedIn
 from cognito_async.testing import FakeCognito, TokenIssuer
 from tests.support.processes import ROOT
@@ -261,11 +262,30 @@ async def test_unsupported_challenge_is_refused(start: Callable[[], Any], enviro
         assert (await post("/sign-in", {"username": "grace", "password": OLD}))[0] == 403
 
 
-@pytest.mark.parametrize("name", ["starlette", "litestar", "aiohttp", "django", "lambda"])
+def test_synchronous_threads_share_an_event_loop(environ: FakeCognito) -> None:
+    """Errors are those of the call; each process has its own session, and closes it."""
+    synchronous = example("synchronous")
+    done = synchronous.sign_in("ada", OLD)
+    assert synchronous.user_of(f"Bearer {done.tokens.access_token}").username == "ada"
+    with pytest.raises(TokenError):
+        synchronous.user_of("Bearer x")
+    with pytest.raises(NotAuthorizedException):
+        synchronous.sign_in("ada", NEW)
+    opened = synchronous.cognito()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.getpid", lambda: 1)
+        forked = synchronous.cognito()
+    assert forked is not opened is synchronous.cognito()
+    for each in (opened, forked):
+        each.close()
+    assert "cognito" not in {thread.name for thread in threading.enumerate()}
+
+
+@pytest.mark.parametrize("name", ["starlette", "litestar", "aiohttp", "django", "lambda", "synchronous"])
 def test_tests_of_an_example_pass(name: str, tmp_path: Path) -> None:
     """As the page says: in the folder of the applications, without other frameworks and plugins."""
     folder = ROOT / "examples" / "frameworks"
-    (file,) = (path.name for path in folder.glob(f"test_{name}_*.py"))
+    (file,) = (path.name for path in folder.glob(f"test_{name}*.py"))
     assert f"python -m pytest {file}`" in (ROOT / "docs" / "other-frameworks.md").read_text()
     plugins = ["cognito_async.testing.pytest_plugin", *(["pytest_asyncio.plugin"] if name == "aiohttp" else [])]
     options = [word for plugin in plugins for word in ("-p", plugin)]
@@ -300,5 +320,5 @@ async def test_django_requires_the_csrf_token(environ: FakeCognito) -> None:
 def _no_modules_left() -> Iterator[None]:
     """Forget the imported examples, except for Django's, whose settings are global."""
     yield
-    for name in ("starlette_app", "litestar_app", "aiohttp_app", "lambda_authorizer"):
+    for name in ("starlette_app", "litestar_app", "aiohttp_app", "lambda_authorizer", "synchronous"):
         sys.modules.pop(name, None)
