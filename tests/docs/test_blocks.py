@@ -337,6 +337,20 @@ async def verifies_offline(block: Block, reader: Reader) -> None:
         create_verifier("{}")
 
 
+async def verifies_in_all_event_loops(block: Block, reader: Reader) -> None:
+    """A function that fetches the keys once an hour, in any thread."""
+    names = reader.names(block)
+    verify, token = names["verify"], await access_token(reader)
+    url = f"{reader.pool.endpoint_url}/{reader.pool.user_pool_id}/.well-known/jwks.json"
+    assert names["URL"].partition(".com")[2] == url.removeprefix(reader.pool.endpoint_url)
+    verify.__globals__["URL"] = url
+    for _ in range(2):
+        assert (await asyncio.to_thread(verify, token)).username
+    with pytest.raises(TokenError):
+        verify(TokenIssuer().access_token())
+    assert names["verifier_of"].cache_info().misses == 1
+
+
 async def keeps_tokens(block: Block, reader: Reader) -> None:
     """A program that signs in when it is run first, and uses its file when it is run again."""
     await restore_password(reader)
@@ -534,6 +548,7 @@ EXAMPLES: Mapping[str, Sequence[Check]] = {
         requires_claims,
         returns_a_status,
         verifies_offline,
+        verifies_in_all_event_loops,
         *[is_a_verifier] * 2,
         keeps_tokens,
         is_a_store,
