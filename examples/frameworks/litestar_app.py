@@ -76,7 +76,7 @@ def answer(request: Request[Any, Any, State], result: SignInResult) -> Response[
             request.clear_session()
             return Response({"access_token": tokens.access_token, "refresh_token": tokens.refresh_token})
         case SoftwareTokenMfaChallenge() | SmsMfaChallenge() | EmailOtpChallenge():
-            request.set_session({"sign_in": result.state()})
+            request.session["sign_in"] = result.state()
             return Response({"challenge": result.name}, status_code=202)
         case _:
             return Response({"error": f"this site does not support {result.name}"}, status_code=403)
