@@ -22,6 +22,7 @@ from cognito_async import (
     CognitoClient,
     CognitoError,
     EnableSoftwareTokenMFAException,
+    ExpiredCodeException,
     InvalidPasswordException,
     NotAuthorizedException,
     ParameterValidationError,
@@ -53,6 +54,7 @@ async def sign_in(client: CognitoClient, username: str, password: str, *, ask: A
         except (
             CodeMismatchException,
             EnableSoftwareTokenMFAException,
+            ExpiredCodeException,  # the code of the app was already used: wait for the next one
             InvalidPasswordException,
             ParameterValidationError,
         ) as error:

@@ -10,7 +10,7 @@ from typing import Final
 
 import uvicorn
 
-from cognito_async.operations import SoftwareTokenMfaConfigType
+from cognito_async import SoftwareTokenMfaConfigType
 from cognito_async.testing import LocalPool, LocalPoolError
 
 from .app import create_app

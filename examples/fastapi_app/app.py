@@ -13,10 +13,15 @@ from fastapi.staticfiles import StaticFiles
 from markupsafe import Markup
 from starlette.middleware.sessions import SessionMiddleware
 
-from cognito_async import CodeMismatchException, CognitoClient, CognitoError, SignInExpiredError
+from cognito_async import (
+    CodeMismatchException,
+    CognitoClient,
+    CognitoError,
+    SignInExpiredError,
+    SoftwareTokenMfaSettingsType,
+)
 from cognito_async import sign_in as challenges
 from cognito_async.fastapi import CognitoDep, MemoryRateLimit, log_problem, rate_limit, same_origin
-from cognito_async.operations import SoftwareTokenMfaSettingsType
 from cognito_async.tokens import TokenProvider
 
 from . import messages, password_reset, sign_up

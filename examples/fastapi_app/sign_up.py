@@ -5,9 +5,8 @@ from typing import Final
 
 from fastapi import APIRouter, Response
 
-from cognito_async import CognitoError, RetryPolicy
+from cognito_async import AttributeType, CognitoError, RetryPolicy
 from cognito_async.fastapi import CognitoDep
-from cognito_async.operations import AttributeType
 
 from . import messages
 from .forms import FormDep

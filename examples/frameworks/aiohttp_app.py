@@ -1,4 +1,4 @@
-"""aiohttp.web: routes that sign users in and reset passwords. Run it with: python aiohttp_app.py."""
+"""aiohttp.web: routes that sign users in and out and reset passwords. Run it with: python aiohttp_app.py."""
 
 import os
 import re
@@ -13,8 +13,10 @@ from cognito_async import (
     CognitoClient,
     CognitoError,
     Fault,
+    JwksUnavailableError,
     ParameterValidationError,
     SignInExpiredError,
+    TokenError,
 )
 from cognito_async.sign_in import (
     EmailOtpChallenge,
@@ -23,8 +25,10 @@ from cognito_async.sign_in import (
     SmsMfaChallenge,
     SoftwareTokenMfaChallenge,
 )
+from cognito_async.tokens import AccessToken, TokenVerifier, bearer_challenge, bearer_token
 
 CLIENT = web.AppKey("client", CognitoClient)
+VERIFIER = web.AppKey("verifier", TokenVerifier[AccessToken])
 STATES = web.AppKey("states", Fernet)  # encrypts challenges, which the browser keeps until the code is entered
 POLICY = re.compile(r"(?=.*[a-z])(?=.*[A-Z])(?=.*[0-9])(?=.*[^A-Za-z0-9]).{8,256}", re.DOTALL)
 POLICY_TEXT = "must have at least 8 characters: letters in upper and lower case, digits and symbols"
@@ -32,16 +36,25 @@ UNKNOWN_OUTCOMES = {  # what users can do after a lost response; error.how_to_ve
     "ForgotPassword": "A code may have been sent. If none arrives, request another one.",
     "ConfirmForgotPassword": "The password may have been changed. Sign in with the new password to find out.",
 }
+REFUSALS = {  # the same for all errors of the user: whether the user exists must not be visible
+    "/sign-in": ("The username, password or code is wrong.", 401),
+    "/sign-in/code": ("The username, password or code is wrong.", 401),
+    "/refresh": ("Sign in again.", 401),
+    "/sign-out": ("The refresh token is not valid.", 400),
+    "/reset-password": ("The code is wrong or has expired, or the password is not accepted.", 400),
+}
 routes = web.RouteTableDef()
 
 
 async def open_client(app: web.Application) -> AsyncIterator[None]:
     """Open one session for the process."""
-    async with AsyncCognitoSession() as session:
+    pool, client_id = os.environ["COGNITO_USER_POOL_ID"], os.environ["COGNITO_CLIENT_ID"]
+    async with (
+        AsyncCognitoSession() as session,
+        TokenVerifier(user_pool_id=pool, token_use="access", client_ids={client_id}, session=session) as app[VERIFIER],
+    ):
         app[CLIENT] = session.client(
-            client_id=os.environ["COGNITO_CLIENT_ID"],
-            client_secret=os.environ.get("COGNITO_CLIENT_SECRET"),
-            user_pool_id=os.environ["COGNITO_USER_POOL_ID"],
+            client_id=client_id, client_secret=os.environ.get("COGNITO_CLIENT_SECRET"), user_pool_id=pool
         )
         yield
 
@@ -62,10 +75,8 @@ async def handle_errors(
     except CognitoError as error:
         if error.fault is not Fault.USER:
             raise
-    # The same for all: whether the user exists must not be visible.
-    if request.path.startswith("/sign-in"):
-        return message("The username, password or code is wrong.", status=401)
-    return message("The code is wrong or has expired, or the password is not accepted.", status=400)
+    text, status = REFUSALS[request.path]
+    return message(text, status=status)
 
 
 def message(text: str, *, status: int = 200) -> web.Response:
@@ -116,6 +127,42 @@ def next_step(request: web.Request, result: SignInResult) -> web.Response:
             return web.json_response({"challenge": result.name, "state": state})
         case _:
             return message(f"This site does not support {result.name}.", status=403)
+
+
+async def verified(request: web.Request) -> AccessToken:
+    """Return the access token of the request."""
+    try:
+        return await request.app[VERIFIER].verify(bearer_token(request.headers.get("Authorization")))
+    except TokenError as error:
+        headers = {"WWW-Authenticate": bearer_challenge(error)}
+        raise web.HTTPUnauthorized(text=str(error), headers=headers) from error
+    except JwksUnavailableError as error:
+        raise web.HTTPServiceUnavailable(text="Try again later.") from error
+
+
+@routes.get("/me")
+async def me(request: web.Request) -> web.Response:
+    """Return the username."""
+    return web.json_response({"username": (await verified(request)).username})
+
+
+@routes.post("/refresh")
+async def refresh(request: web.Request) -> web.Response:
+    """Return new tokens."""
+    (token,) = await form_of(request, "refresh_token")
+    response = await request.app[CLIENT].get_tokens_from_refresh_token(refresh_token=token)
+    tokens = response.authentication_result
+    assert tokens is not None  # noqa: S101
+    # Without rotation, the response has no refresh token: the old one remains valid.
+    return web.json_response({"access_token": tokens.access_token, "refresh_token": tokens.refresh_token or token})
+
+
+@routes.post("/sign-out")
+async def sign_out(request: web.Request) -> web.Response:
+    """Revoke a refresh token, and the access tokens of the same sign-in."""
+    (token,) = await form_of(request, "refresh_token")
+    await request.app[CLIENT].revoke_token(token=token)
+    return message("You are signed out.")
 
 
 @routes.post("/forgot-password")

@@ -1,8 +1,8 @@
-"""Django: views that sign users in and reset passwords, in one file. Run it with: uvicorn django_app:application."""
+"""Django: views that sign users in and out and reset passwords. Run it with: uvicorn django_app:application."""
 
 import os
 from collections.abc import Awaitable, Callable
-from functools import wraps
+from functools import cache, wraps
 from typing import Any
 
 from django import forms
@@ -20,8 +20,10 @@ from cognito_async import (
     CognitoClient,
     CognitoError,
     Fault,
+    JwksUnavailableError,
     ParameterValidationError,
     SignInExpiredError,
+    TokenError,
 )
 from cognito_async.sign_in import (
     EmailOtpChallenge,
@@ -30,6 +32,7 @@ from cognito_async.sign_in import (
     SmsMfaChallenge,
     SoftwareTokenMfaChallenge,
 )
+from cognito_async.tokens import AccessToken, TokenVerifier, bearer_challenge, bearer_token
 
 settings.configure(
     ROOT_URLCONF=__name__,
@@ -155,15 +158,62 @@ async def answer(request: HttpRequest, client: CognitoClient, form: dict[str, An
 async def next_step(request: HttpRequest, result: SignInResult) -> HttpResponse:
     """Sign the user in to this site, or ask for a code."""
     match result:
-        case SignedIn(username=username):
+        case SignedIn(username=username, tokens=tokens):
             await request.session.aflush()  # a new session ID, so that an ID set before the sign-in is worthless
             await request.session.aset("username", username)
+            await request.session.aset("refresh_token", tokens.refresh_token)
             return message("Welcome!")
         case SoftwareTokenMfaChallenge() | SmsMfaChallenge() | EmailOtpChallenge():
             await request.session.aset("sign_in", result.state())
             return message("Enter the code.", status=202)
         case _:
             return message(f"This site does not support {result.name}.", status=403)
+
+
+@takes(forms.Form, "Sign in again.", status=401)
+async def access_token(request: HttpRequest, client: CognitoClient, _: dict[str, Any]) -> HttpResponse:
+    """Return a new access token, with which the page calls an API."""
+    refresh_token = await request.session.aget("refresh_token")
+    if not refresh_token:
+        return message("Sign in.", status=401)
+    tokens = (await client.get_tokens_from_refresh_token(refresh_token=refresh_token)).authentication_result
+    assert tokens is not None  # noqa: S101
+    if tokens.refresh_token:  # with rotation; otherwise the old one remains valid
+        await request.session.aset("refresh_token", tokens.refresh_token)
+    return JsonResponse({"access_token": tokens.access_token})
+
+
+@takes(forms.Form, "You are signed out.", status=200)
+async def sign_out(request: HttpRequest, client: CognitoClient, _: dict[str, Any]) -> HttpResponse:
+    """Sign the user out of this site, and revoke the tokens of the sign-in."""
+    refresh_token = await request.session.aget("refresh_token")
+    await request.session.aflush()
+    if refresh_token:
+        await client.revoke_token(token=refresh_token)
+    return message("You are signed out.")
+
+
+@cache
+def verifier() -> TokenVerifier[AccessToken]:
+    """Return the verifier of the process, for ASGI: all requests share an event loop."""
+    return TokenVerifier(
+        user_pool_id=os.environ["COGNITO_USER_POOL_ID"],
+        token_use="access",
+        client_ids={os.environ["COGNITO_CLIENT_ID"]},
+    )
+
+
+@require_GET
+async def api_me(request: HttpRequest) -> JsonResponse:
+    """Return the username of the access token."""
+    try:
+        token = await verifier().verify(bearer_token(request.headers.get("Authorization")))
+    except TokenError as error:
+        headers = {"WWW-Authenticate": bearer_challenge(error)}
+        return JsonResponse({"message": str(error)}, status=401, headers=headers)
+    except JwksUnavailableError:
+        return message("Try again later.", status=503)
+    return JsonResponse({"username": token.username})
 
 
 @takes(ForgotPassword, "If the user exists, a code was sent.", status=202)
@@ -187,6 +237,9 @@ urlpatterns = [
     path("me", me),
     path("sign-in", sign_in),
     path("sign-in/code", answer),
+    path("access-token", access_token),
+    path("sign-out", sign_out),
+    path("api/me", api_me),
     path("forgot-password", forgot_password),
     path("reset-password", reset_password),
 ]

@@ -10,7 +10,7 @@ from cognito_async.testing import FakeCognito
 
 @pytest.mark.asyncio
 async def test_sign_in(user_pool: FakeCognito, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user signs in with a password and a code."""
+    """A user signs in with a password and a code, refreshes the tokens and signs out."""
     monkeypatch.setenv("STATE_KEY", Fernet.generate_key().decode())
     user_pool.users["ada"].mfa = ["EMAIL_OTP"]
     async with TestClient(TestServer(create_app())) as client:
@@ -19,4 +19,10 @@ async def test_sign_in(user_pool: FakeCognito, monkeypatch: pytest.MonkeyPatch) 
             state = (await response.json())["state"]
         form = {"state": state, "code": user_pool.messages[-1].code}
         async with client.post("/sign-in/code", data=form) as response:
-            assert "access_token" in await response.json()
+            tokens = await response.json()
+        async with client.get("/me", headers={"Authorization": f"Bearer {tokens['access_token']}"}) as response:
+            assert await response.json() == {"username": "ada"}
+        form = {"refresh_token": tokens["refresh_token"]}
+        for path, status in (("/refresh", 200), ("/sign-out", 200), ("/refresh", 401)):
+            async with client.post(path, data=form) as response:
+                assert response.status == status

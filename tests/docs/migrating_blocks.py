@@ -4,13 +4,17 @@ import asyncio
 import inspect
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from attrs import evolve
 
 from cognito_async import CognitoClient
 from cognito_async.sign_in import SignedIn
-from tests.docs.reader import NEW, OLD, Check, Reader, typed
+from cognito_async.testing import FakeCognito
+from cognito_async.tokens import FileTokenStore
+from tests.docs.reader import NEW, OLD, Check, Reader, operations, typed
 from tests.support.docs import Block
 
 GRACE = "grace@example.com"
@@ -74,6 +78,20 @@ async def signs_in(block: Block, reader: Reader) -> None:
         assert (await client.get_user(access_token=token)).username
 
 
+async def signs_in_step_by_step(block: Block, reader: Reader) -> None:
+    """A function that answers a challenge with a code, at a fake user pool."""
+    async with FakeCognito() as fake, fake.session() as session:
+        app_client = fake.create_app_client(reader.pool.client_id)
+        fake.create_user(GRACE, password=OLD, mfa=["SOFTWARE_TOKEN_MFA"])
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in (reader.pool.environment() | fake.environment(app_client)).items():
+                patch.setenv(name, value)
+            arguments = (GRACE, OLD, fake.totp_code(GRACE))
+            client = fake.client(session, app_client)
+            token = await result_of(reader.names(block)["sign_in"], client, *arguments)
+        await client.global_sign_out(access_token=token)
+
+
 async def signs_in_with_mfa(block: Block, reader: Reader) -> None:
     """The same with pycognito, which fetches the keys from AWS."""
     keys = {"keys": await public_keys(reader)}
@@ -83,15 +101,30 @@ async def signs_in_with_mfa(block: Block, reader: Reader) -> None:
 
 
 async def refreshes(block: Block, reader: Reader) -> None:
-    """A function that returns a fresh access token."""
+    """A function that returns a fresh access token; with pycognito, from the tokens of a sign-in."""
     async with with_user(reader) as client:
         done = await client.sign_in(username=GRACE, password=OLD)
         assert isinstance(done, SignedIn)
         function, tokens = reader.names(block)["access_token"], done.tokens
-        arguments = [tokens] if inspect.iscoroutinefunction(function) else [
-            GRACE, tokens.access_token, tokens.refresh_token,
-        ]  # fmt: skip
+        arguments = (GRACE, tokens.access_token, tokens.refresh_token)
         assert await result_of(function, client, *arguments) == tokens.access_token
+
+
+async def keeps_rotated_tokens(block: Block, reader: Reader) -> None:
+    """A provider for each call, with a store; refresh tokens rotate, and each works once."""
+    names = reader.names(block)
+    names["access_token"].__globals__["STORE"] = FileTokenStore(reader.folder / "tokens.json")
+    async with FakeCognito() as fake, fake.session() as session:
+        app_client = fake.create_app_client(refresh_token_rotation=True)
+        fake.create_user(GRACE, password=OLD)
+        client = fake.client(session, app_client)
+        done = await client.sign_in(username=GRACE, password=OLD)
+        assert isinstance(done, SignedIn)
+        found = done.tokens.access_token
+        await names["keep"](client, GRACE, evolve(done.tokens, expires_at=datetime.now(UTC)))
+        for _ in range(3):
+            assert await names["access_token"](client, GRACE) != found
+        assert list(operations(fake)).count("GetTokensFromRefreshToken") == 1
 
 
 async def public_keys(reader: Reader) -> list[Any]:
@@ -109,7 +142,9 @@ CHECKS: Sequence[Check] = [
     *[resets] * 2,
     *[lists] * 2,
     *[signs_in] * 2,
+    *[signs_in_step_by_step] * 2,
     *[reads_a_status] * 2,
     *[signs_in_with_mfa] * 2,
-    *[refreshes] * 2,
+    refreshes,
+    keeps_rotated_tokens,
 ]

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from cognito_async import NotAuthorizedException
-from cognito_async.operations import AttributeType
+from cognito_async import AttributeType, CognitoClient, NotAuthorizedException
 from cognito_async.sign_in import (
     EmailOtpChallenge,
     MfaSetupChallenge,
@@ -16,6 +15,7 @@ from cognito_async.sign_in import (
     SmsMfaChallenge,
     SoftwareTokenMfaChallenge,
 )
+from cognito_async.testing import FakeCognito
 from tests.docs.reader import ADA, NEW, OLD, Check, Reader, fake_pool, last_code, operations, typed, wrong
 from tests.support.docs import Block
 
@@ -41,14 +41,34 @@ async def answers_challenges(block: Block, reader: Reader) -> None:
             await sign_in(client, "sue", OLD)
 
 
+async def use_code(fake: FakeCognito, client: CognitoClient, username: str) -> str:
+    """Sign a user in with the code of the authenticator app; return the code."""
+    challenge = await client.sign_in(username=username, password=OLD)
+    assert isinstance(challenge, SoftwareTokenMfaChallenge)
+    code = fake.totp_code(username)
+    await challenge.respond(code)
+    return code
+
+
 async def asks_again(block: Block, reader: Reader) -> None:
     """A function that asks until the code is right."""
     async with fake_pool() as (fake, client):
         fake.create_user("ada", password=OLD, email=ADA, mfa=["EMAIL_OTP"])
         challenge = await client.sign_in(username="ada", password=OLD)
         assert isinstance(challenge, EmailOtpChallenge)
+        ask_for_code = reader.names(block)["ask_for_code"]
         with typed(lambda: wrong(last_code(fake)()), last_code(fake)):
-            assert isinstance(await reader.names(block)["ask_for_code"](challenge), SignedIn)
+            assert isinstance(await ask_for_code(challenge), SignedIn)
+        fake.create_user("grace", password=OLD, mfa=["SOFTWARE_TOKEN_MFA"])
+        used = await use_code(fake, client, "grace")
+        challenge = await client.sign_in(username="grace", password=OLD)
+
+        def next_code() -> str:
+            fake.advance(30)
+            return fake.totp_code("grace")
+
+        with typed(used, next_code):
+            assert isinstance(await ask_for_code(challenge), SignedIn)
 
 
 async def chooses_a_factor(block: Block, reader: Reader) -> None:
@@ -174,9 +194,12 @@ async def resumes_in_another_request(block: Block, reader: Reader) -> None:
         fake.create_user("grace", password=OLD)
         stored: dict[str, str] = {}
         assert await names["first_request"](client, stored, "grace", OLD) == "Welcome!"
+        used = await use_code(fake, client, "ada")
         assert "code" in await names["first_request"](client, stored, "ada", OLD)
         assert OLD not in stored["sign_in"]
         assert "wrong" in await names["second_request"](client, stored, wrong(fake.totp_code("ada")))
+        assert "already used" in await names["second_request"](client, stored, used)
+        fake.advance(30)
         assert await names["second_request"](client, stored, fake.totp_code("ada")) == "Welcome!"
         assert stored == {}
 
@@ -193,8 +216,11 @@ async def handles_errors(block: Block, reader: Reader) -> None:
 
         first = await challenge()
         assert await answer(first, wrong(fake.totp_code("ada"))) == "The code is wrong."
-        assert await answer(first, fake.totp_code("ada")) == "Signed in."
+        used = fake.totp_code("ada")
+        assert await answer(first, used) == "Signed in."
         assert await answer(first, fake.totp_code("ada")) == "The code was already entered."
+        again: Any = await client.sign_in(username="ada", password=OLD)
+        assert await answer(again, used) == "The code was already used. Wait for the next one."
         late = await challenge()
         fake.advance(200)
         assert await answer(late, fake.totp_code("ada")) == "Sign in again."

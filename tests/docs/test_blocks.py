@@ -337,6 +337,20 @@ async def verifies_offline(block: Block, reader: Reader) -> None:
         create_verifier("{}")
 
 
+async def verifies_in_all_event_loops(block: Block, reader: Reader) -> None:
+    """A function that fetches the keys once an hour, in any thread."""
+    names = reader.names(block)
+    verify, token = names["verify"], await access_token(reader)
+    url = f"{reader.pool.endpoint_url}/{reader.pool.user_pool_id}/.well-known/jwks.json"
+    assert names["URL"].partition(".com")[2] == url.removeprefix(reader.pool.endpoint_url)
+    verify.__globals__["URL"] = url
+    for _ in range(2):
+        assert (await asyncio.to_thread(verify, token)).username
+    with pytest.raises(TokenError):
+        verify(TokenIssuer().access_token())
+    assert names["verifier_of"].cache_info().misses == 1
+
+
 async def keeps_tokens(block: Block, reader: Reader) -> None:
     """A program that signs in when it is run first, and uses its file when it is run again."""
     await restore_password(reader)
@@ -364,6 +378,25 @@ async def is_a_store(block: Block, reader: Reader) -> None:
     assert await store.replace("ada", tokens, other)
     await store.remove("ada")
     assert await store.load("ada") is None
+
+
+async def reads_tokens(block: Block, reader: Reader) -> None:
+    """A function that constructs Tokens, which a provider uses, and refreshes when they have expired."""
+    tokens_of = reader.names(block)["tokens_of"]
+    async with FakeCognito() as fake, fake.session() as session:
+        app_client = fake.create_app_client(access_token_validity=86400)
+        fake.create_user("ada", password=OLD)
+        client = fake.client(session, app_client)
+        done = await client.sign_in(username="ada", password=OLD)
+        assert isinstance(done, SignedIn)
+        held = done.tokens
+        tokens = tokens_of(held.access_token, held.id_token, held.refresh_token)
+        assert (tokens.lifetime, abs(tokens.expires_at - held.expires_at) < timedelta(seconds=5)) == (86400, True)
+        async with TokenProvider(client, tokens=tokens) as provider:
+            assert await provider.access_token() == held.access_token
+        unknown = Tokens(access_token="-", refresh_token=held.refresh_token, expires_at=datetime.now(UTC))
+        async with TokenProvider(client, tokens=unknown) as provider:
+            assert (await provider.access_token()).count(".") == 2
 
 
 async def explains_a_reset(block: Block, reader: Reader) -> None:
@@ -515,9 +548,11 @@ EXAMPLES: Mapping[str, Sequence[Check]] = {
         requires_claims,
         returns_a_status,
         verifies_offline,
+        verifies_in_all_event_loops,
         *[is_a_verifier] * 2,
         keeps_tokens,
         is_a_store,
+        reads_tokens,
         is_a_test,
     ],
     "examples/fastapi_app/README.md": [],

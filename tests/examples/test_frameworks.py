@@ -16,6 +16,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 from cryptography.fernet import Fernet
 
+from cognito_async import NotAuthorizedException, TokenError
 from cognito_async.sign_in import SignedIn
 from cognito_async.testing import FakeCognito, TokenIssuer
 from tests.support.processes import ROOT
@@ -76,6 +77,31 @@ async def started(app: Any) -> AsyncIterator[httpx.AsyncClient]:
         yield client
     await events.put({"type": "lifespan.shutdown"})
     await running
+
+
+async def test_sessions_of_litestar_hold_the_challenge(environ: FakeCognito) -> None:
+    """A wrong code can be corrected; afterwards the challenge is gone. A lost response ends the sign-in."""
+    user = environ.users["ada"]
+    form = {"username": "ada", "password": OLD}
+    async with started(example("litestar_app").app) as client:
+        client.base_url = "https://localhost"  # the cookie is for HTTPS
+        assert (await client.post("/sign-in/code", json={"code": "123456"})).status_code == 401
+        unknown = await client.post("/sign-in", json=form | {"username": "unknown"})
+        wrong = await client.post("/sign-in", json=form | {"password": NEW})
+        assert (unknown.status_code, unknown.json()) == (wrong.status_code, wrong.json())
+        assert (await client.post("/sign-in", json={})).status_code == 401
+        assert "access_token" in (await client.post("/sign-in", json=form)).json()
+        user.mfa = ["EMAIL_OTP"]
+        for number in range(2):
+            assert (await client.post("/sign-in", json=form)).status_code == 202
+            assert (await client.post("/sign-in/code", json={"code": "000000"})).status_code == 401
+            if number:
+                environ.fail_next("RespondToAuthChallenge", lose_response=True)
+            answer = {"code": environ.messages[-1].code}
+            assert (await client.post("/sign-in/code", json=answer)).status_code == (401 if number else 201)
+            assert (await client.post("/sign-in/code", json=answer)).status_code == 401
+        user.status = "FORCE_CHANGE_PASSWORD"
+        assert (await client.post("/sign-in", json=form)).status_code == 403
 
 
 @pytest.mark.parametrize("name", ["starlette_app", "litestar_app"])
@@ -251,6 +277,86 @@ async def test_user_signs_in_with_a_code(start: Callable[[], Any], environ: Fake
         assert (await post("/sign-in/code", form))[0] in {400, 401}
 
 
+@pytest.mark.parametrize("rotates", [False, True])
+async def test_aiohttp_refreshes_and_signs_out(
+    *, environ: FakeCognito, monkeypatch: pytest.MonkeyPatch, rotates: bool
+) -> None:
+    """Without rotation, the refresh token stays the same. After the sign-out, neither token can be used."""
+    app_client = environ.create_app_client(refresh_token_rotation=rotates)
+    monkeypatch.setenv("COGNITO_CLIENT_ID", app_client.client_id)
+    async with TestClient(TestServer(example("aiohttp_app").create_app())) as client:
+
+        async def post(path: str, form: dict[str, str]) -> tuple[int, dict[str, Any]]:
+            async with client.post(path, data=form) as response:
+                return response.status, await response.json()
+
+        async def me(header: str) -> tuple[int, str | None]:
+            async with client.get("/me", headers={"Authorization": header}) as response:
+                return response.status, response.headers.get("WWW-Authenticate")
+
+        _, first = await post("/sign-in", {"username": "ada", "password": OLD})
+        status, second = await post("/refresh", {"refresh_token": first["refresh_token"]})
+        assert status == 200
+        assert (first["refresh_token"] != second["refresh_token"]) is rotates
+        assert await me(f"Bearer {second['access_token']}") == (200, None)
+        assert await me("Bearer x") == (401, 'Bearer error="invalid_token"')
+        assert (await post("/sign-out", {"refresh_token": second["refresh_token"]}))[0] == 200
+        refused = await post("/refresh", {"refresh_token": second["refresh_token"]})
+        assert refused == (401, {"message": "Sign in again."})
+
+
+async def test_aiohttp_responds_503_without_keys(environ: FakeCognito, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unreachable key set is not the fault of the token."""
+    token = await access_token(environ)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    async with (
+        TestClient(TestServer(example("aiohttp_app").create_app())) as client,
+        client.get("/me", headers={"Authorization": f"Bearer {token}"}) as response,
+    ):
+        assert response.status == 503
+
+
+@pytest.mark.parametrize("rotates", [False, True])
+async def test_django_refreshes_and_signs_out(
+    *, environ: FakeCognito, monkeypatch: pytest.MonkeyPatch, rotates: bool
+) -> None:
+    """The session keeps the refresh token; after the sign-out, it is gone and revoked."""
+    app_client = environ.create_app_client(refresh_token_rotation=rotates)
+    monkeypatch.setenv("COGNITO_CLIENT_ID", app_client.client_id)
+    django_app = import_module("django_app")
+    django_app.verifier.cache_clear()
+    async with django_client() as client:
+        client.headers["X-CSRFToken"] = (await client.get("/csrf-token")).json()["token"]
+        assert (await client.post("/access-token")).status_code == 401
+        assert (await client.post("/sign-out")).status_code == 200
+        assert (await client.post("/sign-in", data={"username": "ada", "password": OLD})).status_code == 200
+        tokens = {(await client.post("/access-token")).json()["access_token"] for _ in range(2)}
+        assert len(tokens) == 2
+        for token in tokens:
+            found = await client.get("/api/me", headers={"Authorization": f"Bearer {token}"})
+            assert found.json() == {"username": "ada"}
+        refused = await client.get("/api/me", headers={"Authorization": "Bearer x"})
+        assert challenge_of(refused) == (401, 'Bearer error="invalid_token"')
+        assert (await client.post("/sign-out")).status_code == 200
+        assert environ.requests[-1].operation == "RevokeToken"
+        assert (await client.get("/me")).status_code == 401
+        assert (await client.post("/access-token")).status_code == 401
+    await django_app.verifier().close()
+    django_app.verifier.cache_clear()
+
+
+async def test_django_responds_503_without_keys(environ: FakeCognito, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An unreachable key set is not the fault of the token."""
+    token = await access_token(environ)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+    django_app = import_module("django_app")
+    django_app.verifier.cache_clear()
+    async with django_client() as client:
+        assert (await client.get("/api/me", headers={"Authorization": f"Bearer {token}"})).status_code == 503
+    await django_app.verifier().close()
+    django_app.verifier.cache_clear()
+
+
 @both
 async def test_unsupported_challenge_is_refused(start: Callable[[], Any], environ: FakeCognito) -> None:
     """The site says so; it does not fail."""
@@ -259,20 +365,40 @@ async def test_unsupported_challenge_is_refused(start: Callable[[], Any], enviro
         assert (await post("/sign-in", {"username": "grace", "password": OLD}))[0] == 403
 
 
-@pytest.mark.parametrize("name", ["starlette", "litestar", "aiohttp", "django", "lambda"])
+def test_synchronous_threads_share_an_event_loop(environ: FakeCognito) -> None:
+    """Errors are those of the call; each process has its own session, and closes it."""
+    synchronous = example("synchronous")
+    done = synchronous.sign_in("ada", OLD)
+    assert synchronous.user_of(f"Bearer {done.tokens.access_token}").username == "ada"
+    with pytest.raises(TokenError):
+        synchronous.user_of("Bearer x")
+    with pytest.raises(NotAuthorizedException):
+        synchronous.sign_in("ada", NEW)
+    opened = synchronous.cognito()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("os.getpid", lambda: 1)
+        forked = synchronous.cognito()
+    assert forked is not opened is synchronous.cognito()
+    for each in (opened, forked):
+        each.close()
+    assert "cognito" not in {thread.name for thread in threading.enumerate()}
+
+
+@pytest.mark.parametrize("name", ["starlette", "litestar", "aiohttp", "django", "lambda", "synchronous"])
 def test_tests_of_an_example_pass(name: str, tmp_path: Path) -> None:
     """As the page says: in the folder of the applications, without other frameworks and plugins."""
     folder = ROOT / "examples" / "frameworks"
-    (file,) = (path.name for path in folder.glob(f"test_{name}_*.py"))
+    (file,) = (path.name for path in folder.glob(f"test_{name}*.py"))
     assert f"python -m pytest {file}`" in (ROOT / "docs" / "other-frameworks.md").read_text()
-    plugins = ["cognito_async.testing.pytest_plugin", *(["pytest_asyncio.plugin"] if name == "aiohttp" else [])]
+    is_async = name in {"aiohttp", "django"}
+    plugins = ["cognito_async.testing.pytest_plugin", *(["pytest_asyncio.plugin"] if is_async else [])]
     options = [word for plugin in plugins for word in ("-p", plugin)]
     for other in {"starlette", "litestar", "django"} - {name}:
         (tmp_path / f"{other}.py").write_text("raise ImportError(__name__)")
     environment = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(tmp_path)}
     command = [sys.executable, "-B", "-m", "pytest", "-p", "no:cacheprovider", *options, file]
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False, timeout=60)
-    assert "1 passed" in done.stdout, done.stdout + done.stderr
+    assert f"{2 if name == 'litestar' else 1} passed" in done.stdout, done.stdout + done.stderr
     assert done.returncode == 0
 
 
@@ -298,5 +424,5 @@ async def test_django_requires_the_csrf_token(environ: FakeCognito) -> None:
 def _no_modules_left() -> Iterator[None]:
     """Forget the imported examples, except for Django's, whose settings are global."""
     yield
-    for name in ("starlette_app", "litestar_app", "aiohttp_app", "lambda_authorizer"):
+    for name in ("starlette_app", "litestar_app", "aiohttp_app", "lambda_authorizer", "synchronous"):
         sys.modules.pop(name, None)

@@ -65,6 +65,19 @@ async def test_user_of_aws_answers_challenges(fake: FakeCognito) -> None:
     assert PASSWORD not in str(fake.requests)
 
 
+async def test_used_code_is_asked_for_again(fake: FakeCognito) -> None:
+    """A code of the authenticator app is accepted once; the challenge stays open."""
+    user = fake.create_user("ada", password=PASSWORD, email=ADA, mfa=["SOFTWARE_TOKEN_MFA"])
+    used, user.last_totp_step = fake.totp_code("ada"), int(fake.now) // 30
+    fake.advance(30)
+    following = fake.totp_code("ada")
+    fake.advance(-30)
+    code, out, _ = await sign_in(fake, f"{PASSWORD}\n{used}\n{following}\n")
+    assert code == 0
+    assert "ExpiredCodeException" in out
+    assert "ada is signed in until" in out
+
+
 async def test_wrong_password_ends_the_program(fake: FakeCognito) -> None:
     """With the service's message."""
     fake.create_user("ada", password=PASSWORD, email=ADA)
