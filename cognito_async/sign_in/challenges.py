@@ -36,9 +36,10 @@ class Challenge(Record):
     """Base of the challenges. Its methods return the next challenge, or SignedIn.
 
     A challenge is answered once. After a wrong or used code (CodeMismatchException, ExpiredCodeException), an
-    InvalidPasswordException or an AmbiguousOutcomeError it can be answered again. All methods raise ParameterValidationError for an invalid argument,
-    before anything is sent; ChallengeAlreadyAnsweredError after the first answer, or while one is in progress;
-    SignInExpiredError if a new sign-in must be started; and other subclasses of CognitoError.
+    InvalidPasswordException or an AmbiguousOutcomeError it can be answered again. All methods raise
+    ParameterValidationError for an invalid argument, before anything is sent; ChallengeAlreadyAnsweredError after the
+    first answer, or while one is in progress; SignInExpiredError if a new sign-in must be started; and other subclasses
+    of CognitoError.
 
     See https://docs.aws.amazon.com/cognito/latest/developerguide/amazon-cognito-user-pools-authentication-flow-methods.html
     """
