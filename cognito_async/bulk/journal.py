@@ -213,11 +213,20 @@ class Journal(JournalReader, AbstractContextManager["Journal"]):
         known = self.facts()
         for name, value in identity.items():
             if known.get(name, value) != value:
-                problem = f"the journal is for the {name} {known[name]}, not {value}; use the same {name}"
                 if name == Fact.INPUT:
-                    problem = "the input changed since the job started; restore it"
-                raise JobMismatchError(f"{self.path}: {problem}, or use a new journal")
+                    raise self.input_mismatch("the input changed since the job started")
+                problem = f"the journal is for the {name} {known[name]}, not {value}"
+                raise JobMismatchError(f"{self.path}: {problem}; use the same {name}, or use a new journal")
         self.remember({**facts, **identity})
+
+    def input_mismatch(self, problem: str) -> JobMismatchError:
+        """Return the error about a changed input; its advice repeats the action for no user."""
+        repeats = int(self._database.value("SELECT count(*) FROM rows WHERE state IN ('done', 'sent', 'unknown')"))
+        fix = "restore the input, or use a new journal"
+        if repeats:
+            users = "1 user" if repeats == 1 else f"{repeats:,} users"
+            fix = f"restore the input and resume, and put corrected rows alone into a new file with a new journal. A new journal for this input would repeat the action for {users}"
+        return JobMismatchError(f"{self.path}: {problem}; {fix}", repeats=repeats)
 
     def start_run(self, now: float, quota: float | None) -> int:
         """Record the start of a run; return its number."""

@@ -141,7 +141,7 @@ class Planner:
                 stopped.cancel()
         known = await self.writer.call(self.writer.journal.last_line)
         if last < known:
-            raise self._mismatch(f"{self.context.source.name} ends at line {last}; it had {known} lines before")
+            raise await self._mismatch(f"{self.context.source.name} ends at line {last}; it had {known} lines before")
         await self.writer.call(self.writer.journal.remember, {Fact.COMPLETE: "yes"})
         self.complete = self.verified = True
 
@@ -151,14 +151,14 @@ class Planner:
         for row in rows:
             before = known.get(row.line)
             if before is None and self.complete:
-                raise self._mismatch(f"{self.context.source.name} has a new line {row.line}")
+                raise await self._mismatch(f"{self.context.source.name} has a new line {row.line}")
             if before is not None and row.values.get(USERNAME, "") != before.username:
-                raise self._mismatch(f"line {row.line} of {self.context.source.name} is about another user than before")
+                raise await self._mismatch(f"line {row.line} of {self.context.source.name} is about another user than before")
         new = [check_row(row, self.context) for row in rows if row.line not in known]
         return known | {row.line: row for row in await self._add(new)} if new else known
 
-    def _mismatch(self, problem: str) -> JobMismatchError:
-        return JobMismatchError(f"{self.writer.journal.path}: {problem}; restore the input, or use a new journal")
+    async def _mismatch(self, problem: str) -> JobMismatchError:
+        return await self.writer.call(self.writer.journal.input_mismatch, problem)
 
     async def _add(self, rows: Sequence[Outcome]) -> list[Outcome]:
         now, case_sensitive = self.context.wall_clock(), self.context.case_sensitive

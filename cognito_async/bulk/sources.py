@@ -147,8 +147,8 @@ class FileSource:
                 del block  # it can hold passwords, which an error would keep in this frame
                 if changed:
                     raise SourceError(
-                        f"{self.name} changed while the job was running; restore it and resume, or start a new job with"
-                        " a new journal. No changed row was sent"
+                        f"{self.name} changed while the job was running; restore it and resume, and put corrected rows"
+                        " alone into a new file with a new journal. No changed row was sent"
                     )
                 if not more:
                     parser.end()

@@ -44,6 +44,8 @@ def start(action: str, options: Options) -> Exit:
     try:
         return asyncio.run(_run(settings, journal, options, secret=secret, journaled=False))
     except JobMismatchError as error:
+        if error.repeats:
+            raise
         new = _new_journal(action, options.journal or options.input or action)
         raise CommandError(f"{error}, for example --journal {quote(new)}") from None
 

@@ -348,6 +348,15 @@ def test_advice_covers_every_declared_error(action: str) -> None:
         assert fix.todo
 
 
+def test_advice_for_corrected_rows_is_a_file_of_their_own() -> None:
+    """A new journal for the whole input would repeat the action for the users who are done."""
+    codes = ["InvalidRow", "DuplicateRow", "ParameterValidationError", "InvalidPasswordException"]
+    for code in [*codes, "PasswordHistoryPolicyViolationException"]:
+        for action in OPERATIONS:
+            assert "into a new file" in troubleshoot(code, action).todo
+    assert not [fix for fix in ERRORS.values() if "new job" in " ".join([fix.todo, *fix.actions.values()])]
+
+
 def test_advice_depends_on_action_and_state() -> None:
     """The same code means different things for other actions and states."""
     assert "verified" not in troubleshoot("InvalidParameterException", "reset").todo
@@ -367,8 +376,8 @@ def test_advice_depends_on_action_and_state() -> None:
     [
         ("Cannot reset password for the user as there is no registered/verified email or phone_number", "verified"),
         ("User has no verified e-mail", "verified"),
-        ("1 validation error detected: Value at 'username' failed to satisfy constraint: Member must…", "new job"),
-        ("Value '***' at 'password' failed to satisfy constraint", "new job"),
+        ("1 validation error detected: Value at 'username' failed to satisfy constraint: Member must…", "new file"),
+        ("Value '***' at 'password' failed to satisfy constraint", "new file"),
         ("Something else", "Read the reason"),
         (None, "Read the reason"),
     ],

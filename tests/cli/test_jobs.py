@@ -298,6 +298,19 @@ async def test_other_action_with_the_same_list_needs_another_journal(
         assert (await cli(*sign_out, "--journal", journal, variables=AWS, cwd=tmp_path)).code == 0
 
 
+async def test_changed_list_is_not_sent_with_another_journal(service: Service, cli: InThread, tmp_path: Path) -> None:
+    users = tmp_path / "users.csv"
+    users.write_text("username\na0\na1\n")
+    arguments = ("bulk", "reset", "users.csv", *service.options())
+    service.defaults["a1"] = error_response("UserNotFoundException")
+    assert (await cli(*arguments, variables=AWS, cwd=tmp_path)).code == 3
+    users.write_text("username\na0\nb1\n")
+    refused = await cli(*arguments, variables=AWS, cwd=tmp_path)
+    assert (refused.code, "--journal" in refused.err) == (2, False)
+    assert refused.err.splitlines()[-1].endswith("would repeat the action for 1 user")
+    assert service.requests_by_user() == {"a0": 1, "a1": 1}
+
+
 # --- sources ---
 
 
