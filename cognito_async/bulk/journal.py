@@ -55,6 +55,12 @@ CREATE TABLE runs (
 
 COLUMNS: Final = "line, username, state, code, reason, attempts, due, ambiguous, deferrals"
 INVALID_INPUT: Final = f"coalesce(code, '') IN ('{INVALID_ROW}', '{DUPLICATE_ROW}')"
+DUPLICATE_OF: Final = "duplicate of line "  # the reason of a duplicate row, followed by the first row's line
+# Rows that are not done, without duplicates of rows that are.
+NEED_ATTENTION: Final = (
+    f"state IN ('refused', 'unknown', 'deferred') AND (code IS NOT '{DUPLICATE_ROW}' OR (SELECT first.state FROM rows"  # noqa: S608 - constants
+    f" AS first WHERE first.line = CAST(substr(rows.reason, {len(DUPLICATE_OF) + 1}) AS INTEGER)) IS NOT 'done')"
+)
 INSERT: Final = "INSERT INTO rows (line, username, state, code, reason, at) VALUES (?, ?, ?, ?, ?, ?)"
 UPDATE: Final = (
     "UPDATE rows SET state = ?, code = ?, reason = ?, attempts = attempts + ?, at = ?, due = ?, ambiguous = ?,"
@@ -269,7 +275,7 @@ class Journal(JournalReader, AbstractContextManager["Journal"]):
         with self._database.transaction():
             firsts = self._duplicates.add({row.line: row.username for row in rows if row.state is State.PLANNED})
             added = [
-                evolve(row, state=State.REFUSED, code=DUPLICATE_ROW, reason=f"duplicate of line {firsts[row.line]}")
+                evolve(row, state=State.REFUSED, code=DUPLICATE_ROW, reason=f"{DUPLICATE_OF}{firsts[row.line]}")
                 if row.line in firsts
                 else row
                 for row in rows
@@ -404,8 +410,8 @@ def _status(journal: JournalReader) -> JournalStatus:
 
 
 def rows_needing_attention(path: Path) -> Generator[Outcome]:
-    """Yield the refused, unknown and deferred rows of a journal, in order and in flat memory."""
-    condition = f"line > ? AND state IN ('refused', 'unknown', 'deferred') ORDER BY line LIMIT {PAGE}"
+    """Yield the refused, unknown and deferred rows, except duplicates of done rows, in order and in flat memory."""
+    condition = f"line > ? AND {NEED_ATTENTION} ORDER BY line LIMIT {PAGE}"
     after = 0
     while page := read_journal(path, methodcaller("select", condition, after)):
         yield from page

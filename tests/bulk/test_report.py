@@ -131,7 +131,17 @@ def test_timeline_leaves_out_idle_night(journal: Path) -> None:
 
 def test_rows_needing_attention_are_refused_unknown_and_deferred(journal: Path) -> None:
     """Refused, unknown and deferred rows are returned in order."""
-    assert [row.line for row in Report.read(journal).rows_needing_attention()] == [11, 12, 100, 101, 102, 103, 104]
+    assert [row.line for row in Report.read(journal).rows_needing_attention()] == [11, 100, 101, 102, 103, 104]
+
+
+def test_duplicates_need_attention_unless_their_earlier_row_is_done(tmp_path: Path) -> None:
+    """A list for a retry must not contain users who are done."""
+    with Journal(tmp_path / "j") as journal:
+        names = ("ada", "bob", "eve", "ian", "Ada", "Bob", "Eve", "Ian", "ada")
+        journal.add_rows([row(line, State.PLANNED, username=name) for line, name in enumerate(names, 2)], STARTED)
+        states = {2: State.DONE, 3: State.REFUSED, 4: State.UNKNOWN}
+        journal.write([], [row(line, state, "x") for line, state in states.items()], STARTED)
+    assert [each.line for each in Report.read(tmp_path / "j").rows_needing_attention()] == [3, 4, 7, 8, 9]
 
 
 def test_rows_needing_attention_on_several_pages_are_complete(tmp_path: Path) -> None:
@@ -421,14 +431,14 @@ def test_advice_codes_exist() -> None:
 def test_write_csv_lists_rows_with_advice(journal: Path, tmp_path: Path) -> None:
     """The file has one line per row, with what to do."""
     path = tmp_path / "rows.csv"
-    assert write_csv(Report.read(journal), path) == 7
+    assert write_csv(Report.read(journal), path) == 6
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["line", "username", "state", "code", "reason", "what_to_do"]
-    assert [row["line"] for row in rows] == ["11", "12", "100", "101", "102", "103", "104"]
-    assert rows[5]["username"] == '\'=HYPERLINK("http://x")'
-    assert rows[5]["reason"] == "a b"
-    assert rows[6]["what_to_do"].endswith("Due: 2026-11-04 04:30 UTC.")
+    assert [row["line"] for row in rows] == ["11", "100", "101", "102", "103", "104"]
+    assert rows[4]["username"] == '\'=HYPERLINK("http://x")'
+    assert rows[4]["reason"] == "a b"
+    assert rows[5]["what_to_do"].endswith("Due: 2026-11-04 04:30 UTC.")
     assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -438,7 +448,7 @@ def test_write_csv_output_is_valid_input(journal: Path, tmp_path: Path) -> None:
     parser = CsvParser(("username",), "rows.csv")
     content = (tmp_path / "rows.csv").read_bytes()
     rows = parser.rows(LineSplitter().lines(content))
-    assert [row.values["username"] for row in rows][2] == "user-100@example.com"
+    assert [row.values["username"] for row in rows][1] == "user-100@example.com"
     assert not any(row.error for row in rows)
 
 
@@ -474,7 +484,7 @@ def test_write_json_names_users_only_with_rows(journal: Path, tmp_path: Path) ->
     assert figures == both
     assert figures["states"] == {"planned": 0, "sent": 0, "done": 5993, "refused": 5, "deferred": 1, "unknown": 1}
     assert figures["runs"][0]["started"] == "2026-11-03T10:00:00+00:00"
-    assert [row["username"] for row in rows][5] == '=HYPERLINK("http://x")'
+    assert [row["username"] for row in rows][4] == '=HYPERLINK("http://x")'
     assert rows[6]["due"] == "2026-11-04T04:30:00+00:00"
     assert "example.com" not in (tmp_path / "figures.json").read_text()
     assert (tmp_path / "all.json").stat().st_mode & 0o777 == 0o600

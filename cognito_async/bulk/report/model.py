@@ -222,7 +222,10 @@ class Report:
         return next((run.quota for run in reversed(self.runs) if run.quota is not None), None)
 
     def rows_needing_attention(self) -> Generator[Outcome]:
-        """Yield the rows that may need attention (refused, unknown and deferred), in order and in flat memory."""
+        """Yield the rows that may need attention, in order and in flat memory.
+
+        They are refused, unknown or deferred. A duplicate is left out if the earlier row of its user is done.
+        """
         return rows_needing_attention(self.path)
 
 
