@@ -485,7 +485,7 @@ def test_write_json_names_users_only_with_rows(journal: Path, tmp_path: Path) ->
     assert figures["states"] == {"planned": 0, "sent": 0, "done": 5993, "refused": 5, "deferred": 1, "unknown": 1}
     assert figures["runs"][0]["started"] == "2026-11-03T10:00:00+00:00"
     assert [row["username"] for row in rows][4] == '=HYPERLINK("http://x")'
-    assert rows[6]["due"] == "2026-11-04T04:30:00+00:00"
+    assert rows[5]["due"] == "2026-11-04T04:30:00+00:00"
     assert "example.com" not in (tmp_path / "figures.json").read_text()
     assert (tmp_path / "all.json").stat().st_mode & 0o777 == 0o600
 
