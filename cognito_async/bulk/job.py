@@ -214,6 +214,7 @@ class Job:
         writer = JournalWriter(None, context.wall_clock)
         try:
             await writer.call(writer.open, None)
+            await context.source.info(b"")  # finds out whether a file is UTF-8
             async with aclosing(context.source.chunks(context.action.columns)) as chunks:
                 async for rows in chunks:
                     checked = [check_row(row, context) for row in rows]

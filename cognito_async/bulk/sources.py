@@ -1,6 +1,7 @@
 """Sources of rows: files, pipes and standard input, async iterables, and the user pool itself."""
 
 import asyncio
+import codecs
 import hashlib
 import os
 import stat
@@ -104,11 +105,12 @@ class FileSource:
         self._format: Format = format or ("csv" if standard else format_of(path))
         self._started = False
         self._digests: list[bytes] = []  # of the blocks of the file as it was fingerprinted, and of its end
+        self._invalid_line: int | None = None  # the first line that is not UTF-8
         self.name: str = "standard input" if standard else str(path)
         self.rereadable: bool = not standard and not is_pipe(Path(path))
 
     async def info(self, salt: bytes) -> SourceInfo:
-        """Fingerprint a regular file and count its lines; a pipe is not read."""
+        """Fingerprint a regular file, count its lines, and look for bytes that are not UTF-8; a pipe is not read."""
         if not self.rereadable:
             return SourceInfo()
         with self._source_errors():
@@ -116,21 +118,29 @@ class FileSource:
 
     def _read_info(self, salt: bytes) -> SourceInfo:
         digest, digests, lines, end = hashlib.sha256(), list[bytes](), 0, b""
+        decoder, invalid_line = codecs.getincrementaldecoder("utf-8")(), None
         buffer = memoryview(bytearray(BLOCK))  # its repr shows no content
         with open(self.path or 0, "rb") as file:  # noqa: PTH123 - a path or a descriptor
-            while size := file.readinto(buffer):
+            size = 1
+            while size:
+                size = file.readinto(buffer)
                 digest.update(buffer[:size])
                 digests.append(_digest(buffer[:size]))
-                lines += bytes(buffer[:size]).count(b"\n") or bytes(buffer[:size]).count(b"\r")
-                end = bytes(buffer[size - 1 : size])
+                if invalid_line is None and (at := _invalid_utf8(decoder, bytes(buffer[:size]))) is not None:
+                    invalid_line = lines + _line_ends(bytes(buffer[:at]), end) + 1
+                lines += _line_ends(bytes(buffer[:size]), end)
+                end = bytes(buffer[size - 1 : size]) or end
         lines += end not in b"\r\n"
-        self._digests = [*digests, _digest(b"")]
+        self._digests, self._invalid_line = digests, invalid_line
         # Deliberately slow: a plain digest of a short file would allow guessing its passwords.
         fingerprint = hashlib.pbkdf2_hmac("sha256", digest.digest(), salt, FINGERPRINT_ROUNDS).hex()
         return SourceInfo(fingerprint, max(lines - (self._format == "csv"), 0))
 
     async def chunks(self, columns: Sequence[str]) -> AsyncGenerator[list[Row]]:
-        """Yield the rows in chunks; see Source. A file that changed since ``info`` raises SourceError."""
+        """Yield the rows in chunks; see Source.
+
+        A file that changed since ``info``, or is not UTF-8 as ``info`` found out, raises SourceError.
+        """
         if self._started and self.path is None:
             raise SourceError("standard input has already been read; start the program again to read it again")
         self._started = True
@@ -152,6 +162,9 @@ class FileSource:
                     )
                 if not more:
                     parser.end()
+                if parser.error is None and self._invalid_line is not None:
+                    problem = "is not UTF-8; save the file as UTF-8 (in Excel: CSV UTF-8)"
+                    raise SourceError(f"line {self._invalid_line} of {self.name} {problem}", line=self._invalid_line)
                 if parser.error is not None:
                     raise parser.error
                 if rows:
@@ -178,6 +191,21 @@ class FileSource:
 
 def _digest(block: bytes | memoryview) -> bytes:
     return hashlib.blake2b(block, digest_size=16).digest()
+
+
+def _line_ends(block: bytes, before: bytes) -> int:
+    """Return the number of line ends (LF, CRLF or CR) in a block; the last byte before it may be the CR of a CRLF."""
+    return block.count(b"\n") + block.count(b"\r") - (before + block).count(b"\r\n")
+
+
+def _invalid_utf8(decoder: codecs.IncrementalDecoder, block: bytes) -> int | None:
+    """Return where a block is not UTF-8, 0 if that began before it, None if it is valid; an empty block is the end."""
+    before = len(decoder.getstate()[0])
+    try:
+        decoder.decode(block, final=not block)
+    except UnicodeDecodeError as error:
+        return max(error.start - before, 0)
+    return None
 
 
 def is_pipe(path: Path) -> bool:
