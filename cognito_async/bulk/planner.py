@@ -21,7 +21,8 @@ from cognito_async.errors import ParameterValidationError
 def check_row(row: Row, context: JobContext) -> Outcome:
     """Return a planned outcome, or a refused one if the row is invalid. Nothing is sent."""
     username = row.values.get(USERNAME, "")
-    error = row.error or username_error(username)
+    missing = next((column for column in context.action.columns if not row.values.get(column)), None)
+    error = row.error or (f"{missing} is missing" if missing else username_error(username))
     if error is None:
         try:
             context.client.prepare(context.action.request(context.action.complete(row.values)))

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,12 @@ async def read(source: FileSource, columns: tuple[str, ...] = COLUMNS) -> list[R
     """Return all rows of a source."""
     async with asyncio.timeout(60), aclosing(source.chunks(columns)) as chunks:
         return [row async for rows in chunks for row in rows]
+
+
+async def each(rows: Iterable[Mapping[str, str]]) -> AsyncIterator[Mapping[str, str]]:
+    """Yield rows."""
+    for row in rows:
+        yield row
 
 
 async def test_file_source_long_file_yields_small_chunks(tmp_path: Path) -> None:
@@ -103,6 +109,24 @@ async def test_job_invalid_rows_are_refused_and_others_sent(action: str, tmp_pat
     assert not [line for line, reason in zip(refused, reasons, strict=True) if reason not in refused[line]]
     assert {outcome.code for outcome in outcomes} == {None, "DuplicateRow", "InvalidRow"}
     assert harness.counts() == {"done": 4, "refused": 7}
+
+
+@pytest.mark.parametrize("password", ["", " \t ", '"  "'])
+@pytest.mark.parametrize("form", ["csv", "iterable"])
+async def test_row_without_password_is_refused(password: str, form: str, tmp_path: Path) -> None:
+    """An empty cell is a missing value; the row names its user, and nothing is sent for it."""
+    async with JobHarness(tmp_path) as harness:
+        harness.source.write_text(f"username;confirmation_code;password\nada;123456;{password}\nbob;123456;Passw0rd!\n")
+        rows = [row.values for row in await read(FileSource(harness.source))]
+        for action in ("confirm", "set-password"):
+            source = harness.source if form == "csv" else IterableSource(each(rows))
+            assert (await harness.job(action, source).dry_run()).invalid == 1
+            source = harness.source if form == "csv" else IterableSource(each(rows))
+            outcomes = await run_outcomes(harness.job(action, source, journal=tmp_path / action))
+            assert [(row.username, row.code, row.reason) for row in outcomes if row.state is State.REFUSED] == [
+                ("ada", "InvalidRow", "password is missing")
+            ]
+    assert harness.service.users == ["bob", "bob"]
 
 
 @pytest.mark.parametrize("action", ["confirm", "forgot"])
