@@ -258,7 +258,7 @@ def test_status_and_report_agree(journal: Path, capsys: pytest.CaptureFixture[st
             lock.release()
     assert status["running"] is report["running"] is running
     assert status["source"] == report["source"] == "users.csv"
-    assert ("bulk resume" in text) is not running
+    assert ("  resume:  " in text) is not running
     assert "users.csv" in page
     assert "/some/where" not in page
 
@@ -273,6 +273,16 @@ def test_status_prints_the_resume_command_with_the_endpoint(
     last = run_here(capsys, "bulk", "status", str(journal)).out.splitlines()[-1]
     option = f" --endpoint-url {endpoint}" if endpoint else ""
     assert last == f"  resume:  cognito-async bulk resume users.journal{option}"
+
+
+def test_status_of_a_job_of_a_program_prints_no_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Journal(tmp_path / "j") as opened:
+        opened.remember({"action": "reset", "user pool": "eu-west-1_a"})
+        opened.add_rows([Outcome(line=2, username="ada", state=State.PLANNED)], 1e9)
+        opened.remember({"planned": "yes"})
+    last = run_here(capsys, "bulk", "status", str(tmp_path / "j")).out.splitlines()[-1]
+    assert last == "  resume:  run the program that started the job"
+    assert run_here(capsys, "bulk", "resume", str(tmp_path / "j")).code == Exit.USAGE
 
 
 def test_status_of_a_killed_job(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:
