@@ -52,7 +52,7 @@ def start(action: str, options: Options) -> Exit:
 
 def resume(options: Options) -> Exit:
     """Resume a job with the settings in its journal; options take precedence."""
-    journal = output.private_file(options.journal or "", "journal", must_exist=True)
+    journal = output.existing_journal(options.journal or "")
     facts = read_facts(journal)
     saved = saved_settings(facts, journal)
     saved.target.check_endpoint(options.endpoint_url)

@@ -22,7 +22,7 @@ Write = Callable[[Report, IO[str]], object]
 
 
 def show(options: Options) -> Exit:
-    journal = output.private_file(options.journal or "", "journal", must_exist=True)
+    journal = output.existing_journal(options.journal or "")
     status = read_status(journal)
     if options.json:
         output.put_json(_status_json(status, journal))
@@ -34,7 +34,7 @@ def show(options: Options) -> Exit:
 
 def report(options: Options) -> Exit:
     """Write reports about a job; an HTML page beside the journal by default."""
-    journal = output.private_file(options.journal or "", "journal", must_exist=True)
+    journal = output.existing_journal(options.journal or "")
     choices: tuple[tuple[Write, str | None], ...] = (
         (write_html, options.html_file),
         (write_csv, options.csv_file),
