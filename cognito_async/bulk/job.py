@@ -119,7 +119,7 @@ class Job:
         """The progress of the current or last run.
 
         Raises:
-            BulkError: The job has not been run.
+            BulkError: The job has not been run, or its journal and source are still being checked.
         """
         if self._runner is None:
             raise BulkError("the job has not been run; iterate over run() first")
@@ -170,10 +170,12 @@ class Job:
         runner: Runner | None = None
         try:
             await writer.call(writer.open, self._passwords)
-            self._runner = runner = Runner(self._context, writer, source_verified=self._source_verified)
+            runner = Runner(self._context, writer, source_verified=self._source_verified)
+            await runner.planner.identify(self._remember)
+            self._runner = runner
             if self._stop_requested:
                 runner.stop.request()
-            async with aclosing(runner.run(states, self._remember)) as outcomes:
+            async with aclosing(runner.run(states)) as outcomes:
                 async for outcome in outcomes:
                     yield outcome
         finally:

@@ -231,7 +231,10 @@ class Journal(JournalReader, AbstractContextManager["Journal"]):
         fix = "restore the input, or use a new journal"
         if repeats:
             users = "1 user" if repeats == 1 else f"{repeats:,} users"
-            fix = f"restore the input and resume, and put corrected rows alone into a new file with a new journal. A new journal for this input would repeat the action for {users}"
+            fix = (
+                "restore the input and resume, and put corrected rows alone into a new file with a new journal. A new"
+                f" journal for this input would repeat the action for {users}"
+            )
         return JobMismatchError(f"{self.path}: {problem}; {fix}", repeats=repeats)
 
     def start_run(self, now: float, quota: float | None) -> int:

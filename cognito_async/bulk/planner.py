@@ -154,7 +154,9 @@ class Planner:
             if before is None and self.complete:
                 raise await self._mismatch(f"{self.context.source.name} has a new line {row.line}")
             if before is not None and row.values.get(USERNAME, "") != before.username:
-                raise await self._mismatch(f"line {row.line} of {self.context.source.name} is about another user than before")
+                raise await self._mismatch(
+                    f"line {row.line} of {self.context.source.name} is about another user than before"
+                )
         new = [check_row(row, self.context) for row in rows if row.line not in known]
         return known | {row.line: row for row in await self._add(new)} if new else known
 

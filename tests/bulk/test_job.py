@@ -529,7 +529,7 @@ async def test_stream_with_journal_of_file_raises_job_mismatch(tmp_path: Path) -
 
 @pytest.mark.parametrize("form", ["file", "stream"])
 async def test_changed_input_error_advises_against_repeating_the_action(form: str, tmp_path: Path) -> None:
-    """Once users are done, the advice is not a new journal for the whole input, which would send them a message again."""
+    """Once users are done, the advice is not a new journal for the input, which would send them a message again."""
 
     async def try_other_input(*names: str) -> JobMismatchError:
         write_csv(harness.source, names, secrets=False)

@@ -138,7 +138,7 @@ async def test_file_that_is_not_utf_8_sends_nothing(action: str, tmp_path: Path)
         harness.source.write_bytes(text.encode("cp1252"))
         job = harness.job(action)
         for use in (job.run_to_end, job.dry_run, job.run_to_end):
-            with pytest.raises(SourceError, match="line 3002 of .*CSV UTF-8") as caught:
+            with pytest.raises(SourceError, match=r"line 3002 of .*CSV UTF-8") as caught:
                 await use()
             assert caught.value.line == 3002
         assert not harness.service.requests
