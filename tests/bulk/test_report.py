@@ -134,6 +134,35 @@ def test_rows_needing_attention_are_refused_unknown_and_deferred(journal: Path) 
     assert [row.line for row in Report.read(journal).rows_needing_attention()] == [11, 100, 101, 102, 103, 104]
 
 
+def test_mean_rate_counts_the_time_of_the_runs_only(tmp_path: Path) -> None:
+    """The time between a stop and the resumption does not lower the average, however short it is."""
+    with Journal(tmp_path / "j") as journal:
+        journal.add_rows([row(line, State.PLANNED) for line in range(1, 301)], STARTED)
+        for start, lines in ((STARTED, range(1, 151)), (STARTED + 25, range(151, 301))):
+            run = journal.start_run(start, 30.0)
+            ended = settle(journal, [row(line) for line in lines], start, 30)
+            journal.end_run(run, ended, "stopped", 0)
+    report = Report.read(tmp_path / "j")
+    assert report.run_time == 10.0
+    assert report.mean_rate == pytest.approx(30, rel=0.15)
+    assert report.mean_rate <= report.timeline.peak
+    write_json(report, tmp_path / "j.json")
+    assert json.loads((tmp_path / "j.json").read_text())["mean_rate"] == round(report.mean_rate, 3)
+    assert f"{report.mean_rate:,.1f} rows per second on average" in render_html(report)
+
+
+def test_mean_rate_of_very_short_runs_is_at_most_the_peak(tmp_path: Path) -> None:
+    """Rows are counted by the second; a run can be shorter."""
+    assert Report(path=tmp_path, read_at=STARTED, action="reset").mean_rate == 0.0
+    with Journal(tmp_path / "j") as journal:
+        journal.add_rows([row(line, State.PLANNED) for line in range(1, 101)], STARTED)
+        run = journal.start_run(STARTED + 0.25, 30.0)
+        journal.write([], [row(line) for line in range(1, 101)], STARTED + 0.375)
+        journal.end_run(run, STARTED + 0.5, "finished", 0)
+    report = Report.read(tmp_path / "j")
+    assert report.mean_rate == report.timeline.peak == 100.0
+
+
 def test_duplicates_need_attention_unless_their_earlier_row_is_done(tmp_path: Path) -> None:
     """A list for a retry must not contain users who are done."""
     with Journal(tmp_path / "j") as journal:
