@@ -1,4 +1,4 @@
-"""Sources of rows: files, pipes and standard input, async iterables, and the user pool itself."""
+"""Sources of rows: files, pipes and standard input, iterables, and the user pool itself."""
 
 import asyncio
 import codecs
@@ -6,7 +6,16 @@ import hashlib
 import os
 import stat
 import threading
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Generator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from concurrent.futures import Future
 from contextlib import aclosing, contextmanager, suppress
 from pathlib import Path
@@ -24,7 +33,7 @@ from cognito_async.quotas import PATIENT
 
 Result = TypeVar("Result")
 
-CHUNK: Final = 500  # rows per chunk of an async iterable
+CHUNK: Final = 500  # rows per chunk of an iterable
 BLOCK: Final = 32768  # bytes per read of a file: some hundred rows
 PAGE: Final = 60  # users per page of ListUsers
 USER_STATUSES: Final[tuple[str, ...]] = get_args(UserStatusType)
@@ -183,7 +192,7 @@ class FileSource:
         try:
             yield
         except FileNotFoundError:
-            problem = "not found; progress is saved in the journal: restore the file and resume"
+            problem = "not found; check the path. If the job was started before, restore the file and resume"
             raise SourceError(f"{self.name} {problem}") from None
         except OSError as error:
             raise SourceError(f"cannot read {self.name}: {error.strerror}") from error
@@ -242,18 +251,28 @@ def _close(opened: Future[BinaryIO]) -> None:
 
 
 class IterableSource:
-    """Rows from an async iterable of mappings or usernames."""
+    """Rows from an iterable, such as a list or an async generator, of mappings or usernames."""
 
     def __init__(
-        self, rows: AsyncIterable[Mapping[str, str] | str], *, name: str = "rows", lines: int | None = None
+        self,
+        rows: AsyncIterable[Mapping[str, str] | str] | Iterable[Mapping[str, str] | str],
+        *,
+        name: str = "rows",
+        lines: int | None = None,
     ) -> None:
         """Create the source.
 
         Args:
-            rows: The rows: mappings with the action's columns, or usernames.
+            rows: The rows: mappings with the action's columns, or usernames. An iterable that is not asynchronous blocks
+                the event loop while it makes a row.
             name: The name in messages and in the journal.
             lines: The number of rows; None if unknown.
+
+        Raises:
+            ParameterValidationError: The rows are not an iterable, or are a single username or mapping.
         """
+        if isinstance(rows, str | bytes | Mapping) or not isinstance(rows, AsyncIterable | Iterable):
+            raise ParameterValidationError("rows", "must be an iterable or async iterable of mappings or usernames")
         self._rows = rows
         self._started = False
         self.name: str = name
@@ -270,13 +289,13 @@ class IterableSource:
         Raises:
             SourceError: The rows come from a generator that has already been read.
         """
-        rows = aiter(self._rows)
+        rows = aiter(self._rows) if isinstance(self._rows, AsyncIterable) else iter(self._rows)
         if self._started and rows is self._rows:
             raise SourceError(f"{self.name}: the iterator has already been read; pass a new one")
         self._started = True
         chunk: list[Row] = []
         line = 0
-        async for item in rows:
+        async for item in rows if isinstance(rows, AsyncIterator) else _each(rows):
             line += 1
             chunk.append(_item_row(line, item, columns))
             del item  # it can hold a password, which an error would keep in this frame
@@ -285,6 +304,12 @@ class IterableSource:
                 chunk = []
         if chunk:
             yield chunk
+
+
+async def _each(rows: Iterable[Mapping[str, str] | str]) -> AsyncIterator[Mapping[str, str] | str]:
+    for row in rows:
+        yield row
+        del row  # it can hold a password, which an error would keep in this frame
 
 
 def _item_row(line: int, item: object, columns: Sequence[str]) -> Row:

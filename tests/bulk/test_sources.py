@@ -1,4 +1,4 @@
-"""Sources: files, pipes, standard input, async iterables and the user pool."""
+"""Sources: files, pipes, standard input, iterables and the user pool."""
 
 import asyncio
 import gc
@@ -289,7 +289,52 @@ async def test_job_unexpected_read_error_is_raised(tmp_path: Path, monkeypatch: 
                 await read(source)
 
 
-# --- async iterables and the user pool ---
+# --- iterables and the user pool ---
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [["ada", "bob"], ("ada", "bob"), ({"username": name} for name in ("ada", "bob")), {"ada": 1, "bob": 2}.keys()],
+    ids=["list", "tuple", "generator", "keys"],
+)
+async def test_job_reads_any_iterable(rows: Any, tmp_path: Path) -> None:
+    """Usernames in memory need no asynchronous generator; the job is resumed with the same rows."""
+    async with JobHarness(tmp_path) as harness:
+        job = harness.job("reset", rows)
+        assert (await job.run_to_end()).states == {State.DONE: 2}
+        assert harness.service.users == ["ada", "bob"]
+        assert (await harness.run("reset", IterableSource(["ada", "bob"], lines=2))).settled == 0
+        with pytest.raises(JobMismatchError):
+            await harness.run("reset", IterableSource(["ada", "eve"]), journal=harness.journal)
+
+
+async def test_long_iterable_is_read_in_chunks() -> None:
+    """A list longer than a chunk keeps its order."""
+    async with aclosing(IterableSource(f"user{n}" for n in range(1200)).chunks(("username",))) as chunks:
+        read_in = [rows async for rows in chunks]
+    assert [len(rows) for rows in read_in] == [500, 500, 200]
+    assert [row.line for rows in read_in for row in rows] == list(range(1, 1201))
+
+
+@pytest.mark.parametrize("rows", [{"username": "ada"}, b"ada", 17, None])
+async def test_source_of_another_type_is_rejected_when_it_is_created(rows: Any, tmp_path: Path) -> None:
+    """A single row is not a list of rows."""
+    with pytest.raises(ParameterValidationError, match="rows"):
+        IterableSource(rows)
+    async with JobHarness(tmp_path) as harness:
+        if rows is not None:
+            with pytest.raises(ParameterValidationError, match="source"):
+                harness.job("reset", rows)
+    with pytest.raises(ParameterValidationError, match="rows"):
+        IterableSource("ada")
+
+
+async def test_missing_file_of_a_new_job_does_not_mention_progress(tmp_path: Path) -> None:
+    """Nothing has been sent that could be resumed; the path is more likely to be wrong."""
+    async with JobHarness(tmp_path) as harness:
+        with pytest.raises(SourceError, match="absent.csv not found; check the path") as caught:
+            await harness.run("confirm", tmp_path / "absent.csv")
+    assert "progress" not in str(caught.value)
 
 
 async def iterate(*rows: Mapping[str, str] | str) -> AsyncIterator[Mapping[str, str] | str]:
