@@ -263,8 +263,8 @@ class IterableSource:
         """Create the source.
 
         Args:
-            rows: The rows: mappings with the action's columns, or usernames. An iterable that is not asynchronous blocks
-                the event loop while it makes a row.
+            rows: The rows: mappings with the action's columns, or usernames. An iterable that is not async blocks the
+                event loop while it makes a row.
             name: The name in messages and in the journal.
             lines: The number of rows; None if unknown.
 

@@ -332,7 +332,7 @@ async def test_source_of_another_type_is_rejected_when_it_is_created(rows: Any, 
 async def test_missing_file_of_a_new_job_does_not_mention_progress(tmp_path: Path) -> None:
     """Nothing has been sent that could be resumed; the path is more likely to be wrong."""
     async with JobHarness(tmp_path) as harness:
-        with pytest.raises(SourceError, match="absent.csv not found; check the path") as caught:
+        with pytest.raises(SourceError, match=r"absent\.csv not found; check the path") as caught:
             await harness.run("confirm", tmp_path / "absent.csv")
     assert "progress" not in str(caught.value)
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Iterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ async def test_frames_of_a_journal_error_contain_no_secrets(
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (ROWS, "must name each"),
+        (ROWS, "no header"),
         (f'"{CANARY}\n', "header"),
         (f'{{"username": "{CANARY}"}}', "JSON"),
         (HEADER + ROWS + f"{CANARY},{CANARY}\n", "line 602"),
