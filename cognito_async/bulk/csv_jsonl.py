@@ -24,8 +24,8 @@ DELIMITERS: Final = ",;\t"
 QUOTES: Final = "the line has an unclosed quote, or a quote inside a field"
 # Columns that an error can quote. Other names are not quoted: a first line without a header holds values.
 KNOWN_COLUMNS: Final = frozenset({
-    "benutzer", "benutzername", "code", "confirmationcode", "created", "email", "emailaddress", "emailverified", "enabled",
-    "familyname", "firstname", "givenname", "id", "lastname", "login", "mail", "modified", "name", "nickname", "password",
+    "benutzer", "benutzername", "code", "confirmationcode", "email", "emailaddress", "emailverified", "enabled",
+    "familyname", "firstname", "givenname", "id", "lastname", "login", "mail", "name", "nickname", "password",
     "phone", "phonenumber", "phonenumberverified", "preferredusername", "status", "sub", "surname", "user", "userid",
     "username", "userstatus",
 })  # fmt: skip
