@@ -128,7 +128,7 @@ def existing_journal(name: str) -> Path:
 def _header(path: Path) -> bytes:
     with suppress(OSError), path.open("rb") as file:
         return file.read(len(SQLITE))
-    return b""  # whoever reads it reports the error
+    return b""  # opening it again shows the error
 
 
 def is_stdout(name: str) -> bool:
