@@ -208,7 +208,8 @@ class CsvParser(Parser):
         separator = SEPARATORS.get(self._delimiters, f"'{self._delimiters}'")
         size = f"{len(self._header)} fields, separator: {separator}" if len(self._header) > 1 else "one field"
         if not known:
-            return f"has no header with {names} (first line: {size}); add a header, or rename its columns"
+            marks = "" if len(self._header) > 1 else "; separate fields by commas, semicolons or tabs"
+            return f"has no header with {names} (first line: {size}{marks}); add a header, or rename its columns"
         others = len(self._header) - len(known)
         found = f"{', '.join(known)}{f' and {others} more' if others else ''}"
         return f"has no {names.removeprefix('the ')} in its header (found: {found}; {size}); rename the columns"

@@ -1,5 +1,8 @@
 """Sources of rows: files, pipes and standard input, iterables, and the user pool itself."""
 
+# pyright: reportUnnecessaryIsInstance=false
+# (arguments are validated for callers without a type checker)
+
 import asyncio
 import codecs
 import hashlib

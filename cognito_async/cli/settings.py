@@ -111,7 +111,7 @@ class Target:
         if saved not in {"", *own} and saved != (given or "").rstrip("/"):
             raise CommandError(
                 f"the journal is for the endpoint {saved}, which is not AWS's own; pass --endpoint-url {saved} if you"
-                " trust it, or use a new journal"
+                " trust it"
             )
 
     def client(self, session: AsyncCognitoSession, secret: SecretValue | None = None) -> CognitoClient:

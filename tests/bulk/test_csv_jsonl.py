@@ -141,7 +141,7 @@ def test_csv_line_break_in_field_invalidates_both_lines() -> None:
             b"ada;secret\n",
             r"no header with the columns username, password \(first line: 2 fields, separator: semicolon",
         ),
-        (b"secret\n", r"\(first line: one field\); add a header"),
+        (b"secret\n", r"\(first line: one field; separate fields by .*\); add a header"),
         (b"E-Mail;Name;password\n", r"no column username in its header \(found: E-Mail, Name, password; 3 fields, sep"),
         (b"Email\tsecret\n", r"found: Email and 1 more; 2 fields, separator: tab\); rename"),
         ("username,password\nada,secret\n".encode("utf-16"), "not UTF-8"),
