@@ -22,6 +22,14 @@ MAX_LINE: Final = 65536
 SUFFIXES: Final[Mapping[str, Format]] = {".csv": "csv", ".tsv": "csv", ".jsonl": "jsonl", ".ndjson": "jsonl"}
 DELIMITERS: Final = ",;\t"
 QUOTES: Final = "the line has an unclosed quote, or a quote inside a field"
+# Columns that an error can quote. Other names are not quoted: a first line without a header holds values.
+KNOWN_COLUMNS: Final = frozenset({
+    "benutzer", "benutzername", "code", "confirmationcode", "email", "emailaddress", "emailverified", "enabled",
+    "familyname", "firstname", "givenname", "id", "lastname", "login", "mail", "name", "nickname", "password",
+    "phone", "phonenumber", "phonenumberverified", "preferredusername", "status", "sub", "surname", "user", "userid",
+    "username", "userstatus",
+})  # fmt: skip
+SEPARATORS: Final = {"\t": "tab", ",": "comma", ";": "semicolon"}
 # A first line by which a file for Excel names its delimiter.
 SEP_LINE: Final = re.compile(r'\s*"?sep=([^"\w ])"?\s*', re.IGNORECASE)
 
@@ -162,11 +170,12 @@ class CsvParser(Parser):
         if self._is_empty:
             self._read_header(text, problem)
         elif problem or fields is None:
-            return Row(number, {}, problem or QUOTES)
+            return Row(number, {}, problem or QUOTES + _line_break_hint(text))
         elif any(field.strip() for field in fields):  # spreadsheets write empty fields for empty rows
             if len(fields) != len(self._header):
                 found = f"{len(fields)} field{'' if len(fields) == 1 else 's'}"
-                return Row(number, {}, f"the line has {found}; the header has {len(self._header)}")
+                expected = f"the header has {len(self._header)}{_line_break_hint(text)}"
+                return Row(number, {}, f"the line has {found}; {expected}")
             return row_of(number, dict(zip(self._header, fields, strict=True)), self._columns)
         return None
 
@@ -182,16 +191,28 @@ class CsvParser(Parser):
         }
         self._is_empty = False
         if problem or not headers:
-            return self._fail(f"has an invalid header: {problem or QUOTES}", line=1)
+            return self._fail(f"has an invalid header: {problem or QUOTES + _line_break_hint(text)}", line=1)
         # The delimiter with the most of the columns; of several, the one with the most fields.
         self._delimiters = max(headers, key=lambda mark: (len({*headers[mark]} & {*self._columns}), len(headers[mark])))
         self._header = headers[self._delimiters]
-        wrong = [column for column in self._columns if self._header.count(column) != 1]
-        if wrong:
-            problems = ", ".join(f"{column} {'repeated' if column in self._header else 'missing'}" for column in wrong)
-            names = ", ".join(self._columns)
-            self._fail(f"is invalid: the first line must name each of the columns {names} once ({problems})", line=1)
+        if missing := [column for column in self._columns if column not in self._header]:
+            return self._fail(self._header_problem(missing), line=1)
+        if repeated := [column for column in self._columns if self._header.count(column) > 1]:
+            return self._fail(f"names the column {repeated[0]} more than once; rename the others", line=1)
         return None
+
+    def _header_problem(self, missing: Sequence[str]) -> str:
+        """Describe a header without some columns; values are not quoted, because they can be secrets."""
+        names = f"the column{'' if len(missing) == 1 else 's'} {', '.join(missing)}"
+        known = [name.strip() for name in self._header if column_name(name) in KNOWN_COLUMNS]
+        separator = SEPARATORS.get(self._delimiters, f"'{self._delimiters}'")
+        size = f"{len(self._header)} fields, separator: {separator}" if len(self._header) > 1 else "one field"
+        if not known:
+            marks = "" if len(self._header) > 1 else "; separate fields by commas, semicolons or tabs"
+            return f"has no header with {names} (first line: {size}{marks}); add a header, or rename its columns"
+        others = len(self._header) - len(known)
+        found = f"{', '.join(known)}{f' and {others} more' if others else ''}"
+        return f"has no {names.removeprefix('the ')} in its header (found: {found}; {size}); rename the columns"
 
 
 class JsonLinesParser(Parser):
@@ -226,6 +247,11 @@ def _text(line: Line) -> tuple[str, str]:
     except UnicodeDecodeError as error:
         return "", f"the line is not UTF-8 (byte {error.start + 1})"
     return text, "the line contains a NUL byte" if "\0" in text else ""
+
+
+def _line_break_hint(text: str) -> str:
+    """Return the likely cause of an invalid line with a quote that has no counterpart; empty for other lines."""
+    return "; a field cannot contain a line break" if text.count('"') % 2 else ""
 
 
 def _fields(text: str, delimiter: str) -> list[str] | None:

@@ -30,3 +30,8 @@ class JournalInUseError(JournalError):
 
 class JobMismatchError(BulkError, ValueError):
     """The journal belongs to another job: another action, user pool, app client or input."""
+
+    def __init__(self, message: str, *, repeats: int = 0) -> None:
+        super().__init__(message)
+        self.repeats: int = repeats
+        """If the input changed, the number of users for whom a new journal would repeat the action; otherwise 0."""

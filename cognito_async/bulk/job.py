@@ -6,7 +6,7 @@
 import os
 import random
 import time
-from collections.abc import AsyncGenerator, AsyncIterable, Callable, Collection, Mapping
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Collection, Iterable, Mapping
 from contextlib import aclosing, suppress
 from pathlib import Path
 from typing import Final, cast
@@ -42,7 +42,7 @@ class Job:
         self,
         client: CognitoClient,
         action: Action | str,
-        source: Source | AsyncIterable[Mapping[str, str] | str] | str | Path,
+        source: Source | AsyncIterable[Mapping[str, str] | str] | Iterable[Mapping[str, str] | str] | str | Path,
         *,
         journal: str | Path,
         policy: BulkPolicy | None = None,
@@ -58,7 +58,8 @@ class Job:
         Args:
             client: A client that is bound to the app client or the user pool, whichever the action needs.
             action: The action, or its name.
-            source: A path of a CSV or JSON Lines file, an async iterable of mappings or usernames, or a Source.
+            source: A path of a CSV or JSON Lines file, an iterable or async iterable of mappings or usernames, or a
+                Source.
             journal: The path of the journal; it is created if it is missing, and resumed otherwise.
             policy: Limits for retries, waits and errors; None for the defaults.
             strict: Whether an invalid row ends the job before anything is sent. If the source can be read only once and
@@ -119,7 +120,7 @@ class Job:
         """The progress of the current or last run.
 
         Raises:
-            BulkError: The job has not been run.
+            BulkError: The job has not been run, or its journal and source are still being checked.
         """
         if self._runner is None:
             raise BulkError("the job has not been run; iterate over run() first")
@@ -170,10 +171,12 @@ class Job:
         runner: Runner | None = None
         try:
             await writer.call(writer.open, self._passwords)
-            self._runner = runner = Runner(self._context, writer, source_verified=self._source_verified)
+            runner = Runner(self._context, writer, source_verified=self._source_verified)
+            await runner.planner.identify(self._remember)
+            self._runner = runner
             if self._stop_requested:
                 runner.stop.request()
-            async with aclosing(runner.run(states, self._remember)) as outcomes:
+            async with aclosing(runner.run(states)) as outcomes:
                 async for outcome in outcomes:
                     yield outcome
         finally:
@@ -214,6 +217,7 @@ class Job:
         writer = JournalWriter(None, context.wall_clock)
         try:
             await writer.call(writer.open, None)
+            await context.source.info(b"")  # finds out whether a file is UTF-8
             async with aclosing(context.source.chunks(context.action.columns)) as chunks:
                 async for rows in chunks:
                     checked = [check_row(row, context) for row in rows]
@@ -263,9 +267,9 @@ def _source(source: object) -> Source:
         return FileSource(source)
     if hasattr(source, "chunks") and hasattr(source, "info"):
         return cast("Source", source)
-    if isinstance(source, AsyncIterable):
-        return IterableSource(cast("AsyncIterable[Mapping[str, str] | str]", source))
-    raise ParameterValidationError("source", "must be a path, an async iterable or a Source")
+    if isinstance(source, AsyncIterable | Iterable) and not isinstance(source, bytes | Mapping):
+        return IterableSource(cast("Iterable[Mapping[str, str] | str]", source))
+    raise ParameterValidationError("source", "must be a path, an iterable of mappings or usernames, or a Source")
 
 
 def _retry_states(states: Collection[State]) -> frozenset[State]:

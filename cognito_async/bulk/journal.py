@@ -55,6 +55,12 @@ CREATE TABLE runs (
 
 COLUMNS: Final = "line, username, state, code, reason, attempts, due, ambiguous, deferrals"
 INVALID_INPUT: Final = f"coalesce(code, '') IN ('{INVALID_ROW}', '{DUPLICATE_ROW}')"
+DUPLICATE_OF: Final = "duplicate of line "  # the reason of a duplicate row, followed by the first row's line
+# Rows that are not done, without duplicates of rows that are.
+NEED_ATTENTION: Final = (
+    f"state IN ('refused', 'unknown', 'deferred') AND (code IS NOT '{DUPLICATE_ROW}' OR (SELECT first.state FROM rows"  # noqa: S608 - constants
+    f" AS first WHERE first.line = CAST(substr(rows.reason, {len(DUPLICATE_OF) + 1}) AS INTEGER)) IS NOT 'done')"
+)
 INSERT: Final = "INSERT INTO rows (line, username, state, code, reason, at) VALUES (?, ?, ?, ?, ?, ?)"
 UPDATE: Final = (
     "UPDATE rows SET state = ?, code = ?, reason = ?, attempts = attempts + ?, at = ?, due = ?, ambiguous = ?,"
@@ -213,11 +219,23 @@ class Journal(JournalReader, AbstractContextManager["Journal"]):
         known = self.facts()
         for name, value in identity.items():
             if known.get(name, value) != value:
-                problem = f"the journal is for the {name} {known[name]}, not {value}; use the same {name}"
                 if name == Fact.INPUT:
-                    problem = "the input changed since the job started; restore it"
-                raise JobMismatchError(f"{self.path}: {problem}, or use a new journal")
+                    raise self.input_mismatch("the input changed since the job started")
+                problem = f"the journal is for the {name} {known[name]}, not {value}"
+                raise JobMismatchError(f"{self.path}: {problem}; use the same {name}, or use a new journal")
         self.remember({**facts, **identity})
+
+    def input_mismatch(self, problem: str) -> JobMismatchError:
+        """Return the error about a changed input; its advice repeats the action for no user."""
+        repeats = int(self._database.value("SELECT count(*) FROM rows WHERE state IN ('done', 'sent', 'unknown')"))
+        fix = "restore the input, or use a new journal"
+        if repeats:
+            users = "1 user" if repeats == 1 else f"{repeats:,} users"
+            fix = (
+                "restore the input and resume, and put corrected rows alone into a new file with a new journal. A new"
+                f" journal for this input would repeat the action for {users}"
+            )
+        return JobMismatchError(f"{self.path}: {problem}; {fix}", repeats=repeats)
 
     def start_run(self, now: float, quota: float | None) -> int:
         """Record the start of a run; return its number."""
@@ -260,7 +278,7 @@ class Journal(JournalReader, AbstractContextManager["Journal"]):
         with self._database.transaction():
             firsts = self._duplicates.add({row.line: row.username for row in rows if row.state is State.PLANNED})
             added = [
-                evolve(row, state=State.REFUSED, code=DUPLICATE_ROW, reason=f"duplicate of line {firsts[row.line]}")
+                evolve(row, state=State.REFUSED, code=DUPLICATE_ROW, reason=f"{DUPLICATE_OF}{firsts[row.line]}")
                 if row.line in firsts
                 else row
                 for row in rows
@@ -395,8 +413,8 @@ def _status(journal: JournalReader) -> JournalStatus:
 
 
 def rows_needing_attention(path: Path) -> Generator[Outcome]:
-    """Yield the refused, unknown and deferred rows of a journal, in order and in flat memory."""
-    condition = f"line > ? AND state IN ('refused', 'unknown', 'deferred') ORDER BY line LIMIT {PAGE}"
+    """Yield the refused, unknown and deferred rows, except duplicates of done rows, in order and in flat memory."""
+    condition = f"line > ? AND {NEED_ATTENTION} ORDER BY line LIMIT {PAGE}"
     after = 0
     while page := read_journal(path, methodcaller("select", condition, after)):
         yield from page

@@ -21,7 +21,8 @@ from cognito_async.errors import ParameterValidationError
 def check_row(row: Row, context: JobContext) -> Outcome:
     """Return a planned outcome, or a refused one if the row is invalid. Nothing is sent."""
     username = row.values.get(USERNAME, "")
-    error = row.error or username_error(username)
+    missing = next((column for column in context.action.columns if not row.values.get(column)), None)
+    error = row.error or (f"{missing} is missing" if missing else username_error(username))
     if error is None:
         try:
             context.client.prepare(context.action.request(context.action.complete(row.values)))
@@ -141,7 +142,7 @@ class Planner:
                 stopped.cancel()
         known = await self.writer.call(self.writer.journal.last_line)
         if last < known:
-            raise self._mismatch(f"{self.context.source.name} ends at line {last}; it had {known} lines before")
+            raise await self._mismatch(f"{self.context.source.name} ends at line {last}; it had {known} lines before")
         await self.writer.call(self.writer.journal.remember, {Fact.COMPLETE: "yes"})
         self.complete = self.verified = True
 
@@ -151,14 +152,16 @@ class Planner:
         for row in rows:
             before = known.get(row.line)
             if before is None and self.complete:
-                raise self._mismatch(f"{self.context.source.name} has a new line {row.line}")
+                raise await self._mismatch(f"{self.context.source.name} has a new line {row.line}")
             if before is not None and row.values.get(USERNAME, "") != before.username:
-                raise self._mismatch(f"line {row.line} of {self.context.source.name} is about another user than before")
+                raise await self._mismatch(
+                    f"line {row.line} of {self.context.source.name} is about another user than before"
+                )
         new = [check_row(row, self.context) for row in rows if row.line not in known]
         return known | {row.line: row for row in await self._add(new)} if new else known
 
-    def _mismatch(self, problem: str) -> JobMismatchError:
-        return JobMismatchError(f"{self.writer.journal.path}: {problem}; restore the input, or use a new journal")
+    async def _mismatch(self, problem: str) -> JobMismatchError:
+        return await self.writer.call(self.writer.journal.input_mismatch, problem)
 
     async def _add(self, rows: Sequence[Outcome]) -> list[Outcome]:
         now, case_sensitive = self.context.wall_clock(), self.context.case_sensitive

@@ -85,13 +85,12 @@ class Runner:
             trouble=self._sender.trouble,
         )
 
-    async def run(self, retry_states: Collection[State], remember: Mapping[str, str]) -> AsyncGenerator[Outcome]:
-        """Run the job; yield each outcome once it is in the journal."""
+    async def run(self, retry_states: Collection[State]) -> AsyncGenerator[Outcome]:
+        """Run the job, which the planner has identified; yield each outcome once it is in the journal."""
         background: list[asyncio.Task[None]] = []
         run_id = None
         journal, call = self._writer.journal, self._writer.call
         try:
-            await self.planner.identify(remember)
             interrupted = await self._recover(retry_states)
             run_id = await call(journal.start_run, self._context.wall_clock(), self._rate_limiter.rate)
             worker = self._loop.create_task(self._work())

@@ -1,11 +1,24 @@
-"""Sources of rows: files, pipes and standard input, async iterables, and the user pool itself."""
+"""Sources of rows: files, pipes and standard input, iterables, and the user pool itself."""
+
+# pyright: reportUnnecessaryIsInstance=false
+# (arguments are validated for callers without a type checker)
 
 import asyncio
+import codecs
 import hashlib
 import os
 import stat
 import threading
-from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Callable, Generator, Mapping, Sequence
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    AsyncIterator,
+    Callable,
+    Generator,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from concurrent.futures import Future
 from contextlib import aclosing, contextmanager, suppress
 from pathlib import Path
@@ -23,7 +36,7 @@ from cognito_async.quotas import PATIENT
 
 Result = TypeVar("Result")
 
-CHUNK: Final = 500  # rows per chunk of an async iterable
+CHUNK: Final = 500  # rows per chunk of an iterable
 BLOCK: Final = 32768  # bytes per read of a file: some hundred rows
 PAGE: Final = 60  # users per page of ListUsers
 USER_STATUSES: Final[tuple[str, ...]] = get_args(UserStatusType)
@@ -104,11 +117,12 @@ class FileSource:
         self._format: Format = format or ("csv" if standard else format_of(path))
         self._started = False
         self._digests: list[bytes] = []  # of the blocks of the file as it was fingerprinted, and of its end
+        self._invalid_line: int | None = None  # the first line that is not UTF-8
         self.name: str = "standard input" if standard else str(path)
         self.rereadable: bool = not standard and not is_pipe(Path(path))
 
     async def info(self, salt: bytes) -> SourceInfo:
-        """Fingerprint a regular file and count its lines; a pipe is not read."""
+        """Fingerprint a regular file, count its lines, and look for bytes that are not UTF-8; a pipe is not read."""
         if not self.rereadable:
             return SourceInfo()
         with self._source_errors():
@@ -116,21 +130,29 @@ class FileSource:
 
     def _read_info(self, salt: bytes) -> SourceInfo:
         digest, digests, lines, end = hashlib.sha256(), list[bytes](), 0, b""
+        decoder, invalid_line = codecs.getincrementaldecoder("utf-8")(), None
         buffer = memoryview(bytearray(BLOCK))  # its repr shows no content
         with open(self.path or 0, "rb") as file:  # noqa: PTH123 - a path or a descriptor
-            while size := file.readinto(buffer):
+            size = 1
+            while size:
+                size = file.readinto(buffer)
                 digest.update(buffer[:size])
                 digests.append(_digest(buffer[:size]))
-                lines += bytes(buffer[:size]).count(b"\n") or bytes(buffer[:size]).count(b"\r")
-                end = bytes(buffer[size - 1 : size])
+                if invalid_line is None and (at := _invalid_utf8(decoder, bytes(buffer[:size]))) is not None:
+                    invalid_line = lines + _line_ends(bytes(buffer[:at]), end) + 1
+                lines += _line_ends(bytes(buffer[:size]), end)
+                end = bytes(buffer[size - 1 : size]) or end
         lines += end not in b"\r\n"
-        self._digests = [*digests, _digest(b"")]
+        self._digests, self._invalid_line = digests, invalid_line
         # Deliberately slow: a plain digest of a short file would allow guessing its passwords.
         fingerprint = hashlib.pbkdf2_hmac("sha256", digest.digest(), salt, FINGERPRINT_ROUNDS).hex()
         return SourceInfo(fingerprint, max(lines - (self._format == "csv"), 0))
 
     async def chunks(self, columns: Sequence[str]) -> AsyncGenerator[list[Row]]:
-        """Yield the rows in chunks; see Source. A file that changed since ``info`` raises SourceError."""
+        """Yield the rows in chunks; see Source.
+
+        A file that changed since ``info``, or is not UTF-8 as ``info`` found out, raises SourceError.
+        """
         if self._started and self.path is None:
             raise SourceError("standard input has already been read; start the program again to read it again")
         self._started = True
@@ -147,11 +169,14 @@ class FileSource:
                 del block  # it can hold passwords, which an error would keep in this frame
                 if changed:
                     raise SourceError(
-                        f"{self.name} changed while the job was running; restore it and resume, or start a new job with"
-                        " a new journal. No changed row was sent"
+                        f"{self.name} changed while the job was running; restore it and resume, and put corrected rows"
+                        " alone into a new file with a new journal. No changed row was sent"
                     )
                 if not more:
                     parser.end()
+                if parser.error is None and self._invalid_line is not None:
+                    problem = "is not UTF-8; save the file as UTF-8 (in Excel: CSV UTF-8)"
+                    raise SourceError(f"line {self._invalid_line} of {self.name} {problem}", line=self._invalid_line)
                 if parser.error is not None:
                     raise parser.error
                 if rows:
@@ -170,7 +195,7 @@ class FileSource:
         try:
             yield
         except FileNotFoundError:
-            problem = "not found; progress is saved in the journal: restore the file and resume"
+            problem = "not found; check the path. If the job was started before, restore the file and resume"
             raise SourceError(f"{self.name} {problem}") from None
         except OSError as error:
             raise SourceError(f"cannot read {self.name}: {error.strerror}") from error
@@ -178,6 +203,21 @@ class FileSource:
 
 def _digest(block: bytes | memoryview) -> bytes:
     return hashlib.blake2b(block, digest_size=16).digest()
+
+
+def _line_ends(block: bytes, before: bytes) -> int:
+    """Return the number of line ends (LF, CRLF or CR) in a block; the last byte before it may be the CR of a CRLF."""
+    return block.count(b"\n") + block.count(b"\r") - (before + block).count(b"\r\n")
+
+
+def _invalid_utf8(decoder: codecs.IncrementalDecoder, block: bytes) -> int | None:
+    """Return where a block is not UTF-8, 0 if that began before it, None if it is valid; an empty block is the end."""
+    before = len(decoder.getstate()[0])
+    try:
+        decoder.decode(block, final=not block)
+    except UnicodeDecodeError as error:
+        return max(error.start - before, 0)
+    return None
 
 
 def is_pipe(path: Path) -> bool:
@@ -214,18 +254,28 @@ def _close(opened: Future[BinaryIO]) -> None:
 
 
 class IterableSource:
-    """Rows from an async iterable of mappings or usernames."""
+    """Rows from an iterable, such as a list or an async generator, of mappings or usernames."""
 
     def __init__(
-        self, rows: AsyncIterable[Mapping[str, str] | str], *, name: str = "rows", lines: int | None = None
+        self,
+        rows: AsyncIterable[Mapping[str, str] | str] | Iterable[Mapping[str, str] | str],
+        *,
+        name: str = "rows",
+        lines: int | None = None,
     ) -> None:
         """Create the source.
 
         Args:
-            rows: The rows: mappings with the action's columns, or usernames.
+            rows: The rows: mappings with the action's columns, or usernames. An iterable that is not async blocks the
+                event loop while it makes a row.
             name: The name in messages and in the journal.
             lines: The number of rows; None if unknown.
+
+        Raises:
+            ParameterValidationError: The rows are not an iterable, or are a single username or mapping.
         """
+        if isinstance(rows, str | bytes | Mapping) or not isinstance(rows, AsyncIterable | Iterable):
+            raise ParameterValidationError("rows", "must be an iterable or async iterable of mappings or usernames")
         self._rows = rows
         self._started = False
         self.name: str = name
@@ -242,13 +292,13 @@ class IterableSource:
         Raises:
             SourceError: The rows come from a generator that has already been read.
         """
-        rows = aiter(self._rows)
+        rows = aiter(self._rows) if isinstance(self._rows, AsyncIterable) else iter(self._rows)
         if self._started and rows is self._rows:
             raise SourceError(f"{self.name}: the iterator has already been read; pass a new one")
         self._started = True
         chunk: list[Row] = []
         line = 0
-        async for item in rows:
+        async for item in rows if isinstance(rows, AsyncIterator) else _each(rows):
             line += 1
             chunk.append(_item_row(line, item, columns))
             del item  # it can hold a password, which an error would keep in this frame
@@ -257,6 +307,12 @@ class IterableSource:
                 chunk = []
         if chunk:
             yield chunk
+
+
+async def _each(rows: Iterable[Mapping[str, str] | str]) -> AsyncIterator[Mapping[str, str] | str]:
+    for row in rows:
+        yield row
+        del row  # it can hold a password, which an error would keep in this frame
 
 
 def _item_row(line: int, item: object, columns: Sequence[str]) -> Row:

@@ -20,6 +20,9 @@ from cognito_async.cli.settings import JobSettings
 ROWS_SHOWN: Final = 20  # of a kind, printed one by one
 KINDS_SHOWN: Final = 8  # kinds of failures that the summary explains
 
+NOTHING_TO_DO: Final = (
+    "nothing to do: all rows were settled by earlier runs; nothing was sent. For another round, use another --journal"
+)
 _ENDINGS: Final[Mapping[StopReason, tuple[str, str]]] = {
     StopReason.FINISHED: ("finished", ""),
     StopReason.STOPPED: ("stopped", ""),
@@ -32,14 +35,14 @@ _LABELS: Final[Mapping[State, str]] = {State.PLANNED: "not sent yet", State.SENT
 _ORDER: Final = (State.DONE, State.REFUSED, State.UNKNOWN, State.DEFERRED, State.SENT, State.PLANNED)
 
 
-def start_lines(settings: JobSettings, journal: Path) -> list[str]:
+def start_lines(settings: JobSettings, journal: Path, *, resuming: bool) -> list[str]:
     action, target = settings.bulk_action(), settings.target
     endpoint = f" at {target.endpoint_url}" if target.endpoint_url else ""
     published = f", the published AWS quota for {settings.quota_category()}; change it with --rate"
     return [
         f"{action.label}: {action.does}",
         f"  users    {settings.source_name()}, {settings.target_name()} in {target.region}{endpoint}",
-        f"  journal  {journal}{' (resuming)' if journal.exists() else ''}",
+        f"  journal  {journal}{' (resuming)' if resuming else ''}",
         f"  rate     at most {rate(settings.effective_rate())} requests per second{'' if settings.rate else published}",
         "           the quota is shared with your applications",
     ]
@@ -51,7 +54,8 @@ def summary_exit(summary: Summary) -> Exit:
     return Exit.DONE if summary.all_done else Exit.PARTIAL
 
 
-def summary_lines(summary: Summary, settings: JobSettings, journal: Path) -> list[str]:
+def summary_lines(summary: Summary, settings: JobSettings, journal: Path, *, idle: bool) -> list[str]:
+    """Return the summary of a run; ``idle``: it settled no row."""
     action, endpoint_url = settings.bulk_action().label, settings.target.endpoint_url
     verb, reason = _ENDINGS[summary.ending]
     counts = [counts_line(summary.states)] if any(summary.states.values()) else ["no rows"]
@@ -60,6 +64,8 @@ def summary_lines(summary: Summary, settings: JobSettings, journal: Path) -> lis
     if summary.throttled:
         counts.append(f"{plural(summary.throttled, 'request')} throttled")
     lines = [f"{action} {verb} after {duration(round(summary.seconds))}{reason}"]
+    if idle and summary.finished and any(summary.states.values()):
+        lines = [NOTHING_TO_DO]
     lines += [f"  {summary.detail}"] if summary.detail else []
     lines += [f"  {', '.join(counts)}", *error_lines(summary.errors, action, KINDS_SHOWN)]
     lines += note_lines(summary.states, action)
@@ -141,8 +147,8 @@ class PlainDisplay:
         self._kinds: Counter[tuple[State, str | None]] = Counter()
         self._last = ""
 
-    def start(self, settings: JobSettings, journal: Path) -> None:
-        for line in start_lines(settings, journal):
+    def start(self, settings: JobSettings, journal: Path, resuming: bool) -> None:  # noqa: FBT001 - passed by position
+        for line in start_lines(settings, journal, resuming=resuming):
             self._write(line)
 
     def outcome(self, outcome: Outcome) -> None:
@@ -170,12 +176,15 @@ class PlainDisplay:
 
     def end(self, summary: Summary | None, settings: JobSettings, journal: Path) -> None:
         """Print the summary; there is none if the run failed."""
-        for line in [] if summary is None else summary_lines(summary, settings, journal):
+        for line in [] if summary is None else self.summary_lines(summary, settings, journal):
             self._write(line)
+
+    def summary_lines(self, summary: Summary, settings: JobSettings, journal: Path) -> list[str]:
+        return summary_lines(summary, settings, journal, idle=not (self._kinds or summary.settled))
 
 
 class JsonDisplay(PlainDisplay):
-    def start(self, settings: JobSettings, journal: Path) -> None:
+    def start(self, settings: JobSettings, journal: Path, resuming: bool) -> None:  # noqa: FBT001 - as above
         action, target = settings.bulk_action(), settings.target
         put_json(
             {
@@ -187,7 +196,7 @@ class JsonDisplay(PlainDisplay):
                 "region": target.region,
                 "endpoint_url": target.endpoint_url,
                 "journal": str(journal),
-                "continued": journal.exists(),
+                "continued": resuming,
                 "rate": settings.effective_rate(),
                 "published": settings.rate is None,
                 "category": settings.quota_category(),

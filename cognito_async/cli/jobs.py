@@ -10,6 +10,7 @@ from contextlib import aclosing, suppress
 from itertools import chain, count
 from pathlib import Path
 from shlex import quote
+from typing import Final
 
 from attrs import evolve
 
@@ -34,6 +35,8 @@ from cognito_async.cli.settings import JobSettings, Options, saved_settings
 from cognito_async.cli.signals import stopping
 from cognito_async.files import OTHERS
 
+START_INTERVAL: Final = 0.05  # seconds between two looks at a job that has not started
+
 
 def start(action: str, options: Options) -> Exit:
     """Start a job, or resume it if its journal exists."""
@@ -44,13 +47,15 @@ def start(action: str, options: Options) -> Exit:
     try:
         return asyncio.run(_run(settings, journal, options, secret=secret, journaled=False))
     except JobMismatchError as error:
+        if error.repeats:
+            raise
         new = _new_journal(action, options.journal or options.input or action)
         raise CommandError(f"{error}, for example --journal {quote(new)}") from None
 
 
 def resume(options: Options) -> Exit:
     """Resume a job with the settings in its journal; options take precedence."""
-    journal = output.private_file(options.journal or "", "journal", must_exist=True)
+    journal = output.existing_journal(options.journal or "")
     facts = read_facts(journal)
     saved = saved_settings(facts, journal)
     saved.target.check_endpoint(options.endpoint_url)
@@ -131,12 +136,16 @@ async def _run(
             remember=evolve(settings, has_secret=secret is not None).facts(),
         )
         if journal is None:
-            return await _dry_run(job, as_json=options.json)
+            return await _dry_run(job, settings, as_json=options.json)
         retry_states = [State(name) for name in options.again or ()]
-        return await _Supervisor(job, _display(options)).run(settings, journal, retry_states)
+        return await _Supervisor(job, _display(options), settings, journal).run(retry_states)
 
 
-async def _dry_run(job: Job, *, as_json: bool) -> Exit:
+def _warn_of_no_rows(settings: JobSettings) -> None:
+    output.warn(f"warning: no rows in {settings.source_name()}")
+
+
+async def _dry_run(job: Job, settings: JobSettings, *, as_json: bool) -> Exit:
     rows = invalid = 0
     async with aclosing(job.check()) as outcomes:
         async for outcome in outcomes:
@@ -156,6 +165,8 @@ async def _dry_run(job: Job, *, as_json: bool) -> Exit:
     else:
         pace = f"{duration(round(seconds or 0.0))} at {output.rate(rate or 0.0)} requests per second"
         output.put(f"{output.plural(rows, 'row')}, {invalid:,} invalid; about {pace}. Nothing was sent.")
+    if not rows:
+        _warn_of_no_rows(settings)
     return Exit.PARTIAL if invalid else Exit.DONE
 
 
@@ -172,42 +183,57 @@ def _display(options: Options) -> PlainDisplay:
 
 
 class _Supervisor:
-    def __init__(self, job: Job, display: PlainDisplay) -> None:
+    def __init__(self, job: Job, display: PlainDisplay, settings: JobSettings, journal: Path) -> None:
         self._job = job
         self._display = display
+        self._settings = settings
+        self._journal = journal
+        self._resuming = journal.exists()
+        self._started = False  # whether the display has been started
         # One thread, so that a slow terminal or reader never delays the requests.
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="cognito_async-display")
         self._output_closed = False
 
-    async def run(self, settings: JobSettings, journal: Path, retry_states: Collection[State]) -> Exit:
+    async def run(self, retry_states: Collection[State]) -> Exit:
         summary: Summary | None = None
         try:
             with stopping(self._stop):
-                await self._show(self._display.start, settings, journal)
                 await self._watch(retry_states)
             summary = self._job.summary
             return summary_exit(summary)
         finally:
-            await self._show(self._display.end, summary, settings, journal)
+            await self._show(self._display.end, summary, self._settings, self._journal)
             self._thread.shutdown()
+            if summary is not None and summary.finished and not any(summary.states.values()):
+                _warn_of_no_rows(self._settings)
 
     async def _watch(self, retry_states: Collection[State]) -> None:
         ticking = asyncio.create_task(self._tick())
         try:
             async with aclosing(self._job.run(retry_states)) as outcomes:
                 async for outcome in outcomes:
+                    await self._start()
                     if outcome.state is not State.DONE:
                         await self._show(self._display.outcome, outcome)
+            await self._start()
         finally:
             ticking.cancel()
             await asyncio.wait([ticking])
         await self._show(self._display.progress, self._job.progress, time.time())
 
+    async def _start(self) -> None:
+        """Start the display, once the journal and the input are known to belong to the job."""
+        if not self._started:
+            self._started = True
+            await self._show(self._display.start, self._settings, self._journal, self._resuming)
+
     async def _tick(self) -> None:
         while True:
-            await asyncio.sleep(self._display.interval)
-            with suppress(BulkError):  # not started: the input is being fingerprinted
-                await self._show(self._display.progress, self._job.progress, time.time())
+            await asyncio.sleep(self._display.interval if self._started else START_INTERVAL)
+            with suppress(BulkError):  # the journal and the input are still being checked
+                progress = self._job.progress
+                await self._start()
+                await self._show(self._display.progress, progress, time.time())
 
     def _stop(self) -> None:
         self._job.stop()

@@ -14,7 +14,7 @@ from rich.text import Text
 from cognito_async.bulk import Progress, State, Summary
 from cognito_async.bulk.csv_jsonl import printable
 from cognito_async.bulk.progress import duration
-from cognito_async.cli.display import PlainDisplay, percentage, start_lines, summary_lines, waiting_line
+from cognito_async.cli.display import PlainDisplay, percentage, start_lines, waiting_line
 from cognito_async.cli.output import STDERR, rate
 from cognito_async.cli.settings import JobSettings
 
@@ -39,8 +39,8 @@ class LiveDisplay(PlainDisplay):
         self._ticks = 0
         self._note = ""
 
-    def start(self, settings: JobSettings, journal: Path) -> None:
-        self._print(start_lines(settings, journal), first="bold", rest="dim")
+    def start(self, settings: JobSettings, journal: Path, resuming: bool) -> None:  # noqa: FBT001 - as in PlainDisplay
+        self._print(start_lines(settings, journal, resuming=resuming), first="bold", rest="dim")
         self._live.start()
 
     def progress(self, progress: Progress, now: float) -> None:
@@ -56,7 +56,7 @@ class LiveDisplay(PlainDisplay):
         self._live.stop()
         if summary is not None:
             style = "bold green" if summary.all_done else "bold yellow"
-            self._print(summary_lines(summary, settings, journal), first=style)
+            self._print(self.summary_lines(summary, settings, journal), first=style)
 
     def _print(self, lines: list[str], *, first: str, rest: str = "") -> None:
         for number, line in enumerate(lines):

@@ -18,6 +18,7 @@ from cognito_async.cli.signals import as_keyboard_interrupt
 from cognito_async.errors import CognitoError
 from cognito_async.files import check_private, descriptor_of, is_replaced, open_output
 
+SQLITE: Final = b"SQLite format 3\0"  # how a journal starts, unless it is empty
 STANDARD_STREAM: Final = "-"  # the file name that stands for standard input or output
 
 
@@ -100,16 +101,34 @@ def find_file(path: Path) -> os.stat_result | None:
     return found
 
 
-def private_file(name: str, purpose: str, *, must_exist: bool = False) -> Path:
+def private_file(name: str | Path, purpose: str) -> Path:
     """Check that only this user can access a file, such as a journal; it may be missing."""
     path = Path(name)
     try:
-        found = check_private(path)
+        check_private(path)
     except OSError as error:
         raise CommandError(f"invalid {purpose} {path}: {error.strerror}") from None
-    if found is None and must_exist:
-        raise CommandError(f"{purpose} not found: {path}")
     return path
+
+
+def existing_journal(name: str) -> Path:
+    """Check that a file can be a journal, then that only this user can access it."""
+    path = Path(name)
+    found = find_file(path)
+    if found is not None and stat.S_ISREG(found.st_mode) and _header(path) not in {b"", SQLITE}:
+        journal = path.with_name(f"{path.name}.journal")
+        hint = f"did you mean {journal}?" if journal.exists() else "pass the journal of a job, not its input"
+        raise CommandError(f"{path} is not a journal; {hint}")
+    private_file(path, "journal")
+    if found is None:
+        raise CommandError(f"journal not found: {path}")
+    return path
+
+
+def _header(path: Path) -> bytes:
+    with suppress(OSError), path.open("rb") as file:
+        return file.read(len(SQLITE))
+    return b""  # opening it again shows the error
 
 
 def is_stdout(name: str) -> bool:

@@ -3,7 +3,6 @@
 import json
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from itertools import product
 from pathlib import Path
 from types import SimpleNamespace
@@ -112,7 +111,7 @@ class Target:
         if saved not in {"", *own} and saved != (given or "").rstrip("/"):
             raise CommandError(
                 f"the journal is for the endpoint {saved}, which is not AWS's own; pass --endpoint-url {saved} if you"
-                " trust it, or use a new journal"
+                " trust it"
             )
 
     def client(self, session: AsyncCognitoSession, secret: SecretValue | None = None) -> CognitoClient:
@@ -246,13 +245,6 @@ def source_label(facts: Mapping[str, str]) -> str | None:
         return Path(saved_settings(facts, Path()).source_name()).name
     except CommandError:  # started by a program
         return facts.get(Fact.SOURCE)
-
-
-def saved_endpoint(facts: Mapping[str, str]) -> str | None:
-    """Return the endpoint of a job; None for AWS's endpoint of the region, or if a program started the job."""
-    with suppress(CommandError):
-        return saved_settings(facts, Path()).target.endpoint_url
-    return None
 
 
 def _input(options: Options) -> str | None:

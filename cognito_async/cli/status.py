@@ -3,7 +3,7 @@
 import os
 import stat
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import IO
@@ -16,13 +16,13 @@ from cognito_async.cli import output
 from cognito_async.cli.display import counts_json, counts_line, error_lines, note_lines, resume_command
 from cognito_async.cli.errors import CommandError, Exit
 from cognito_async.cli.output import iso, local_time
-from cognito_async.cli.settings import Options, saved_endpoint, source_label
+from cognito_async.cli.settings import Options, saved_settings, source_label
 
 Write = Callable[[Report, IO[str]], object]
 
 
 def show(options: Options) -> Exit:
-    journal = output.private_file(options.journal or "", "journal", must_exist=True)
+    journal = output.existing_journal(options.journal or "")
     status = read_status(journal)
     if options.json:
         output.put_json(_status_json(status, journal))
@@ -34,7 +34,7 @@ def show(options: Options) -> Exit:
 
 def report(options: Options) -> Exit:
     """Write reports about a job; an HTML page beside the journal by default."""
-    journal = output.private_file(options.journal or "", "journal", must_exist=True)
+    journal = output.existing_journal(options.journal or "")
     choices: tuple[tuple[Write, str | None], ...] = (
         (write_html, options.html_file),
         (write_csv, options.csv_file),
@@ -95,8 +95,15 @@ def _status_lines(status: JournalStatus, journal: Path, now: float) -> list[str]
     if status.next_due is not None:
         lines.append(f"  the next deferred row is retried at {local_time(status.next_due, now)}")
     if not status.running and total != settled:
-        lines.append(f"  resume:  {resume_command(journal, saved_endpoint(facts))}")
+        lines.append(f"  resume:  {_resume(facts, journal)}")
     return lines
+
+
+def _resume(facts: Mapping[str, str], journal: Path) -> str:
+    try:
+        return resume_command(journal, saved_settings(facts, journal).target.endpoint_url)
+    except CommandError:
+        return "run the program that started the job"
 
 
 def _settled(status: JournalStatus) -> int:

@@ -102,7 +102,10 @@ def test_csv_is_read(text: bytes, rows: list[tuple[int, object]]) -> None:
     [
         (b"bob", "the line has 1 field; the header has 2"),
         (b"bob,secret,more", "the line has 3 fields; the header has 2"),
-        (b'bob,"secret', "the line has an unclosed quote, or a quote inside a field"),
+        (
+            b'bob,"secret',
+            "the line has an unclosed quote, or a quote inside a field; a field cannot contain a line break",
+        ),
         (b'bob,"sec"ret', "the line has an unclosed quote, or a quote inside a field"),
         (b"bob,sec\0ret", "the line contains a NUL byte"),
         (b"bob,sec\xffret", "the line is not UTF-8 (byte 8)"),
@@ -120,6 +123,7 @@ def test_csv_line_break_in_field_invalidates_both_lines() -> None:
     """A field cannot hold a line break."""
     rows = parse("csv", [b'username,password\nbob,"two\nlines"\nada,secret\n'])
     assert [row.error is None for row in rows] == [False, False, True]
+    assert all("cannot contain a line break" in str(row.error) for row in rows[:2])
 
 
 @pytest.mark.parametrize(
@@ -127,14 +131,25 @@ def test_csv_line_break_in_field_invalidates_both_lines() -> None:
     [
         (b"", "users is empty"),
         (b"\n\r\n\n", "users is empty"),
-        (b"username\nada\n", r"\(password missing\)"),
-        (b"username,password,Username\n", r"\(username repeated\)"),
-        (b"ada,123456,secret\n", r"\(username missing, password missing\)"),
+        (b"username\nada\n", r"no column password in its header \(found: username; one field\)"),
+        (b"username,password,Username\n", "names the column username more than once"),
+        (
+            b"ada,123456,secret\n",
+            r"no header with the columns username, password \(first line: 3 fields, separator: comma",
+        ),
+        (
+            b"ada;secret\n",
+            r"no header with the columns username, password \(first line: 2 fields, separator: semicolon",
+        ),
+        (b"secret\n", r"\(first line: one field; separate fields by .*\); add a header"),
+        (b"E-Mail;Name;password\n", r"no column username in its header \(found: E-Mail, Name, password; 3 fields, sep"),
+        (b"Email\tsecret\n", r"found: Email and 1 more; 2 fields, separator: tab\); rename"),
         ("username,password\nada,secret\n".encode("utf-16"), "not UTF-8"),
         ("username,password\nada,secret\n".encode("utf-16-be"), "UTF-16, not UTF-8"),
         (b"username,password\0\n", "NUL byte"),
         (b"sep=;\n", "users is empty"),
-        (b"sep=;\nusername,password\nada,secret\n", "username missing"),
+        (b"sep=|\nEmail|password\nada,secret\n", r"no column username .*separator: '\|'\)"),
+        (b"sep=;\nusername,password\nada,secret\n", "one field"),
         (b"PK\x03\x04secret", "spreadsheet"),
         (b"\x1f\x8bsecret", "compressed"),
         (b'{"username": "ada", "password": "secret"}\n', "jsonl"),
@@ -148,10 +163,15 @@ def test_csv_line_break_in_field_invalidates_both_lines() -> None:
         "missing",
         "twice",
         "no header",
+        "no header with letters only",
+        "one value",
+        "other names",
+        "tab",
         "utf-16",
         "utf-16-be",
         "nul",
         "only sep",
+        "sep",
         "other sep",
         "xlsx",
         "gzip",

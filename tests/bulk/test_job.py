@@ -527,6 +527,33 @@ async def test_stream_with_journal_of_file_raises_job_mismatch(tmp_path: Path) -
         assert (await harness.run("forgot")).settled == 0
 
 
+@pytest.mark.parametrize("form", ["file", "stream"])
+async def test_changed_input_error_advises_against_repeating_the_action(form: str, tmp_path: Path) -> None:
+    """Once users are done, the advice is not a new journal for the input, which would send them a message again."""
+
+    async def try_other_input(*names: str) -> JobMismatchError:
+        write_csv(harness.source, names, secrets=False)
+        source = FileSource(harness.source) if form == "file" else IterableSource(users(*names))
+        with pytest.raises(JobMismatchError) as caught:
+            await harness.run("forgot", source)
+        return caught.value
+
+    async with JobHarness(tmp_path, by_user(bob=USER_NOT_FOUND, eve=lost_connection())) as harness:
+        write_csv(harness.source, ["bob"], secrets=False)
+        await harness.run("forgot", None if form == "file" else IterableSource(users("bob")))
+        error = await try_other_input("ben")
+        assert (error.repeats, "or use a new journal" in str(error)) == (0, True)
+        harness.journal.unlink()
+        names = ("ada", "bob", "eve")
+        write_csv(harness.source, names, secrets=False)
+        await harness.run("forgot", None if form == "file" else IterableSource(users(*names)))
+        error = await try_other_input("ada", "ben", "eve")
+        assert error.repeats == 2  # ada is done, and eve may be
+        for part in ("restore the input and resume", "corrected rows alone into a new file", "action for 2 users"):
+            assert part in str(error)
+        assert "or use a new journal" not in str(error)
+
+
 async def test_journaled_source_resumes_complete_journal(tmp_path: Path) -> None:
     """JournaledSource stands for a source that is gone; a new journal rejects it."""
     async with JobHarness(tmp_path) as harness:

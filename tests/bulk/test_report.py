@@ -131,7 +131,46 @@ def test_timeline_leaves_out_idle_night(journal: Path) -> None:
 
 def test_rows_needing_attention_are_refused_unknown_and_deferred(journal: Path) -> None:
     """Refused, unknown and deferred rows are returned in order."""
-    assert [row.line for row in Report.read(journal).rows_needing_attention()] == [11, 12, 100, 101, 102, 103, 104]
+    assert [row.line for row in Report.read(journal).rows_needing_attention()] == [11, 100, 101, 102, 103, 104]
+
+
+def test_mean_rate_counts_the_time_of_the_runs_only(tmp_path: Path) -> None:
+    """The time between a stop and the resumption does not lower the average, however short it is."""
+    with Journal(tmp_path / "j") as journal:
+        journal.add_rows([row(line, State.PLANNED) for line in range(1, 301)], STARTED)
+        for start, lines in ((STARTED, range(1, 151)), (STARTED + 25, range(151, 301))):
+            run = journal.start_run(start, 30.0)
+            ended = settle(journal, [row(line) for line in lines], start, 30)
+            journal.end_run(run, ended, "stopped", 0)
+    report = Report.read(tmp_path / "j")
+    assert report.run_time == 10.0
+    assert report.mean_rate == pytest.approx(30, rel=0.15)
+    assert report.mean_rate <= report.timeline.peak
+    write_json(report, tmp_path / "j.json")
+    assert json.loads((tmp_path / "j.json").read_text())["mean_rate"] == round(report.mean_rate, 3)
+    assert f"{report.mean_rate:,.1f} rows per second on average" in render_html(report)
+
+
+def test_mean_rate_of_very_short_runs_is_at_most_the_peak(tmp_path: Path) -> None:
+    """Rows are counted by the second; a run can be shorter."""
+    assert Report(path=tmp_path, read_at=STARTED, action="reset").mean_rate == 0.0
+    with Journal(tmp_path / "j") as journal:
+        journal.add_rows([row(line, State.PLANNED) for line in range(1, 101)], STARTED)
+        run = journal.start_run(STARTED + 0.25, 30.0)
+        journal.write([], [row(line) for line in range(1, 101)], STARTED + 0.375)
+        journal.end_run(run, STARTED + 0.5, "finished", 0)
+    report = Report.read(tmp_path / "j")
+    assert report.mean_rate == report.timeline.peak == 100.0
+
+
+def test_duplicates_need_attention_unless_their_earlier_row_is_done(tmp_path: Path) -> None:
+    """A list for a retry must not contain users who are done."""
+    with Journal(tmp_path / "j") as journal:
+        names = ("ada", "bob", "eve", "ian", "Ada", "Bob", "Eve", "Ian", "ada")
+        journal.add_rows([row(line, State.PLANNED, username=name) for line, name in enumerate(names, 2)], STARTED)
+        states = {2: State.DONE, 3: State.REFUSED, 4: State.UNKNOWN}
+        journal.write([], [row(line, state, "x") for line, state in states.items()], STARTED)
+    assert [each.line for each in Report.read(tmp_path / "j").rows_needing_attention()] == [3, 4, 7, 8, 9]
 
 
 def test_rows_needing_attention_on_several_pages_are_complete(tmp_path: Path) -> None:
@@ -348,6 +387,15 @@ def test_advice_covers_every_declared_error(action: str) -> None:
         assert fix.todo
 
 
+def test_advice_for_corrected_rows_is_a_file_of_their_own() -> None:
+    """A new journal for the whole input would repeat the action for the users who are done."""
+    codes = ["InvalidRow", "DuplicateRow", "ParameterValidationError", "InvalidPasswordException"]
+    for code in [*codes, "PasswordHistoryPolicyViolationException"]:
+        for action in OPERATIONS:
+            assert "into a new file" in troubleshoot(code, action).todo
+    assert not [fix for fix in ERRORS.values() if "new job" in " ".join([fix.todo, *fix.actions.values()])]
+
+
 def test_advice_depends_on_action_and_state() -> None:
     """The same code means different things for other actions and states."""
     assert "verified" not in troubleshoot("InvalidParameterException", "reset").todo
@@ -367,8 +415,8 @@ def test_advice_depends_on_action_and_state() -> None:
     [
         ("Cannot reset password for the user as there is no registered/verified email or phone_number", "verified"),
         ("User has no verified e-mail", "verified"),
-        ("1 validation error detected: Value at 'username' failed to satisfy constraint: Member must…", "new job"),
-        ("Value '***' at 'password' failed to satisfy constraint", "new job"),
+        ("1 validation error detected: Value at 'username' failed to satisfy constraint: Member must…", "new file"),
+        ("Value '***' at 'password' failed to satisfy constraint", "new file"),
         ("Something else", "Read the reason"),
         (None, "Read the reason"),
     ],
@@ -412,14 +460,14 @@ def test_advice_codes_exist() -> None:
 def test_write_csv_lists_rows_with_advice(journal: Path, tmp_path: Path) -> None:
     """The file has one line per row, with what to do."""
     path = tmp_path / "rows.csv"
-    assert write_csv(Report.read(journal), path) == 7
+    assert write_csv(Report.read(journal), path) == 6
     with path.open(encoding="utf-8-sig", newline="") as file:
         rows = list(csv.DictReader(file))
     assert list(rows[0]) == ["line", "username", "state", "code", "reason", "what_to_do"]
-    assert [row["line"] for row in rows] == ["11", "12", "100", "101", "102", "103", "104"]
-    assert rows[5]["username"] == '\'=HYPERLINK("http://x")'
-    assert rows[5]["reason"] == "a b"
-    assert rows[6]["what_to_do"].endswith("Due: 2026-11-04 04:30 UTC.")
+    assert [row["line"] for row in rows] == ["11", "100", "101", "102", "103", "104"]
+    assert rows[4]["username"] == '\'=HYPERLINK("http://x")'
+    assert rows[4]["reason"] == "a b"
+    assert rows[5]["what_to_do"].endswith("Due: 2026-11-04 04:30 UTC.")
     assert path.stat().st_mode & 0o777 == 0o600
 
 
@@ -429,7 +477,7 @@ def test_write_csv_output_is_valid_input(journal: Path, tmp_path: Path) -> None:
     parser = CsvParser(("username",), "rows.csv")
     content = (tmp_path / "rows.csv").read_bytes()
     rows = parser.rows(LineSplitter().lines(content))
-    assert [row.values["username"] for row in rows][2] == "user-100@example.com"
+    assert [row.values["username"] for row in rows][1] == "user-100@example.com"
     assert not any(row.error for row in rows)
 
 
@@ -465,8 +513,8 @@ def test_write_json_names_users_only_with_rows(journal: Path, tmp_path: Path) ->
     assert figures == both
     assert figures["states"] == {"planned": 0, "sent": 0, "done": 5993, "refused": 5, "deferred": 1, "unknown": 1}
     assert figures["runs"][0]["started"] == "2026-11-03T10:00:00+00:00"
-    assert [row["username"] for row in rows][5] == '=HYPERLINK("http://x")'
-    assert rows[6]["due"] == "2026-11-04T04:30:00+00:00"
+    assert [row["username"] for row in rows][4] == '=HYPERLINK("http://x")'
+    assert rows[5]["due"] == "2026-11-04T04:30:00+00:00"
     assert "example.com" not in (tmp_path / "figures.json").read_text()
     assert (tmp_path / "all.json").stat().st_mode & 0o777 == 0o600
 

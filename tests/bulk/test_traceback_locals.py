@@ -2,7 +2,7 @@
 
 import asyncio
 import io
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,7 @@ async def test_frames_of_a_journal_error_contain_no_secrets(
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (ROWS, "must name each"),
+        (ROWS, "no header"),
         (f'"{CANARY}\n', "header"),
         (f'{{"username": "{CANARY}"}}', "JSON"),
         (HEADER + ROWS + f"{CANARY},{CANARY}\n", "line 602"),
@@ -120,13 +120,24 @@ async def test_frames_of_a_changed_input_contain_no_secrets(tmp_path: Path) -> N
     assert leaking_frames(caught.value) == []
 
 
-async def test_frames_of_an_iterable_that_fails_contain_no_secrets(tmp_path: Path) -> None:
+@pytest.mark.parametrize("form", ["async", "sync", "list"])
+async def test_frames_of_an_iterable_that_fails_contain_no_secrets(form: str, tmp_path: Path) -> None:
     """The last mapping is not in a frame of the library, also if the rows differ from those of the journal."""
 
-    async def rows(name: str, *, fail: bool) -> AsyncIterator[dict[str, str]]:
+    def plain(name: str, *, fail: bool) -> Iterator[dict[str, str]]:
         yield {"username": name, "confirmation_code": canary(), "password": f"{canary()}-Passw0rd!"}
         if fail:
             raise LookupError
+
+    async def asynchronous(name: str, *, fail: bool) -> AsyncIterator[dict[str, str]]:
+        for each in plain(name, fail=fail):
+            yield each
+            del each
+
+    def rows(name: str, *, fail: bool) -> Any:
+        if form == "async":
+            return asynchronous(name, fail=fail)
+        return plain(name, fail=fail) if fail or form == "sync" else list(plain(name, fail=False))
 
     async with JobHarness(tmp_path) as harness:
         error = await failure(harness, source=IterableSource(rows("ada", fail=True)))

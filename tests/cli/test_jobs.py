@@ -298,6 +298,72 @@ async def test_other_action_with_the_same_list_needs_another_journal(
         assert (await cli(*sign_out, "--journal", journal, variables=AWS, cwd=tmp_path)).code == 0
 
 
+async def test_changed_list_is_not_sent_with_another_journal(service: Service, cli: InThread, tmp_path: Path) -> None:
+    users = tmp_path / "users.csv"
+    users.write_text("username\na0\na1\n")
+    arguments = ("bulk", "reset", "users.csv", *service.options())
+    service.defaults["a1"] = error_response("UserNotFoundException")
+    assert (await cli(*arguments, variables=AWS, cwd=tmp_path)).code == 3
+    users.write_text("username\na0\nb1\n")
+    refused = await cli(*arguments, variables=AWS, cwd=tmp_path)
+    assert (refused.code, "--journal" in refused.err) == (2, False)
+    assert refused.err.splitlines()[-1].endswith("would repeat the action for 1 user")
+    assert service.requests_by_user() == {"a0": 1, "a1": 1}
+
+
+@pytest.mark.parametrize("form", [(), ("--json",)])
+async def test_nothing_is_printed_before_a_journal_of_another_job_is_refused(
+    form: tuple[str, ...], service: Service, cli: InThread, tmp_path: Path
+) -> None:
+    users = write_users(tmp_path, 1)
+    options = (*service.options(), *form)
+    assert (await cli("bulk", "reset", str(users), *options, variables=AWS)).code == 0
+    for arguments in (
+        ("sign-out", str(users), *options),
+        ("reset", str(users), *options, "--user-pool-id", "eu-west-1_B"),
+    ):
+        refused = await cli("bulk", *arguments, variables=AWS)
+        assert (refused.code, refused.out, len(refused.err.splitlines())) == (2, "", 1)
+    write_users(tmp_path, 2)
+    refused = await cli("bulk", "reset", str(users), *options, variables=AWS)
+    assert (refused.code, refused.out, len(refused.err.splitlines())) == (2, "", 1)
+
+
+async def test_repeated_job_says_that_nothing_was_sent(service: Service, cli: InThread, tmp_path: Path) -> None:
+    users = tmp_path / "users.csv"
+    users.write_text("username\na0\na1\na1\n")
+    service.defaults["a0"] = error_response("UserNotFoundException")
+    first = await cli("bulk", "reset", str(users), *service.options(), variables=AWS)
+    again = await cli("bulk", "reset", str(users), *service.options(), variables=AWS)
+    resumed = await cli("bulk", "resume", f"{users}.journal", *service.endpoint, variables=AWS)
+    assert first.code == again.code == resumed.code == 3
+    assert "nothing to do" not in first.err
+    for repeated in (again, resumed):
+        assert "nothing to do: all rows were settled by earlier runs; nothing was sent." in repeated.err
+        assert "reset finished" not in repeated.err
+        assert "1 done, 2 refused" in repeated.err
+    retried = await cli("bulk", "resume", f"{users}.journal", *service.endpoint, "--again", "refused", variables=AWS)
+    assert "nothing to do" not in retried.err
+
+
+async def test_job_with_invalid_rows_only_is_not_reported_as_repeated(
+    service: Service, cli: InThread, tmp_path: Path
+) -> None:
+    users = tmp_path / "users.csv"
+    users.write_text("username\na b\n")
+    completed = await cli("bulk", "reset", str(users), *service.options(), variables=AWS)
+    assert "reset finished" in completed.err
+
+
+async def test_input_without_rows_causes_a_warning(service: Service, cli: InThread, tmp_path: Path) -> None:
+    users = tmp_path / "users.csv"
+    users.write_text("username\n")
+    for more in ((), ("--json",), ("--dry-run",), ("--dry-run", "--json")):
+        completed = await cli("bulk", "reset", "users.csv", *service.options(), *more, variables=AWS, cwd=tmp_path)
+        assert completed.code == 0
+        assert completed.err.splitlines()[-1] == "cognito-async: warning: no rows in users.csv"
+
+
 # --- sources ---
 
 

@@ -22,7 +22,7 @@ from cognito_async.cli.errors import Exit
 from cognito_async.cli.settings import FACT, JobSettings, Target, UserFilter, saved_settings
 from cognito_async.files import FileLock
 from tests.support.processes import until
-from tests.support.terminal import AWS, PROGRAM, InThread, Service, environment, finish, run_here, started
+from tests.support.terminal import AWS, PROGRAM, InThread, Service, environment, finish, run_here, started, write_users
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="pipes, links and signals are POSIX")
 
@@ -258,9 +258,25 @@ def test_status_and_report_agree(journal: Path, capsys: pytest.CaptureFixture[st
             lock.release()
     assert status["running"] is report["running"] is running
     assert status["source"] == report["source"] == "users.csv"
-    assert ("bulk resume" in text) is not running
+    assert ("  resume:  " in text) is not running
     assert "users.csv" in page
     assert "/some/where" not in page
+
+
+@pytest.mark.parametrize("command", ["status", "report", "resume"])
+def test_input_instead_of_journal_is_named(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    users = write_users(tmp_path, 1)
+    users.chmod(0o644)
+    completed = run_here(capsys, "bulk", command, "users.csv")
+    assert (completed.code, "chmod" in completed.err) == (Exit.USAGE, False)
+    assert "users.csv is not a journal" in completed.err
+    assert "users.csv.journal" not in completed.err
+    Journal(tmp_path / "users.csv.journal").close()
+    assert "did you mean users.csv.journal?" in run_here(capsys, "bulk", command, "users.csv").err
+    assert "is not a journal" not in run_here(capsys, "bulk", command, "users.csv.journal").err
 
 
 @pytest.mark.parametrize("endpoint", [None, "http://127.0.0.1:9"])
@@ -273,6 +289,16 @@ def test_status_prints_the_resume_command_with_the_endpoint(
     last = run_here(capsys, "bulk", "status", str(journal)).out.splitlines()[-1]
     option = f" --endpoint-url {endpoint}" if endpoint else ""
     assert last == f"  resume:  cognito-async bulk resume users.journal{option}"
+
+
+def test_status_of_a_job_of_a_program_prints_no_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with Journal(tmp_path / "j") as opened:
+        opened.remember({"action": "reset", "user pool": "eu-west-1_a"})
+        opened.add_rows([Outcome(line=2, username="ada", state=State.PLANNED)], 1e9)
+        opened.remember({"planned": "yes"})
+    last = run_here(capsys, "bulk", "status", str(tmp_path / "j")).out.splitlines()[-1]
+    assert last == "  resume:  run the program that started the job"
+    assert run_here(capsys, "bulk", "resume", str(tmp_path / "j")).code == Exit.USAGE
 
 
 def test_status_of_a_killed_job(journal: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -254,7 +254,7 @@ async def test_advice_for_invalid_parameter_is_chosen_by_its_reason(
         status = await cli("bulk", "status", journal)
         for text in (completed.err, status.out):
             assert text.count("AdminUpdateUserAttributes") == verified
-            assert text.count("Fix the row") == invalid
+            assert text.count("corrected rows alone") == invalid
 
 
 async def test_forgot_explains_users_who_do_not_exist(service: Service, cli: InThread, tmp_path: Path) -> None:

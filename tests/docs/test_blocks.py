@@ -25,7 +25,7 @@ from cognito_async.fastapi import Cognito, current_user
 from cognito_async.sign_in import SignedIn
 from cognito_async.testing import FakeCognito, LocalPool, TokenIssuer
 from cognito_async.tokens import AccessToken, TokenProvider, Tokens, TokenVerifier
-from tests.docs import migrating_blocks, quickstart_blocks, sign_in_blocks, testing_blocks, users_blocks
+from tests.docs import bulk_blocks, migrating_blocks, quickstart_blocks, sign_in_blocks, testing_blocks, users_blocks
 from tests.docs.reader import ADA, NEW, OLD, TIMEOUT, Check, Reader
 from tests.support.asgi import asgi_client
 from tests.support.docs import PAGES, Block, blocks, python_blocks
@@ -70,6 +70,7 @@ async def resets_all_users(block: Block, reader: Reader) -> None:
     """A complete program that runs a bulk job."""
     await sends_a_code(block, reader)
     assert (reader.folder / "users.journal").exists()
+    await bulk_blocks.stops_at_ctrl_c(block, reader)
 
 
 async def writes_reports(block: Block, reader: Reader) -> None:
@@ -504,7 +505,7 @@ EXAMPLES: Mapping[str, Sequence[Check]] = {
     ],
     "SECURITY.md": [],
     "docs/benchmarks.md": [],
-    "docs/bulk.md": [resets_all_users, writes_reports],
+    "docs/bulk.md": [resets_all_users, *bulk_blocks.CHECKS, writes_reports],
     "docs/client.md": [is_available],
     "docs/command-line.md": [],
     "docs/configuration.md": [in_a_repl] * len(python_blocks("docs/configuration.md")),

@@ -17,3 +17,5 @@ async def jobs_return_summaries(client: CognitoClient, usernames: AsyncIterable[
     pool: Source = PoolSource(client)
     for source in (file, rows, pool):
         Job(client, RESET, source, journal="users.journal")
+    Job(client, RESET, ["ada", "bob"], journal="users.journal")
+    Job(client, RESET, ({"username": name} for name in ("ada", "bob")), journal="users.journal")

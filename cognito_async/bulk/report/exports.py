@@ -176,7 +176,7 @@ def _figures(report: Report) -> dict[str, Any]:
         **{name: getattr(report, name) for name in ("ending", "running", "total", "whole", "quota")},
         "states": {str(state): report.states.get(state, 0) for state in State},
         "kinds": [{"state": state, "code": code, "rows": count} for (state, code), count in report.kinds.items()],
-        "mean_rate": round(report.timeline.mean, 3),
+        "mean_rate": round(report.mean_rate, 3),
         "peak_rate": round(report.timeline.peak, 3),
         "runs": [
             {

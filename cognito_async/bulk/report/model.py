@@ -74,7 +74,7 @@ class Timeline:
 
     @property
     def mean(self) -> float:
-        """Rows settled per second of active time."""
+        """Rows settled per second of the periods."""
         return sum(sum(point.counts) for point in self.points) / self.seconds if self.periods else 0.0
 
     @property
@@ -187,9 +187,24 @@ class Report:
     @property
     def run_time(self) -> float:
         """How long the runs took in all, in seconds; a killed run counts until its last row."""
+        return sum(end - start for start, end in self._spans)
+
+    @property
+    def mean_rate(self) -> float:
+        """Rows settled per second of the runs, without long idle times; 0.0 if no row was settled."""
+        periods = self.timeline.periods
+        times = (min(end, each.end) - max(start, each.start) for start, end in self._spans for each in periods)
+        seconds = sum(time for time in times if time > 0)
+        # The times of rows are exact to a step, so that very short runs would seem to be too fast.
+        whole = self.timeline.mean
+        return min(whole * self.timeline.seconds / seconds, self.timeline.peak) if seconds else whole
+
+    @property
+    def _spans(self) -> list[tuple[float, float]]:
+        """The start and the end of each run."""
         now = self.read_at if self.running else None
         ends = [run.ended or (now if run is self.runs[-1] else None) or run.last or run.started for run in self.runs]
-        return sum(max(end - run.started, 0.0) for end, run in zip(ends, self.runs, strict=True))
+        return [(run.started, max(end, run.started)) for end, run in zip(ends, self.runs, strict=True)]
 
     @property
     def total(self) -> int:
@@ -222,7 +237,10 @@ class Report:
         return next((run.quota for run in reversed(self.runs) if run.quota is not None), None)
 
     def rows_needing_attention(self) -> Generator[Outcome]:
-        """Yield the rows that may need attention (refused, unknown and deferred), in order and in flat memory."""
+        """Yield the rows that may need attention, in order and in flat memory.
+
+        They are refused, unknown or deferred. A duplicate is left out if the earlier row of its user is done.
+        """
         return rows_needing_attention(self.path)
 
 
