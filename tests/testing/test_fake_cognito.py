@@ -43,6 +43,9 @@ MISMATCH = ("CodeMismatchException", "Invalid code received for user")
 REVOKED_REFRESH_TOKEN = ("NotAuthorizedException", "Refresh Token has been revoked")
 EXPIRED_REFRESH_TOKEN = ("NotAuthorizedException", "Refresh Token has expired")
 REVOKED_ACCESS_TOKEN = ("NotAuthorizedException", "Access Token has been revoked")
+DISABLED = ("NotAuthorizedException", "User is disabled.")
+NOT_RESETTABLE = ("NotAuthorizedException", "User password cannot be reset in the current state.")
+WRONG_CODE = ("CodeMismatchException", "Invalid verification code provided, please try again.")
 OTHER_OPERATION = ("InvalidParameterException", "Initiate Auth method not supported.")
 UNAVAILABLE_CHALLENGE = ("InvalidParameterException", "The selected challenge is not available for the user.")
 
@@ -937,6 +940,46 @@ async def test_forgotten_password_is_replaced_with_code(aws: Aws) -> None:
         await aws.call("ConfirmForgotPassword", **confirmation | {"ConfirmationCode": aws.fake.messages[-1].code})
     simulated = await aws.call("ForgotPassword", **request | {"Username": "eve@example.com"})
     assert simulated["CodeDeliveryDetails"]["Destination"] == "e***@e***"
+
+
+@pytest.mark.parametrize("prevention", [True, False])
+async def test_forgotten_password_of_disabled_user_is_not_reset(aws: Aws, prevention: bool) -> None:
+    """No code is sent; an app client that hides users answers as for an unknown one."""
+    enable(aws, prevent_user_existence_errors=prevention)
+    request = {"ClientId": aws.app.client_id, "Username": "ada"}
+    await aws.call("ForgotPassword", **request)
+    confirmation = {**request, "ConfirmationCode": aws.fake.messages[-1].code, "Password": NEW_PASSWORD}
+    await aws.call("AdminDisableUser", UserPoolId=aws.fake.user_pool_id, Username="ada")
+    if prevention:
+        simulated = await aws.call("ForgotPassword", **request)
+        assert simulated["CodeDeliveryDetails"]["DeliveryMedium"] == "EMAIL"
+        error = WRONG_CODE
+    else:
+        error = DISABLED
+        with refused(DISABLED):
+            await aws.call("ForgotPassword", **request)
+    with refused(error):
+        await aws.call("ConfirmForgotPassword", **confirmation)
+    with refused(DISABLED):
+        await aws.call("AdminResetUserPassword", UserPoolId=aws.fake.user_pool_id, Username="ada")
+    assert len(aws.fake.messages) == 1
+    assert (aws.fake.users["ada"].password, aws.fake.users["ada"].status) == (PASSWORD, "CONFIRMED")
+
+
+@pytest.mark.parametrize("prevention", [True, False])
+async def test_forgotten_password_of_invited_user_is_not_reset(aws: Aws, prevention: bool) -> None:
+    """Such users sign in with the temporary password. A code from before the invitation has no effect either."""
+    enable(aws, prevent_user_existence_errors=prevention)
+    request = {"ClientId": aws.app.client_id, "Username": "ada"}
+    await aws.call("ForgotPassword", **request)
+    code = aws.fake.messages[-1].code
+    aws.fake.users["ada"].status = "FORCE_CHANGE_PASSWORD"
+    with refused(NOT_RESETTABLE):
+        await aws.call("ForgotPassword", **request)
+    with refused(NOT_RESETTABLE):
+        await aws.call("ConfirmForgotPassword", **request, ConfirmationCode=code, Password=NEW_PASSWORD)
+    assert len(aws.fake.messages) == 1
+    assert aws.fake.users["ada"].status == "FORCE_CHANGE_PASSWORD"
 
 
 async def test_changed_password_and_administration(aws: Aws) -> None:

@@ -435,7 +435,7 @@ class FakePool:
         """Use up a verification code; internal."""
         expected, expires = user.codes.get(purpose, ("", 0.0))
         if code != expected:
-            raise Refusal("CodeMismatchException", "Invalid verification code provided, please try again.")
+            raise wrong_code()
         if self.now > expires:
             raise Refusal("ExpiredCodeException", "Invalid code provided, please request a code again.")
         del user.codes[purpose]
@@ -465,6 +465,17 @@ def required(values: Mapping[str, Any], *names: str) -> list[Any]:
         if not values.get(name):
             raise Refusal("InvalidParameterException", f"Missing required parameter {name}")
     return [values[name] for name in names]
+
+
+def wrong_code() -> Refusal:
+    """Return the error of a wrong verification code."""
+    return Refusal("CodeMismatchException", "Invalid verification code provided, please try again.")
+
+
+def check_enabled(user: FakeUser) -> None:
+    """Refuse the request of a disabled user."""
+    if not user.enabled:
+        raise Refusal("NotAuthorizedException", "User is disabled.")
 
 
 def broken_rules(password: str) -> list[str]:

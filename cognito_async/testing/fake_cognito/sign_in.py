@@ -18,6 +18,7 @@ from cognito_async.testing.fake_cognito.pool import (
     Operations,
     Payload,
     Refusal,
+    check_enabled,
     check_policy,
     masked,
     new_totp_secret,
@@ -515,8 +516,7 @@ class SignInService:
 
 
 def _refuse_inactive(user: FakeUser) -> None:
-    if not user.enabled:
-        raise Refusal("NotAuthorizedException", "User is disabled.")
+    check_enabled(user)
     if user.status == "UNCONFIRMED":
         raise Refusal("UserNotConfirmedException", "User is not confirmed.")
 

@@ -16,6 +16,7 @@ from cognito_async.testing.fake_cognito.pool import (
     Operations,
     Payload,
     Refusal,
+    check_enabled,
     required,
 )
 
@@ -157,8 +158,7 @@ class Tokens:
         forgotten = grant.device_key is not None and grant.device_key not in grant.user.devices
         if forgotten or grant.device_key != device_key:
             raise Refusal("NotAuthorizedException", "Invalid Refresh Token")
-        if not grant.user.enabled:
-            raise Refusal("NotAuthorizedException", "User is disabled.")
+        check_enabled(grant.user)
         return token
 
     def _grant(self, request: Payload) -> Grant:
@@ -170,8 +170,7 @@ class Tokens:
             raise Refusal("NotAuthorizedException", "Access Token has expired")
         if grant.revoked:
             raise Refusal("NotAuthorizedException", "Access Token has been revoked")
-        if not grant.user.enabled:
-            raise Refusal("NotAuthorizedException", "User is disabled.")
+        check_enabled(grant.user)
         return grant
 
 
