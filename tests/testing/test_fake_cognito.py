@@ -1040,7 +1040,7 @@ async def test_administrator_invites_user_by_email(aws: Aws) -> None:
 
 
 async def test_disabled_user_is_refused_until_enabled(aws: Aws) -> None:
-    """Sign-in, access token and refresh token are refused."""
+    """Sign-in, access token and refresh token are refused. The tokens are revoked for good."""
     user = {"UserPoolId": aws.fake.user_pool_id, "Username": "ada"}
     tokens = (await aws.password())["AuthenticationResult"]
     await aws.call("AdminDisableUser", **user)
@@ -1052,6 +1052,10 @@ async def test_disabled_user_is_refused_until_enabled(aws: Aws) -> None:
         with refused(("NotAuthorizedException", "User is disabled.")):
             await use
     await aws.call("AdminEnableUser", **user)
+    with refused(REVOKED_ACCESS_TOKEN):
+        await aws.call("GetUser", AccessToken=tokens["AccessToken"])
+    with refused(REVOKED_REFRESH_TOKEN):
+        await refresh(aws, tokens["RefreshToken"])
     assert "AuthenticationResult" in await aws.password()
 
 

@@ -224,6 +224,8 @@ class Accounts:
     def _admin_enable(self, request: Payload, *, enabled: bool) -> Payload:
         user = self._pool.user(*required(request, "Username"))
         user.enabled = enabled
+        if not enabled:
+            self._tokens.sign_out(user)
         return {}
 
     def _admin_reset_user_password(self, request: Payload) -> Payload:
