@@ -23,6 +23,7 @@ from botocore.model import Shape
 from pycognito.aws_srp import AWSSRP, generate_hash_device, hex_to_long
 
 from cognito_async import ParameterValidationError
+from cognito_async.fastapi import PasswordPolicy
 from cognito_async.sign_in import SignedIn
 from cognito_async.testing import FakeCognito
 from cognito_async.testing.fake_cognito import FakeAppClient
@@ -1000,6 +1001,28 @@ async def test_changed_password_and_administration(aws: Aws) -> None:
     assert (await aws.call("AdminGetUser", **user))["UserStatus"] == "CONFIRMED"
     listed = (await aws.call("ListUsers", UserPoolId=aws.fake.user_pool_id))["Users"]
     assert [entry["Username"] for entry in listed] == ["ada", "eve"]
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        *("Aa1!aaaa", "Aa1 aaaa", "Aa1!aaa", "aa1!aaaa", "AA1!AAAA", "Aaa!aaaa", "Aa1aaaaa", "Aa1!\U0001f600aaa", ""),
+        *("éÉ1!éééé", "aÉ1!aaaa", "éA1!ÉÉÉÉ", "aA٣!aaaa", "aA²!aaaa", "aA1¡aaaa", "aA1\u00a0aaaa"),
+        *(f"{space}Aa1!aaaa" for space in " \t\n\v\f\r\u00a0\u2003\x1c\x85"),
+        *(f"Aa1!aaaa{space}" for space in " \t\n\v\f\r\u00a0\u2003\x1c\x85"),
+    ],
+)
+async def test_password_policy_is_that_of_the_documentation(aws: Aws, password: str) -> None:
+    """ASCII letters and digits count, and whitespace at the ends is refused, as by ``PasswordPolicy``."""
+    change = {"UserPoolId": aws.fake.user_pool_id, "Username": "ada", "Password": password}
+    if PasswordPolicy().broken_rules(password):
+        with pytest.raises(Refused, match=r"InvalidPasswordException|InvalidParameterException"):
+            await aws.call("AdminSetUserPassword", **change)
+        with pytest.raises(ParameterValidationError):
+            aws.fake.create_user("eve", password=password)
+    else:
+        await aws.call("AdminSetUserPassword", **change)
+        assert aws.fake.create_user("eve", password=password).password == password
 
 
 async def test_passkey_registration_adds_the_credential(aws: Aws) -> None:

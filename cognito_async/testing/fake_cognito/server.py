@@ -78,8 +78,9 @@ class FakeCognito(FakePool):
 
     It checks passwords, SRP proofs, secret hashes, codes, TOTP codes (each once), the sessions of challenges (used
     once, three minutes), the devices of refresh tokens, rotation with grace period and reuse, access tokens, and the
-    password policy: 8 characters with upper and lower case, a digit and a symbol. After five wrong passwords a user
-    is locked for a growing time. Its clock moves with ``advance``; the claims of tokens have this machine's time.
+    password policy: 8 characters with upper and lower case (A to Z), a digit and a symbol, without whitespace at the
+    beginning and end. After five wrong passwords a user is locked for a growing time. Its clock moves with ``advance``;
+    the claims of tokens have this machine's time.
 
     It does not check AWS signatures, the signatures of passkeys, the attribute schema, scopes or quotas. It has no
     Lambda triggers, identity providers or managed login. It has no group operations: ``create_user`` sets the groups of
