@@ -47,6 +47,7 @@ REVOKED_ACCESS_TOKEN = ("NotAuthorizedException", "Access Token has been revoked
 DISABLED = ("NotAuthorizedException", "User is disabled.")
 NOT_RESETTABLE = ("NotAuthorizedException", "User password cannot be reset in the current state.")
 WRONG_CODE = ("CodeMismatchException", "Invalid verification code provided, please try again.")
+EXPIRED_CODE = ("ExpiredCodeException", "Invalid code provided, please request a code again.")
 OTHER_OPERATION = ("InvalidParameterException", "Initiate Auth method not supported.")
 UNAVAILABLE_CHALLENGE = ("InvalidParameterException", "The selected challenge is not available for the user.")
 
@@ -933,7 +934,7 @@ async def test_forgotten_password_is_replaced_with_code(aws: Aws) -> None:
         await aws.call("ConfirmForgotPassword", **confirmation | {"ConfirmationCode": "x"})
     await aws.call("ConfirmForgotPassword", **confirmation)
     assert await aws.initiate("USER_PASSWORD_AUTH", USERNAME="ada", PASSWORD=NEW_PASSWORD)
-    with pytest.raises(Refused, match="CodeMismatchException"):
+    with refused(EXPIRED_CODE):
         await aws.call("ConfirmForgotPassword", **confirmation)
     await aws.call("ForgotPassword", **request)
     aws.fake.advance(3601)
@@ -941,6 +942,25 @@ async def test_forgotten_password_is_replaced_with_code(aws: Aws) -> None:
         await aws.call("ConfirmForgotPassword", **confirmation | {"ConfirmationCode": aws.fake.messages[-1].code})
     simulated = await aws.call("ForgotPassword", **request | {"Username": "eve@example.com"})
     assert simulated["CodeDeliveryDetails"]["Destination"] == "e***@e***"
+
+
+@pytest.mark.parametrize(
+    ("prevention", "name", "error"),
+    [
+        (True, "eve", WRONG_CODE),
+        (False, "eve", ("UserNotFoundException", "User does not exist.")),
+        (True, "ada", EXPIRED_CODE),
+        (False, "ada", EXPIRED_CODE),
+    ],
+)
+async def test_code_that_was_not_requested_is_refused(
+    aws: Aws, prevention: bool, name: str, error: tuple[str, str]
+) -> None:
+    """Unknown users get the error of a wrong code, others that of an expired one, as AWS documents it."""
+    enable(aws, prevent_user_existence_errors=prevention)
+    request = {"ClientId": aws.app.client_id, "Username": name, "ConfirmationCode": "000000"}
+    with refused(error):
+        await aws.call("ConfirmForgotPassword", **request, Password=NEW_PASSWORD)
 
 
 @pytest.mark.parametrize("prevention", [True, False])

@@ -439,7 +439,7 @@ class FakePool:
 
     def take_code(self, user: FakeUser, purpose: str, code: str) -> None:
         """Use up a verification code; internal."""
-        expected, expires = user.codes.get(purpose, ("", 0.0))
+        expected, expires = user.codes.get(purpose, (code, 0.0))  # none was sent, or it was used: as an expired one
         if code != expected:
             raise wrong_code()
         if self.now > expires:
