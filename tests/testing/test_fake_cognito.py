@@ -1279,7 +1279,10 @@ async def test_environment_names_pool_app_client_and_state_key(aws: Aws) -> None
     assert variables["COGNITO_USER_POOL_ID"] == aws.fake.user_pool_id
     assert variables["AWS_ENDPOINT_URL"] == aws.fake.endpoint_url
     assert variables["AWS_REGION"] == "eu-west-1"
-    assert "COGNITO_CLIENT_SECRET" not in of_default
+    assert "COGNITO_CLIENT_SECRET" not in of_default  # also not empty, which clients refuse
+    async with aws.fake.session() as session:
+        with pytest.raises(ParameterValidationError, match="client_secret must not be empty"):
+            session.client(aws.app.client_id, "")
     assert of_default["COGNITO_CLIENT_ID"] == aws.fake.app_client.client_id
     assert of_default["COGNITO_STATE_KEYS"] == variables["COGNITO_STATE_KEYS"]
     assert aws.fake.environment() == of_default

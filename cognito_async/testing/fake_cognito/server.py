@@ -201,7 +201,10 @@ class FakeCognito(FakePool):
 
         Returns:
             The IDs of the pool and the app client, the region, the endpoint, AWS credentials, and a random key for the
-            challenges of ``sign_in_router``, which is the same for each call.
+            challenges of ``sign_in_router``, which is the same for each call. They include the variables that would
+            take precedence over these, except that there is no ``COGNITO_CLIENT_SECRET`` if the app client has no
+            secret: unset it then, as the fixture ``fake_environ`` does. An empty value would not do, because clients
+            refuse an empty secret.
         """
         app_client = app_client or self.app_client
         return application_variables(
