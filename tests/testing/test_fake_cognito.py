@@ -1086,14 +1086,18 @@ async def test_disabled_user_is_refused_until_enabled(aws: Aws) -> None:
     """Sign-in, access token and refresh token are refused. The tokens are revoked for good."""
     user = {"UserPoolId": aws.fake.user_pool_id, "Username": "ada"}
     tokens = (await aws.password())["AuthenticationResult"]
+    aws.fake.users["ada"].mfa = ["SMS_MFA"]
+    challenge = await aws.password()
     await aws.call("AdminDisableUser", **user)
     for use in (
         aws.password(),
         aws.call("GetUser", AccessToken=tokens["AccessToken"]),
         refresh(aws, tokens["RefreshToken"]),
+        aws.respond(challenge, SMS_MFA_CODE=aws.fake.messages[-1].code),
     ):
-        with refused(("NotAuthorizedException", "User is disabled.")):
+        with refused(DISABLED):
             await use
+    aws.fake.users["ada"].mfa = []
     await aws.call("AdminEnableUser", **user)
     with refused(REVOKED_ACCESS_TOKEN):
         await aws.call("GetUser", AccessToken=tokens["AccessToken"])

@@ -362,6 +362,7 @@ class SignInService:
         """Return the next challenge of a user whose first factor is verified, or the tokens."""
         user = sign_in.known_user
         sign_in.second_factor |= second_factor
+        check_enabled(user)
         if user.status == "RESET_REQUIRED":
             raise Refusal("PasswordResetRequiredException", "Password reset required for the user")
         device = None if sign_in.device_key is None else self._device(sign_in)
