@@ -954,7 +954,7 @@ async def test_forgotten_password_is_replaced_with_code(aws: Aws) -> None:
     ],
 )
 async def test_code_that_was_not_requested_is_refused(
-    aws: Aws, prevention: bool, name: str, error: tuple[str, str]
+    aws: Aws, *, prevention: bool, name: str, error: tuple[str, str]
 ) -> None:
     """Unknown users get the error of a wrong code, others that of an expired one, as AWS documents it."""
     enable(aws, prevent_user_existence_errors=prevention)
@@ -964,7 +964,7 @@ async def test_code_that_was_not_requested_is_refused(
 
 
 @pytest.mark.parametrize("prevention", [True, False])
-async def test_forgotten_password_of_disabled_user_is_not_reset(aws: Aws, prevention: bool) -> None:
+async def test_forgotten_password_of_disabled_user_is_not_reset(aws: Aws, *, prevention: bool) -> None:
     """No code is sent; an app client that hides users answers as for an unknown one."""
     enable(aws, prevent_user_existence_errors=prevention)
     request = {"ClientId": aws.app.client_id, "Username": "ada"}
@@ -988,7 +988,7 @@ async def test_forgotten_password_of_disabled_user_is_not_reset(aws: Aws, preven
 
 
 @pytest.mark.parametrize("prevention", [True, False])
-async def test_forgotten_password_of_invited_user_is_not_reset(aws: Aws, prevention: bool) -> None:
+async def test_forgotten_password_of_invited_user_is_not_reset(aws: Aws, *, prevention: bool) -> None:
     """Such users sign in with the temporary password. A code from before the invitation has no effect either."""
     enable(aws, prevent_user_existence_errors=prevention)
     request = {"ClientId": aws.app.client_id, "Username": "ada"}

@@ -664,7 +664,7 @@ async def test_fetch_that_was_cancelled_before_it_started_is_repeated() -> None:
 
 @pytest.mark.virtual_clock
 @pytest.mark.parametrize("started", [True, False])
-async def test_rotated_key_is_no_fault_of_the_token_if_the_fetch_was_cancelled(started: bool) -> None:
+async def test_rotated_key_is_no_fault_of_the_token_if_the_fetch_was_cancelled(*, started: bool) -> None:
     """As by an event loop that ends. The next fetch is not earlier for that."""
     async with online() as on:
         assert await on.accepts()
