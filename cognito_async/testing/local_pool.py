@@ -204,7 +204,10 @@ class LocalPool:
 
         Returns:
             The IDs of the pool and its app client, the region, the endpoint, credentials that the emulator accepts, and
-            a random key for the challenges of ``sign_in_router``, which is the same for each call.
+            a random key for the challenges of ``sign_in_router``, which is the same for each call. They include the
+            variables that would take precedence over these, except that there is no ``COGNITO_CLIENT_SECRET`` if the
+            app client has no secret: unset it then, as the fixture ``cognito_environ`` does. An empty value would not
+            do, because clients refuse an empty secret.
         """
         return application_variables(
             user_pool_id=self.user_pool_id,
@@ -303,7 +306,8 @@ def application_variables(
 ) -> dict[str, str]:
     """Return the environment variables for an application that uses a pool on this machine.
 
-    They include those that would take precedence, or change the endpoint, if the environment had other values.
+    They include those that would take precedence, or change the endpoint, if the environment had other values. Without
+    a secret, COGNITO_CLIENT_SECRET is left out: applications that read it themselves would pass on an empty one.
     """
     region = region_of_pool(user_pool_id) or ""
     secret = {} if client_secret is None else {"COGNITO_CLIENT_SECRET": client_secret}

@@ -286,6 +286,7 @@ class KeyCache:
                 return
             self._next_fetch = loop.time() + COOLDOWN
             self._fetch_task = loop.create_task(self._run(self._fetch))
+            self._fetch_task.add_done_callback(self._note_cancellation)
 
     async def _run(self, fetch: Callable[[], Awaitable[Keys]]) -> None:
         self._is_sent = True
@@ -298,6 +299,11 @@ class KeyCache:
             _LOG.warning("the keys of the user pool (JWKS) could not be fetched: %s", error)
         finally:
             self._fetch_task, self._is_sent = None, False
+
+    def _note_cancellation(self, fetch: asyncio.Task[None]) -> None:
+        """Count a cancelled fetch, such as that of an event loop that ended, as a failed one."""
+        if fetch.cancelled() and self._failure is None:
+            self._failure = JwksUnavailableError("the request was cancelled")
 
     def _unavailable(self, now: float) -> JwksUnavailableError:
         reason = self._failure or "they have not been fetched yet"

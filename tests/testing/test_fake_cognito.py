@@ -23,6 +23,7 @@ from botocore.model import Shape
 from pycognito.aws_srp import AWSSRP, generate_hash_device, hex_to_long
 
 from cognito_async import ParameterValidationError
+from cognito_async.fastapi import PasswordPolicy
 from cognito_async.sign_in import SignedIn
 from cognito_async.testing import FakeCognito
 from cognito_async.testing.fake_cognito import FakeAppClient
@@ -43,6 +44,10 @@ MISMATCH = ("CodeMismatchException", "Invalid code received for user")
 REVOKED_REFRESH_TOKEN = ("NotAuthorizedException", "Refresh Token has been revoked")
 EXPIRED_REFRESH_TOKEN = ("NotAuthorizedException", "Refresh Token has expired")
 REVOKED_ACCESS_TOKEN = ("NotAuthorizedException", "Access Token has been revoked")
+DISABLED = ("NotAuthorizedException", "User is disabled.")
+NOT_RESETTABLE = ("NotAuthorizedException", "User password cannot be reset in the current state.")
+WRONG_CODE = ("CodeMismatchException", "Invalid verification code provided, please try again.")
+EXPIRED_CODE = ("ExpiredCodeException", "Invalid code provided, please request a code again.")
 OTHER_OPERATION = ("InvalidParameterException", "Initiate Auth method not supported.")
 UNAVAILABLE_CHALLENGE = ("InvalidParameterException", "The selected challenge is not available for the user.")
 
@@ -929,7 +934,7 @@ async def test_forgotten_password_is_replaced_with_code(aws: Aws) -> None:
         await aws.call("ConfirmForgotPassword", **confirmation | {"ConfirmationCode": "x"})
     await aws.call("ConfirmForgotPassword", **confirmation)
     assert await aws.initiate("USER_PASSWORD_AUTH", USERNAME="ada", PASSWORD=NEW_PASSWORD)
-    with pytest.raises(Refused, match="CodeMismatchException"):
+    with refused(EXPIRED_CODE):
         await aws.call("ConfirmForgotPassword", **confirmation)
     await aws.call("ForgotPassword", **request)
     aws.fake.advance(3601)
@@ -937,6 +942,65 @@ async def test_forgotten_password_is_replaced_with_code(aws: Aws) -> None:
         await aws.call("ConfirmForgotPassword", **confirmation | {"ConfirmationCode": aws.fake.messages[-1].code})
     simulated = await aws.call("ForgotPassword", **request | {"Username": "eve@example.com"})
     assert simulated["CodeDeliveryDetails"]["Destination"] == "e***@e***"
+
+
+@pytest.mark.parametrize(
+    ("prevention", "name", "error"),
+    [
+        (True, "eve", WRONG_CODE),
+        (False, "eve", ("UserNotFoundException", "User does not exist.")),
+        (True, "ada", EXPIRED_CODE),
+        (False, "ada", EXPIRED_CODE),
+    ],
+)
+async def test_code_that_was_not_requested_is_refused(
+    aws: Aws, *, prevention: bool, name: str, error: tuple[str, str]
+) -> None:
+    """Unknown users get the error of a wrong code, others that of an expired one, as AWS documents it."""
+    enable(aws, prevent_user_existence_errors=prevention)
+    request = {"ClientId": aws.app.client_id, "Username": name, "ConfirmationCode": "000000"}
+    with refused(error):
+        await aws.call("ConfirmForgotPassword", **request, Password=NEW_PASSWORD)
+
+
+@pytest.mark.parametrize("prevention", [True, False])
+async def test_forgotten_password_of_disabled_user_is_not_reset(aws: Aws, *, prevention: bool) -> None:
+    """No code is sent; an app client that hides users answers as for an unknown one."""
+    enable(aws, prevent_user_existence_errors=prevention)
+    request = {"ClientId": aws.app.client_id, "Username": "ada"}
+    await aws.call("ForgotPassword", **request)
+    confirmation = {**request, "ConfirmationCode": aws.fake.messages[-1].code, "Password": NEW_PASSWORD}
+    await aws.call("AdminDisableUser", UserPoolId=aws.fake.user_pool_id, Username="ada")
+    if prevention:
+        simulated = await aws.call("ForgotPassword", **request)
+        assert simulated["CodeDeliveryDetails"]["DeliveryMedium"] == "EMAIL"
+        error = WRONG_CODE
+    else:
+        error = DISABLED
+        with refused(DISABLED):
+            await aws.call("ForgotPassword", **request)
+    with refused(error):
+        await aws.call("ConfirmForgotPassword", **confirmation)
+    with refused(DISABLED):
+        await aws.call("AdminResetUserPassword", UserPoolId=aws.fake.user_pool_id, Username="ada")
+    assert len(aws.fake.messages) == 1
+    assert (aws.fake.users["ada"].password, aws.fake.users["ada"].status) == (PASSWORD, "CONFIRMED")
+
+
+@pytest.mark.parametrize("prevention", [True, False])
+async def test_forgotten_password_of_invited_user_is_not_reset(aws: Aws, *, prevention: bool) -> None:
+    """Such users sign in with the temporary password. A code from before the invitation has no effect either."""
+    enable(aws, prevent_user_existence_errors=prevention)
+    request = {"ClientId": aws.app.client_id, "Username": "ada"}
+    await aws.call("ForgotPassword", **request)
+    code = aws.fake.messages[-1].code
+    aws.fake.users["ada"].status = "FORCE_CHANGE_PASSWORD"
+    with refused(NOT_RESETTABLE):
+        await aws.call("ForgotPassword", **request)
+    with refused(NOT_RESETTABLE):
+        await aws.call("ConfirmForgotPassword", **request, ConfirmationCode=code, Password=NEW_PASSWORD)
+    assert len(aws.fake.messages) == 1
+    assert aws.fake.users["ada"].status == "FORCE_CHANGE_PASSWORD"
 
 
 async def test_changed_password_and_administration(aws: Aws) -> None:
@@ -957,6 +1021,28 @@ async def test_changed_password_and_administration(aws: Aws) -> None:
     assert (await aws.call("AdminGetUser", **user))["UserStatus"] == "CONFIRMED"
     listed = (await aws.call("ListUsers", UserPoolId=aws.fake.user_pool_id))["Users"]
     assert [entry["Username"] for entry in listed] == ["ada", "eve"]
+
+
+@pytest.mark.parametrize(
+    "password",
+    [
+        *("Aa1!aaaa", "Aa1 aaaa", "Aa1!aaa", "aa1!aaaa", "AA1!AAAA", "Aaa!aaaa", "Aa1aaaaa", "Aa1!\U0001f600aaa", ""),
+        *("éÉ1!éééé", "aÉ1!aaaa", "éA1!ÉÉÉÉ", "aA٣!aaaa", "aA²!aaaa", "aA1¡aaaa", "aA1\u00a0aaaa"),
+        *(f"{space}Aa1!aaaa" for space in " \t\n\v\f\r\u00a0\u2003\x1c\x85"),
+        *(f"Aa1!aaaa{space}" for space in " \t\n\v\f\r\u00a0\u2003\x1c\x85"),
+    ],
+)
+async def test_password_policy_is_that_of_the_documentation(aws: Aws, password: str) -> None:
+    """ASCII letters and digits count, and whitespace at the ends is refused, as by ``PasswordPolicy``."""
+    change = {"UserPoolId": aws.fake.user_pool_id, "Username": "ada", "Password": password}
+    if PasswordPolicy().broken_rules(password):
+        with pytest.raises(Refused, match=r"InvalidPasswordException|InvalidParameterException"):
+            await aws.call("AdminSetUserPassword", **change)
+        with pytest.raises(ParameterValidationError):
+            aws.fake.create_user("eve", password=password)
+    else:
+        await aws.call("AdminSetUserPassword", **change)
+        assert aws.fake.create_user("eve", password=password).password == password
 
 
 async def test_passkey_registration_adds_the_credential(aws: Aws) -> None:
@@ -997,18 +1083,26 @@ async def test_administrator_invites_user_by_email(aws: Aws) -> None:
 
 
 async def test_disabled_user_is_refused_until_enabled(aws: Aws) -> None:
-    """Sign-in, access token and refresh token are refused."""
+    """Sign-in, access token and refresh token are refused. The tokens are revoked for good."""
     user = {"UserPoolId": aws.fake.user_pool_id, "Username": "ada"}
     tokens = (await aws.password())["AuthenticationResult"]
+    aws.fake.users["ada"].mfa = ["SMS_MFA"]
+    challenge = await aws.password()
     await aws.call("AdminDisableUser", **user)
     for use in (
         aws.password(),
         aws.call("GetUser", AccessToken=tokens["AccessToken"]),
         refresh(aws, tokens["RefreshToken"]),
+        aws.respond(challenge, SMS_MFA_CODE=aws.fake.messages[-1].code),
     ):
-        with refused(("NotAuthorizedException", "User is disabled.")):
+        with refused(DISABLED):
             await use
+    aws.fake.users["ada"].mfa = []
     await aws.call("AdminEnableUser", **user)
+    with refused(REVOKED_ACCESS_TOKEN):
+        await aws.call("GetUser", AccessToken=tokens["AccessToken"])
+    with refused(REVOKED_REFRESH_TOKEN):
+        await refresh(aws, tokens["RefreshToken"])
     assert "AuthenticationResult" in await aws.password()
 
 
@@ -1189,7 +1283,10 @@ async def test_environment_names_pool_app_client_and_state_key(aws: Aws) -> None
     assert variables["COGNITO_USER_POOL_ID"] == aws.fake.user_pool_id
     assert variables["AWS_ENDPOINT_URL"] == aws.fake.endpoint_url
     assert variables["AWS_REGION"] == "eu-west-1"
-    assert "COGNITO_CLIENT_SECRET" not in of_default
+    assert "COGNITO_CLIENT_SECRET" not in of_default  # also not empty, which clients refuse
+    async with aws.fake.session() as session:
+        with pytest.raises(ParameterValidationError, match="client_secret must not be empty"):
+            session.client(aws.app.client_id, "")
     assert of_default["COGNITO_CLIENT_ID"] == aws.fake.app_client.client_id
     assert of_default["COGNITO_STATE_KEYS"] == variables["COGNITO_STATE_KEYS"]
     assert aws.fake.environment() == of_default

@@ -617,8 +617,9 @@ async def test_closing_cancels_the_fetch_and_not_its_callers() -> None:
         await asyncio.sleep(0.1)
         await verifier.close()
         await verifier.close()
-        with pytest.raises(JwksUnavailableError):
+        with pytest.raises(JwksUnavailableError) as caught:
             await waiting
+        assert isinstance(caught.value.__cause__, SessionClosedError)
 
 
 @pytest.mark.virtual_clock
@@ -659,6 +660,54 @@ async def test_fetch_that_was_cancelled_before_it_started_is_repeated() -> None:
         assert await on.accepts()
         await on.settle()
         assert on.fetches == 2
+
+
+@pytest.mark.virtual_clock
+@pytest.mark.parametrize("started", [True, False])
+async def test_rotated_key_is_no_fault_of_the_token_if_the_fetch_was_cancelled(*, started: bool) -> None:
+    """As by an event loop that ends. The next fetch is not earlier for that."""
+    async with online() as on:
+        assert await on.accepts()
+        await asyncio.sleep(COOLDOWN)
+        on.issuer.rotate()
+        on.transport.delay = 1.0
+        with pytest.raises(TokenUnknownKeyError):
+            on.verifier.verify_cached(on.issuer.access_token())
+        [fetch] = asyncio.all_tasks() - {asyncio.current_task()}
+        if started:
+            await asyncio.sleep(0.5)
+        fetch.cancel()
+        await asyncio.wait([fetch])
+        on.transport.delay = 0.0
+        for _ in range(2):
+            with pytest.raises(JwksUnavailableError, match=r": the request was cancelled$"):
+                await on.accepts()
+            with pytest.raises(JwksUnavailableError):
+                on.verifier.verify_cached(on.issuer.access_token())
+            await asyncio.sleep(COOLDOWN / 2 - 1)
+        assert on.fetches == 1 + started
+        await asyncio.sleep(2)
+        assert await on.accepts()
+        assert on.fetches == 2 + started
+        assert not await on.accepts(unknown(1))
+
+
+def test_fetch_that_ended_with_its_event_loop_has_failed() -> None:
+    """``asyncio.run`` cancels it."""
+
+    class Hanging(JwksTransport):
+        async def send(self, request: Any) -> Any:
+            await asyncio.get_running_loop().create_future()
+
+    verifier: TokenVerifier[Any] = TokenVerifier(**TOKEN_RULES, session=scripted_session(Hanging(JwtIssuer())))
+
+    async def start() -> None:
+        with pytest.raises(JwksUnavailableError, match="not been fetched yet"):
+            verifier.verify_cached(unknown(1))
+
+    asyncio.run(start())
+    with pytest.raises(JwksUnavailableError, match="cancelled"):
+        verifier.verify_cached(unknown(1))
 
 
 def test_event_loop_does_not_wait_for_the_fetch_of_another() -> None:

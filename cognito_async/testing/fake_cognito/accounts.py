@@ -13,9 +13,11 @@ from cognito_async.testing.fake_cognito.pool import (
     Payload,
     Refusal,
     SentCode,
+    check_enabled,
     check_policy,
     masked,
     required,
+    wrong_code,
 )
 from cognito_async.testing.fake_cognito.sign_in import SignInService
 from cognito_async.testing.fake_cognito.tokens import Tokens
@@ -90,7 +92,7 @@ class Accounts:
         client_id, username = required(request, "ClientId", "Username")
         client = self._pool.client_of(client_id)
         self._pool.check_secret_hash(client, username, request.get("SecretHash"))
-        if self._pool.find(username) is None and client.prevent_user_existence_errors:
+        if client.prevent_user_existence_errors and not self._is_active(username):
             return {"CodeDeliveryDetails": _delivery(masked(username), "EMAIL", "email")}
         return {"CodeDeliveryDetails": self._send_reset_code(self._pool.user(username))}
 
@@ -100,9 +102,10 @@ class Accounts:
         client = self._pool.client_of(client_id)
         self._pool.check_secret_hash(client, username, request.get("SecretHash"))
         check_policy(password)
-        if self._pool.find(username) is None and client.prevent_user_existence_errors:
-            raise Refusal("ExpiredCodeException", "Invalid code provided, please request a code again.")
+        if client.prevent_user_existence_errors and not self._is_active(username):
+            raise wrong_code()
         user = self._pool.user(username)
+        _check_resettable(user)
         self._pool.take_code(user, "PASSWORD", code)
         user.password, user.status = password, "CONFIRMED"
         return {}
@@ -221,12 +224,13 @@ class Accounts:
     def _admin_enable(self, request: Payload, *, enabled: bool) -> Payload:
         user = self._pool.user(*required(request, "Username"))
         user.enabled = enabled
+        if not enabled:
+            self._tokens.sign_out(user)
         return {}
 
     def _admin_reset_user_password(self, request: Payload) -> Payload:
         user = self._pool.user(*required(request, "Username"))
-        if user.status not in {"CONFIRMED", "RESET_REQUIRED"}:
-            raise Refusal("NotAuthorizedException", "User password cannot be reset in the current state.")
+        _check_resettable(user, "UNCONFIRMED")
         self._send_reset_code(user)
         user.status = "RESET_REQUIRED"
         return {}
@@ -261,7 +265,12 @@ class Accounts:
         attributes = {pair["Name"]: pair["Value"] for pair in request.get("UserAttributes") or ()}
         return self._pool.create_user(username, password=password, attributes=attributes, status=status)
 
+    def _is_active(self, username: str) -> bool:
+        user = self._pool.find(username)
+        return user is not None and user.enabled
+
     def _send_reset_code(self, user: FakeUser) -> Payload:
+        _check_resettable(user)
         for attribute in ("email", "phone_number"):
             if user.attributes.get(f"{attribute}_verified") == "true":
                 return self._deliver(user, "PASSWORD", attribute)
@@ -270,6 +279,12 @@ class Accounts:
 
     def _deliver(self, user: FakeUser, purpose: str, attribute: str) -> Payload:
         return _delivery(*self._pool.send_code(user, purpose, attribute), attribute)
+
+
+def _check_resettable(user: FakeUser, *other_states: str) -> None:
+    check_enabled(user)
+    if user.status in {"FORCE_CHANGE_PASSWORD", *other_states}:
+        raise Refusal("NotAuthorizedException", "User password cannot be reset in the current state.")
 
 
 def _summary(user: FakeUser) -> Payload:

@@ -4,6 +4,7 @@ import base64
 import hashlib
 import hmac
 import secrets
+import string
 import time
 import uuid
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -43,7 +44,12 @@ _ATTEMPTS: Final = 5  # wrong passwords before the first lock
 _LONGEST_LOCK: Final = 900.0
 _CODE_LIFETIME: Final = 3600.0
 _TOTP_STEP: Final = 30
-_SYMBOLS: Final = "^$*.[]{}()?-\"!@#%&/\\,><':;|_~`+= "
+_CHARACTERS: Final = {
+    "uppercase": string.ascii_uppercase,
+    "lowercase": string.ascii_lowercase,
+    "numeric": string.digits,
+    "symbol": "^$*.[]{}()?-\"!@#%&/\\,><':;|_~`+= ",
+}
 
 
 class Refusal(Exception):  # noqa: N818 - a response, not a failure of the fake
@@ -433,9 +439,9 @@ class FakePool:
 
     def take_code(self, user: FakeUser, purpose: str, code: str) -> None:
         """Use up a verification code; internal."""
-        expected, expires = user.codes.get(purpose, ("", 0.0))
+        expected, expires = user.codes.get(purpose, (code, 0.0))  # none was sent, or it was used: as an expired one
         if code != expected:
-            raise Refusal("CodeMismatchException", "Invalid verification code provided, please try again.")
+            raise wrong_code()
         if self.now > expires:
             raise Refusal("ExpiredCodeException", "Invalid code provided, please request a code again.")
         del user.codes[purpose]
@@ -467,20 +473,29 @@ def required(values: Mapping[str, Any], *names: str) -> list[Any]:
     return [values[name] for name in names]
 
 
+def wrong_code() -> Refusal:
+    """Return the error of a wrong verification code."""
+    return Refusal("CodeMismatchException", "Invalid verification code provided, please try again.")
+
+
+def check_enabled(user: FakeUser) -> None:
+    """Refuse the request of a disabled user."""
+    if not user.enabled:
+        raise Refusal("NotAuthorizedException", "User is disabled.")
+
+
 def broken_rules(password: str) -> list[str]:
     """Return the rules of the policy that a password breaks."""
     rules = (
         ("have length greater than or equal to 8", len(password) >= 8),  # noqa: PLR2004
-        ("have uppercase characters", any(map(str.isupper, password))),
-        ("have lowercase characters", any(map(str.islower, password))),
-        ("have numeric characters", any(map(str.isdigit, password))),
-        ("have symbol characters", any(character in _SYMBOLS for character in password)),
+        *((f"have {name} characters", bool({*password} & {*characters})) for name, characters in _CHARACTERS.items()),
+        ("not begin or end with whitespace", password == password.strip(string.whitespace)),
     )
     return [rule for rule, kept in rules if not kept]
 
 
 def check_policy(password: str) -> None:
-    """Refuse passwords without 8 characters, upper and lower case letters, a digit and a symbol."""
+    """Refuse passwords that break a rule of the policy."""
     if broken := [f"Password must {rule}" for rule in broken_rules(password)]:
         raise Refusal("InvalidPasswordException", f"Password did not conform with policy: {'; '.join(broken)}")
 

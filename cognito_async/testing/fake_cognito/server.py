@@ -78,8 +78,9 @@ class FakeCognito(FakePool):
 
     It checks passwords, SRP proofs, secret hashes, codes, TOTP codes (each once), the sessions of challenges (used
     once, three minutes), the devices of refresh tokens, rotation with grace period and reuse, access tokens, and the
-    password policy: 8 characters with upper and lower case, a digit and a symbol. After five wrong passwords a user
-    is locked for a growing time. Its clock moves with ``advance``; the claims of tokens have this machine's time.
+    password policy: 8 characters with upper and lower case (A to Z), a digit and a symbol, without whitespace at the
+    beginning and end. After five wrong passwords a user is locked for a growing time. Its clock moves with ``advance``;
+    the claims of tokens have this machine's time.
 
     It does not check AWS signatures, the signatures of passkeys, the attribute schema, scopes or quotas. It has no
     Lambda triggers, identity providers or managed login. It has no group operations: ``create_user`` sets the groups of
@@ -200,7 +201,10 @@ class FakeCognito(FakePool):
 
         Returns:
             The IDs of the pool and the app client, the region, the endpoint, AWS credentials, and a random key for the
-            challenges of ``sign_in_router``, which is the same for each call.
+            challenges of ``sign_in_router``, which is the same for each call. They include the variables that would
+            take precedence over these, except that there is no ``COGNITO_CLIENT_SECRET`` if the app client has no
+            secret: unset it then, as the fixture ``fake_environ`` does. An empty value would not do, because clients
+            refuse an empty secret.
         """
         app_client = app_client or self.app_client
         return application_variables(

@@ -18,6 +18,7 @@ from cognito_async.testing.fake_cognito.pool import (
     Operations,
     Payload,
     Refusal,
+    check_enabled,
     check_policy,
     masked,
     new_totp_secret,
@@ -361,6 +362,7 @@ class SignInService:
         """Return the next challenge of a user whose first factor is verified, or the tokens."""
         user = sign_in.known_user
         sign_in.second_factor |= second_factor
+        check_enabled(user)
         if user.status == "RESET_REQUIRED":
             raise Refusal("PasswordResetRequiredException", "Password reset required for the user")
         device = None if sign_in.device_key is None else self._device(sign_in)
@@ -515,8 +517,7 @@ class SignInService:
 
 
 def _refuse_inactive(user: FakeUser) -> None:
-    if not user.enabled:
-        raise Refusal("NotAuthorizedException", "User is disabled.")
+    check_enabled(user)
     if user.status == "UNCONFIRMED":
         raise Refusal("UserNotConfirmedException", "User is not confirmed.")
 

@@ -16,6 +16,7 @@ from cognito_async.testing.fake_cognito.pool import (
     Operations,
     Payload,
     Refusal,
+    check_enabled,
     required,
 )
 
@@ -149,6 +150,7 @@ class Tokens:
         if token.rotated is not None and now > token.rotated + client.retry_grace_period:
             grant.revoked = True
             raise Refusal("RefreshTokenReuseException", "Refresh token has been reused")
+        check_enabled(grant.user)
         if grant.revoked:
             raise Refusal("NotAuthorizedException", "Refresh Token has been revoked")
         if now >= token.expires:
@@ -157,8 +159,6 @@ class Tokens:
         forgotten = grant.device_key is not None and grant.device_key not in grant.user.devices
         if forgotten or grant.device_key != device_key:
             raise Refusal("NotAuthorizedException", "Invalid Refresh Token")
-        if not grant.user.enabled:
-            raise Refusal("NotAuthorizedException", "User is disabled.")
         return token
 
     def _grant(self, request: Payload) -> Grant:
@@ -168,10 +168,9 @@ class Tokens:
             raise Refusal("NotAuthorizedException", "Invalid Access Token")
         if self._pool.now >= expires:
             raise Refusal("NotAuthorizedException", "Access Token has expired")
+        check_enabled(grant.user)
         if grant.revoked:
             raise Refusal("NotAuthorizedException", "Access Token has been revoked")
-        if not grant.user.enabled:
-            raise Refusal("NotAuthorizedException", "User is disabled.")
         return grant
 
 
