@@ -1,7 +1,7 @@
 """A request: its client IP behind trusted proxies, the origin of its page (CSRF protection), cookies, and the body."""
 
 import re
-from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from functools import lru_cache
 from io import BytesIO
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -39,6 +39,8 @@ MAX_BODY_BYTES: Final = 32 * 1024
 BODY_TIMEOUT: Final = 10.0
 MAX_FORM_FIELDS: Final = 20
 MAX_ENCODED_DATA: Final = 8192
+MAX_HOPS: Final = 32
+MAX_ADDRESS_LENGTH: Final = 100
 
 # U+FFFD stands for bytes that are not valid in the encoding of a form.
 VISIBLE = "^[^\\p{Cc}\\p{Cf}\\p{Co}\\p{Z}\ufffd]*$"
@@ -54,6 +56,8 @@ _WITH_PORT = re.compile(r"\[([^\[\]]+)\](?::\d{1,5})?|([0-9.]+):\d{1,5}")
 
 def parse_address(text: str) -> Address | None:
     """Parse an address as proxies write it, optionally with a port, brackets or quotes; None if invalid."""
+    if len(text) > MAX_ADDRESS_LENGTH:
+        return None
     text = text.strip().strip('"')
     match = _WITH_PORT.fullmatch(text)
     try:
@@ -68,10 +72,10 @@ def parse_address(text: str) -> Address | None:
 _parse_peer = lru_cache(parse_address)  # peers are short, unlike headers, and often the same proxy
 
 
-def client_ip(peer: str | None, forwarded: Iterable[str], trusted: Sequence[Proxy]) -> Address | None:
+def client_ip(peer: str | None, forwarded: Sequence[str], trusted: Sequence[Proxy]) -> Address | None:
     """Return the rightmost address that is not a trusted proxy; the last trusted one if the next entry is invalid."""
     address = None if peer is None else _parse_peer(peer)
-    hops = [hop for value in forwarded for hop in value.split(",")]
+    hops = _last_hops(forwarded)
     while hops and _is_trusted(address, trusted):
         previous = parse_address(hops.pop())
         if previous is None:
@@ -80,11 +84,19 @@ def client_ip(peer: str | None, forwarded: Iterable[str], trusted: Sequence[Prox
     return address
 
 
-def is_ignored(peer: str | None, forwarded: Iterable[str], trusted: Sequence[Proxy]) -> bool:
+def is_ignored(peer: str | None, forwarded: Sequence[str], trusted: Sequence[Proxy]) -> bool:
     """Return whether a header of an untrusted peer is ignored, unless the server has applied it, as uvicorn does."""
     address = None if peer is None else _parse_peer(peer)
-    hops = [hop for value in forwarded for hop in value.split(",")]
+    hops = reversed(_last_hops(forwarded))
     return not _is_trusted(address, trusted) and (address is None or address not in map(parse_address, hops))
+
+
+def _last_hops(forwarded: Sequence[str]) -> list[str]:
+    """Return the last entries: clients can send any number before those of proxies, and no chain of proxies is longer.
+
+    Servers may not limit the size of headers.
+    """
+    return ",".join(forwarded[-MAX_HOPS:]).rsplit(",", MAX_HOPS)[-MAX_HOPS:]
 
 
 def _is_trusted(address: Address | None, trusted: Sequence[Proxy]) -> bool:
