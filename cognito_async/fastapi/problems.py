@@ -54,7 +54,7 @@ class MalformedBodyError(RequestRejectedError):
 
 
 class UnsupportedBodyError(RequestRejectedError):
-    """The request body is neither JSON nor a form."""
+    """The request body is neither JSON nor a form in UTF-8, or it is compressed."""
 
 
 class BodyTooLargeError(RequestRejectedError):
@@ -169,7 +169,7 @@ def _problem(kind: str, status: int, title: str, detail: str | None = None, **op
 _NOT_ACCEPTED = "The code is wrong or expired, or the password is not acceptable. Check both or request a new code."
 _CREDENTIALS = "The username or password is wrong, or the session has expired."
 _TOO_WEAK = "Choose a different password, such as a longer one with upper-case letters, digits and symbols."
-_MEDIA_TYPES = "Send application/json, or a form where the route accepts forms, without compression."
+_MEDIA_TYPES = "Send application/json, or a form in UTF-8 where the route accepts forms, without compression."
 _BODY = "The body does not match its content type, repeats a field or is incomplete."
 
 WRONG_CODE = _problem("wrong-code", 400, "Code not accepted", _NOT_ACCEPTED)

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
@@ -33,12 +34,15 @@ Address: TypeAlias = IPv4Address | IPv6Address
 JSON: Final = "application/json"
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 URLENCODED: Final = "application/x-www-form-urlencoded"
-FORMS: Final = frozenset({URLENCODED, "multipart/form-data"})
+MULTIPART: Final = "multipart/form-data"
+FORMS: Final = frozenset({URLENCODED, MULTIPART})
 JSON_OR_FORM: Final = FORMS | {JSON}
+UTF_8: Final = b"utf-8"
 MAX_BODY_BYTES: Final = 32 * 1024
 BODY_TIMEOUT: Final = 10.0
 MAX_FORM_FIELDS: Final = 20
 MAX_ENCODED_DATA: Final = 8192
+MAX_CONTENT_TYPE_LENGTH: Final = 256
 MAX_HOPS: Final = 32
 MAX_ADDRESS_LENGTH: Final = 100
 
@@ -203,12 +207,26 @@ async def read_body(
     if optional and "content-type" not in request.headers and not await _read_bytes(request, timer):
         return model.model_validate({})
     kind = media_type(request.headers)
-    if kind not in media_types or request.headers.get("content-encoding", "identity") != "identity":
-        raise UnsupportedBodyError("the body has an unsupported media type or a content encoding")
+    if (
+        kind not in media_types
+        or request.headers.get("content-encoding", "identity") != "identity"
+        or not _is_supported(kind, request.headers.get("content-type", ""))
+    ):
+        raise UnsupportedBodyError("the body has an unsupported media type, charset or content encoding")
     body = await _parse_body(request, kind, await _read_bytes(request, timer), model, optional=optional)
     if isinstance(body, Exception):
         raise body
     return body
+
+
+def _is_supported(kind: str, content_type: str) -> bool:
+    """Return whether a Content-Type is short and its charset, which only multipart bodies may choose, is UTF-8.
+
+    Starlette decodes forms with any codec of Python, some of which are slow.
+    """
+    if len(content_type) > MAX_CONTENT_TYPE_LENGTH:
+        return False
+    return kind != MULTIPART or parse_options_header(content_type)[1].get(b"charset", UTF_8).lower() == UTF_8
 
 
 async def _read_bytes(request: Request, timer: SharedTimer | None) -> bytes:
