@@ -24,7 +24,7 @@ class RateLimit(Protocol):
         """Count a request.
 
         Args:
-            key: A client IP, a hash of a username, or both. The routers put the name of the limit before it, so that
+            key: A client IP, a hash of a username or e-mail address, or both. The routers put the name of the limit before it, so that
                 their limits can share a storage; for several pools, add a prefix. An IPv6 client has three keys that
                 are counted one after the other and end in ``/64``, ``/56`` and ``/48``; give the larger networks larger
                 limits.

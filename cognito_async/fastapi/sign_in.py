@@ -55,6 +55,7 @@ from cognito_async.fastapi.sign_in_models import (
     PasswordSignInBody,
     RefreshBody,
     SelectAnswer,
+    SetUpEmailAnswer,
     SignedInResponse,
     SignedOutResponse,
     SignInBody,
@@ -64,7 +65,15 @@ from cognito_async.fastapi.sign_in_models import (
 )
 from cognito_async.operations import GetTokensFromRefreshTokenRequest, UserContextDataType
 from cognito_async.protocol.validators import number
-from cognito_async.sign_in import Challenge, SelectChallenge, SignedIn, SignInResult, SoftwareTokenSecret, Tokens
+from cognito_async.sign_in import (
+    Challenge,
+    MfaSetupChallenge,
+    SelectChallenge,
+    SignedIn,
+    SignInResult,
+    SoftwareTokenSecret,
+    Tokens,
+)
 from cognito_async.sign_in.challenges import resumed
 from cognito_async.sign_in.flow import FLOWS, PASSWORD_FACTORS, PASSWORDLESS_FLOWS
 from cognito_async.tokens.provider import REPEATED_REFRESH
@@ -136,14 +145,15 @@ class SignInOptions:
     message_client_limit: RateLimit = field(
         factory=partial(MemoryRateLimit, 5, 3600.0, network_hits={56: 5, 48: 5}), validator=is_rate_limit
     )
-    """Limits the starts that can send a message, and the choices of such a factor, per username and client.
+    """Limits the starts and answers that can send a message, per username and client.
 
-    These are starts without a password or with another first factor than a passkey. Default: 5 per hour and IPv4
-    address or IPv6 /48 network. Keep it below ``message_limit``.
+    These are starts without a password or with another first factor than a passkey, choices of such a factor, and
+    e-mail addresses to set up. Default: 5 per hour and IPv4 address or IPv6 /48 network. Keep it below
+    ``message_limit``.
     """
 
     message_limit: RateLimit = field(factory=partial(MemoryRateLimit, 10, 3600.0), validator=is_rate_limit)
-    """The same from all clients. Default: 10 per hour.
+    """The same from all clients, and separately the codes to each e-mail address to set up. Default: 10 per hour.
 
     A lower limit makes it easier to lock a user without a password out, a higher one to send a user many messages.
     """
@@ -424,9 +434,7 @@ def sign_in_router(
         account, challenge = _resume(seal, body, call)
         if not isinstance(challenge, Challenge):
             raise SignInStateError("the state of the sign-in is invalid or has expired")
-        choice = body.answer.option if isinstance(body.answer, SelectAnswer) else PASSKEY
-        sends = isinstance(challenge, SelectChallenge) and choice != PASSKEY
-        await options.check_attempt(challenge.username, call.client_ip, "challenge", can_send_message=sends)
+        await _check_answer(options, body.answer, challenge, call.client_ip)
         async with minimum_duration(options.minimum_duration):
             result = await _send(body.answer, challenge)
         if isinstance(result, SoftwareTokenSecret):  # the challenge is open, with a new session
@@ -465,6 +473,21 @@ def _can_send_message(body: SignInBody) -> bool:
     if body.preferred_challenge in {None, *PASSWORD_FACTORS}:
         return body.password is None
     return body.preferred_challenge != PASSKEY
+
+
+async def _check_answer(
+    options: SignInOptions, answer: Answer, challenge: Challenge, client_ip: Address | None
+) -> None:
+    """Count an answer; raise RateLimitedError if there are too many."""
+    sends = isinstance(challenge, SelectChallenge) and isinstance(answer, SelectAnswer) and answer.option != PASSKEY
+    address = (
+        answer.address if isinstance(answer, SetUpEmailAnswer) and isinstance(challenge, MfaSetupChallenge) else None
+    )
+    await options.check_attempt(
+        challenge.username, client_ip, "challenge", can_send_message=sends or address is not None
+    )
+    if address is not None:  # it may be that of someone else
+        await check_username_limit(options.message_limit, address, key_prefix="message address ")
 
 
 async def _send(answer: Answer, challenge: Challenge) -> SignInResult | SoftwareTokenSecret:
