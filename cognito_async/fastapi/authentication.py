@@ -112,7 +112,9 @@ class TokenAuth(SecurityBase):
             connection.headers, self.allowed_origins
         ):
             return CrossOriginError("the request with a cookie was sent by a page of another origin")
-        return values[0] if len(values) == 1 else TokenMalformedError(f"the request has several cookies named {name}")
+        if len(values) == 1:
+            return values[0]
+        return TokenMalformedError(f"the request has several cookies named {name}, or more than 32 KiB of cookies")
 
 
 def _bearer_token(connection: HTTPConnection) -> str | CognitoError | None:

@@ -43,6 +43,7 @@ BODY_TIMEOUT: Final = 10.0
 MAX_FORM_FIELDS: Final = 20
 MAX_ENCODED_DATA: Final = 8192
 MAX_CONTENT_TYPE_LENGTH: Final = 256
+MAX_COOKIE_LENGTH: Final = 32 * 1024
 MAX_HOPS: Final = 32
 MAX_ADDRESS_LENGTH: Final = 100
 
@@ -166,8 +167,11 @@ def is_same_origin(headers: Mapping[str, str], allowed: Collection[str] = ()) ->
 
 
 def cookie_values(headers: Headers, name: str) -> list[str]:
-    """Return the values of all cookies with a name, as sent."""
-    pairs = [pair.partition("=") for line in headers.getlist("cookie") for pair in line.split(";")]
+    """Return the values of all cookies with a name, as sent; two empty ones if the header is too long to be parsed."""
+    lines = headers.getlist("cookie")
+    if sum(map(len, lines)) > MAX_COOKIE_LENGTH:  # callers refuse repeated cookies
+        return ["", ""]
+    pairs = [pair.partition("=") for line in lines for pair in line.split(";")]
     # Only spaces and tabs are removed: any site of the domain can set a cookie named U+00A0 and "__Host-access_token".
     return [value.strip(" \t") for key, _, value in pairs if key.strip(" \t") == name]
 

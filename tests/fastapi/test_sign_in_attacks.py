@@ -440,9 +440,12 @@ async def test_cookie_mode_ignores_tokens_in_the_body(fake: FakeCognito) -> None
         assert not cookies(response)
 
 
-@pytest.mark.parametrize("planted", ["\xa0{cookie}", "{cookie}; {cookie}"])
+@pytest.mark.parametrize("planted", ["\xa0{cookie}", "{cookie}; {cookie}", "{cookie}" + ";" * 32768])
 async def test_planted_refresh_cookie_is_ignored(fake: FakeCognito, planted: str) -> None:
-    """Browsers let another host of the domain set the first one; a repeated cookie is not trusted either."""
+    """Browsers let another host of the domain set the first one; a repeated cookie is not trusted either.
+
+    Nor is one of a header that is too long.
+    """
     ada(fake)
     async with site(fake, options(tokens="cookies")) as http:
         cookie = "__Host-refresh_token=" + cookies(await start(http))["__Host-refresh_token"]["value"]
