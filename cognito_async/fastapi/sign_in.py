@@ -32,6 +32,7 @@ from cognito_async.fastapi.rate_limits import (
 )
 from cognito_async.fastapi.request import (
     JSON,
+    MAX_BODY_BYTES,
     Address,
     Body,
     body_schema,
@@ -74,7 +75,7 @@ from cognito_async.sign_in import (
     SoftwareTokenSecret,
     Tokens,
 )
-from cognito_async.sign_in.challenges import resumed
+from cognito_async.sign_in.challenges import resumed, short_state
 from cognito_async.sign_in.flow import FLOWS, PASSWORD_FACTORS, PASSWORDLESS_FLOWS
 from cognito_async.tokens.provider import REPEATED_REFRESH
 
@@ -326,7 +327,9 @@ class _SignIn:
         details = challenge_details(
             result, new.secret if new else None, new.uri(issuer=issuer, account=account) if new else None
         )
-        sealed = seal.seal(f"{account}\n{result.state()}", self.options.challenge_lifetime)
+        sealed = seal.seal(f"{account}\n{short_state(result)}", self.options.challenge_lifetime)
+        if len(sealed) > MAX_BODY_BYTES:
+            _LOG.error("the state of %s exceeds %d bytes: its answer is refused", result.name, MAX_BODY_BYTES)
         return _json(ChallengeResponse(challenge=details, sealed=sealed))
 
     def signed_in(self, tokens: Tokens, username: str | None = None) -> Response:

@@ -431,6 +431,11 @@ def resumed(client: CognitoClient, state: object, device: Device | None, user_co
         return None
 
 
+def short_state(challenge: Challenge) -> str:
+    """Return the state without the user's attributes, which can be large and which no answer needs."""
+    return dump(challenge._step, omitted=("userAttributes",))  # noqa: SLF001 - of this module
+
+
 def _nothing(_: Step) -> dict[str, Any]:
     return {}
 
