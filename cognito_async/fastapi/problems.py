@@ -247,13 +247,15 @@ PROBLEMS: Problems = {
         evolve(WRONG_CODE, log_level=WARNING),
     ),
     **_for_operations(["ConfirmSignUp"], _INVALID, evolve(_WRONG_SIGN_UP_CODE, log_level=WARNING)),
-    **_for_operations(["SignUp", *_ANSWERS], _INVALID, evolve(_REFUSED, log_level=WARNING)),
+    **_for_operations(["SignUp", "AssociateSoftwareToken", *_ANSWERS], _INVALID, evolve(_REFUSED, log_level=WARNING)),
+    **_for_operations(_ANSWERS, ["MFAMethodNotFoundException"], _REFUSED),  # the user has no such second factor
     **_for_operations(
         ["InitiateAuth", "AdminInitiateAuth", "GetTokensFromRefreshToken"],
         _INVALID,
         evolve(_SIGN_IN_REFUSED, log_level=WARNING),
     ),
-    **_for_operations(["RevokeToken"], ["UnsupportedTokenTypeException", *_INVALID], _REFUSED),  # not a refresh token
+    # Not a refresh token, or one of another app client.
+    **_for_operations(["RevokeToken"], ["UnsupportedTokenTypeException", "UnauthorizedException", *_INVALID], _REFUSED),
     "ConcurrentModificationException": _BUSY,  # two requests of one user, such as a double click
     **dict.fromkeys(
         ("InvalidPasswordException", "PasswordHistoryPolicyViolationException", "WeakPasswordError"), _WEAK_PASSWORD

@@ -534,7 +534,10 @@ async def _refresh(call: _Call, held: RefreshBody) -> Tokens:
 
 
 async def _revoke(client: CognitoClient, held: RefreshBody, problems: Problems) -> bool | None:
-    """Return whether the refresh token was revoked; None if there is none. A failure must not keep users signed in."""
+    """Return whether the refresh token was certainly revoked; None if there is none.
+
+    A failure must not keep users signed in.
+    """
     if held.refresh_token is None:
         return None
     try:

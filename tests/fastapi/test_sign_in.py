@@ -466,7 +466,8 @@ async def test_invalid_token_is_not_reported_to_the_operator(
         fake.fail_next("GetTokensFromRefreshToken", code="InvalidParameterException")
         body = {"refresh_token": content["refresh_token"], "device_key": "?"}
         assert kind_of(await http.post("/refresh", json=body)) == (401, "sign-in-refused")
-        for code in ("UnsupportedTokenTypeException", "InvalidParameterException"):
+        # The last one: the token of another app client.
+        for code in ("UnsupportedTokenTypeException", "InvalidParameterException", "UnauthorizedException"):
             fake.fail_next("RevokeToken", code=code)
             response = await http.post("/sign-out", json={"refresh_token": content["access_token"]})
             assert response.json() == {"state": "signed_out", "revoked": False}
@@ -544,7 +545,7 @@ async def test_refresh_and_sign_out_use_the_cookie(fake: FakeCognito) -> None:
 
 
 async def test_sign_out_deletes_cookies_during_an_outage(fake: FakeCognito, caplog: pytest.LogCaptureFixture) -> None:
-    """The response and the log report that the token is still valid."""
+    """The response and the log report that the token may still be valid."""
     ada(fake)
     async with site(fake, options(**COOKIES)) as http:
         first = await start(http)
@@ -552,6 +553,22 @@ async def test_sign_out_deletes_cookies_during_an_outage(fake: FakeCognito, capl
         response = await http.post("/sign-out", json={}, headers=cookie_header(first))
     assert (response.status_code, response.json()["revoked"], len(cookies(response))) == (200, False, 2)
     assert "RevokeToken" in caplog.text
+
+
+async def test_lost_response_of_a_sign_out_is_reported_as_unknown(
+    fake: FakeCognito, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The token was revoked; the description of the response includes this case."""
+    ada(fake)
+    async with site(fake) as http:
+        held = {"refresh_token": tokens(await start(http))["refresh_token"]}
+        fake.fail_next("RevokeToken", lose_response=True, times=9)
+        assert (await http.post("/sign-out", json=held)).json() == {"state": "signed_out", "revoked": False}
+        assert kind_of(await http.post("/refresh", json=held)) == (401, "sign-in-refused")
+        schemas = (await http.get("/openapi.json")).json()["components"]["schemas"]
+    assert "unknown" in schemas["SignedOutResponse"]["properties"]["revoked"]["description"]
+    (record,) = caplog.records
+    assert (record.levelname, "operation RevokeToken" in record.getMessage()) == ("WARNING", True)
 
 
 async def test_sign_in_without_refresh_token_deletes_that_of_another_user(fake: FakeCognito) -> None:
