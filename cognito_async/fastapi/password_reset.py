@@ -302,7 +302,7 @@ def password_reset_router(
 
     Raises:
         ParameterValidationError: ``allowed_origins`` is no collection of origins, ``address_limit`` not a rate limit,
-            or ``problems`` has a name that no error can have.
+            ``pool`` not the name of a pool, or ``problems`` has a name that no error can have.
     """
     confirm = (ResetConfirmation() if confirmation is None else confirmation).confirm
     limit = address_limit_of(address_limit)

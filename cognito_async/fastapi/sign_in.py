@@ -200,7 +200,7 @@ class TokenCookies:
         """Return the cookies of a pool; None for tokens in the body."""
         if options.tokens != "cookies":
             return None
-        prefix = "__Host-" if pool == DEFAULT_POOL else f"__Host-{re.sub(r'[^A-Za-z0-9]', '_', pool)}_"
+        prefix = "__Host-" if pool == DEFAULT_POOL else f"__Host-{pool}_"
         return cls(f"{prefix}access_token", f"{prefix}refresh_token", options.refresh_cookie_lifetime)
 
     def read(self, request: Request) -> RefreshBody:
@@ -376,7 +376,7 @@ def sign_in_router(
 
     Raises:
         ParameterValidationError: ``allowed_origins`` is no collection of origins, ``address_limit`` not a rate limit,
-            or ``problems`` has a name that no error can have.
+            ``pool`` not the name of a pool, or ``problems`` has a name that no error can have.
     """
     options = SignInOptions() if options is None else options
     limit = address_limit_of(address_limit)

