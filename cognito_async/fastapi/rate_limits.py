@@ -69,7 +69,7 @@ class MemoryRateLimit:
         Raises:
             ParameterValidationError: An argument is out of range.
         """
-        given = {} if network_hits is None else network_hits
+        given = dict[int, int]() if network_hits is None else network_hits
         if not given.keys() <= {*IPV6_PREFIXES[1:]}:
             raise ParameterValidationError("network_hits", "must have no prefix lengths but 56 and 48; /64 has hits")
         checked = [("hits", hits), ("max_keys", max_keys), *(("network_hits", count) for count in given.values())]
