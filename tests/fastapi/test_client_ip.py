@@ -140,7 +140,7 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 async def test_long_header_of_an_untrusted_connection_takes_bounded_work(
     header: list[str], peer: str, records: int, parsed: list[str], caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Whoever sends it: a few entries are compared with the connection, from the right, until the warning is logged."""
+    """A few entries are compared with the connection, from the right, until the warning is logged."""
     async with asgi_client(site(), client=(peer, 1)) as http:
         for _ in range(2):
             lines = [("X-Forwarded-For", value) for value in header]
