@@ -214,7 +214,7 @@ async def read_body(
     if (
         kind not in media_types
         or request.headers.get("content-encoding", "identity") != "identity"
-        or not _is_supported(kind, request.headers.get("content-type", ""))
+        or not _is_supported(kind, request.headers["content-type"])
     ):
         raise UnsupportedBodyError("the body has an unsupported media type, charset or content encoding")
     body = await _parse_body(request, kind, await _read_bytes(request, timer), model, optional=optional)
