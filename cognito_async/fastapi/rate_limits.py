@@ -74,8 +74,8 @@ class MemoryRateLimit:
             raise ParameterValidationError("network_hits", "must have no prefix lengths but 56 and 48; /64 has hits")
         checked = [("hits", hits), ("max_keys", max_keys), *(("network_hits", count) for count in given.values())]
         for name, value in checked:
-            number(1)(self, SimpleNamespace(name=name), value)
-        number(0, above=True)(self, SimpleNamespace(name="seconds"), seconds)
+            number(1)(None, SimpleNamespace(name=name), value)
+        number(0, above=True)(None, SimpleNamespace(name="seconds"), seconds)
         networks = {56: 4 * hits, 48: 15 * hits} if network_hits is None else network_hits
         self._seconds = seconds
         self._interval = seconds / hits
