@@ -23,7 +23,7 @@ from cognito_async.errors import (
 from cognito_async.fastapi.open_pool import find_pool
 from cognito_async.fastapi.problems import CrossOriginError, NotAuthenticatedError
 from cognito_async.fastapi.request import SAFE_METHODS, cookie_values, is_same_origin, origins
-from cognito_async.fastapi.settings import DEFAULT_POOL
+from cognito_async.fastapi.settings import DEFAULT_POOL, check_pool_name
 from cognito_async.tokens import AccessToken
 from cognito_async.tokens.bearer import SCOPE, bearer_token
 
@@ -37,6 +37,10 @@ COOKIE_SCHEME: Final = "CognitoCookie"
 def _cookie_name(_: object, __: object, name: str | None) -> None:
     if name is not None and not _COOKIE_NAME.fullmatch(name):
         raise ParameterValidationError("cookie", "must be the name of a cookie, such as '__Host-access_token'")
+
+
+def _pool_name(_: object, __: object, name: object) -> None:
+    check_pool_name(name)
 
 
 @frozen
@@ -56,7 +60,7 @@ class TokenAuth(SecurityBase):
     - JwksUnavailableError: the keys of the user pool are unavailable (503).
     """
 
-    pool: str = DEFAULT_POOL
+    pool: str = field(default=DEFAULT_POOL, validator=_pool_name)
     """The name of the pool, as in ``Cognito("staff")``."""
 
     cookie: str | None = field(default=None, kw_only=True, validator=_cookie_name)
@@ -83,7 +87,7 @@ class TokenAuth(SecurityBase):
     def scheme_name(self) -> str:  # type: ignore[override]
         """The name of the security scheme in the OpenAPI document."""
         kind = BEARER_SCHEME if self.cookie is None else COOKIE_SCHEME
-        return kind if self.pool == DEFAULT_POOL else re.sub(r"[^A-Za-z0-9._-]", "_", f"{kind}-{self.pool}")
+        return kind if self.pool == DEFAULT_POOL else f"{kind}-{self.pool}"
 
     async def __call__(self, connection: HTTPConnection) -> AccessToken | None:
         """Verify the access token of a request."""
@@ -112,7 +116,9 @@ class TokenAuth(SecurityBase):
             connection.headers, self.allowed_origins
         ):
             return CrossOriginError("the request with a cookie was sent by a page of another origin")
-        return values[0] if len(values) == 1 else TokenMalformedError(f"the request has several cookies named {name}")
+        if len(values) == 1:
+            return values[0]
+        return TokenMalformedError(f"the request has several cookies named {name}, or more than 32 KiB of cookies")
 
 
 def _bearer_token(connection: HTTPConnection) -> str | CognitoError | None:

@@ -132,7 +132,7 @@ def rate_limit(limit: RateLimit, pool: str = DEFAULT_POOL) -> Callable[..., Coro
     ``pool`` is the user pool whose settings list the trusted proxies.
 
     Raises:
-        ParameterValidationError: ``limit`` is not a rate limit.
+        ParameterValidationError: ``limit`` is not a rate limit, or ``pool`` not the name of a pool.
     """
     check_rate_limit("limit", limit)
 
@@ -180,7 +180,8 @@ class Cognito:
         """Configure a user pool.
 
         Args:
-            name: The name of the pool in this application, unique among its pools.
+            name: The name of the pool in this application, unique among its pools: lower-case letters, digits and
+                underscores. It is part of the names of variables and cookies.
             settings: The settings, or a function or subclass of CognitoSettings that is called at startup. None reads
                 the environment: ``COGNITO_…`` for the default pool, ``COGNITO_STAFF_…`` for the pool ``"staff"``.
             session: Creates the session from the settings; pass a function to set other options, such as quotas.
@@ -188,6 +189,9 @@ class Cognito:
             verifier: Verifies access tokens for ``CurrentUser``: a verifier, which stays open, or a function that
                 creates one from the settings and the session at startup. None to accept the tokens of the user pool
                 that were issued to the app client.
+
+        Raises:
+            ParameterValidationError: ``name`` has other characters.
         """
         self.name: str = name
         """The name of the pool in this application."""

@@ -195,7 +195,8 @@ class ResetConfirmation:
             client_ip: The client IP for ``client_limit``; None for the one of ``user_context_data``.
 
         Returns:
-            Whether the user's other sessions were ended; None without ``sign_out_elsewhere``.
+            True if the user's other sessions were ended; False if they were not, or if this is unknown, such as after a
+            lost response; None without ``sign_out_elsewhere``.
 
         Raises:
             WeakPasswordError: The password breaks the policy. Cognito was not called.
@@ -231,13 +232,16 @@ class ResetConfirmation:
 
 
 async def _sign_out(client: CognitoClient, username: str) -> bool:
-    """End all sessions of a user; log failures, which must not hide that the password was changed."""
+    """End all sessions of a user; return whether that is certain.
+
+    Failures are logged: they must not hide that the password was changed.
+    """
     try:
         async with asyncio.timeout(SIGN_OUT_TIMEOUT):
             await client.admin_user_global_sign_out(username=username)
     except Exception as error:  # noqa: BLE001 - see above
         name = (error.code if isinstance(error, CognitoError) else None) or type(error).__name__
-        _LOG.error("the password was changed, but the user's other sessions were not ended: %s", name)
+        _LOG.error("the password was changed, but the user's other sessions may not have been ended: %s", name)
         return False
     return True
 
@@ -269,7 +273,9 @@ class PasswordChanged(BaseModel):
 
     detail: str = "The password was changed."
     signed_out_elsewhere: bool | None = Field(
-        default=None, description="Whether all other sessions were ended; null if this is not configured."
+        default=None,
+        description="True if all other sessions were ended; false if they were not, or if this is unknown; null if it "
+        "is not configured.",
     )
 
 
@@ -296,7 +302,7 @@ def password_reset_router(
 
     Raises:
         ParameterValidationError: ``allowed_origins`` is no collection of origins, ``address_limit`` not a rate limit,
-            or ``problems`` has a name that no error can have.
+            ``pool`` not the name of a pool, or ``problems`` has a name that no error can have.
     """
     confirm = (ResetConfirmation() if confirmation is None else confirmation).confirm
     limit = address_limit_of(address_limit)

@@ -54,7 +54,7 @@ class MalformedBodyError(RequestRejectedError):
 
 
 class UnsupportedBodyError(RequestRejectedError):
-    """The request body is neither JSON nor a form."""
+    """The request body is neither JSON nor a form in UTF-8, or it is compressed."""
 
 
 class BodyTooLargeError(RequestRejectedError):
@@ -169,7 +169,7 @@ def _problem(kind: str, status: int, title: str, detail: str | None = None, **op
 _NOT_ACCEPTED = "The code is wrong or expired, or the password is not acceptable. Check both or request a new code."
 _CREDENTIALS = "The username or password is wrong, or the session has expired."
 _TOO_WEAK = "Choose a different password, such as a longer one with upper-case letters, digits and symbols."
-_MEDIA_TYPES = "Send application/json, or a form where the route accepts forms, without compression."
+_MEDIA_TYPES = "Send application/json, or a form in UTF-8 where the route accepts forms, without compression."
 _BODY = "The body does not match its content type, repeats a field or is incomplete."
 
 WRONG_CODE = _problem("wrong-code", 400, "Code not accepted", _NOT_ACCEPTED)
@@ -247,13 +247,15 @@ PROBLEMS: Problems = {
         evolve(WRONG_CODE, log_level=WARNING),
     ),
     **_for_operations(["ConfirmSignUp"], _INVALID, evolve(_WRONG_SIGN_UP_CODE, log_level=WARNING)),
-    **_for_operations(["SignUp", *_ANSWERS], _INVALID, evolve(_REFUSED, log_level=WARNING)),
+    **_for_operations(["SignUp", "AssociateSoftwareToken", *_ANSWERS], _INVALID, evolve(_REFUSED, log_level=WARNING)),
+    **_for_operations(_ANSWERS, ["MFAMethodNotFoundException"], _REFUSED),  # the user has no such second factor
     **_for_operations(
         ["InitiateAuth", "AdminInitiateAuth", "GetTokensFromRefreshToken"],
         _INVALID,
         evolve(_SIGN_IN_REFUSED, log_level=WARNING),
     ),
-    **_for_operations(["RevokeToken"], ["UnsupportedTokenTypeException", *_INVALID], _REFUSED),  # not a refresh token
+    # Not a refresh token, or one of another app client.
+    **_for_operations(["RevokeToken"], ["UnsupportedTokenTypeException", "UnauthorizedException", *_INVALID], _REFUSED),
     "ConcurrentModificationException": _BUSY,  # two requests of one user, such as a double click
     **dict.fromkeys(
         ("InvalidPasswordException", "PasswordHistoryPolicyViolationException", "WeakPasswordError"), _WEAK_PASSWORD

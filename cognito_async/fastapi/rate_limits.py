@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from hashlib import sha256
 from ipaddress import IPv6Address
 from socket import AF_INET6, inet_ntop
+from types import SimpleNamespace
 from typing import Any, Final, Protocol
 from unicodedata import normalize
 
@@ -13,6 +14,7 @@ from cognito_async.errors import ParameterValidationError
 from cognito_async.fastapi.problems import RateLimitedError
 from cognito_async.fastapi.request import Address, parse_address
 from cognito_async.operations import UserContextDataType
+from cognito_async.protocol.validators import number
 
 IPV6_PREFIXES: Final = (64, 56, 48)  # the networks that a home, a site or an organization has
 
@@ -24,10 +26,10 @@ class RateLimit(Protocol):
         """Count a request.
 
         Args:
-            key: A client IP, a hash of a username, or both. The routers put the name of the limit before it, so that
-                their limits can share a storage; for several pools, add a prefix. An IPv6 client has three keys that
-                are counted one after the other and end in ``/64``, ``/56`` and ``/48``; give the larger networks larger
-                limits.
+            key: A client IP, a hash of a username or e-mail address, or both. The routers put the name of the limit
+                before it, so that their limits can share a storage; for several pools, add a prefix. An IPv6 client has
+                three keys that are counted one after the other and end in ``/64``, ``/56`` and ``/48``; give the larger
+                networks larger limits.
 
         Returns:
             0.0 if the request is allowed, otherwise the seconds until the next one is.
@@ -59,7 +61,7 @@ class MemoryRateLimit:
         Args:
             hits: The number of requests per period, at least 1.
             seconds: The period in seconds, above 0.
-            network_hits: The number of requests per period for IPv6 networks by prefix length, 56 and 48; None for 4
+            network_hits: The number of requests per period for IPv6 networks by prefix length, 56 or 48; None for 4
                 and 15 times ``hits``.
             max_keys: The number of keys that are counted separately, at least 1.
             clock: Returns the time in seconds.
@@ -67,12 +69,14 @@ class MemoryRateLimit:
         Raises:
             ParameterValidationError: An argument is out of range.
         """
+        given = dict[int, int]() if network_hits is None else network_hits
+        if not given.keys() <= {*IPV6_PREFIXES[1:]}:
+            raise ParameterValidationError("network_hits", "must have no prefix lengths but 56 and 48; /64 has hits")
+        checked = [("hits", hits), ("max_keys", max_keys), *(("network_hits", count) for count in given.values())]
+        for name, value in checked:
+            number(1)(None, SimpleNamespace(name=name), value)
+        number(0, above=True)(None, SimpleNamespace(name="seconds"), seconds)
         networks = {56: 4 * hits, 48: 15 * hits} if network_hits is None else network_hits
-        for name, low in (("hits", hits), ("network_hits", min(networks.values(), default=1)), ("max_keys", max_keys)):
-            if low < 1:
-                raise ParameterValidationError(name, "must be at least 1")
-        if seconds <= 0:
-            raise ParameterValidationError("seconds", "must be above 0")
         self._seconds = seconds
         self._interval = seconds / hits
         self._network_intervals = {f"/{prefix}": seconds / count for prefix, count in networks.items()}

@@ -1,7 +1,7 @@
 """A request: its client IP behind trusted proxies, the origin of its page (CSRF protection), cookies, and the body."""
 
 import re
-from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from functools import lru_cache
 from io import BytesIO
 from ipaddress import IPv4Address, IPv6Address, ip_address
@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 from fastapi import Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartException
@@ -33,12 +34,18 @@ Address: TypeAlias = IPv4Address | IPv6Address
 JSON: Final = "application/json"
 SAFE_METHODS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 URLENCODED: Final = "application/x-www-form-urlencoded"
-FORMS: Final = frozenset({URLENCODED, "multipart/form-data"})
+MULTIPART: Final = "multipart/form-data"
+FORMS: Final = frozenset({URLENCODED, MULTIPART})
 JSON_OR_FORM: Final = FORMS | {JSON}
+UTF_8: Final = b"utf-8"
 MAX_BODY_BYTES: Final = 32 * 1024
 BODY_TIMEOUT: Final = 10.0
 MAX_FORM_FIELDS: Final = 20
 MAX_ENCODED_DATA: Final = 8192
+MAX_CONTENT_TYPE_LENGTH: Final = 256
+MAX_COOKIE_LENGTH: Final = 32 * 1024
+MAX_HOPS: Final = 32
+MAX_ADDRESS_LENGTH: Final = 100
 
 # U+FFFD stands for bytes that are not valid in the encoding of a form.
 VISIBLE = "^[^\\p{Cc}\\p{Cf}\\p{Co}\\p{Z}\ufffd]*$"
@@ -54,6 +61,8 @@ _WITH_PORT = re.compile(r"\[([^\[\]]+)\](?::\d{1,5})?|([0-9.]+):\d{1,5}")
 
 def parse_address(text: str) -> Address | None:
     """Parse an address as proxies write it, optionally with a port, brackets or quotes; None if invalid."""
+    if len(text) > MAX_ADDRESS_LENGTH:
+        return None
     text = text.strip().strip('"')
     match = _WITH_PORT.fullmatch(text)
     try:
@@ -68,10 +77,10 @@ def parse_address(text: str) -> Address | None:
 _parse_peer = lru_cache(parse_address)  # peers are short, unlike headers, and often the same proxy
 
 
-def client_ip(peer: str | None, forwarded: Iterable[str], trusted: Sequence[Proxy]) -> Address | None:
+def client_ip(peer: str | None, forwarded: Sequence[str], trusted: Sequence[Proxy]) -> Address | None:
     """Return the rightmost address that is not a trusted proxy; the last trusted one if the next entry is invalid."""
     address = None if peer is None else _parse_peer(peer)
-    hops = [hop for value in forwarded for hop in value.split(",")]
+    hops = _last_hops(forwarded)
     while hops and _is_trusted(address, trusted):
         previous = parse_address(hops.pop())
         if previous is None:
@@ -80,11 +89,19 @@ def client_ip(peer: str | None, forwarded: Iterable[str], trusted: Sequence[Prox
     return address
 
 
-def is_ignored(peer: str | None, forwarded: Iterable[str], trusted: Sequence[Proxy]) -> bool:
+def is_ignored(peer: str | None, forwarded: Sequence[str], trusted: Sequence[Proxy]) -> bool:
     """Return whether a header of an untrusted peer is ignored, unless the server has applied it, as uvicorn does."""
     address = None if peer is None else _parse_peer(peer)
-    hops = [hop for value in forwarded for hop in value.split(",")]
+    hops = reversed(_last_hops(forwarded))
     return not _is_trusted(address, trusted) and (address is None or address not in map(parse_address, hops))
+
+
+def _last_hops(forwarded: Sequence[str]) -> list[str]:
+    """Return the last entries: clients can send any number before those of proxies, and no chain of proxies is longer.
+
+    Servers may not limit the size of headers.
+    """
+    return ",".join(forwarded[-MAX_HOPS:]).rsplit(",", MAX_HOPS)[-MAX_HOPS:]
 
 
 def _is_trusted(address: Address | None, trusted: Sequence[Proxy]) -> bool:
@@ -150,8 +167,11 @@ def is_same_origin(headers: Mapping[str, str], allowed: Collection[str] = ()) ->
 
 
 def cookie_values(headers: Headers, name: str) -> list[str]:
-    """Return the values of all cookies with a name, as sent."""
-    pairs = [pair.partition("=") for line in headers.getlist("cookie") for pair in line.split(";")]
+    """Return the values of all cookies with a name, as sent; two empty ones if the header is too long to be parsed."""
+    lines = headers.getlist("cookie")
+    if sum(map(len, lines)) > MAX_COOKIE_LENGTH:  # callers refuse repeated cookies
+        return ["", ""]
+    pairs = [pair.partition("=") for line in lines for pair in line.split(";")]
     # Only spaces and tabs are removed: any site of the domain can set a cookie named U+00A0 and "__Host-access_token".
     return [value.strip(" \t") for key, _, value in pairs if key.strip(" \t") == name]
 
@@ -191,12 +211,26 @@ async def read_body(
     if optional and "content-type" not in request.headers and not await _read_bytes(request, timer):
         return model.model_validate({})
     kind = media_type(request.headers)
-    if kind not in media_types or request.headers.get("content-encoding", "identity") != "identity":
-        raise UnsupportedBodyError("the body has an unsupported media type or a content encoding")
+    if (
+        kind not in media_types
+        or request.headers.get("content-encoding", "identity") != "identity"
+        or not _is_supported(kind, request.headers["content-type"])
+    ):
+        raise UnsupportedBodyError("the body has an unsupported media type, charset or content encoding")
     body = await _parse_body(request, kind, await _read_bytes(request, timer), model, optional=optional)
     if isinstance(body, Exception):
         raise body
     return body
+
+
+def _is_supported(kind: str, content_type: str) -> bool:
+    """Return whether a Content-Type is short and its charset, which only multipart bodies may choose, is UTF-8.
+
+    Starlette decodes forms with any codec of Python, some of which are slow.
+    """
+    if len(content_type) > MAX_CONTENT_TYPE_LENGTH:
+        return False
+    return kind != MULTIPART or parse_options_header(content_type)[1].get(b"charset", UTF_8).lower() == UTF_8
 
 
 async def _read_bytes(request: Request, timer: SharedTimer | None) -> bytes:

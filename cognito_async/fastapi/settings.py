@@ -1,5 +1,6 @@
 """Settings of a user pool, read from the environment."""
 
+import re
 from base64 import b64decode
 from collections.abc import Callable, Iterable, Iterator
 from difflib import get_close_matches
@@ -32,6 +33,7 @@ Settings = TypeVar("Settings", bound="CognitoSettings")
 DEFAULT_POOL: Final = "default"
 UNIX_SOCKET: Final = "unix"
 KEY_BYTES: Final = 32
+_POOL_NAME: Final = re.compile("[a-z][a-z0-9_]*")
 _URL_SAFE: Final = str.maketrans("-_", "+/")
 _NO_REGION: Final = "no_region"
 _PROXIES_RULE: Final = "must be networks such as 10.0.0.0/8, or unix for a Unix socket, separated by commas"
@@ -129,7 +131,9 @@ class CognitoSettings(BaseSettings):
 
         Raises:
             SettingsError: A setting is missing or invalid. The message names the variables, never their values.
+            ParameterValidationError: ``name`` has other characters than lower-case letters, digits and underscores.
         """
+        check_pool_name(name)
         own = cls.model_config.get("env_prefix", "")
         prefix = env_prefix(name) if own == env_prefix(DEFAULT_POOL) else own
         # Type checkers know neither _env_prefix nor that the required fields come from the environment.
@@ -168,8 +172,15 @@ SettingsSource: TypeAlias = CognitoSettings | Callable[..., CognitoSettings]
 """The settings, or a function or subclass of CognitoSettings that is called at startup."""
 
 
+def check_pool_name(pool: object) -> None:
+    """Raise ParameterValidationError for a name that could share its variables or cookies with another one."""
+    if not isinstance(pool, str) or not _POOL_NAME.fullmatch(pool):
+        rule = "must have lower-case letters, digits and underscores only, and begin with a letter"
+        raise ParameterValidationError("pool", rule)
+
+
 def env_prefix(pool: str) -> str:
-    return "COGNITO_" if pool == DEFAULT_POOL else f"COGNITO_{pool.upper().replace('-', '_')}_"
+    return "COGNITO_" if pool == DEFAULT_POOL else f"COGNITO_{pool.upper()}_"
 
 
 def read_settings(pool: str, source: SettingsSource | None) -> CognitoSettings:

@@ -32,6 +32,7 @@ from cognito_async.fastapi.rate_limits import (
 )
 from cognito_async.fastapi.request import (
     JSON,
+    MAX_BODY_BYTES,
     Address,
     Body,
     body_schema,
@@ -55,6 +56,7 @@ from cognito_async.fastapi.sign_in_models import (
     PasswordSignInBody,
     RefreshBody,
     SelectAnswer,
+    SetUpEmailAnswer,
     SignedInResponse,
     SignedOutResponse,
     SignInBody,
@@ -64,8 +66,16 @@ from cognito_async.fastapi.sign_in_models import (
 )
 from cognito_async.operations import GetTokensFromRefreshTokenRequest, UserContextDataType
 from cognito_async.protocol.validators import number
-from cognito_async.sign_in import Challenge, SelectChallenge, SignedIn, SignInResult, SoftwareTokenSecret, Tokens
-from cognito_async.sign_in.challenges import resumed
+from cognito_async.sign_in import (
+    Challenge,
+    MfaSetupChallenge,
+    SelectChallenge,
+    SignedIn,
+    SignInResult,
+    SoftwareTokenSecret,
+    Tokens,
+)
+from cognito_async.sign_in.challenges import resumed, short_state
 from cognito_async.sign_in.flow import FLOWS, PASSWORD_FACTORS, PASSWORDLESS_FLOWS
 from cognito_async.tokens.provider import REPEATED_REFRESH
 
@@ -136,14 +146,15 @@ class SignInOptions:
     message_client_limit: RateLimit = field(
         factory=partial(MemoryRateLimit, 5, 3600.0, network_hits={56: 5, 48: 5}), validator=is_rate_limit
     )
-    """Limits the starts that can send a message, and the choices of such a factor, per username and client.
+    """Limits the starts and answers that can send a message, per username and client.
 
-    These are starts without a password or with another first factor than a passkey. Default: 5 per hour and IPv4
-    address or IPv6 /48 network. Keep it below ``message_limit``.
+    These are starts without a password or with another first factor than a passkey, choices of such a factor, and
+    e-mail addresses to set up. Default: 5 per hour and IPv4 address or IPv6 /48 network. Keep it below
+    ``message_limit``.
     """
 
     message_limit: RateLimit = field(factory=partial(MemoryRateLimit, 10, 3600.0), validator=is_rate_limit)
-    """The same from all clients. Default: 10 per hour.
+    """The same from all clients, and separately the codes to each e-mail address to set up. Default: 10 per hour.
 
     A lower limit makes it easier to lock a user without a password out, a higher one to send a user many messages.
     """
@@ -189,7 +200,7 @@ class TokenCookies:
         """Return the cookies of a pool; None for tokens in the body."""
         if options.tokens != "cookies":
             return None
-        prefix = "__Host-" if pool == DEFAULT_POOL else f"__Host-{re.sub(r'[^A-Za-z0-9]', '_', pool)}_"
+        prefix = "__Host-" if pool == DEFAULT_POOL else f"__Host-{pool}_"
         return cls(f"{prefix}access_token", f"{prefix}refresh_token", options.refresh_cookie_lifetime)
 
     def read(self, request: Request) -> RefreshBody:
@@ -316,7 +327,9 @@ class _SignIn:
         details = challenge_details(
             result, new.secret if new else None, new.uri(issuer=issuer, account=account) if new else None
         )
-        sealed = seal.seal(f"{account}\n{result.state()}", self.options.challenge_lifetime)
+        sealed = seal.seal(f"{account}\n{short_state(result)}", self.options.challenge_lifetime)
+        if len(sealed) > MAX_BODY_BYTES:
+            _LOG.error("the state of %s exceeds %d bytes: its answer is refused", result.name, MAX_BODY_BYTES)
         return _json(ChallengeResponse(challenge=details, sealed=sealed))
 
     def signed_in(self, tokens: Tokens, username: str | None = None) -> Response:
@@ -363,7 +376,7 @@ def sign_in_router(
 
     Raises:
         ParameterValidationError: ``allowed_origins`` is no collection of origins, ``address_limit`` not a rate limit,
-            or ``problems`` has a name that no error can have.
+            ``pool`` not the name of a pool, or ``problems`` has a name that no error can have.
     """
     options = SignInOptions() if options is None else options
     limit = address_limit_of(address_limit)
@@ -424,9 +437,7 @@ def sign_in_router(
         account, challenge = _resume(seal, body, call)
         if not isinstance(challenge, Challenge):
             raise SignInStateError("the state of the sign-in is invalid or has expired")
-        choice = body.answer.option if isinstance(body.answer, SelectAnswer) else PASSKEY
-        sends = isinstance(challenge, SelectChallenge) and choice != PASSKEY
-        await options.check_attempt(challenge.username, call.client_ip, "challenge", can_send_message=sends)
+        await _check_answer(options, body.answer, challenge, call.client_ip)
         async with minimum_duration(options.minimum_duration):
             result = await _send(body.answer, challenge)
         if isinstance(result, SoftwareTokenSecret):  # the challenge is open, with a new session
@@ -465,6 +476,21 @@ def _can_send_message(body: SignInBody) -> bool:
     if body.preferred_challenge in {None, *PASSWORD_FACTORS}:
         return body.password is None
     return body.preferred_challenge != PASSKEY
+
+
+async def _check_answer(
+    options: SignInOptions, answer: Answer, challenge: Challenge, client_ip: Address | None
+) -> None:
+    """Count an answer; raise RateLimitedError if there are too many."""
+    sends = isinstance(challenge, SelectChallenge) and isinstance(answer, SelectAnswer) and answer.option != PASSKEY
+    address = (
+        answer.address if isinstance(answer, SetUpEmailAnswer) and isinstance(challenge, MfaSetupChallenge) else None
+    )
+    await options.check_attempt(
+        challenge.username, client_ip, "challenge", can_send_message=sends or address is not None
+    )
+    if address is not None:  # it may be that of someone else
+        await check_username_limit(options.message_limit, address, key_prefix="message address ")
 
 
 async def _send(answer: Answer, challenge: Challenge) -> SignInResult | SoftwareTokenSecret:
@@ -508,7 +534,10 @@ async def _refresh(call: _Call, held: RefreshBody) -> Tokens:
 
 
 async def _revoke(client: CognitoClient, held: RefreshBody, problems: Problems) -> bool | None:
-    """Return whether the refresh token was revoked; None if there is none. A failure must not keep users signed in."""
+    """Return whether the refresh token was certainly revoked; None if there is none.
+
+    A failure must not keep users signed in.
+    """
     if held.refresh_token is None:
         return None
     try:

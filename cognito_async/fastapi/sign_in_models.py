@@ -280,7 +280,8 @@ class SignedOutResponse(BaseModel):
     state: Literal["signed_out"] = "signed_out"
     revoked: bool | None = Field(
         None,
-        description="Whether the refresh token was revoked; if not, it is still valid. Absent if there was none.",
+        description="True if the refresh token was revoked; false if it was not, or if this is unknown. Absent if "
+        "there was none.",
     )
 
 

@@ -86,10 +86,10 @@ class HttpResponse:
     complete: bool = field(default=True, kw_only=True)  # False if the connection was lost in the middle of the body
 
 
-def to_json(value: object) -> str | None:
+def to_json(value: object, *, ensure_ascii: bool = True) -> str | None:
     """Return a value as compact JSON; None if it is not JSON."""
     try:
-        return json.dumps(value, separators=(",", ":"), allow_nan=False)
+        return json.dumps(value, separators=(",", ":"), allow_nan=False, ensure_ascii=ensure_ascii)
     except (TypeError, ValueError, RecursionError):
         return None
 

@@ -185,7 +185,8 @@ class SelectChallenge(_ChoiceChallenge):
         Args:
             password: The password.
             srp: True to prove it with SRP, which needs the option ``PASSWORD_SRP``. False to send it, which needs the
-                option ``PASSWORD``. There is no fallback from one to the other.
+                option ``PASSWORD``. There is no fallback from one to the other. The server chooses the options: do not
+                derive this argument from them if the password must not be sent.
 
         Raises:
             NotAuthorizedException: The password is wrong; start a new sign-in.
@@ -430,6 +431,12 @@ def resumed(client: CognitoClient, state: object, device: Device | None, user_co
         return None if step is None else result_of(step)
     except InvalidResponseError:
         return None
+
+
+def short_state(challenge: Challenge) -> str:
+    """Return the state without the user's attributes, which can be large and which no answer needs."""
+    step = challenge._step  # noqa: SLF001  # pyright: ignore[reportPrivateUsage] - of this module
+    return dump(step, omitted=("userAttributes",))
 
 
 def _nothing(_: Step) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The state of a challenge as text, to answer it in another request or process."""
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode
+from collections.abc import Collection
 from typing import Any, Final, cast
 
 from cognito_async.client import CognitoClient
@@ -14,19 +15,23 @@ KEPT: Final = ("admin", "username", "has_user_id", "device_key", "remember_devic
 """The attributes of the flow that a state holds."""
 
 
-def dump(step: Step) -> str:
-    """Return the state: all that an answer needs except for the client, the device and the user's context."""
+def dump(step: Step, omitted: Collection[str] = ()) -> str:
+    """Return the state: all that an answer needs except for the client, the device and the user's context.
+
+    ``omitted`` are names of parameters that are left out.
+    """
     flow = step.flow
     content = {
         **{name: getattr(flow, name) for name in KEPT},
         "client_id": flow.client.bound.client_id,
         "client_metadata": dict(flow.context.get("client_metadata") or {}),
         "name": step.name,
-        "parameters": dict(step.parameters),
+        "parameters": {name: value for name, value in step.parameters.items() if name not in omitted},
         "available": list(step.available),
         "session": step.session,
     }
-    return f"{VERSION}.{urlsafe_b64encode((to_json(content) or '').encode()).decode()}"
+    text = to_json(content, ensure_ascii=False) or ""
+    return f"{VERSION}.{urlsafe_b64encode(text.encode(errors='surrogatepass')).decode()}"
 
 
 def load(client: CognitoClient, state: object, device: Device | None, user_context: object) -> Step | None:
@@ -56,7 +61,7 @@ def _parsed(state: object) -> dict[str, Any] | None:
         return None
     version, _, encoded = state.partition(".")
     try:
-        value = from_json(urlsafe_b64decode(encoded).decode())
+        value = from_json(urlsafe_b64decode(encoded).decode(errors="surrogatepass"))
     except ValueError:
         return None
     if version != VERSION or not isinstance(value, dict):

@@ -8,8 +8,8 @@ from fastapi import FastAPI
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cognito_async.fastapi import ClientIpDep, Cognito
-from cognito_async.fastapi.request import client_ip, parse_address
+from cognito_async.fastapi import ClientIpDep, Cognito, request
+from cognito_async.fastapi.request import client_ip, is_ignored, parse_address
 from tests.support.asgi import SETTINGS, asgi_client
 
 PROXIES = tuple(map(ip_network, ("10.0.0.0/8", "2001:db8:ffff::/48")))
@@ -33,6 +33,8 @@ PROXIES = tuple(map(ip_network, ("10.0.0.0/8", "2001:db8:ffff::/48")))
         ("[203.0.113.7", None),
         ("X203.0.113.7X", None),
         ("1" * 5000, None),
+        ("203.0.113.7".rjust(100), "203.0.113.7"),
+        ("203.0.113.7".rjust(101), None),
     ],
 )
 def test_parse_address(text: str, address: str | None) -> None:
@@ -118,6 +120,57 @@ async def test_header_that_the_server_has_applied_is_not_logged(caplog: pytest.L
         for headers in ({}, {"X-Forwarded-For": "6.6.6.6, [2001:db8::7]:80, 127.0.0.1"}):
             assert (await http.get("/", headers=headers)).json() == "2001:db8::7"
     assert not caplog.records
+
+
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Record the entries that are parsed."""
+    texts: list[str] = []
+
+    def parse(text: str) -> request.Address | None:
+        texts.append(text)
+        return parse_address(text)
+
+    monkeypatch.setattr(request, "parse_address", parse)
+    return texts
+
+
+@pytest.mark.parametrize("header", [["1," * 5000 + "192.0.2.1"], ["1"] * 5000 + ["192.0.2.1"]])
+@pytest.mark.parametrize(("peer", "records"), [("192.0.2.1", 0), ("192.0.2.2", 1)])
+async def test_long_header_of_an_untrusted_connection_takes_bounded_work(
+    header: list[str], peer: str, records: int, parsed: list[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    """A few entries are compared with the connection, from the right, until the warning is logged."""
+    async with asgi_client(site(), client=(peer, 1)) as http:
+        for _ in range(2):
+            lines = [("X-Forwarded-For", value) for value in header]
+            assert (await http.get("/", headers=lines)).json() == peer
+    assert len(caplog.records) == records
+    assert len(parsed) == (32 if records else 2)
+
+
+@pytest.mark.parametrize(
+    ("forwarded", "address", "count"),
+    [
+        (["6.6.6.6," * 5000 + "203.0.113.7"], "203.0.113.7", 1),
+        (["203.0.113.7," + "10.0.0.2," * 30 + "10.0.0.3"], "203.0.113.7", 32),
+        (["203.0.113.7"] + ["10.0.0.2"] * 31, "203.0.113.7", 32),
+        (["203.0.113.7,10.0.0.9," + "10.0.0.2," * 30 + "10.0.0.3"], "10.0.0.9", 32),
+        (["10.0.0.9", *["10.0.0.2"] * 5000], "10.0.0.2", 32),
+    ],
+)
+def test_at_most_32_entries_of_trusted_proxies_are_read(
+    forwarded: list[str], address: str, count: int, parsed: list[str]
+) -> None:
+    """More than that are not proxies, but the choice of a client in a trusted network."""
+    assert str(client_ip("10.0.0.1", forwarded, PROXIES)) == address
+    assert len(parsed) == count
+
+
+def test_last_entries_show_that_the_server_has_applied_the_header() -> None:
+    """The address of the connection is one of them."""
+    assert not is_ignored("192.0.2.1", ["192.0.2.1" + ",::1" * 31], ())
+    assert is_ignored("192.0.2.1", ["192.0.2.1" + ",::1" * 32], ())
 
 
 @given(st.lists(st.text(max_size=60), max_size=4))

@@ -26,6 +26,7 @@ from cognito_async.fastapi import (
     require_groups,
     require_scopes,
 )
+from cognito_async.fastapi.request import MAX_COOKIE_LENGTH
 from cognito_async.testing import FakeCognito, LocalPool, TokenIssuer
 from cognito_async.tokens import AccessToken, TokenVerifier
 from tests.support.asgi import asgi_client
@@ -373,9 +374,15 @@ async def test_cookie_with_another_name_is_ignored(app: FastAPI, space: bytes) -
         assert (await http.get("/page", headers={b"Cookie": planted + b"; \t" + own})).json() == "ada"
 
 
-@pytest.mark.parametrize("value", ["", "a.b.c", f"{ISSUER.access_token()}; {COOKIE}={ISSUER.access_token()}"], ids=case)
+BAD_COOKIES = (
+    *("", "a.b.c", f"{ISSUER.access_token()}; {COOKIE}={ISSUER.access_token()}"),
+    ISSUER.access_token() + ";" * MAX_COOKIE_LENGTH,
+)
+
+
+@pytest.mark.parametrize("value", BAD_COOKIES, ids=case)
 async def test_bad_cookie_is_refused(app: FastAPI, value: str) -> None:
-    """So are several cookies with the name: another host of the domain may have set one."""
+    """So are several cookies with the name, as another host of the domain may have set one, and very long headers."""
     async with asgi_client(app) as http:
         for path in ("/page", "/optional-page"):
             assert outcome(await http.get(path, headers={"Cookie": f"{COOKIE}={value}"})) == INVALID
@@ -520,7 +527,7 @@ def test_openapi_describes_refusals_of_protected_routes(app: FastAPI) -> None:
 def test_security_scheme_of_a_pool_has_a_valid_name() -> None:
     """OpenAPI allows these characters in names of components."""
     assert TokenAuth("staff").scheme_name == "CognitoBearer-staff"
-    assert TokenAuth("our staff", cookie="a").scheme_name == "CognitoCookie-our_staff"
+    assert TokenAuth("our_staff", cookie="a").scheme_name == "CognitoCookie-our_staff"
 
 
 async def test_dependency_override_replaces_the_user(app: FastAPI) -> None:

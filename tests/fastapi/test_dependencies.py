@@ -1,13 +1,15 @@
 """Dependencies for routes."""
 
+from collections.abc import Callable
+from functools import partial
 from ipaddress import ip_network
-from typing import Annotated
+from typing import Annotated, Any
 
 import pytest
 from fastapi import FastAPI, Form, WebSocket
 from starlette.requests import HTTPConnection
 
-from cognito_async import CognitoClient
+from cognito_async import CognitoClient, ParameterValidationError
 from cognito_async.fastapi import (
     ClientIpDep,
     ClientMetadataDep,
@@ -15,11 +17,16 @@ from cognito_async.fastapi import (
     CognitoDep,
     CognitoSettings,
     FormUserContextDep,
+    MemoryRateLimit,
     PoolNotOpenError,
     ResetLimits,
     ResetRequestsDep,
     TokenAuth,
     UserContextDep,
+    password_reset_router,
+    rate_limit,
+    require_groups,
+    sign_in_router,
 )
 from cognito_async.fastapi.dependencies import preferred_language
 from tests.support.asgi import SETTINGS, asgi_client
@@ -125,6 +132,29 @@ def test_named_pool_has_dependencies_on_the_user() -> None:
     """They are those that applications write themselves, so overrides work."""
     staff = Cognito("staff").dependencies
     assert (staff.current_user, staff.optional_user) == (TokenAuth("staff"), TokenAuth("staff", optional=True))
+
+
+@pytest.mark.parametrize(
+    "create",
+    [
+        *(Cognito, TokenAuth, sign_in_router, password_reset_router, CognitoSettings.from_environment),
+        *(partial(rate_limit, MemoryRateLimit(1, 1.0)), lambda name: require_groups("admins", pool=name)),
+    ],
+)
+def test_name_of_a_pool_has_lower_case_letters_digits_and_underscores(
+    create: Callable[[Any], object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other names could share their variables and cookies with another pool."""
+    monkeypatch.setenv("COGNITO_EU_STAFF2_CLIENT_ID", "abc")
+    monkeypatch.setenv("COGNITO_EU_STAFF2_REGION", "eu-west-1")
+    assert create("eu_staff2")
+    for name in ("eu-staff", "Staff", "our staff", "", "2nd", "_staff", "staff\n", "st\u00e4ff", "staff.eu", SETTINGS):
+        with pytest.raises(ParameterValidationError) as caught:
+            create(name)
+        assert caught.value.parameter == "pool"
+        assert caught.value.rule == (
+            "must have lower-case letters, digits and underscores only, and begin with a letter"
+        )
 
 
 async def test_dependency_without_lifespan_raises_pool_not_open_error() -> None:

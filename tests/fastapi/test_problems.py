@@ -31,6 +31,7 @@ from cognito_async.errors import (
     UserNotConfirmedException,
     UserNotFoundException,
 )
+from cognito_async.errors.faults import fault_of
 from cognito_async.errors.tree import ambiguous
 from cognito_async.fastapi import (
     PROBLEMS,
@@ -42,7 +43,8 @@ from cognito_async.fastapi import (
     problem_of,
     problem_route,
 )
-from cognito_async.fastapi.problems import MISCONFIGURED, WRONG_CODE, check_problems
+from cognito_async.fastapi.problems import MISCONFIGURED, WRONG_CODE, check_problems, error_class
+from tests.support.strategies import service_model
 
 MESSAGE = "a message of the service about ada@example.com"
 
@@ -189,6 +191,24 @@ def test_every_error_class_has_a_problem() -> None:
         kind = getattr(errors, name)
         if isinstance(kind, type) and issubclass(kind, CognitoError) and kind is not ParameterValidationError:
             assert 400 <= problem_of(kind("x")).status < 600
+
+
+@pytest.mark.parametrize(
+    "operation",
+    [
+        *("InitiateAuth", "RespondToAuthChallenge", "AssociateSoftwareToken", "VerifySoftwareToken"),
+        *("GetTokensFromRefreshToken", "RevokeToken", "ForgotPassword", "ConfirmForgotPassword"),
+    ],
+)
+def test_no_error_that_a_user_causes_is_a_server_error(operation: str) -> None:
+    """Of all errors that the operations of the routers have in the service model."""
+    codes = [shape.name for shape in service_model().operation_model(operation).error_shapes]
+    caused = [code for code in codes if fault_of(code, operation=operation) is Fault.USER]
+    about: dict[str, Any] = {"operation": operation, "fault": Fault.USER}
+    found = {code: problem_of(error_class(code)(MESSAGE, code=code, **about)) for code in caused}
+    assert found
+    assert {code: problem.status for code, problem in found.items() if problem.status >= 500} == {}
+    assert not [code for code, problem in found.items() if (problem.log_level or 0) >= logging.ERROR]
 
 
 def test_retry_after_comes_from_the_error_or_the_problem() -> None:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from ipaddress import ip_address
+from math import inf, nan
 from types import SimpleNamespace
 from typing import Any
 from unittest.mock import AsyncMock
@@ -124,10 +125,17 @@ async def test_memory_rate_limit_allows_ipv6_networks_more() -> None:
         ("seconds", {"seconds": 0.0}),
         ("max_keys", {"max_keys": 0}),
         ("network_hits", {"network_hits": {48: 0}}),
+        *((name, {name: nan}) for name in ("hits", "seconds", "max_keys")),
+        *((name, {name: inf}) for name in ("hits", "seconds", "max_keys")),
+        *((name, {name: "9"}) for name in ("hits", "seconds", "max_keys")),
+        ("hits", {"hits": True}),
+        ("network_hits", {"network_hits": {56: 1, 48: nan}}),
+        ("network_hits", {"network_hits": {64: 1}}),
+        ("network_hits", {"network_hits": {56: 1, 128: 1}}),
     ],
 )
 def test_memory_rate_limit_with_an_invalid_argument_names_it(invalid: str, arguments: dict[str, Any]) -> None:
-    """All numbers must be positive."""
+    """All numbers must be positive, and the networks those that have keys: with NaN, nothing would be limited."""
     with pytest.raises(ParameterValidationError) as caught:
         MemoryRateLimit(**{"hits": 1, "seconds": 60.0, **arguments})
     assert caught.value.parameter == invalid
@@ -135,7 +143,7 @@ def test_memory_rate_limit_with_an_invalid_argument_names_it(invalid: str, argum
 
 def test_memory_rate_limit_accepts_the_smallest_numbers() -> None:
     """One request, and one key."""
-    assert len(MemoryRateLimit(1, 0.5, network_hits={48: 1}, max_keys=1)) == 0
+    assert len(MemoryRateLimit(1, 0.5, network_hits={56: 1, 48: 1}, max_keys=1)) == 0
     assert len(MemoryRateLimit(1, 0.5, network_hits={})) == 0
 
 

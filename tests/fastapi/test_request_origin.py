@@ -9,7 +9,7 @@ from starlette.datastructures import Headers
 
 from cognito_async import ParameterValidationError
 from cognito_async.fastapi import TokenAuth, install_problems, password_reset_router, same_origin, sign_in_router
-from cognito_async.fastapi.request import cookie_values, is_same_origin
+from cognito_async.fastapi.request import MAX_COOKIE_LENGTH, cookie_values, is_same_origin
 from tests.support.asgi import asgi_client
 
 HOST = {"host": "site.example"}
@@ -80,6 +80,16 @@ def test_allowed_origins_are_accepted() -> None:
     allowed = ["http://localhost:3000", "https://[::1]:8443", "capacitor://localhost", "http://a.example:443"]
     assert TokenAuth(allowed_origins=allowed) == TokenAuth(allowed_origins=tuple(reversed(allowed)))
     sign_in_router(allowed_origins=allowed)
+
+
+def test_long_cookie_header_counts_as_a_repeated_cookie() -> None:
+    """It is not split; servers may not limit the size of headers."""
+    longest = "a=1; " + "b" * (MAX_COOKIE_LENGTH - 5)
+    assert cookie_values(Headers({"cookie": longest}), "a") == ["1"]
+    assert cookie_values(Headers({"cookie": longest + "b"}), "a") == ["", ""]
+    lines = [(b"cookie", b"a=1"), (b"cookie", longest[3:].encode())]
+    assert cookie_values(Headers(raw=lines), "a") == ["1"]
+    assert cookie_values(Headers(raw=[*lines, (b"cookie", b"b")]), "a") == ["", ""]
 
 
 def test_cookie_values_may_contain_equals_signs() -> None:

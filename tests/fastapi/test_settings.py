@@ -45,11 +45,11 @@ def test_settings_are_read_from_the_environment(environment: pytest.MonkeyPatch)
 
 
 def test_named_pool_has_its_name_in_the_variables(environment: pytest.MonkeyPatch) -> None:
-    """Hyphens in the name become underscores."""
+    """In upper case."""
     environment.setenv("COGNITO_BACK_OFFICE_CLIENT_ID", "xyz")
     environment.setenv("COGNITO_BACK_OFFICE_USER_POOL_ID", "eu-west-2_AbC")
-    assert env_prefix("back-office") == "COGNITO_BACK_OFFICE_"
-    settings = read_settings("back-office", None)
+    assert env_prefix("back_office") == "COGNITO_BACK_OFFICE_"
+    settings = read_settings("back_office", None)
     assert (settings.client_id, settings.user_pool_id, settings.region) == ("xyz", "eu-west-2_AbC", None)
 
 

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 from cognito_async import ParameterValidationError
 from cognito_async.fastapi import PROBLEMS, CognitoSettings, SettingsError, SignInOptions, sign_in_router
 from cognito_async.fastapi.settings import read_settings
+from cognito_async.fastapi.sign_in import Seal
 from cognito_async.fastapi.sign_in_models import NewPasswordAnswer
 from cognito_async.testing import FakeCognito
 from tests.fastapi.sign_in_site import (
@@ -148,6 +149,50 @@ async def test_email_is_set_up_as_second_factor(fake: FakeCognito) -> None:
         assert content["challenge"]["name"] == "EMAIL_OTP"
         assert fake.messages[-1].destination == "new@example.com"
         tokens(await answer(http, content, type="code", code=codes(fake)[-1]))
+
+
+@pytest.mark.parametrize("values", [["x" * 2048] * 9, ["\u65e5" * 2048] * 9], ids=["ASCII", "CJK"])
+async def test_temporary_password_of_a_user_with_large_attributes_is_replaced(
+    fake: FakeCognito, caplog: pytest.LogCaptureFixture, values: list[str]
+) -> None:
+    """They are shown, but not sealed, so that the answer does not exceed the limit of bodies."""
+    attributes = {f"custom:a{number}": value for number, value in enumerate(values)}
+    ada(fake, status="FORCE_CHANGE_PASSWORD", attributes=attributes)
+    async with site(fake) as http:
+        content = await challenge(http, "NEW_PASSWORD_REQUIRED")
+        assert content["challenge"]["user_attributes"].items() >= attributes.items()
+        assert len(content["continue"]) < 4000
+        weak = await answer(http, content, type="new_password", new_password="password")
+        assert kind_of(weak) == (422, "weak-password")
+        tokens(await answer(http, content, type="new_password", new_password=NEW_PASSWORD))
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+@pytest.mark.parametrize(("size", "fits"), [(10_000, True), (30_000, False)])
+async def test_state_that_is_too_large_to_be_sent_back_is_logged(
+    fake: FakeCognito, caplog: pytest.LogCaptureFixture, size: int, *, fits: bool
+) -> None:
+    """Lambda triggers choose the parameters of their challenges."""
+    ada(fake)
+    fake.custom_challenges = [({"question": "q" * size}, "blue")]
+    async with site(fake, options(auth_flow="CUSTOM_AUTH")) as http:
+        content = await challenge(http, "CUSTOM_CHALLENGE", password=None)
+        response = await answer(http, content, type="custom", answer="blue")
+    assert response.status_code == (200 if fits else 413)
+    records = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
+    assert records == ([] if fits else ["the state of CUSTOM_CHALLENGE exceeds 32768 bytes: its answer is refused"])
+
+
+@pytest.mark.parametrize("more", [0, 1])
+async def test_state_of_the_maximum_size_is_not_logged(
+    fake: FakeCognito, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch, more: int
+) -> None:
+    """One byte more is."""
+    monkeypatch.setattr(Seal, "seal", lambda *_: "A" * (32768 + more))
+    ada(fake, mfa=["SMS_MFA"])
+    async with site(fake) as http:
+        await challenge(http, "SMS_MFA")
+    assert len(caplog.records) == more
 
 
 async def test_temporary_password_is_replaced(fake: FakeCognito) -> None:
@@ -421,7 +466,8 @@ async def test_invalid_token_is_not_reported_to_the_operator(
         fake.fail_next("GetTokensFromRefreshToken", code="InvalidParameterException")
         body = {"refresh_token": content["refresh_token"], "device_key": "?"}
         assert kind_of(await http.post("/refresh", json=body)) == (401, "sign-in-refused")
-        for code in ("UnsupportedTokenTypeException", "InvalidParameterException"):
+        # The last one: the token of another app client.
+        for code in ("UnsupportedTokenTypeException", "InvalidParameterException", "UnauthorizedException"):
             fake.fail_next("RevokeToken", code=code)
             response = await http.post("/sign-out", json={"refresh_token": content["access_token"]})
             assert response.json() == {"state": "signed_out", "revoked": False}
@@ -499,7 +545,7 @@ async def test_refresh_and_sign_out_use_the_cookie(fake: FakeCognito) -> None:
 
 
 async def test_sign_out_deletes_cookies_during_an_outage(fake: FakeCognito, caplog: pytest.LogCaptureFixture) -> None:
-    """The response and the log report that the token is still valid."""
+    """The response and the log report that the token may still be valid."""
     ada(fake)
     async with site(fake, options(**COOKIES)) as http:
         first = await start(http)
@@ -507,6 +553,22 @@ async def test_sign_out_deletes_cookies_during_an_outage(fake: FakeCognito, capl
         response = await http.post("/sign-out", json={}, headers=cookie_header(first))
     assert (response.status_code, response.json()["revoked"], len(cookies(response))) == (200, False, 2)
     assert "RevokeToken" in caplog.text
+
+
+async def test_lost_response_of_a_sign_out_is_reported_as_unknown(
+    fake: FakeCognito, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The token was revoked; the description of the response includes this case."""
+    ada(fake)
+    async with site(fake) as http:
+        held = {"refresh_token": tokens(await start(http))["refresh_token"]}
+        fake.fail_next("RevokeToken", lose_response=True, times=9)
+        assert (await http.post("/sign-out", json=held)).json() == {"state": "signed_out", "revoked": False}
+        assert kind_of(await http.post("/refresh", json=held)) == (401, "sign-in-refused")
+        schemas = (await http.get("/openapi.json")).json()["components"]["schemas"]
+    assert "unknown" in schemas["SignedOutResponse"]["properties"]["revoked"]["description"]
+    (record,) = caplog.records
+    assert (record.levelname, "operation RevokeToken" in record.getMessage()) == ("WARNING", True)
 
 
 async def test_sign_in_without_refresh_token_deletes_that_of_another_user(fake: FakeCognito) -> None:
@@ -541,9 +603,9 @@ async def test_invalid_refresh_cookie_is_ignored(fake: FakeCognito, value: str) 
 
 
 async def test_cookies_of_a_named_pool_have_its_name(fake: FakeCognito) -> None:
-    """Cookie names have letters, digits and underscores only."""
+    """After the prefix."""
     ada(fake)
-    async with site(fake, options(**COOKIES), pool="our staff") as http:
+    async with site(fake, options(**COOKIES), pool="our_staff") as http:
         response = await start(http)
         assert set(cookies(response)) == {"__Host-our_staff_access_token", "__Host-our_staff_refresh_token"}
         tokens(await http.post("/refresh", json={}, headers=cookie_header(response)))

@@ -275,6 +275,41 @@ async def test_selections_that_send_a_message_are_limited(fake: FakeCognito) -> 
     assert len(fake.messages) == 2
 
 
+@pytest.mark.parametrize("limit", ["message_client_limit", "message_limit"])
+async def test_codes_to_addresses_that_a_client_chooses_are_limited(fake: FakeCognito, limit: str) -> None:
+    """Per user, whatever the addresses; other answers to the challenge send nothing."""
+    ada(fake)
+    fake.mfa_setup = ("SOFTWARE_TOKEN_MFA", "EMAIL_OTP")
+    async with site(fake, options(**{limit: MemoryRateLimit(2, 900.0)})) as http:
+        statuses: list[int] = []
+        for number in range(3):
+            content = await challenge(http, "MFA_SETUP", username=NAME)
+            to = f"someone{number}@example.org"
+            statuses.append((await answer(http, content, type="set_up_email", address=to)).status_code)
+        assert statuses == [200, 200, 429]
+        assert (await answer(http, content, type="associate_software_token")).status_code == 200
+    assert [message.destination for message in fake.messages] == ["someone0@example.org", "someone1@example.org"]
+
+
+async def test_codes_to_one_address_are_limited(fake: FakeCognito) -> None:
+    """From the sign-ins of several users. An answer that sends no code does not count."""
+    limit = MemoryRateLimit(2, 900.0)
+    victim = {"type": "set_up_email", "address": "Someone@example.org"}
+    async with site(fake, options(message_limit=limit)) as http:
+        ada(fake, mfa=["SMS_MFA"])
+        assert (await answer(http, await challenge(http, "SMS_MFA"), **victim)).status_code == 422
+        assert not len(limit)
+        fake.mfa_setup = ("EMAIL_OTP",)
+        statuses: list[int] = []
+        for number in range(3):
+            fake.create_user(f"user{number}", password=PASSWORD)
+            content = await challenge(http, "MFA_SETUP", username=f"user{number}")
+            statuses.append((await answer(http, content, **victim)).status_code)
+            victim["address"] = victim["address"].swapcase()
+        assert statuses == [200, 200, 429]
+    assert [each.destination.lower() for each in fake.messages if each.username != NAME] == ["someone@example.org"] * 2
+
+
 async def test_refreshes_are_limited_per_client(fake: FakeCognito) -> None:
     """They use the same quota of the account as sign-ins."""
     async with site(fake, options(refresh_limit=MemoryRateLimit(2, 60.0))) as http:
@@ -405,9 +440,12 @@ async def test_cookie_mode_ignores_tokens_in_the_body(fake: FakeCognito) -> None
         assert not cookies(response)
 
 
-@pytest.mark.parametrize("planted", ["\xa0{cookie}", "{cookie}; {cookie}"])
+@pytest.mark.parametrize("planted", ["\xa0{cookie}", "{cookie}; {cookie}", "{cookie}" + ";" * 32768])
 async def test_planted_refresh_cookie_is_ignored(fake: FakeCognito, planted: str) -> None:
-    """Browsers let another host of the domain set the first one; a repeated cookie is not trusted either."""
+    """Browsers let another host of the domain set the first one; a repeated cookie is not trusted either.
+
+    Nor is one of a header that is too long.
+    """
     ada(fake)
     async with site(fake, options(tokens="cookies")) as http:
         cookie = "__Host-refresh_token=" + cookies(await start(http))["__Host-refresh_token"]["value"]

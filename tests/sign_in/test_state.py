@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cognito_async import CognitoClient, ParameterValidationError, UserContextDataType
-from cognito_async.sign_in import SelectChallenge, SmsMfaChallenge
+from cognito_async.sign_in import CustomChallenge, NewPasswordRequiredChallenge, SelectChallenge, SmsMfaChallenge
 from cognito_async.testing import FakeCognito
 from tests.sign_in.support import NAME, PASSWORD, SECRET, codes, expect, signed_in
 from tests.support.canaries import CANARY, leaking_frames
@@ -46,6 +46,27 @@ async def test_state_keeps_the_options(fake: FakeCognito, client: CognitoClient)
     choice = expect(await client.sign_in(username=NAME, auth_flow="USER_AUTH"), SelectChallenge)
     assert choice.options
     assert expect(client.resume_sign_in(choice.state()), SelectChallenge).options == choice.options
+
+
+async def test_state_keeps_the_attributes(fake: FakeCognito, client: CognitoClient) -> None:
+    """An application can show them when it continues the sign-in."""
+    fake.create_user(NAME, password=PASSWORD, status="FORCE_CHANGE_PASSWORD", attributes={"name": "\u65e5\u672c"})
+    step = expect(await client.sign_in(username=NAME, password=PASSWORD), NewPasswordRequiredChallenge)
+    assert step.user_attributes["name"] == "\u65e5\u672c"
+    resumed = expect(client.resume_sign_in(step.state()), NewPasswordRequiredChallenge)
+    assert resumed.user_attributes == step.user_attributes
+
+
+@pytest.mark.parametrize("text", ["\u65e5" * 9000, "\ud800"])
+async def test_state_keeps_text_in_any_script(fake: FakeCognito, client: CognitoClient, text: str) -> None:
+    """It is encoded as UTF-8, which is half as long as escapes. JSON can contain half of a surrogate pair."""
+    fake.create_user(NAME, password=PASSWORD)
+    fake.custom_challenges = [({"question": text}, "blue")]
+    step = expect(await client.sign_in(username=NAME, auth_flow="CUSTOM_AUTH"), CustomChallenge)
+    assert step.parameters["question"] == text
+    state = step.state()
+    assert len(state) < len(text) * 5 + 4000
+    assert expect(client.resume_sign_in(state), CustomChallenge).parameters == step.parameters
 
 
 def changed(state: str, **changes: Any) -> str:
