@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from hashlib import sha256
 from ipaddress import IPv6Address
 from socket import AF_INET6, inet_ntop
-from types import SimpleNamespace
 from typing import Any, Final, Protocol
 from unicodedata import normalize
 
@@ -14,7 +13,7 @@ from cognito_async.errors import ParameterValidationError
 from cognito_async.fastapi.problems import RateLimitedError
 from cognito_async.fastapi.request import Address, parse_address
 from cognito_async.operations import UserContextDataType
-from cognito_async.protocol.validators import number
+from cognito_async.protocol.validators import check_number
 
 IPV6_PREFIXES: Final = (64, 56, 48)  # the networks that a home, a site or an organization has
 
@@ -69,14 +68,14 @@ class MemoryRateLimit:
         Raises:
             ParameterValidationError: An argument is out of range.
         """
-        given = dict[int, int]() if network_hits is None else network_hits
-        if not given.keys() <= {*IPV6_PREFIXES[1:]}:
-            raise ParameterValidationError("network_hits", "must have no prefix lengths but 56 and 48; /64 has hits")
-        checked = [("hits", hits), ("max_keys", max_keys), *(("network_hits", count) for count in given.values())]
-        for name, value in checked:
-            number(1)(None, SimpleNamespace(name=name), value)
-        number(0, above=True)(None, SimpleNamespace(name="seconds"), seconds)
+        check_number("hits", hits, 1)
         networks = {56: 4 * hits, 48: 15 * hits} if network_hits is None else network_hits
+        if not networks.keys() <= {*IPV6_PREFIXES[1:]}:
+            raise ParameterValidationError("network_hits", "must have no prefix lengths but 56 and 48; /64 has hits")
+        for count in networks.values():
+            check_number("network_hits", count, 1)
+        check_number("max_keys", max_keys, 1)
+        check_number("seconds", seconds, 0, above=True)
         self._seconds = seconds
         self._interval = seconds / hits
         self._network_intervals = {f"/{prefix}": seconds / count for prefix, count in networks.items()}

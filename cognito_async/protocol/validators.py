@@ -7,15 +7,20 @@ from typing import Any
 from cognito_async.errors import ParameterValidationError
 
 
+def check_number(name: str, value: object, low: float, *, above: bool = False, unlimited: bool = False) -> None:
+    """Raise ParameterValidationError unless a value is a finite number of at least (or above) ``low``, or None."""
+    if value is None and unlimited:
+        return
+    usable = isinstance(value, int | float) and not isinstance(value, bool) and low <= value < inf
+    if not usable or (above and value == low):
+        limit = f"{'above' if above else 'of at least'} {low:g}{', or None' if unlimited else ''}"
+        raise ParameterValidationError(name, f"must be a number {limit}")
+
+
 def number(low: float, *, above: bool = False, unlimited: bool = False) -> Callable[[Any, Any, object], None]:
     """Return an attrs validator for a number of at least (or above) ``low``; ``unlimited`` allows None."""
-    rule = f"must be a number {'above' if above else 'of at least'} {low:g}{', or None' if unlimited else ''}"
 
     def check(_: object, attribute: Any, value: object) -> None:  # noqa: ANN401 - an attrs Attribute
-        if value is None and unlimited:
-            return
-        usable = isinstance(value, int | float) and not isinstance(value, bool) and low <= value < inf
-        if not usable or (above and value == low):
-            raise ParameterValidationError(attribute.name, rule)
+        check_number(attribute.name, value, low, above=above, unlimited=unlimited)
 
     return check
