@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from cognito_async.errors import ParameterValidationError
-from cognito_async.protocol.validators import number
+from cognito_async.protocol.validators import check_number, number
 
 LEAST, ABOVE = "must be a number of at least 1", "must be a number above 0, or None"
 
@@ -43,3 +43,11 @@ def test_none_is_refused_for_a_limit_that_is_required() -> None:
     """Also above a limit."""
     assert rule_of(None, 0, above=True) == "must be a number above 0"
     assert rule_of(0, 0, unlimited=True) is None
+
+
+def test_number_outside_of_settings_has_the_same_rules() -> None:
+    """The limit itself is valid, and None is not."""
+    check_number("seconds", 0, 0)
+    with pytest.raises(ParameterValidationError) as caught:
+        check_number("seconds", None, 0)
+    assert caught.value.errors == (("seconds", "must be a number of at least 0"),)

@@ -273,6 +273,11 @@ def test_json_of_a_value(value: Any, text: str | None) -> None:
     assert to_json(value) == text
 
 
+def test_json_in_unicode() -> None:
+    """For texts that are encoded again."""
+    assert to_json(["\u00e4"], ensure_ascii=False) == '["\u00e4"]'
+
+
 @pytest.mark.parametrize(
     ("text", "value"),
     [
