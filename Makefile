@@ -93,10 +93,12 @@ coverage: $(DEV)/.ready
 	@$(DEV)/bin/python -m coverage combine --quiet
 	@printf 'branch coverage in %%: '; $(DEV)/bin/python -m coverage report --format=total
 
-# Tests that depend on aiohttp, attrs and cattrs, with their oldest supported releases.
+# Tests that depend on other packages, with their oldest supported releases.
 test-oldest: $(OLDEST)/.ready
 	@$(OLDEST)/bin/python -m pytest tests/operations/test_contract.py tests/core/test_transport.py tests/core/test_proxies.py \
-		tests/protocol/test_wire.py
+		tests/protocol/test_wire.py tests/tokens/test_verifier.py tests/bulk/test_report.py tests/cli/test_errors.py \
+		tests/fastapi/test_current_user.py tests/fastapi/test_password_reset.py tests/fastapi/test_request_bodies.py \
+		tests/fastapi/test_sign_in.py
 
 check: $(DEV)/.ready docs
 	@$(DEV)/bin/ruff check .
