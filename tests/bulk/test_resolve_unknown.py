@@ -81,7 +81,7 @@ async def test_confirm_that_was_not_applied_is_refused(setup: Setup) -> None:
     """The row has the error of its last request, and may be sent again."""
     setup.fake.fail_next("ConfirmForgotPassword", status=500)
     outcome = await setup.run("confirm")
-    assert (outcome.state, outcome.code, outcome.ambiguous) == (State.REFUSED, "CodeMismatchException", False)
+    assert (outcome.state, outcome.code, outcome.ambiguous) == (State.REFUSED, "ExpiredCodeException", False)
     assert setup.sent("RespondToAuthChallenge") == 1
 
 
@@ -117,7 +117,7 @@ async def test_row_stays_unknown_if_its_password_cannot_be_verified(setup: Setup
     setup.fake.fail_next("InitiateAuth", code="NotAuthorizedException", message="Password attempts exceeded")
     code = await setup.code()
     outcome = await setup.run("confirm", code)
-    assert (outcome.state, outcome.code, outcome.ambiguous) == (State.UNKNOWN, "CodeMismatchException", True)
+    assert (outcome.state, outcome.code, outcome.ambiguous) == (State.UNKNOWN, "ExpiredCodeException", True)
     assert "Password attempts exceeded" in (outcome.reason or "")
     assert (await setup.run("confirm", code, retry=[State.UNKNOWN])).state is State.DONE
 
