@@ -15,7 +15,7 @@ RELEASE := .venv-release
 PIP_FLAGS := --disable-pip-version-check --quiet
 UV := $(shell command -v uv)
 
-.PHONY: help demo demo-web demo-bulk test test-oldest coverage check docs fmt mutants generate upgrade-model bench release clean
+.PHONY: help demo demo-web demo-bulk test test-oldest test-oldest-extras coverage check docs fmt mutants generate upgrade-model bench release clean
 .DELETE_ON_ERROR:
 
 help:
@@ -93,10 +93,14 @@ coverage: $(DEV)/.ready
 	@$(DEV)/bin/python -m coverage combine --quiet
 	@printf 'branch coverage in %%: '; $(DEV)/bin/python -m coverage report --format=total
 
-# Tests that depend on other packages, with their oldest supported releases.
+# Tests that depend on aiohttp, attrs and cattrs, with their oldest supported releases.
 test-oldest: $(OLDEST)/.ready
 	@$(OLDEST)/bin/python -m pytest tests/operations/test_contract.py tests/core/test_transport.py tests/core/test_proxies.py \
-		tests/protocol/test_wire.py tests/tokens/test_verifier.py tests/bulk/test_report.py tests/cli/test_errors.py \
+		tests/protocol/test_wire.py
+
+# Tests that depend on the packages of the extras, with their oldest supported releases.
+test-oldest-extras: $(OLDEST)/.ready
+	@$(OLDEST)/bin/python -m pytest tests/tokens/test_verifier.py tests/bulk/test_report.py tests/cli/test_errors.py \
 		tests/fastapi/test_current_user.py tests/fastapi/test_password_reset.py tests/fastapi/test_request_bodies.py \
 		tests/fastapi/test_sign_in.py
 

@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import partial
 from typing import Any
 
 import pytest
@@ -555,17 +556,17 @@ async def test_wrong_clock_is_corrected_once_per_call() -> None:
 @pytest.mark.parametrize(
     "refusal",
     [
-        dated("InvalidSignatureException", timedelta(minutes=1)),
-        refuse("InvalidSignatureException"),
-        refuse("InvalidSignatureException", Date="yesterday"),
-        refuse("InvalidSignatureException", Date="Thu, 99 Jan 2026 00:00:00 GMT"),
-        dated("NotAuthorizedException", timedelta(hours=1)),
+        partial(dated, "InvalidSignatureException", timedelta(minutes=1)),
+        partial(refuse, "InvalidSignatureException"),
+        partial(refuse, "InvalidSignatureException", Date="yesterday"),
+        partial(refuse, "InvalidSignatureException", Date="Thu, 99 Jan 2026 00:00:00 GMT"),
+        partial(dated, "NotAuthorizedException", timedelta(hours=1)),
     ],
 )
 @pytest.mark.virtual_clock
-async def test_rejection_without_clock_skew_is_raised(refusal: HttpResponse) -> None:
-    """Clocks that agree, no readable date, or another code."""
-    transport = ScriptedTransport(refusal)
+async def test_rejection_without_clock_skew_is_raised(refusal: Callable[[], HttpResponse]) -> None:
+    """Clocks that agree when the test runs, no readable date, or another code."""
+    transport = ScriptedTransport(refusal())
     async with scripted_session(transport, credentials=KEYS) as session:
         with pytest.raises(ServiceError):
             await session.client(user_pool_id=POOL).admin_get_user(username="ada")

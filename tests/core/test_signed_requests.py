@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
+from functools import partial
 from typing import Any
 from unittest.mock import patch
 
@@ -177,15 +178,15 @@ async def test_fresh_signature_for_each_call() -> None:
 @pytest.mark.parametrize(
     "refusal",
     [
-        dated("InvalidSignatureException", "The request signature we calculated does not match"),
-        dated("NotAuthorizedException", EXPIRED),
-        dated("AccessDeniedException", EXPIRED),
+        partial(dated, "InvalidSignatureException", "The request signature we calculated does not match"),
+        partial(dated, "NotAuthorizedException", EXPIRED),
+        partial(dated, "AccessDeniedException", EXPIRED),
     ],
 )
 @pytest.mark.virtual_clock
-async def test_other_rejections_are_final(refusal: HttpResponse) -> None:
+async def test_other_rejections_are_final(refusal: Callable[[], HttpResponse]) -> None:
     """A wrong key is not the signature's time, and a message alone decides nothing."""
-    transport = ScriptedTransport(refusal)
+    transport = ScriptedTransport(refusal())
     with pytest.raises(ServiceError):
         await list_users(transport)
     assert len(transport.attempts) == 1
