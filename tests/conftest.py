@@ -42,7 +42,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 # They start first, because each takes long: the last one would run while other processes have nothing left to do.
-LONG = ("tools/test_pyinstaller.py", "testing/test_pytest_plugin.py", "core/test_soak.py", "bulk/test_kill.py")
+LONG = ("tools/test_pyinstaller.py", "protocol/test_srp_exchanges.py", "core/test_soak.py", "bulk/test_kill.py")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

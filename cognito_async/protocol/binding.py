@@ -6,12 +6,12 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from cognito_async.errors import ParameterValidationError
 from cognito_async.protocol.endpoints import pool_id_rule
 from cognito_async.protocol.operation import Request
 from cognito_async.protocol.secret_hash import secret_hash
 from cognito_async.protocol.shapes import MASK
 from cognito_async.protocol.validation import broken_form
+from cognito_async.protocol.validators import check_rules
 
 
 class Bound:
@@ -41,10 +41,7 @@ class Bound:
             "client_secret": None if self.client_secret is None else broken_form(self.client_secret, 64, spaces=True),
             "user_pool_id": None if self.user_pool_id is None else pool_id_rule(self.user_pool_id, at_aws=at_aws),
         }
-        broken = [(name, rule) for name, rule in rules.items() if rule is not None]
-        if broken:
-            (name, rule), *others = broken
-            raise ParameterValidationError(name, rule, others=others)
+        check_rules(rules.items())
 
 
 def missing(request: Request[Any], bound: Bound) -> dict[str, Any]:

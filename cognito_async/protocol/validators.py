@@ -1,14 +1,25 @@
-"""Validation of numbers in the settings of a session."""
+"""Validation of arguments and settings."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from math import inf
 from typing import Any
 
 from cognito_async.errors import ParameterValidationError
 
 
+def check_rules(rules: Iterable[tuple[str, str | None]]) -> None:
+    """Raise ParameterValidationError for the parameters that break a rule; those with None break none."""
+    broken = [(name, rule) for name, rule in rules if rule is not None]
+    if broken:
+        (name, rule), *others = broken
+        raise ParameterValidationError(name, rule, others=others)
+
+
 def check_number(name: str, value: object, low: float, *, above: bool = False, unlimited: bool = False) -> None:
-    """Raise ParameterValidationError unless a value is a finite number of at least (or above) ``low``, or None."""
+    """Raise ParameterValidationError unless a value is a finite number of at least (or above) ``low``.
+
+    ``unlimited`` allows None.
+    """
     if value is None and unlimited:
         return
     usable = isinstance(value, int | float) and not isinstance(value, bool) and low <= value < inf

@@ -31,12 +31,12 @@ PARTIAL_CONTENT = 206
 
 LARGE_BODY = 128 * 1024  # bytes; larger bodies take long to decode, so callers with an event loop use a thread
 # Of a large body; more lists and objects, or members of objects, would block all threads while they are freed.
-_CODE = re.compile(r"[\w.-]+", re.ASCII)
 MAX_CONTAINERS = 250_000
 MAX_PAIRS = 400_000
 AN_ERROR = "the body is an error although the status is a success"
 NO_OBJECT = "the body is not a JSON object"
 
+_CODE = re.compile(r"[\w.-]+", re.ASCII)
 _JSON = json.JSONEncoder(check_circular=False)  # validation has limited the depth
 _NOT_JSON = object()
 

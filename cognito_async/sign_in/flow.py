@@ -29,6 +29,7 @@ from cognito_async.protocol.idempotency import Idempotency
 from cognito_async.protocol.operation import Request, ResponseT
 from cognito_async.protocol.shapes import Record
 from cognito_async.protocol.srp import ResultT, parse_challenge, prove
+from cognito_async.protocol.validators import check_rules
 from cognito_async.sign_in.devices import Device, confirm_device
 from cognito_async.sign_in.srp_exchange import Exchange, pool_group, run, start_exchange
 from cognito_async.sign_in.user_input import Secret, one_of, password_rule, username_rule
@@ -219,10 +220,7 @@ class Step(Record):
 
 def check_start(flow: Flow, how: Start) -> None:
     """Raise ParameterValidationError for the invalid arguments of ``sign_in``."""
-    broken = [(name, rule) for name, rule in _rules_of_start(flow, how) if rule is not None]
-    if broken:
-        (name, rule), *others = broken
-        raise ParameterValidationError(name, rule, others=others)
+    check_rules(_rules_of_start(flow, how))
 
 
 def _rules_of_start(flow: Flow, how: Start) -> Iterator[tuple[str, str | None]]:
